@@ -1,0 +1,38 @@
+"""Accuracy, its interval, the dummy baseline, and the confusion matrix."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Interval(NamedTuple):
+    """A confidence interval of a proportion, both ends in [0, 1]."""
+
+    low: float
+    high: float
+
+
+def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> Interval:
+    """Return Wilson's score interval of `correct` successes in `total` trials.
+
+    Chosen over the normal approximation, which fails near 100 % (Brown, Cai and DasGupta 2001,
+    "Interval Estimation for a Binomial Proportion").
+
+    Raises:
+        ValueError: Not 0 <= correct <= total, or total is 0.
+    """
+    from scipy.stats import binomtest
+
+    low, high = binomtest(correct, total).proportion_ci(confidence, method="wilson")
+    return Interval(float(low), float(high))
+
+
+def majority_baseline(train: NDArray[np.int64], test: NDArray[np.int64]) -> float:
+    """Return the accuracy on labels `test` (n,) of always naming the most frequent class of `train` (m,)."""
+    return float(np.mean(test == np.bincount(train).argmax()))
+
+
+def confusion_matrix(target: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Return counts (C, C): row the true class, column the predicted one."""
+    return np.bincount(target * classes + predicted, minlength=classes**2).reshape(classes, classes)

@@ -1,0 +1,1 @@
+"""Lightning callbacks: the checkpoints, the history, the progress and the TensorBoard pictures of a run."""

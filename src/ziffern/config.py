@@ -1,0 +1,151 @@
+"""From a configuration to objects, and nothing that a configuration should not be able to do.
+
+Decisions: a `_target_` may come from a file that somebody else wrote, so only classes defined in the
+packages listed here are called, and only of the kinds an experiment is made of; Hydra's own block list
+still lets `pathlib.Path.unlink` through. Constructor signatures are the schema: a key that a class does
+not take is an error that names the nearest one it does.
+"""
+
+import difflib
+import importlib
+import inspect
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from ziffern.errors import InputError
+
+ALLOWED = ("ziffern.", "torch.nn.", "torch.optim.", "pytorch_lightning.")
+EXTRA = "ZIFFERN_TARGETS"  # more prefixes, comma-separated: said by the user's environment, not by a file
+KINDS = {
+    "torch.nn": ("Module",),
+    "torch.optim": ("Optimizer",),
+    "torch.optim.lr_scheduler": ("LRScheduler",),
+    "pytorch_lightning": ("Trainer", "Callback", "LightningModule", "LightningDataModule"),
+    "pytorch_lightning.loggers": ("Logger",),
+    "pytorch_lightning.strategies": ("Strategy",),
+    "ziffern.data.sources": ("Embedded", "Local", "Torchvision"),
+}
+
+
+def conf_folder() -> Path:
+    """Return the folder of the configuration: the wheel's copy, or the checkout's `conf/`."""
+    package = Path(__file__).parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parents[1] / "conf"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean X?" for the known word most like `word`, or an empty string."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def build(node: DictConfig | None, where: str, **more: Any) -> Any:
+    """Instantiate a configuration node after checking every `_target_` in it; None stays None.
+
+    Args:
+        node: Has a `_target_`, or is None.
+        where: Its dotted name, for messages.
+        more: Keyword arguments that no configuration can hold, such as a list of callbacks.
+
+    Raises:
+        InputError: A target that is not allowed or does not exist, a key that it does not take, or a
+            value that it refuses.
+    """
+    if node is None:
+        return None
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    check_targets(node, where, frozenset(more))
+    try:
+        return instantiate(node, **more)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, InputError):
+            raise cause from None
+        reason = str(cause if cause is not None else error).split("\nfull_key:")[0]
+        raise InputError(f"{where}: {' '.join(reason.split())}") from error
+
+
+def check_targets(node: Any, where: str, more: frozenset[str] = frozenset()) -> None:
+    """Check every `_target_` below `node`, and the keys beside it against the target's signature.
+
+    Raises:
+        InputError: See `build`.
+    """
+    if isinstance(node, ListConfig):
+        for number, item in enumerate(node):
+            check_targets(item, f"{where}[{number}]")
+        return
+    if not isinstance(node, DictConfig) or node._is_none():
+        return
+    if "_target_" in node:
+        _check_keys(_resolve(node._target_, f"{where}._target_"), node, where, more)
+    for key in node:
+        if not OmegaConf.is_missing(node, key):
+            check_targets(node[key], f"{where}.{key}")
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, bool | int | float | str]:
+    """Return plain scalars under dotted names, lists as text; targets by their class's name only."""
+    if isinstance(config, Mapping):
+        flat: dict[str, bool | int | float | str] = {}
+        for key, value in config.items():
+            if key == "_partial_":
+                continue
+            if key == "_target_":
+                flat[prefix] = str(value).rsplit(".", 1)[-1]
+            else:
+                flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+        return flat
+    plain = config if isinstance(config, bool | int | float | str) else str(config)
+    return {prefix: plain}
+
+
+def _resolve(target: Any, where: str) -> type:
+    """Return the class that a dotted name means, if it is an allowed one."""
+    allowed = ALLOWED + tuple(f"{extra.strip('. ')}." for extra in os.environ.get(EXTRA, "").split(",") if extra)
+    name = str(target)
+    if not name.startswith(allowed):
+        raise InputError(
+            f"{where}={name} is not allowed: targets begin with {', '.join(ALLOWED)}; allow a package of your "
+            f"own with the environment variable {EXTRA}=package"
+        )
+    module, _, attribute = name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        known = dir(importlib.import_module(module)) if isinstance(error, AttributeError) else []
+        raise InputError(f"{where}={name} does not exist ({error}){nearest(attribute, known)}") from error
+    # Where it is defined counts, not by which path it was reached: `ziffern.runs.shutil` is not ours.
+    if not inspect.isclass(found) or not f"{found.__module__}.".startswith(allowed):
+        raise InputError(f"{where}={name} is not allowed: it is no class of an allowed package")
+    if found.__module__.startswith(tuple(ALLOWED)) and not issubclass(found, _kinds()):
+        raise InputError(f"{where}={name} is not allowed: an experiment is not made of such a class")
+    return found
+
+
+def _kinds() -> tuple[type, ...]:
+    return tuple(getattr(importlib.import_module(m), name) for m, names in KINDS.items() for name in names)
+
+
+def _check_keys(target: type, node: DictConfig, where: str, more: frozenset[str]) -> None:
+    parameters = inspect.signature(target).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for key in map(str, node):
+        if not key.startswith("_") and key not in parameters:
+            raise InputError(f"{where}.{key}: {target.__name__} takes no {key}{nearest(key, parameters)}")
+    if not node.get("_partial_", False):
+        missing = [
+            name
+            for name, parameter in parameters.items()
+            if parameter.default is parameter.empty and name not in node and name not in more
+        ]
+        if missing:
+            raise InputError(f"{where}: {target.__name__} needs a value for {where}.{missing[0]}")

@@ -1,0 +1,85 @@
+"""Batches cut by index from tensors that are held in memory once.
+
+Decisions: no worker processes, no per-image Python: MNIST is 55 MB and lies on the device that trains.
+The order of a training epoch is a function of seed and epoch alone, so a resumed run sees the batches that
+an uninterrupted one would have seen. Several processes (DDP) cut the same order, each its own shard.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Batch = tuple[Tensor, Tensor]
+
+
+def derived_seed(*parts: int) -> int:
+    """One 63-bit seed from several non-negative numbers (seed, epoch, rank ...), by numpy's SeedSequence."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+class Batches:
+    """An iterable of (images (B, 28, 28) uint8, labels (B,) int64), with a length, for a Lightning loop.
+
+    Args:
+        images: (N, 28, 28) uint8, all images of the data set, on the training device.
+        labels: (N,) int64, on the same device.
+        indices: (n,) int64, the images of this part, on the same device.
+        batch_size: Images a batch; the last one of an epoch may be smaller.
+        shuffle_seed: Shuffle anew each epoch from this seed; None keeps the order of `indices`.
+        rank: This process's number among `world_size` processes.
+        world_size: Number of processes. Shuffled parts are dealt out evenly, the first few images standing
+            in again where the count does not divide, since every process must take the same steps; parts
+            in order are dealt out exactly once.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        indices: Tensor,
+        batch_size: int,
+        shuffle_seed: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.images, self.labels, self.indices = images, labels, indices
+        self.batch_size, self.shuffle_seed = batch_size, shuffle_seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch = 0
+
+    batch_sampler = None  # Lightning looks for it wherever there is a sampler
+
+    @property
+    def sampler(self) -> "Batches":
+        """Itself: Lightning tells a loader's sampler the epoch through `set_epoch`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the next order for `epoch`, counted from 0."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Batches an epoch, on this process."""
+        return math.ceil(len(self._shard(self.indices)) / self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for chosen in self._shard(self._order()).split(self.batch_size):
+            yield self.images.index_select(0, chosen), self.labels.index_select(0, chosen)
+
+    def _order(self) -> Tensor:
+        if self.shuffle_seed is None:
+            return self.indices
+        generator = torch.Generator().manual_seed(derived_seed(self.shuffle_seed, self.epoch))
+        order = torch.randperm(len(self.indices), generator=generator)
+        return self.indices[order.to(self.indices.device)]
+
+    def _shard(self, order: Tensor) -> Tensor:
+        if self.world_size == 1:
+            return order
+        if self.shuffle_seed is not None:
+            missing = -len(order) % self.world_size
+            order = torch.cat([order, order[:missing]])
+        return order[self.rank :: self.world_size]

@@ -1,0 +1,149 @@
+"""The LightningDataModule: one source, merged, split anew, held as tensors on the device that trains.
+
+Decisions: it keeps no copy a part, only index arrays; the device is asked of the trainer when a loader is
+made, so the same object serves CPU and GPU; validation is sharded under DDP, the test part is not: every
+process sees it whole, so that its predictions need no gathering and lie in order.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from ziffern.data.batches import Batch, Batches
+from ziffern.data.dataset import LabelledImages
+from ziffern.data.sources import Source
+from ziffern.data.split import Split, make_split
+from ziffern.errors import InputError
+
+
+class DigitDataModule(pl.LightningDataModule):
+    """Digits from `source`, split into train, val and test.
+
+    Args:
+        source: Where the images come from (`ziffern.data.sources`).
+        dir: Folder that data sets are found in or downloaded to; for the user's own data, its path.
+        batch_size: Training images a step and process.
+        eval_batch_size: Images a batch of validation and test; changes speed, not results.
+        split: resplit, stratified, official or kfold (`ziffern.data.split`).
+        fractions: Shares of train, val and test for resplit and stratified.
+        split_seed: Seed of the split alone.
+        val_from: For official: `train` cuts validation from the training part, `test` uses the test part.
+        val_share: For official with val_from=train: the share of the training part that validates.
+        fold: For kfold: the fold that tests, from 0.
+        folds: For kfold: how many folds.
+        num_classes: Labels run from 0 to num_classes - 1.
+        seed: Seed of the order of training batches.
+
+    Raises:
+        InputError: A batch size below 1; from `setup`: data that cannot be used, a split that cannot be
+            made, a batch larger than the training part.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        dir: str,
+        batch_size: int = 16,
+        eval_batch_size: int = 500,
+        split: str = "resplit",
+        fractions: Sequence[float] = (0.6, 0.2, 0.2),
+        split_seed: int = 0,
+        val_from: str = "train",
+        val_share: float = 0.1,
+        fold: int = 0,
+        folds: int = 5,
+        num_classes: int = 10,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+            if size < 1:
+                raise InputError(f"data.{name}={size}: must be at least 1, such as data.{name}=16")
+        if num_classes < 2:  # noqa: PLR2004
+            raise InputError(f"data.num_classes={num_classes}: must be at least 2")
+        self.source, self.dir = source, Path(dir)
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.split_kind, self.fractions, self.split_seed = split, tuple(fractions), split_seed
+        self.val_from, self.val_share, self.fold, self.folds = val_from, val_share, fold, folds
+        self.num_classes, self.seed = num_classes, seed
+        self._tensors: tuple[torch.device, Tensor, Tensor] | None = None
+
+    @cached_property
+    def digits(self) -> LabelledImages:
+        """The whole data set, merged; loaded (and, where needed, downloaded) at first use."""
+        digits = self.source.load(self.dir, self.num_classes)
+        if len(digits.class_names) != self.num_classes:
+            raise InputError(
+                f"data.num_classes={self.num_classes}: {digits.name} has {len(digits.class_names)} classes: "
+                f"use data.num_classes={len(digits.class_names)}"
+            )
+        return digits
+
+    @cached_property
+    def parts(self) -> Split:
+        """The three parts as arrays of original indices."""
+        split = make_split(
+            self.digits,
+            self.split_kind,
+            fractions=self.fractions,
+            seed=self.split_seed,
+            val_from=self.val_from,
+            val_share=self.val_share,
+            fold=self.fold,
+            folds=self.folds,
+        )
+        if self.batch_size > len(split.train):
+            raise InputError(
+                f"data.batch_size={self.batch_size} is larger than the training part of {len(split.train)} "
+                f"images: use at most data.batch_size={len(split.train)}"
+            )
+        return split
+
+    @property
+    def split_name(self) -> str:
+        """The split in words that are equal where the parts are."""
+        match self.split_kind:
+            case "official":
+                how = "val = test" if self.val_from == "test" else f"val {self.val_share:g} of train"
+            case "kfold":
+                how = f"fold {self.fold} of {self.folds}"
+            case _:
+                how = "/".join(f"{share:g}" for share in self.fractions)
+        return f"{self.split_kind} {how}, split_seed {self.split_seed}"
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load and split now, so that whatever is wrong is said before anything starts."""
+        self.parts  # noqa: B018
+
+    def train_dataloader(self) -> Batches:
+        """Shuffled batches of the training part, sharded under DDP."""
+        trainer = self.trainer
+        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        return self._batches("train", self.batch_size, self.seed, rank, world)
+
+    def val_dataloader(self) -> Batches:
+        """Batches of the validation part in order, sharded under DDP."""
+        trainer = self.trainer
+        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        return self._batches("val", self.eval_batch_size, None, rank, world)
+
+    def test_dataloader(self) -> Batches:
+        """Batches of the whole test part in order, on every process."""
+        return self._batches("test", self.eval_batch_size)
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Return the batch as it is: it was cut on the device."""
+        return batch
+
+    def _batches(self, part: str, batch_size: int, seed: int | None = None, rank: int = 0, world: int = 1) -> Batches:
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        if self._tensors is None or self._tensors[0] != device:
+            images, labels = torch.from_numpy(self.digits.images), torch.from_numpy(self.digits.labels)
+            self._tensors = (device, images.to(device), labels.to(device))
+        _, images, labels = self._tensors
+        indices = torch.from_numpy(getattr(self.parts, part)).to(device)
+        return Batches(images, labels, indices, batch_size, seed, rank, world)

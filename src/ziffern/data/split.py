@@ -1,0 +1,145 @@
+"""Splits: which images train, which validate, which test, as three index arrays.
+
+Decisions: a split depends on the number of images (or their labels), the fractions and its own seed, and
+on nothing else; it is drawn with numpy's RandomState, whose stream is frozen for good (NEP 19), so that it
+is the same on any machine and under any numpy. Every image lies in exactly one part. The single exception
+is asked for by name: `official` with `val_from=test` validates on the test set, as one published recipe
+does, and says so in `leak`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ziffern.data.dataset import LabelledImages
+from ziffern.errors import InputError
+
+Indices = NDArray[np.int64]
+SPLITS = ("resplit", "stratified", "official", "kfold")
+MIN_FOLDS = 3  # one fold tests, one validates, at least one trains
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three arrays of original indices; `leak` says in words what validation has seen, or is empty."""
+
+    train: Indices
+    val: Indices
+    test: Indices
+    leak: str = ""
+
+
+def resplit(count: int, fractions: Sequence[float], seed: int) -> Split:
+    """Divide 0 ... count - 1 at random; fractions are the shares of train, val and test (sum 1)."""
+    return _cut(np.random.RandomState(seed).permutation(count), fractions)
+
+
+def stratified(labels: NDArray[np.int64], fractions: Sequence[float], seed: int) -> Split:
+    """Divide at random so that each class has its share in every part, to within one image.
+
+    The classes, each shuffled, are interleaved evenly into one sequence, which is then cut as `resplit`
+    cuts a permutation: so the totals are exact as well.
+    """
+    order = np.random.RandomState(seed).permutation(len(labels))
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels[order] == label)
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return _cut(order[np.argsort(place, kind="stable")], fractions)
+
+
+def official(count: int, train_size: int, val_from: str, val_share: float, seed: int) -> Split:
+    """Keep the published test part; validation is `val_share` of the training part, or the test part.
+
+    Raises:
+        InputError: There is no published test part, or val_from or val_share is out of range.
+    """
+    if train_size == count:
+        raise InputError(
+            "data.split=official needs a published test part and this data set has none: "
+            "use data.split=resplit or stratified"
+        )
+    test = np.arange(train_size, count)
+    if val_from == "test":
+        leak = "validation is the test set itself, as in the published recipe: whatever it chose has seen it"
+        return Split(np.arange(train_size), test, test, leak)
+    if val_from != "train":
+        raise InputError(f"data.val_from={val_from}: expected train or test")
+    if not 0 < val_share < 1:
+        raise InputError(f"data.val_share={val_share}: must lie between 0 and 1, such as 0.1")
+    order = np.random.RandomState(seed).permutation(train_size)
+    val_size = round(train_size * val_share)
+    return Split(np.sort(order[val_size:]), np.sort(order[:val_size]), test)
+
+
+def kfold(count: int, fold: int, folds: int, seed: int) -> Split:
+    """Test on fold `fold` of `folds`, validate on the next one, train on the rest.
+
+    Raises:
+        InputError: Fewer than three folds, more folds than images, or no such fold.
+    """
+    if not MIN_FOLDS <= folds <= count:
+        raise InputError(f"data.folds={folds}: must lie between {MIN_FOLDS} (test, validation, training) and {count}")
+    if not 0 <= fold < folds:
+        raise InputError(f"data.fold={fold}: must lie between 0 and {folds - 1} for data.folds={folds}")
+    parts = np.array_split(np.random.RandomState(seed).permutation(count), folds)
+    chosen = {fold, (fold + 1) % folds}
+    train = np.concatenate([part for number, part in enumerate(parts) if number not in chosen])
+    return Split(np.sort(train), np.sort(parts[(fold + 1) % folds]), np.sort(parts[fold]))
+
+
+def make_split(
+    data: LabelledImages,
+    kind: str,
+    *,
+    fractions: Sequence[float],
+    seed: int,
+    val_from: str,
+    val_share: float,
+    fold: int,
+    folds: int,
+) -> Split:
+    """Split `data` by the name of the rule (one of SPLITS).
+
+    Raises:
+        InputError: An unknown rule, a parameter out of range, or a part without any image.
+    """
+    if not 0 <= seed < 2**32:
+        raise InputError(f"data.split_seed={seed}: must lie between 0 and {2**32 - 1}")
+    match kind:
+        case "resplit":
+            split = resplit(len(data), _checked(fractions), seed)
+        case "stratified":
+            split = stratified(data.labels, _checked(fractions), seed)
+        case "official":
+            split = official(len(data), data.train_size, val_from, val_share, seed)
+        case "kfold":
+            split = kfold(len(data), fold, folds, seed)
+        case _:
+            raise InputError(f"data.split={kind}: expected one of {', '.join(SPLITS)}")
+    for part in ("train", "val", "test"):
+        if not len(getattr(split, part)):
+            raise InputError(
+                f"data.split={kind}: the {part} part of {len(data)} images is empty: use more images, "
+                "or give that part a larger share"
+            )
+    return split
+
+
+def _checked(fractions: Sequence[float]) -> Sequence[float]:
+    listed = f"data.fractions={[float(part) for part in fractions]}"
+    if len(fractions) != 3:  # noqa: PLR2004
+        raise InputError(f"{listed}: give three shares, of train, val and test, such as [0.6,0.2,0.2]")
+    if not all(0 < part < 1 for part in fractions):
+        raise InputError(f"{listed}: each share must lie between 0 and 1, such as [0.6,0.2,0.2]")
+    if abs(sum(fractions) - 1) > 1e-6:  # noqa: PLR2004
+        raise InputError(f"{listed}: the shares sum to {sum(fractions):.4g}, not 1, such as [0.6,0.2,0.2]")
+    return fractions
+
+
+def _cut(order: NDArray[np.int64], fractions: Sequence[float]) -> Split:
+    train = round(len(order) * fractions[0])
+    val = round(len(order) * (fractions[0] + fractions[1]))
+    return Split(np.sort(order[:train]), np.sort(order[train:val]), np.sort(order[val:]))

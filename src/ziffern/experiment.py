@@ -1,0 +1,120 @@
+"""From a composed configuration to the objects of one experiment, in the order that finds mistakes first.
+
+Decisions: everything that can be wrong is checked before the data is loaded, and the data before anything
+is trained; only here and in `entry` is a configuration seen; whatever chooses (epoch, trial) is a
+validation score, so another `monitor` is refused.
+"""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.console import Console
+
+from ziffern.config import build, check_targets, flatten
+from ziffern.errors import InputError
+
+MAX_SEED = 2**32 - 1
+
+
+def run_experiment(cfg: DictConfig, folder: Path, is_recipe: bool = False) -> float | None:
+    """Train, test and record what `cfg` says into `folder`.
+
+    Args:
+        cfg: As composed from conf/train.yaml.
+        folder: The run folder.
+        is_recipe: An `experiment=` was chosen: other data must not stand in for its own.
+
+    Returns:
+        The best validation score, `cfg.monitor`.
+
+    Raises:
+        InputError: Something in the configuration, the data or the machine does not allow this run.
+    """
+    _check(cfg)
+    import pytorch_lightning as pl
+    import torch
+
+    from ziffern.recording import Recorder
+    from ziffern.train import train
+
+    _quieten()
+    if is_recipe and "fallback" in cfg.data.source:
+        with open_dict(cfg):
+            cfg.data.source.fallback = False
+    if cfg.threads is not None:
+        torch.set_num_threads(cfg.threads)
+    pl.seed_everything(cfg.seed, verbose=False)
+    model = build(cfg.model, "model")
+    data = build(cfg.data, "data")
+    recorder = Recorder(folder, cfg.monitor, cfg.mode, _console())
+    callbacks = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node is not None]
+    trainer = build(
+        cfg.trainer,
+        "trainer",
+        callbacks=[*callbacks, *recorder.callbacks],
+        logger=_loggers(cfg.logger),
+        default_root_dir=str(folder),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    data.setup()
+    settings = flatten(OmegaConf.to_container(cfg, resolve=True))
+    return train(data, model, trainer, recorder, settings=settings, ckpt_path=cfg.ckpt_path, test=cfg.test)
+
+
+def _check(cfg: DictConfig) -> None:
+    """Check what no constructor checks, and what Lightning would say less clearly."""
+    for name in ("data", "model", "trainer", "callbacks", "logger"):
+        check_targets(cfg[name], name, frozenset({"callbacks", "logger"}))
+    if not str(cfg.monitor).startswith("val/"):
+        raise InputError(f"monitor={cfg.monitor}: what chooses must be a validation score: val/acc or val/loss")
+    if cfg.mode not in ("min", "max"):
+        raise InputError(f"mode={cfg.mode}: expected max (for val/acc) or min (for val/loss)")
+    if not isinstance(cfg.seed, int) or not 0 <= cfg.seed <= MAX_SEED:
+        raise InputError(f"seed={cfg.seed}: must be a whole number from 0 to {MAX_SEED}")
+    if cfg.threads is not None and (not isinstance(cfg.threads, int) or cfg.threads < 1):
+        raise InputError(f"threads={cfg.threads}: must be at least 1, or null for torch's own choice")
+    epochs = cfg.trainer.max_epochs
+    if not isinstance(epochs, int) or epochs < 0:
+        raise InputError(f"trainer.max_epochs={epochs}: must be a whole number, 0 (no training) or more")
+    if cfg.ckpt_path is not None and not Path(cfg.ckpt_path).is_file():
+        raise InputError(f"ckpt_path={cfg.ckpt_path}: no such file: name a run's checkpoints/last.ckpt")
+    _check_accelerator(str(cfg.trainer.accelerator))
+
+
+def _check_accelerator(accelerator: str) -> None:
+    import torch
+
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available() and accelerator == "cuda":
+        raise InputError("trainer.accelerator=cuda: no CUDA GPU on this machine: use trainer=cpu or trainer=auto")
+    mps = torch.backends.mps.is_available()
+    if accelerator == "gpu" and not torch.cuda.is_available() and not mps:
+        raise InputError("trainer=gpu: no GPU on this machine that torch can use: use trainer=cpu or trainer=auto")
+    if accelerator == "mps" and not mps:
+        raise InputError("trainer=mps: no Apple GPU on this machine: use trainer=cpu or trainer=auto")
+
+
+def _loggers(nodes: DictConfig) -> Any:
+    loggers = [build(node, f"logger.{name}") for name, node in nodes.items() if node is not None]
+    return loggers or False
+
+
+def _console() -> Console:
+    """Return where people read; only the first of several processes (DDP) talks."""
+    import os
+
+    return Console(quiet=os.environ.get("LOCAL_RANK", "0") != "0", highlight=False)
+
+
+def _quieten() -> None:
+    """Keep Lightning's notes on hardware and tips out of what people read; its warnings stay."""
+    for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Few batches an epoch are normal for small data, and a CPU beside a GPU is a choice.
+    warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", ".*GPU available but not used.*")
+    warnings.filterwarnings("ignore", ".*LeafSpec.*")  # Lightning 2.6 under torch 2.14; nothing a user can do

@@ -1,0 +1,105 @@
+"""One clear line for what Hydra says in many: misspelt overrides, unknown options, syntax errors.
+
+Only runs once something has gone wrong, so it may compose the configuration again to find the nearest
+name that exists.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
+
+from ziffern.config import flatten, nearest
+
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
+
+
+def explain(error: Exception, overrides: Sequence[str], folder: Path) -> str:
+    """Return one line on why Hydra could not compose `overrides` on the configuration in `folder`."""
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: not a valid override: write key=value, and quote special characters: 'key=\"a b\"'"
+    if isinstance(error, MissingMandatoryValue | InterpolationResolutionError):
+        return _first_line(error)
+    parsed = [item for item in (_parse(text) for text in overrides) if item is not None]
+    for override in parsed:
+        line = _unknown_option(override, folder) or _unknown_key(override, parsed, folder)
+        if line:
+            return line
+    return _first_line(error)
+
+
+def _parse(text: str) -> Override | None:
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException:
+        return None
+
+
+def _options(group: str, folder: Path) -> list[str]:
+    return sorted(path.stem for path in (folder / group).glob("*.yaml"))
+
+
+def _unknown_option(override: Override, folder: Path) -> str:
+    """Explain `model=cnnn`, also as one choice of a sweep."""
+    group = override.key_or_group
+    options = _options(group, folder)
+    if not options:
+        return ""
+    value = override.value()
+    chosen = value.list if hasattr(value, "list") else [value]
+    for choice in map(str, chosen):
+        if choice not in options and choice != "None":
+            return f"{group}={choice}: no such option{nearest(choice, options)} Available: {', '.join(options)}"
+    return ""
+
+
+def _unknown_key(override: Override, parsed: Sequence[Override], folder: Path) -> str:
+    """Explain `model.optimizer.lrr=1`: a key that the composed configuration does not have."""
+    key = override.key_or_group
+    if override.is_add() or override.is_force_add() or key.startswith("hydra") or _options(key, folder):
+        return ""
+    groups = [item.input_line for item in parsed if item.input_line and _options(item.key_or_group, folder)]
+    config = _compose(groups, folder)
+    if config is None or _has(config, key):
+        return ""
+    known = [
+        *flatten_keys(config),
+        *(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_dir()),
+    ]
+    return f"{key}: no such setting{nearest(key, known)} All settings: python train.py --cfg job"
+
+
+def _compose(overrides: list[str], folder: Path) -> DictConfig | None:
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(folder), version_base="1.3"):
+            return compose("train", overrides=overrides)
+    except HydraException:
+        return None
+
+
+def _has(config: DictConfig, key: str) -> bool:
+    try:
+        OmegaConf.select(config, key, throw_on_missing=False, throw_on_resolution_failure=False)
+        parent, _, last = key.rpartition(".")
+        node = OmegaConf.select(config, parent) if parent else config
+    except OmegaConfBaseException:
+        return False
+    return isinstance(node, DictConfig) and last in node
+
+
+def flatten_keys(config: DictConfig) -> list[str]:
+    """Return the dotted name of every setting."""
+    return list(flatten(OmegaConf.to_container(config, resolve=False)))
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).split("\nfull_key:")[0].split("\nobject_type")[0]
+    return re.sub(r"\s+", " ", text).strip()

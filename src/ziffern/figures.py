@@ -1,0 +1,59 @@
+"""Pictures of results as matplotlib figures: for TensorBoard now, for reports too."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+
+def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
+    """Draw counts (C, C), row the true class, column the predicted one.
+
+    Colour shows the share of the row's mistakes, so that they stand out beside the large diagonal.
+    """
+    classes = len(class_names)
+    mistakes = confusion * (1 - np.eye(classes, dtype=np.int64))
+    figure = Figure(figsize=(0.62 * classes + 1, 0.62 * classes + 0.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(mistakes, cmap="Reds", vmax=max(int(mistakes.max()), 1) * 1.4)
+    for row in range(classes):
+        for column in range(classes):
+            count = int(confusion[row, column])
+            if count:
+                weight = "bold" if row == column else "normal"
+                axes.text(column, row, str(count), ha="center", va="center", fontsize=8, fontweight=weight)
+    axes.set(xlabel="predicted", ylabel="true", xticks=range(classes), yticks=range(classes))
+    rotation = 90 if max(map(len, class_names)) > 2 else 0  # noqa: PLR2004
+    axes.set_xticklabels(class_names, rotation=rotation)
+    axes.set_yticklabels(class_names)
+    return figure
+
+
+def mistakes_figure(
+    images: NDArray[np.uint8],
+    target: NDArray[np.int64],
+    probability: NDArray[np.float32],
+    class_names: Sequence[str],
+    most: int = 40,
+) -> Figure:
+    """Draw the misclassified images (N, 28, 28), the most confident mistakes first."""
+    predicted = probability.argmax(1)
+    wrong = np.flatnonzero(predicted != target)
+    chosen = wrong[np.argsort(-probability[wrong].max(1), kind="stable")][:most]
+    columns = 8
+    rows = max(-(-len(chosen) // columns), 1)
+    figure = Figure(figsize=(columns * 1.1, rows * 1.35 + 0.4), layout="constrained")
+    figure.suptitle(f"{len(wrong)} of {len(target)} misclassified; true → predicted, probability", fontsize=10)
+    for place in range(rows * columns):
+        axes = figure.add_subplot(rows, columns, place + 1)
+        axes.axis("off")
+        if place < len(chosen):
+            number = chosen[place]
+            guess = predicted[number]
+            axes.imshow(images[number], cmap="gray", vmin=0, vmax=255)
+            axes.set_title(
+                f"{class_names[target[number]]} → {class_names[guess]}  {probability[number, guess]:.0%}",
+                fontsize=7,
+            )
+    return figure

@@ -1,0 +1,6 @@
+"""Architectures: plain nn.Modules from normalised images (B, 1, 28, 28) to logits (B, C), one a file."""
+
+from ziffern.models.cnn import CNN
+from ziffern.models.mlp import MLP
+
+__all__ = ["CNN", "MLP"]

@@ -1,0 +1,81 @@
+"""What a person reads in the terminal: what is about to be trained, and what came out."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+from rich.table import Table
+
+from ziffern.callbacks.progress import clock
+from ziffern.data.datamodule import DigitDataModule
+from ziffern.module import DigitClassifier
+
+
+def shown(path: Path) -> str:
+    """Return a path relative to the working directory where it lies below it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def print_start(
+    console: Console,
+    data: DigitDataModule,
+    model: DigitClassifier,
+    trainer: pl.Trainer,
+    folder: Path,
+    resumed: int | None,
+) -> None:
+    """Print what is trained on what, and above it whatever must not be missed."""
+    digits, parts = data.digits, data.parts
+    for warning in filter(None, (digits.note, parts.leak and f"LEAK: {parts.leak}")):
+        console.print(f"NOTE: {warning}", style="bold yellow", soft_wrap=True)
+    sizes = f"{len(parts.train):,} / {len(parts.val):,} / {len(parts.test):,}"
+    epochs = f"up to {trainer.max_epochs} epochs of {len(data.train_dataloader())} steps"
+    console.print(
+        f"{type(model.net).__name__} ({model.parameter_count:,} parameters) on {digits.name}: "
+        f"{sizes} digits train / val / test ({data.split_name})\n"
+        f"{epochs} on {trainer.strategy.root_device} → {shown(folder)}",
+        soft_wrap=True,
+    )
+    if resumed:
+        console.print(f"continuing after epoch {resumed}")
+
+
+def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> None:
+    """Print the scores of a finished run as a short table, and commands worth typing next."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in _rows(metrics):
+        table.add_row(name, value)
+    console.print()
+    console.print(table)
+    for warning in filter(None, (metrics["data/note"], metrics["data/leak"])):
+        console.print(f"NOTE: {warning}", style="bold yellow", soft_wrap=True)
+    where = shown(folder)
+    console.print(
+        f"\nnext\n"
+        f"  tensorboard --logdir {where}        look at the curves and the mistakes\n"
+        f"  python train.py -m model=cnn,nn,dnn        train three models in turn\n"
+        f"  python train.py --help                     all options",
+        soft_wrap=True,
+    )
+
+
+def _rows(metrics: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [("validation accuracy", f"{metrics['val/acc']:.2%} (epoch {metrics['best_epoch']}, the best)")]
+    if "test/acc" in metrics:
+        low, high = metrics["test/acc_low"], metrics["test/acc_high"]
+        rows = [
+            ("test accuracy", f"{metrics['test/acc']:.2%}  (95 % interval {low:.2%} to {high:.2%})"),
+            ("correct", f"{metrics['test/correct']:,} of {metrics['test/total']:,}"),
+            ("dummy baseline", f"{metrics['baseline/acc']:.2%}  (always the most frequent class)"),
+            *rows,
+        ]
+    return [
+        *rows,
+        ("parameters", f"{metrics['params']:,}"),
+        ("training", f"{metrics['epochs']} epochs in {clock(metrics['train_seconds'])}"),
+        ("data", metrics["data/name"]),
+    ]

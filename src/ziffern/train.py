@@ -1,0 +1,210 @@
+"""Train, choose by validation, test once, record: objects in, score out.
+
+Decisions: the value that comes back is the best checkpoint's validation score, so an objective *is* a saved
+model; the test part is looked at once, after everything was chosen; `torch.load` never unpickles.
+"""
+
+import contextlib
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from ziffern.analysis.accuracy import majority_baseline, wilson_interval
+from ziffern.data.datamodule import DigitDataModule
+from ziffern.errors import InputError
+from ziffern.module import DigitClassifier
+from ziffern.recording import Recorder, command
+from ziffern.summary import print_start, print_summary, shown
+from ziffern.tensorboard import log_hyperparameters, log_layout, log_outcome, log_results
+
+Metrics = dict[str, Any]
+
+
+def train(
+    data: DigitDataModule,
+    model: DigitClassifier,
+    trainer: pl.Trainer,
+    recorder: Recorder,
+    *,
+    settings: dict[str, bool | int | float | str],
+    ckpt_path: str | None = None,
+    test: bool = True,
+) -> float | None:
+    """Fit `model` to `data` with `trainer`, test its best checkpoint, and write the run folder.
+
+    Args:
+        data: Set up.
+        model: Its normalisation is fitted here, on what the data says.
+        trainer: Has the recorder's callbacks.
+        recorder: Writes the folder.
+        settings: Flat hyperparameters for the loggers.
+        ckpt_path: Continue from this checkpoint.
+        test: Look at the test part at the end.
+
+    Returns:
+        The best validation score (`recorder.monitor`), never a test score.
+
+    Raises:
+        InputError: The checkpoint does not fit, or the training diverged.
+    """
+    model.normalize.fit(data.digits.images, data.parts.train)
+    model.provenance = provenance(data, model)
+    resumed = check_checkpoint(Path(ckpt_path), model, trainer) if ckpt_path else None
+    main = trainer.is_global_zero
+    if main:
+        recorder.environment(trainer)
+        recorder.events.write("start", **_description(data, model), max_epochs=trainer.max_epochs)
+        print_start(recorder.console, data, model, trainer, recorder.folder, resumed)
+        log_layout(trainer.loggers)
+        log_hyperparameters(trainer.loggers, settings)
+    try:
+        trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
+    except BaseException as error:
+        _say_how_to_go_on(recorder, error, main)
+        raise
+    metrics = _validation_metrics(data, model, trainer, recorder)
+    if test:
+        metrics |= _test(data, model, trainer, recorder)
+    metrics |= _description(data, model) | {"train_seconds": round(recorder.history.seconds, 3)}
+    if main:
+        log_outcome(trainer.loggers, metrics)
+        recorder.metrics(metrics)
+        print_summary(recorder.console, metrics, recorder.folder)
+    return float(metrics[recorder.monitor])
+
+
+def provenance(data: DigitDataModule, model: DigitClassifier) -> dict[str, str | int]:
+    """Return what a checkpoint must share with a run that continues it."""
+    digits = data.digits
+    return {
+        "data": digits.name,
+        "fingerprint": digits.fingerprint,
+        "split": data.split_name,
+        "seed": model.seed,
+    }
+
+
+def check_checkpoint(path: Path, model: DigitClassifier, trainer: pl.Trainer) -> int:
+    """Return the epochs that a checkpoint has behind it, after checking that it can be continued here.
+
+    Raises:
+        InputError: It is damaged, of another architecture, of other data or split, or already further
+            than `trainer.max_epochs`.
+    """
+    checkpoint = load_checkpoint(path)
+    weights, mine = checkpoint["state_dict"], model.state_dict()
+    differing = [key for key in mine if key not in weights or weights[key].shape != mine[key].shape]
+    differing += [key for key in weights if key not in mine]
+    if differing:
+        raise InputError(
+            f"ckpt_path={path}: this checkpoint is of another architecture ({len(differing)} tensors differ, "
+            f"such as {differing[0]}): give the model= and settings of the run that wrote it"
+        )
+    theirs = checkpoint.get("ziffern", {})
+    for key, value in model.provenance.items():
+        if key in theirs and theirs[key] != value:
+            raise InputError(
+                f"ckpt_path={path}: this checkpoint has {key}={theirs[key]} and this run {key}={value}: "
+                "continuing would mix test digits into training: give the settings of the run that wrote it"
+            )
+    epochs = int(checkpoint["epoch"]) + 1
+    if trainer.max_epochs is not None and epochs > trainer.max_epochs:
+        raise InputError(
+            f"ckpt_path={path}: this checkpoint has {epochs} epochs behind it, more than "
+            f"trainer.max_epochs={trainer.max_epochs}: raise it to at least {epochs}"
+        )
+    return epochs
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint, weights and plain values only.
+
+    Raises:
+        InputError: It cannot be read, is damaged, or holds pickled objects.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        if {"state_dict", "epoch"} <= checkpoint.keys():
+            return dict(checkpoint)
+        reason = "no Lightning checkpoint"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except pickle.UnpicklingError:
+        reason = "damaged, or it holds pickled objects, which are never loaded"
+    except (RuntimeError, ValueError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile):
+        reason = "damaged"
+    raise InputError(f"ckpt_path={path}: not a readable checkpoint ({reason}): name another, or start anew without")
+
+
+def _validation_metrics(
+    data: DigitDataModule, model: DigitClassifier, trainer: pl.Trainer, recorder: Recorder
+) -> Metrics:
+    """Return the scores of the epoch whose checkpoint was chosen; measure them where nothing was trained."""
+    rows = recorder.history.rows
+    if not rows:
+        for path in (recorder.best_path, recorder.last_path):
+            trainer.save_checkpoint(path)
+        trainer.validate(model, datamodule=data, verbose=False)
+        scores = {name: float(trainer.callback_metrics[name]) for name in ("val/acc", "val/loss")}
+        return {**scores, "train/acc": None, "train/loss": None, "epochs": 0, "best_epoch": 0}
+    chosen = int(load_checkpoint(recorder.best_path)["epoch"]) + 1
+    row = next(row for row in rows if row["epoch"] == chosen)
+    scores = {name: row[name] for name in ("val/acc", "val/loss", "train/acc", "train/loss")}
+    return {**scores, "epochs": len(rows), "best_epoch": chosen}
+
+
+def _test(data: DigitDataModule, model: DigitClassifier, trainer: pl.Trainer, recorder: Recorder) -> Metrics:
+    """Test the best checkpoint, keep the predictions, and return the scores."""
+    trainer.test(model, datamodule=data, ckpt_path=str(recorder.best_path), verbose=False, weights_only=True)
+    logits = torch.cat(model.test_logits)  # (N, C)
+    index = data.parts.test
+    target = data.digits.labels[index]
+    probability = logits.softmax(1).numpy()
+    correct = int((probability.argmax(1) == target).sum())
+    low, high = wilson_interval(correct, len(target))
+    if trainer.is_global_zero:
+        recorder.predictions(index, target, probability)
+        log_results(trainer.loggers, data.digits.images[index], target, probability, data.digits.class_names)
+    return {
+        "test/acc": correct / len(target),
+        "test/acc_low": low,
+        "test/acc_high": high,
+        "test/loss": float(model.loss.cpu()(logits, torch.from_numpy(target))),
+        "test/correct": correct,
+        "test/total": len(target),
+        "baseline/acc": majority_baseline(data.digits.labels[data.parts.train], target),
+    }
+
+
+def _description(data: DigitDataModule, model: DigitClassifier) -> Metrics:
+    """Return what was trained on what."""
+    return {
+        "model": type(model.net).__name__,
+        "params": model.parameter_count,
+        "seed": model.seed,
+        "normalize": f"{model.normalize.kind}/{model.normalize.fit_on}",
+        "data/name": data.digits.name,
+        "data/fingerprint": data.digits.fingerprint,
+        "data/split": data.split_name,
+        "data/train": len(data.parts.train),
+        "data/val": len(data.parts.val),
+        "data/test": len(data.parts.test),
+        "data/batch_size": data.batch_size,
+        "data/leak": data.parts.leak,
+        "data/note": data.digits.note,
+    }
+
+
+def _say_how_to_go_on(recorder: Recorder, error: BaseException, main: bool) -> None:
+    """Record why the run ended early; after an interrupt, show the command that continues it."""
+    if not main:
+        return
+    with contextlib.suppress(OSError):  # the disk may be what failed
+        recorder.events.write("failed", reason=str(error) or type(error).__name__)
+    if isinstance(error, SystemExit) and recorder.last_path.exists():
+        epochs, goes_on = len(recorder.history.rows), command(ckpt_path=shown(recorder.last_path))
+        recorder.console.print(f"stopped after epoch {epochs}; continue with\n  {goes_on}", soft_wrap=True)
