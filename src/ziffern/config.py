@@ -6,11 +6,14 @@ still lets `pathlib.Path.unlink` through. Constructor signatures are the schema:
 not take is an error that names the nearest one it does.
 """
 
+import collections.abc
 import difflib
 import importlib
 import inspect
 import os
-from collections.abc import Iterable, Mapping
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +88,16 @@ def check_targets(node: Any, where: str, more: frozenset[str] = frozenset()) -> 
     if not isinstance(node, DictConfig) or node._is_none():
         return
     if "_target_" in node:
-        _check_keys(_resolve(node._target_, f"{where}._target_"), node, where, more)
-    for key in node:
+        _check_values(_resolve(node._target_, f"{where}._target_"), node, where, more)
+    for key, value in named(node):
+        check_targets(value, f"{where}.{key}")
+
+
+def named(node: DictConfig) -> Iterator[tuple[str, Any]]:
+    """Yield names and values, without those that are still missing (`???`)."""
+    for key in map(str, node):
         if not OmegaConf.is_missing(node, key):
-            check_targets(node[key], f"{where}.{key}")
+            yield key, node[key]
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, bool | int | float | str]:
@@ -134,18 +143,59 @@ def _kinds() -> tuple[type, ...]:
     return tuple(getattr(importlib.import_module(m), name) for m, names in KINDS.items() for name in names)
 
 
-def _check_keys(target: type, node: DictConfig, where: str, more: frozenset[str]) -> None:
+def _check_values(target: type, node: DictConfig, where: str, more: frozenset[str]) -> None:
+    """Check the keys beside a `_target_` against its signature, and plain values against its type hints."""
     parameters = inspect.signature(target).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
+    hints = _hints(target)
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for key in map(str, node):
-        if not key.startswith("_") and key not in parameters:
+        if key.startswith("_"):
+            continue
+        if key not in parameters and not open_ended:
             raise InputError(f"{where}.{key}: {target.__name__} takes no {key}{nearest(key, parameters)}")
-    if not node.get("_partial_", False):
-        missing = [
-            name
-            for name, parameter in parameters.items()
-            if parameter.default is parameter.empty and name not in node and name not in more
-        ]
-        if missing:
-            raise InputError(f"{where}: {target.__name__} needs a value for {where}.{missing[0]}")
+        if OmegaConf.is_missing(node, key):
+            raise InputError(f"{where}.{key} has no value yet: give it one, {where}.{key}=VALUE")
+        if key in hints and not _fits(node[key], hints[key]):
+            raise InputError(f"{where}.{key}={node[key]}: {target.__name__} takes {_in_words(hints[key])} here")
+    missing = [
+        name
+        for name, parameter in parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        and name not in node
+        and name not in more
+    ]
+    if missing and not node.get("_partial_", False):
+        raise InputError(f"{where}: {target.__name__} needs a value for {where}.{missing[0]}")
+
+
+def _hints(target: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(inspect.getattr_static(target, "__init__"))
+    except (NameError, TypeError, AttributeError):  # names that exist for type checkers alone
+        return {}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Say whether a configuration's value has the hinted type; any hint that is not plain is let through."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, argument) for argument in arguments)
+    if origin is collections.abc.Sequence and isinstance(value, ListConfig):
+        return all(_fits(item, arguments[0]) for item in value)
+    if hint is type(None):
+        return value is None
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint) if hint in (bool, str) else origin is not collections.abc.Sequence
+
+
+def _in_words(hint: Any) -> str:
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(_in_words(argument) for argument in typing.get_args(hint))
+    if typing.get_origin(hint) is collections.abc.Sequence:
+        return f"a list of {_in_words(typing.get_args(hint)[0]).removeprefix('a ')}s, such as [1,2],"
+    return words.get(hint, str(hint))

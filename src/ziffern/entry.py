@@ -30,7 +30,7 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROF
 
 def train() -> None:
     """Compose the configuration from the command line and run it; exits with 2 on bad input."""
-    _register_resolvers()
+    register_resolvers()
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1" and "LOCAL_RANK" not in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra hands its exceptions on instead of printing them
     decorate = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
@@ -52,7 +52,8 @@ def job(cfg: DictConfig) -> float | None:
     context = HydraConfig.get()
     folder = Path(context.runtime.output_dir)
     try:
-        return run_experiment(cfg, folder, is_recipe=context.runtime.choices.get("experiment") is not None)
+        choices = context.runtime.choices
+        return run_experiment(cfg, folder, choices["model"], is_recipe=choices.get("experiment") is not None)
     except InputError as error:
         remove_if_unused(folder)
         if context.mode == RunMode.RUN:
@@ -92,9 +93,13 @@ def run_folder(choices: DictConfig, overrides: ListConfig) -> str:
     return str(unfinished) if unfinished else f"outputs/runs/{choices['model']}{_slug(named)}_{_unique()}"
 
 
-def sweep_folder(overrides: ListConfig) -> str:
-    """Return the folder of a multirun, below outputs/sweeps."""
-    return f"outputs/sweeps/{_slug([str(item) for item in overrides]).lstrip('_')}_{_unique()}"
+def sweep_folder() -> str:
+    """Return the folder of this multirun, below outputs/sweeps, named by the command's overrides.
+
+    Each job of a multirun asks anew and knows only its own overrides; Hydra hands the first answer on.
+    """
+    given = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    return f"outputs/sweeps/{_slug(given).lstrip('_')}_{_unique()}"
 
 
 @cache  # asked several times, and the run is no longer unfinished when it has finished
@@ -108,18 +113,19 @@ def _unfinished_run(overrides: tuple[str, ...]) -> Path | None:
     def settings(items: Sequence[str]) -> list[str]:
         return sorted(item for item in items if not item.startswith("ckpt_path="))
 
-    return folder if settings(OmegaConf.load(earlier)) == settings(overrides) else None
+    return folder if settings([str(item) for item in OmegaConf.load(earlier)]) == settings(overrides) else None
 
 
 def _slug(overrides: Sequence[str]) -> str:
     """Return overrides in characters that neither a file system nor Hydra's own grammar minds."""
     parts = [_short(item) for item in overrides if not item.startswith(UNNAMED)]
-    return "".join(f"_{re.sub(r'[^A-Za-z0-9.-]+', '-', part).strip('-')}" for part in parts)[:NAME_LENGTH]
+    return "".join(f"_{part}" for part in parts)[:NAME_LENGTH]
 
 
 def _short(override: str) -> str:
     key, _, value = override.partition("=")
-    return f"{key.split('.')[-1].split('/')[-1]}-{Path(value).name if '/' in value else value}"
+    plain = re.sub(r"[^A-Za-z0-9.]+", "-", Path(value).name if "/" in value else value).strip("-")
+    return f"{key.split('.')[-1].split('/')[-1].replace('_', '-')}-{plain}"
 
 
 @cache
@@ -127,9 +133,10 @@ def _unique() -> str:
     return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def _register_resolvers() -> None:
+def register_resolvers() -> None:
+    """Make run_folder and sweep_folder known to the configuration."""
     for resolver in (run_folder, sweep_folder):
-        OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+        OmegaConf.register_new_resolver(resolver.__name__, resolver, use_cache=True, replace=True)
 
 
 def _explain_and_exit(error: Exception) -> NoReturn:

@@ -13,18 +13,31 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
-from ziffern.config import build, check_targets, flatten
+from ziffern.config import build, check_targets, flatten, named
 from ziffern.errors import InputError
 
 MAX_SEED = 2**32 - 1
+PLAIN_ONLY = (  # settings of Lightning's Trainer that count its batches or change its steps
+    "gradient_clip_val",
+    "accumulate_grad_batches",
+    "max_steps",
+    "min_steps",
+    "max_time",
+    "fast_dev_run",
+    "limit_train_batches",
+    "overfit_batches",
+    "val_check_interval",
+    "profiler",
+)
 
 
-def run_experiment(cfg: DictConfig, folder: Path, is_recipe: bool = False) -> float | None:
+def run_experiment(cfg: DictConfig, folder: Path, name: str, is_recipe: bool = False) -> float | None:
     """Train, test and record what `cfg` says into `folder`.
 
     Args:
         cfg: As composed from conf/train.yaml.
         folder: The run folder.
+        name: What people call the model: the option of the group `model`.
         is_recipe: An `experiment=` was chosen: other data must not stand in for its own.
 
     Returns:
@@ -40,19 +53,22 @@ def run_experiment(cfg: DictConfig, folder: Path, is_recipe: bool = False) -> fl
     from ziffern.recording import Recorder
     from ziffern.train import train
 
-    _quieten()
+    quieten()
     if is_recipe and "fallback" in cfg.data.source:
         with open_dict(cfg):
             cfg.data.source.fallback = False
+    if cfg.trainer.gradient_clip_val is not None and "mixed" in str(cfg.trainer.precision):
+        with open_dict(cfg):  # Lightning refuses to clip for a fused optimizer in mixed precision
+            cfg.model.optimizer.fused = False
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, verbose=False)
     model = build(cfg.model, "model")
-    data = build(cfg.data, "data")
+    data = build(cfg.data, "data", micro_steps=micro_steps(cfg.trainer))
     recorder = Recorder(folder, cfg.monitor, cfg.mode, _console())
-    callbacks = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node is not None]
+    callbacks = [build(node, f"callbacks.{name}") for name, node in named(cfg.callbacks) if node is not None]
     trainer = build(
-        cfg.trainer,
+        lightning_settings(cfg.trainer),
         "trainer",
         callbacks=[*callbacks, *recorder.callbacks],
         logger=_loggers(cfg.logger),
@@ -63,14 +79,46 @@ def run_experiment(cfg: DictConfig, folder: Path, is_recipe: bool = False) -> fl
     )
     data.setup()
     settings = flatten(OmegaConf.to_container(cfg, resolve=True))
-    return train(data, model, trainer, recorder, settings=settings, ckpt_path=cfg.ckpt_path, test=cfg.test)
+    return train(data, model, trainer, recorder, name=name, settings=settings, ckpt_path=cfg.ckpt_path, test=cfg.test)
+
+
+def micro_steps(trainer: DictConfig) -> int:
+    """Return how many optimizer steps one `training_step` takes.
+
+    `auto` takes ten (the Trainer's own cost is then under 5 % of a small network's step, and more gains
+    nothing) unless a setting is there that counts or changes Lightning's own steps.
+
+    Raises:
+        InputError: Another value than auto or a whole number of at least 1; or above 1 beside such a setting.
+    """
+    wanted = trainer.micro_steps
+    plain = [name for name in PLAIN_ONLY if trainer.get(name) is not None]
+    if wanted == "auto":
+        return 1 if plain else 10
+    if not isinstance(wanted, int) or wanted < 1:
+        raise InputError(f"trainer.micro_steps={wanted}: must be auto, or a whole number of at least 1")
+    if wanted > 1 and plain:
+        raise InputError(
+            f"trainer.micro_steps={wanted} beside trainer.{plain[0]}, which needs Lightning's own steps: "
+            "use trainer.micro_steps=1 or auto"
+        )
+    return wanted
+
+
+def lightning_settings(trainer: DictConfig) -> DictConfig:
+    """Return the settings that are Lightning's own."""
+    return OmegaConf.create({key: value for key, value in trainer.items() if key != "micro_steps"})
 
 
 def _check(cfg: DictConfig) -> None:
     """Check what no constructor checks, and what Lightning would say less clearly."""
-    for name in ("data", "model", "trainer", "callbacks", "logger"):
-        check_targets(cfg[name], name, frozenset({"callbacks", "logger"}))
-    if not str(cfg.monitor).startswith("val/"):
+    if cfg.data.dir is None:
+        raise InputError("data=local needs to know where: data.dir=PATH of a ZIP, folder, .csv or .npz")
+    for name in ("data", "model", "callbacks", "logger"):
+        check_targets(cfg[name], name)
+    check_targets(lightning_settings(cfg.trainer), "trainer")
+    micro_steps(cfg.trainer)
+    if cfg.monitor not in ("val/acc", "val/loss"):
         raise InputError(f"monitor={cfg.monitor}: what chooses must be a validation score: val/acc or val/loss")
     if cfg.mode not in ("min", "max"):
         raise InputError(f"mode={cfg.mode}: expected max (for val/acc) or min (for val/loss)")
@@ -89,17 +137,17 @@ def _check(cfg: DictConfig) -> None:
 def _check_accelerator(accelerator: str) -> None:
     import torch
 
-    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available() and accelerator == "cuda":
-        raise InputError("trainer.accelerator=cuda: no CUDA GPU on this machine: use trainer=cpu or trainer=auto")
-    mps = torch.backends.mps.is_available()
-    if accelerator == "gpu" and not torch.cuda.is_available() and not mps:
-        raise InputError("trainer=gpu: no GPU on this machine that torch can use: use trainer=cpu or trainer=auto")
-    if accelerator == "mps" and not mps:
-        raise InputError("trainer=mps: no Apple GPU on this machine: use trainer=cpu or trainer=auto")
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    present = {"gpu": cuda or mps, "cuda": cuda, "mps": mps}
+    if not present.get(accelerator, True):
+        raise InputError(
+            f"trainer.accelerator={accelerator}: torch {torch.__version__} finds none on this machine: "
+            "use trainer=cpu, or trainer=auto, which takes what is there"
+        )
 
 
 def _loggers(nodes: DictConfig) -> Any:
-    loggers = [build(node, f"logger.{name}") for name, node in nodes.items() if node is not None]
+    loggers = [build(node, f"logger.{name}") for name, node in named(nodes) if node is not None]
     return loggers or False
 
 
@@ -110,11 +158,12 @@ def _console() -> Console:
     return Console(quiet=os.environ.get("LOCAL_RANK", "0") != "0", highlight=False)
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Keep Lightning's notes on hardware and tips out of what people read; its warnings stay."""
     for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # Few batches an epoch are normal for small data, and a CPU beside a GPU is a choice.
     warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", ".*GPU available but not used.*")
+    warnings.filterwarnings("ignore", ".*exists and is not empty.*")  # a run that goes on in its folder
     warnings.filterwarnings("ignore", ".*LeafSpec.*")  # Lightning 2.6 under torch 2.14; nothing a user can do

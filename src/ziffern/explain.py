@@ -11,7 +11,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
@@ -53,7 +53,7 @@ def _unknown_option(override: Override, folder: Path) -> str:
     if not options:
         return ""
     value = override.value()
-    chosen = value.list if hasattr(value, "list") else [value]
+    chosen = value.list if isinstance(value, ChoiceSweep) else [value]
     for choice in map(str, chosen):
         if choice not in options and choice != "None":
             return f"{group}={choice}: no such option{nearest(choice, options)} Available: {', '.join(options)}"
@@ -65,14 +65,13 @@ def _unknown_key(override: Override, parsed: Sequence[Override], folder: Path) -
     key = override.key_or_group
     if override.is_add() or override.is_force_add() or key.startswith("hydra") or _options(key, folder):
         return ""
-    groups = [item.input_line for item in parsed if item.input_line and _options(item.key_or_group, folder)]
-    config = _compose(groups, folder)
+    chosen = [item.input_line for item in parsed if item.input_line and _options(item.key_or_group, folder)]
+    config = _compose(chosen, folder)
     if config is None or _has(config, key):
         return ""
-    known = [
-        *flatten_keys(config),
-        *(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_dir()),
-    ]
+    groups = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_dir()]
+    meant = [group for group in groups if str(override.value()) in _options(group, folder) and nearest(key, [group])]
+    known = meant or [*groups, *flatten_keys(config)]
     return f"{key}: no such setting{nearest(key, known)} All settings: python train.py --cfg job"
 
 

@@ -3,18 +3,22 @@
 Decisions: the first step is the normalisation, so a checkpoint takes raw uint8 images; the random stream of
 an epoch (dropout) is a function of seed and epoch alone, so that a run that was killed and resumed ends
 with the very weights of one that was not; training scores are settled every `trainer.log_every_n_steps`
-batches, since logging at each step costs more than the step.
+batches, since logging at each step costs more than the step. Steps are Lightning's own (automatic
+optimization); where batches come in lists, the same steps are taken here, several a `training_step`.
 """
 
 import inspect
 import math
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ziffern.data.batches import Batch, derived_seed
 from ziffern.errors import InputError
@@ -50,11 +54,12 @@ class DigitClassifier(pl.LightningModule):
     ) -> None:
         super().__init__()
         # channels_last: convolutions are up to a quarter faster on the CPU; nothing else is touched by it.
-        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net = net.to(memory_format=torch.channels_last)
         self.normalize = normalize or Normalize()
         self.loss = loss or nn.CrossEntropyLoss()
         self.train_scores, self.val_scores = Scores(self.loss), Scores(self.loss)
         self.seed = seed
+        self._settle_every = self._batches_seen = 1
         self.provenance: dict[str, str | int] = {}  # plain values that every checkpoint carries
         self.window: dict[str, float] = {}  # training scores of the batches last settled
         self.epoch_scores: dict[str, float] = {}  # training scores of the epoch last finished
@@ -72,26 +77,46 @@ class DigitClassifier(pl.LightningModule):
         try:
             return self._make_optimizer(self.net.parameters())
         except (ValueError, TypeError, RuntimeError) as error:
-            raise InputError(f"model.optimizer: {error}") from error
+            lr = getattr(self._make_optimizer, "keywords", {}).get("lr", 0.0)
+            if not (isinstance(lr, int | float) and 0 <= lr < math.inf):
+                raise InputError(f"model.optimizer.lr={lr}: must be a number of at least 0, such as 0.001") from error
+            raise InputError(f"model.optimizer: {error}: give it a value that this optimizer takes") from error
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, C) of uint8 images (B, 28, 28)."""
         logits: Tensor = self.net(self.normalize(images))
         return logits
 
+    def on_train_start(self) -> None:
+        """Ask the trainer how often to settle the scores; it says 0 for never, that is once an epoch."""
+        self._settle_every = self.trainer.log_every_n_steps or sys.maxsize  # type: ignore[attr-defined]
+
     def on_train_epoch_start(self) -> None:
         """Seed the epoch's random stream."""
         torch.manual_seed(derived_seed(self.seed, self.current_epoch, self.global_rank))
+        self._batches_seen = 0
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of one batch; settle the scores every so many."""
-        images, labels = batch
-        logits = self(images)
-        self.train_scores.add(logits, labels)
-        if (batch_idx + 1) % self.trainer.log_every_n_steps == 0 or self.trainer.is_last_batch:
-            self._settle_training()
-        loss: Tensor = self.loss(logits, labels)
+    def training_step(self, batch: Batch | list[Batch], batch_idx: int) -> Tensor | None:
+        """Return the loss of one batch for Lightning to step on, or take the steps of a list of batches."""
+        if isinstance(batch, list):
+            self._take_steps(batch)
+            loss = None
+        else:
+            loss = self._scored_loss(batch, self.trainer.global_step + 1)
+        if self.trainer.is_last_batch:
+            self._settle_training(self.trainer.global_step)
+            self.epoch_scores = self.train_scores.compute()
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Step an epoch's scheduler where Lightning does not, since the steps are taken here."""
+        scheduler = self._scheduler()
+        if self.automatic_optimization or scheduler is None or self._steps_each_batch():
+            return
+        if isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step(self.trainer.callback_metrics["val/loss"])
+        else:
+            scheduler.step()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep score of one batch."""
@@ -101,7 +126,10 @@ class DigitClassifier(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log `val/loss` and `val/acc`."""
         scores = self.val_scores.compute()
-        self.log_dict({f"val/{name}": value for name, value in scores.items()})
+        if not math.isfinite(scores["loss"]):
+            raise self._diverged("val/loss", scores["loss"])
+        # Equal on all processes already; sync_dist says so to Lightning.
+        self.log_dict({f"val/{name}": value for name, value in scores.items()}, sync_dist=True)
 
     def on_test_start(self) -> None:
         """Forget the logits of an earlier test."""
@@ -116,29 +144,66 @@ class DigitClassifier(pl.LightningModule):
         optimizer = self.make_optimizer()
         if self._make_scheduler is None:
             return optimizer
-        maker = getattr(self._make_scheduler, "func", self._make_scheduler)
-        by_step = "total_steps" in inspect.signature(maker).parameters
-        steps = {"total_steps": int(self.trainer.estimated_stepping_batches)} if by_step else {}
+        by_step = self._steps_each_batch()
         try:
-            scheduler = self._make_scheduler(optimizer, **steps)
+            scheduler = self._make_scheduler(optimizer, **({"total_steps": self.total_steps()} if by_step else {}))
         except (ValueError, TypeError) as error:
-            raise InputError(f"model.scheduler: {error}") from error
-        how = {"scheduler": scheduler, "interval": "step" if by_step else "epoch", "monitor": "val/loss"}
-        return {"optimizer": optimizer, "lr_scheduler": how}
+            raise InputError(f"model.scheduler: {error}: give it a value that this scheduler takes") from error
+        how = {"interval": "step" if by_step else "epoch", "monitor": "val/loss"} if self.automatic_optimization else {}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **how}}
+
+    def total_steps(self) -> int:
+        """Return the optimizer steps of the whole run, on this process, if nothing stops it early."""
+        planned = int(self.trainer.estimated_stepping_batches)  # also makes the trainer set its loader up
+        loader: Any = self.trainer.train_dataloader
+        return planned if self.automatic_optimization else len(loader.batches) * int(self.trainer.max_epochs or 0)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add where the weights come from, as plain values."""
         checkpoint["ziffern"] = dict(self.provenance)
 
-    def _settle_training(self) -> None:
-        self.window = self.train_scores.settle()
-        if not math.isfinite(self.window["loss"]):
-            raise InputError(
-                f"training diverged: train/loss is {self.window['loss']} in epoch {self.current_epoch + 1}: "
-                "lower model.optimizer.lr, or set trainer.gradient_clip_val=1"
-            )
-        values = {f"train/{name}": value for name, value in self.window.items()}
+    def _take_steps(self, batches: list[Batch]) -> None:
+        optimizer, scheduler = self.optimizers(), self._scheduler() if self._steps_each_batch() else None
+        assert isinstance(optimizer, LightningOptimizer)
+        for batch in batches:
+            loss = self._scored_loss(batch, self.trainer.global_step + 1)
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            optimizer.step()
+            if scheduler is not None:
+                scheduler.step()
+
+    def _scored_loss(self, batch: Batch, step: int) -> Tensor:
+        """Return the mean loss of a batch, the one of optimizer step `step`; settle the scores every so many."""
+        images, labels = batch
+        logits = self(images)
+        self.train_scores.add(logits, labels)
+        self._batches_seen += 1
+        if self._batches_seen % self._settle_every == 0:
+            self._settle_training(step)
+        loss: Tensor = self.loss(logits, labels)
+        return loss
+
+    def _settle_training(self, step: int) -> None:
+        scores = self.train_scores.settle()
+        if not scores:
+            return
+        self.window = scores
+        if not math.isfinite(scores["loss"]):
+            raise self._diverged("train/loss", scores["loss"])
         for logger in self.trainer.loggers:
-            logger.log_metrics(values, step=self.global_step)
-        if self.trainer.is_last_batch:
-            self.epoch_scores = self.train_scores.compute()
+            logger.log_metrics({f"train/{name}": value for name, value in scores.items()}, step=step)
+
+    def _diverged(self, name: str, value: float) -> InputError:
+        return InputError(
+            f"training diverged: {name} is {value} in epoch {self.current_epoch + 1}: "
+            "lower model.optimizer.lr, or set trainer.gradient_clip_val=1"
+        )
+
+    def _scheduler(self) -> Any:
+        return self.lr_schedulers() if self._make_scheduler is not None else None
+
+    def _steps_each_batch(self) -> bool:
+        """Say whether the scheduler steps every batch: whether its constructor asks for the total."""
+        maker = getattr(self._make_scheduler, "func", self._make_scheduler)
+        return maker is not None and "total_steps" in inspect.signature(maker).parameters

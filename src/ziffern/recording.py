@@ -70,7 +70,7 @@ class Recorder:
                 "python": platform.python_version(),
                 "versions": {name: found for name in PACKAGES if (found := _version(name))},
                 "platform": platform.platform(),
-                "processor": _processor(),
+                "processor": processor_name(),
                 "cpu_count": os.cpu_count(),
                 "threads": torch.get_num_threads(),
                 "device": cuda or str(device),
@@ -88,8 +88,10 @@ class Recorder:
         self, index: NDArray[np.int64], target: NDArray[np.int64], probability: NDArray[np.float32]
     ) -> None:
         """Write predictions.npz: original index (N,), target (N,), probability (N, C) of the test part."""
-        arrays = {"index": index, "target": target, "probability": probability}
-        write_atomically(self.folder / "predictions.npz", lambda file: np.savez_compressed(file, **arrays))
+        write_atomically(
+            self.folder / "predictions.npz",
+            lambda file: np.savez_compressed(file, index=index, target=target, probability=probability),
+        )
 
 
 def command(**replaced: object) -> str:
@@ -125,7 +127,8 @@ def _git_commit() -> str | None:
         return None
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """Return the processor's model where the system tells it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -10,7 +10,7 @@ import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from ziffern.errors import InputError
 from ziffern.module import DigitClassifier
 
 
-class Predictions(NamedTuple):
+@dataclass(frozen=True)
+class Predictions:
     """What a run's best checkpoint said of the test part."""
 
     index: NDArray[np.int64]  # (N,) original index
@@ -72,7 +73,7 @@ class Run:
         path = self._existing("predictions.npz")
         try:
             with np.load(path, allow_pickle=False) as file:
-                return Predictions(*(file[name] for name in Predictions._fields))
+                return Predictions(file["index"], file["target"], file["probability"])
         except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
             raise InputError(f"{path}: no predictions can be read from it ({error})") from error
 

@@ -39,14 +39,14 @@ class Scores(nn.Module):
         labels = torch.cat([labels for _, labels in self._waiting])  # (N,)
         self._waiting.clear()
         loss, hits = self._loss(logits, labels), (logits.argmax(1) == labels).float()
-        self.mean_loss.update(loss, weight=len(labels))
+        self.mean_loss.update(loss.expand(len(labels)))  # weight= is lost under "disable": torchmetrics issue 3434
         self.mean_hit.update(hits)
         return {"loss": float(loss), "acc": float(hits.mean())}
 
     def compute(self) -> dict[str, float]:
         """Return `loss` and `acc` of everything since the last call, and start anew."""
         self.settle()
-        scores = {"loss": float(self.mean_loss.compute()), "acc": float(self.mean_hit.compute())}
+        scores = {"loss": round(float(self.mean_loss.compute()), 7), "acc": round(float(self.mean_hit.compute()), 7)}
         self.mean_loss.reset()
         self.mean_hit.reset()
         return scores

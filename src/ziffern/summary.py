@@ -10,6 +10,7 @@ from rich.table import Table
 from ziffern.callbacks.progress import clock
 from ziffern.data.datamodule import DigitDataModule
 from ziffern.module import DigitClassifier
+from ziffern.recording import Recorder
 
 
 def shown(path: Path) -> str:
@@ -21,23 +22,22 @@ def shown(path: Path) -> str:
 
 
 def print_start(
-    console: Console,
+    recorder: Recorder,
+    name: str,
     data: DigitDataModule,
     model: DigitClassifier,
     trainer: pl.Trainer,
-    folder: Path,
     resumed: int | None,
 ) -> None:
     """Print what is trained on what, and above it whatever must not be missed."""
-    digits, parts = data.digits, data.parts
+    console, digits, parts = recorder.console, data.digits, data.parts
     for warning in filter(None, (digits.note, parts.leak and f"LEAK: {parts.leak}")):
         console.print(f"NOTE: {warning}", style="bold yellow", soft_wrap=True)
     sizes = f"{len(parts.train):,} / {len(parts.val):,} / {len(parts.test):,}"
-    epochs = f"up to {trainer.max_epochs} epochs of {len(data.train_dataloader())} steps"
     console.print(
-        f"{type(model.net).__name__} ({model.parameter_count:,} parameters) on {digits.name}: "
+        f"{name} ({model.parameter_count:,} parameters) on {digits.name}: "
         f"{sizes} digits train / val / test ({data.split_name})\n"
-        f"{epochs} on {trainer.strategy.root_device} → {shown(folder)}",
+        f"up to {trainer.max_epochs} epochs on {trainer.strategy.root_device} → {shown(recorder.folder)}",
         soft_wrap=True,
     )
     if resumed:

@@ -6,12 +6,12 @@ model; the test part is looked at once, after everything was chosen; `torch.load
 
 import contextlib
 import pickle
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from ziffern.analysis.accuracy import majority_baseline, wilson_interval
 from ziffern.data.datamodule import DigitDataModule
@@ -30,6 +30,7 @@ def train(
     trainer: pl.Trainer,
     recorder: Recorder,
     *,
+    name: str,
     settings: dict[str, bool | int | float | str],
     ckpt_path: str | None = None,
     test: bool = True,
@@ -41,6 +42,7 @@ def train(
         model: Its normalisation is fitted here, on what the data says.
         trainer: Has the recorder's callbacks.
         recorder: Writes the folder.
+        name: What people call the model, such as cnn.
         settings: Flat hyperparameters for the loggers.
         ckpt_path: Continue from this checkpoint.
         test: Look at the test part at the end.
@@ -53,23 +55,26 @@ def train(
     """
     model.normalize.fit(data.digits.images, data.parts.train)
     model.provenance = provenance(data, model)
+    model.automatic_optimization = data.micro_steps == 1
     resumed = check_checkpoint(Path(ckpt_path), model, trainer) if ckpt_path else None
     main = trainer.is_global_zero
     if main:
         recorder.environment(trainer)
-        recorder.events.write("start", **_description(data, model), max_epochs=trainer.max_epochs)
-        print_start(recorder.console, data, model, trainer, recorder.folder, resumed)
+        recorder.events.write("start", **_description(name, data, model), max_epochs=trainer.max_epochs)
+        print_start(recorder, name, data, model, trainer, resumed)
         log_layout(trainer.loggers)
         log_hyperparameters(trainer.loggers, settings)
     try:
         trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
+    except MisconfigurationException as error:
+        raise InputError(f"trainer: {error}") from error
     except BaseException as error:
         _say_how_to_go_on(recorder, error, main)
         raise
     metrics = _validation_metrics(data, model, trainer, recorder)
     if test:
         metrics |= _test(data, model, trainer, recorder)
-    metrics |= _description(data, model) | {"train_seconds": round(recorder.history.seconds, 3)}
+    metrics |= _description(name, data, model) | {"train_seconds": round(recorder.history.seconds, 3)}
     if main:
         log_outcome(trainer.loggers, metrics)
         recorder.metrics(metrics)
@@ -135,7 +140,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         reason = error.strerror or str(error)
     except pickle.UnpicklingError:
         reason = "damaged, or it holds pickled objects, which are never loaded"
-    except (RuntimeError, ValueError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile):
+    except Exception:  # whatever parsing a file that is no checkpoint runs into
         reason = "damaged"
     raise InputError(f"ckpt_path={path}: not a readable checkpoint ({reason}): name another, or start anew without")
 
@@ -149,7 +154,7 @@ def _validation_metrics(
         for path in (recorder.best_path, recorder.last_path):
             trainer.save_checkpoint(path)
         trainer.validate(model, datamodule=data, verbose=False)
-        scores = {name: float(trainer.callback_metrics[name]) for name in ("val/acc", "val/loss")}
+        scores = {name: round(float(trainer.callback_metrics[name]), 7) for name in ("val/acc", "val/loss")}
         return {**scores, "train/acc": None, "train/loss": None, "epochs": 0, "best_epoch": 0}
     chosen = int(load_checkpoint(recorder.best_path)["epoch"]) + 1
     row = next(row for row in rows if row["epoch"] == chosen)
@@ -180,10 +185,10 @@ def _test(data: DigitDataModule, model: DigitClassifier, trainer: pl.Trainer, re
     }
 
 
-def _description(data: DigitDataModule, model: DigitClassifier) -> Metrics:
+def _description(name: str, data: DigitDataModule, model: DigitClassifier) -> Metrics:
     """Return what was trained on what."""
     return {
-        "model": type(model.net).__name__,
+        "model": name,
         "params": model.parameter_count,
         "seed": model.seed,
         "normalize": f"{model.normalize.kind}/{model.normalize.fit_on}",

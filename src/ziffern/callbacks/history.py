@@ -34,6 +34,11 @@ class History(pl.Callback):
         """Training and validation time so far, over all resumes."""
         return sum(row["seconds"] for row in self.rows)
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write what there is: the header, or the rows of the checkpoint that is continued."""
+        if trainer.is_global_zero:
+            write_text(self.path, self.as_csv())
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
         self._began = time.perf_counter()
@@ -43,7 +48,7 @@ class History(pl.Callback):
         assert isinstance(pl_module, DigitClassifier)
         row: Row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
         row |= {f"train/{name}": pl_module.epoch_scores[name] for name in ("loss", "acc")}
-        row |= {f"val/{name}": float(trainer.callback_metrics[f"val/{name}"]) for name in ("loss", "acc")}
+        row |= {name: round(float(trainer.callback_metrics[name]), 7) for name in ("val/loss", "val/acc")}
         row["seconds"] = round(time.perf_counter() - self._began, 3)
         self.rows.append(row)
         if trainer.is_global_zero:

@@ -71,7 +71,8 @@ class ProgressReport(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar."""
-        self._first, self._total = trainer.global_step, int(trainer.estimated_stepping_batches)
+        assert isinstance(pl_module, DigitClassifier)
+        self._first, self._total = trainer.global_step, pl_module.total_steps()
         self._began = time.monotonic()
         self._next = self._began + self._pause
         if self._console.is_terminal and trainer.is_global_zero:
@@ -91,7 +92,7 @@ class ProgressReport(pl.Callback):
         assert isinstance(pl_module, DigitClassifier)
         if not trainer.is_global_zero:
             return
-        if pl_module.window is not self._window:
+        if pl_module.window and pl_module.window is not self._window:
             self._window = pl_module.window
             scores = {f"train/{name}": value for name, value in self._window.items()}
             self._write("step", trainer, scores)
@@ -134,7 +135,7 @@ class ProgressReport(pl.Callback):
     def eta(self, trainer: pl.Trainer) -> float | None:
         """Return the seconds that the rest of the run takes if no early stop comes; None before a step."""
         done = trainer.global_step - self._first
-        if done <= 0 or self._total < 0:
+        if done <= 0:
             return None
         return (time.monotonic() - self._began) / done * (self._total - trainer.global_step)
 

@@ -66,7 +66,9 @@ class Batches:
         return math.ceil(len(self._shard(self.indices)) / self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        for chosen in self._shard(self._order()).split(self.batch_size):
+        order = self._shard(self._order())
+        for start in range(0, len(order), self.batch_size):  # torch.split would cut one batch of nothing
+            chosen = order[start : start + self.batch_size]
             yield self.images.index_select(0, chosen), self.labels.index_select(0, chosen)
 
     def _order(self) -> Tensor:
@@ -80,6 +82,6 @@ class Batches:
         if self.world_size == 1:
             return order
         if self.shuffle_seed is not None:
-            missing = -len(order) % self.world_size
-            order = torch.cat([order, order[:missing]])
+            even = math.ceil(len(order) / self.world_size) * self.world_size
+            order = order[torch.arange(even, device=order.device) % len(order)]
         return order[self.rank :: self.world_size]

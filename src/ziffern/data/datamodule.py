@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ziffern.data.batches import Batch, Batches
+from ziffern.data.chunks import Chunks
 from ziffern.data.dataset import LabelledImages
 from ziffern.data.sources import Source
 from ziffern.data.split import Split, make_split
@@ -25,7 +26,8 @@ class DigitDataModule(pl.LightningDataModule):
 
     Args:
         source: Where the images come from (`ziffern.data.sources`).
-        dir: Folder that data sets are found in or downloaded to; for the user's own data, its path.
+        dir: Folder that data sets are found in or downloaded to; for the user's own data, its path. A
+            leading `~` is the home folder.
         batch_size: Training images a step and process.
         eval_batch_size: Images a batch of validation and test; changes speed, not results.
         split: resplit, stratified, official or kfold (`ziffern.data.split`).
@@ -37,6 +39,7 @@ class DigitDataModule(pl.LightningDataModule):
         folds: For kfold: how many folds.
         num_classes: Labels run from 0 to num_classes - 1.
         seed: Seed of the order of training batches.
+        micro_steps: Above 1, training batches come in lists of so many (`ziffern.data.chunks`).
 
     Raises:
         InputError: A batch size below 1; from `setup`: data that cannot be used, a split that cannot be
@@ -58,6 +61,7 @@ class DigitDataModule(pl.LightningDataModule):
         folds: int = 5,
         num_classes: int = 10,
         seed: int = 0,
+        micro_steps: int = 1,
     ) -> None:
         super().__init__()
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
@@ -65,11 +69,11 @@ class DigitDataModule(pl.LightningDataModule):
                 raise InputError(f"data.{name}={size}: must be at least 1, such as data.{name}=16")
         if num_classes < 2:  # noqa: PLR2004
             raise InputError(f"data.num_classes={num_classes}: must be at least 2")
-        self.source, self.dir = source, Path(dir)
+        self.source, self.dir = source, Path(dir).expanduser()
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.split_kind, self.fractions, self.split_seed = split, tuple(fractions), split_seed
         self.val_from, self.val_share, self.fold, self.folds = val_from, val_share, fold, folds
-        self.num_classes, self.seed = num_classes, seed
+        self.num_classes, self.seed, self.micro_steps = num_classes, seed, micro_steps
         self._tensors: tuple[torch.device, Tensor, Tensor] | None = None
 
     @cached_property
@@ -119,11 +123,12 @@ class DigitDataModule(pl.LightningDataModule):
         """Load and split now, so that whatever is wrong is said before anything starts."""
         self.parts  # noqa: B018
 
-    def train_dataloader(self) -> Batches:
+    def train_dataloader(self) -> Batches | Chunks:
         """Shuffled batches of the training part, sharded under DDP."""
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        return self._batches("train", self.batch_size, self.seed, rank, world)
+        batches = self._batches("train", self.batch_size, self.seed, rank, world)
+        return batches if self.micro_steps == 1 else Chunks(batches, self.micro_steps)
 
     def val_dataloader(self) -> Batches:
         """Batches of the validation part in order, sharded under DDP."""

@@ -48,6 +48,11 @@ def one_line(text: object) -> str:
     return shown if shown.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
 
 
+def reason(error: object) -> str:
+    """Return what an exception says, on one printable line; its type where it says nothing."""
+    return one_line(" ".join(str(error).split())) or type(error).__name__
+
+
 def is_ignored(path: str) -> bool:
     """Tell whether a path is hidden or something that an operating system left there."""
     return any(part.startswith(".") or part.lower() in SYSTEM_FILES for part in PurePosixPath(path).parts)

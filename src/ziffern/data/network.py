@@ -5,6 +5,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
+
+from ziffern.data.members import reason
 
 PROBE_SECONDS = 5.0
 
@@ -27,8 +30,8 @@ def reachable(addresses: Sequence[str], seconds: float = PROBE_SECONDS) -> list[
                 answers[address] = ""
         except urllib.error.HTTPError:
             answers[address] = ""  # an answer; whether the file is there shows in the download
-        except (OSError, ValueError) as error:
-            answers[address] = str(getattr(error, "reason", error))
+        except (OSError, HTTPException, ValueError) as error:
+            answers[address] = reason(getattr(error, "reason", error))
 
     threads = [threading.Thread(target=ask, args=(address,), daemon=True) for address in addresses]
     for thread in threads:

@@ -51,7 +51,8 @@ def check_labels(labels: NDArray[Any], num_classes: int, where: str) -> NDArray[
     """
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if wrong.size:
-        raise InputError(f"{where}: label {wrong[0]} is out of range 0 to {num_classes - 1}: {label_fix(wrong[0])}")
+        worst = wrong.max() if wrong.min() >= 0 else wrong.min()
+        raise InputError(f"{where}: label {wrong[0]} is out of range 0 to {num_classes - 1}: {label_fix(worst)}")
     return labels.astype(np.int64)
 
 

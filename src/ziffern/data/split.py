@@ -33,21 +33,30 @@ class Split:
 
 def resplit(count: int, fractions: Sequence[float], seed: int) -> Split:
     """Divide 0 ... count - 1 at random; fractions are the shares of train, val and test (sum 1)."""
-    return _cut(np.random.RandomState(seed).permutation(count), fractions)
+    order = np.random.RandomState(seed).permutation(count)
+    train, val, _ = _ends(count, fractions)
+    return Split(np.sort(order[:train]), np.sort(order[train:val]), np.sort(order[val:]))
 
 
 def stratified(labels: NDArray[np.int64], fractions: Sequence[float], seed: int) -> Split:
     """Divide at random so that each class has its share in every part, to within one image.
 
-    The classes, each shuffled, are interleaved evenly into one sequence, which is then cut as `resplit`
-    cuts a permutation: so the totals are exact as well.
+    Each class, shuffled, gives every part its share rounded down; its one or two images left over go to
+    the parts that lack most of the sizes `resplit` would give them: so the totals are exact as well.
     """
     order = np.random.RandomState(seed).permutation(len(labels))
-    place = np.empty(len(labels))
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels[order] == label)
-        place[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return _cut(order[np.argsort(place, kind="stable")], fractions)
+    classes = [order[labels[order] == label] for label in np.unique(labels)]
+    shares = np.outer([len(members) for members in classes], fractions)  # (C, 3)
+    counts = np.floor(shares + 1e-9).astype(np.int64)  # 0.29 * 100 is 28.999..., and means 29
+    lacking = np.diff([0, *_ends(len(order), fractions)]) - counts.sum(0)  # (3,)
+    cut = []
+    for members, count in zip(classes, counts, strict=True):
+        left_over = np.argsort(-lacking, kind="stable")[: len(members) - count.sum()]
+        count[left_over] += 1
+        lacking[left_over] -= 1
+        cut.append(np.split(members, np.cumsum(count)[:2]))
+    train, val, test = (np.sort(np.concatenate(pieces)) for pieces in zip(*cut, strict=True))
+    return Split(train, val, test)
 
 
 def official(count: int, train_size: int, val_from: str, val_share: float, seed: int) -> Split:
@@ -139,7 +148,6 @@ def _checked(fractions: Sequence[float]) -> Sequence[float]:
     return fractions
 
 
-def _cut(order: NDArray[np.int64], fractions: Sequence[float]) -> Split:
-    train = round(len(order) * fractions[0])
-    val = round(len(order) * (fractions[0] + fractions[1]))
-    return Split(np.sort(order[:train]), np.sort(order[train:val]), np.sort(order[val:]))
+def _ends(count: int, fractions: Sequence[float]) -> tuple[int, int, int]:
+    """Return where train, val and test end in a sequence of `count` images."""
+    return round(count * fractions[0]), round(count * (fractions[0] + fractions[1])), count

@@ -1,0 +1,54 @@
+# Every target sets up what it needs. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install train test test-slow lint format typecheck sweep tensorboard benchmark clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@echo '  ARGS="model=nn seed=1" adds overrides to train, sweep and benchmark'
+
+install: $(STAMP) ## Build the environment in .venv (downloads about 3 GB, takes some minutes)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $(PYTHON) is older than Python 3.11: name a newer one, make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(RUN) -m pip install --progress-bar on --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+train: $(STAMP) ## Train and test the compact CNN on MNIST (a minute or two)
+	@$(RUN) train.py $(ARGS)
+
+test: $(STAMP) ## Run the fast tests (under a minute)
+	@$(RUN) -m pytest -q -n 2 -m "not slow and not gpu and not browser and not postgres"
+
+test-slow: $(STAMP) ## Run the tests that train, kill, resume, and install the wheel (some minutes)
+	@$(RUN) -m pytest -q -m "slow and not gpu"
+
+lint: $(STAMP) ## Check style
+	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check .
+
+format: $(STAMP) ## Mend style
+	@$(RUN) -m ruff check --fix . ; $(RUN) -m ruff format .
+
+typecheck: $(STAMP) ## Check types
+	@$(RUN) -m mypy
+
+sweep: $(STAMP) ## Train the three models in turn
+	@$(RUN) train.py -m model=cnn,nn,dnn $(ARGS)
+
+tensorboard: $(STAMP) ## Look at all runs in the browser
+	@$(VENV)/bin/tensorboard --logdir outputs
+
+benchmark: $(STAMP) ## Measure training beside a bare loop and the usual recipe (ten minutes)
+	@$(RUN) scripts/benchmark.py $(ARGS)
+
+clean: ## Remove caches and builds; keeps .venv, data and outputs
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests scripts -name __pycache__ -prune -exec rm -rf {} +

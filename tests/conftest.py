@@ -1,0 +1,85 @@
+"""Tiny synthetic digits, and runs on them within the test process."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from ziffern.config import conf_folder
+from ziffern.entry import register_resolvers, train
+from ziffern.experiment import run_experiment
+from ziffern.runs import Run
+
+torch.set_num_threads(1)  # tests run in two processes on two cores
+
+FAST = ["trainer=cpu", "logger=none", "trainer.max_epochs=2"]
+SMALL = ["model=nn", "model.net.hidden=[16]"]  # unless a test chooses
+
+
+def synthetic_digits(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noise with a bright bar whose row tells the class: learnable within seconds, (count, 28, 28) uint8."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % 10
+    images = random.integers(0, 60, (count, 28, 28), dtype=np.uint8)
+    images[np.arange(count), 2 * labels + 4] = 200
+    return images, labels.astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def digits_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Keras-like mnist.npz of 300 training and 100 test images."""
+    path = tmp_path_factory.mktemp("data") / "tiny.npz"
+    x_train, y_train = synthetic_digits(300, seed=1)
+    x_test, y_test = synthetic_digits(100, seed=2)
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return path
+
+
+@pytest.fixture
+def composed(digits_npz: Path, tmp_path: Path):
+    """Compose a configuration on the synthetic digits."""
+
+    def compose_with(*overrides: str) -> DictConfig:
+        GlobalHydra.instance().clear()
+        register_resolvers()
+        local = ["data=local", f"data.dir={digits_npz}"]
+        chosen = any(override.startswith(("model=", "experiment=")) for override in overrides)
+        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+            return compose("train", overrides=[*local, *FAST, *([] if chosen else SMALL), *overrides])
+
+    return compose_with
+
+
+@pytest.fixture
+def run(composed, tmp_path: Path):
+    """Run an experiment on the synthetic digits in this process; return its folder as a Run."""
+
+    def run_with(*overrides: str, folder: str = "run", name: str = "nn") -> Run:
+        run_experiment(composed(*overrides), tmp_path / folder, name)
+        return Run(tmp_path / folder)
+
+    return run_with
+
+
+@pytest.fixture
+def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    """Call `python train.py ARGS` in this process, in an empty folder; return exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        try:
+            train()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call

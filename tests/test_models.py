@@ -1,0 +1,96 @@
+"""Architectures: the published sizes and order of layers, and refusal of what cannot be built."""
+
+import pytest
+import torch
+from torch import nn
+
+from ziffern.errors import InputError
+from ziffern.models import CNN, MLP
+from ziffern.models.mlp import ACTIVATIONS
+
+
+@pytest.mark.parametrize(
+    ("net", "count"),
+    [
+        (CNN(), 21_840),
+        (MLP(), 101_770),
+        (MLP([512, 256, 128], dropout=0.2), 567_434),
+        (MLP([]), 7_850),
+        (CNN(num_classes=26), 21_840 + 16 * 51),
+        (MLP(num_classes=26), 101_770 + 16 * 129),
+    ],
+    ids=["cnn", "nn", "dnn", "linear", "cnn 26", "nn 26"],
+)
+def test_number_of_parameters_is_the_published_one(net, count):
+    assert sum(parameter.numel() for parameter in net.parameters()) == count
+
+
+@pytest.mark.parametrize("classes", [2, 10, 26])
+@pytest.mark.parametrize("build", [CNN, MLP])
+def test_logits_have_a_column_a_class(build, classes):
+    logits = build(num_classes=classes)(torch.rand(3, 1, 28, 28))
+    assert (logits.shape, logits.dtype) == ((3, classes), torch.float32)
+
+
+def test_channel_dropout_stands_before_the_second_pooling():
+    kinds = [type(layer) for layer in CNN().features]
+    pools = [at for at, kind in enumerate(kinds) if kind is nn.MaxPool2d]
+    assert kinds.index(nn.Dropout2d) == pools[1] - 1
+    assert kinds.count(nn.Dropout2d) == 1
+    assert kinds == [nn.Conv2d, nn.MaxPool2d, nn.ReLU, nn.Conv2d, nn.Dropout2d, nn.MaxPool2d, nn.ReLU]
+
+
+def test_cnn_drops_whole_channels_with_its_own_probability_and_none_in_evaluation():
+    torch.manual_seed(0)
+    net, images = CNN(conv_dropout=0.25, dropout=0.75), torch.rand(200, 1, 28, 28)
+    assert (net.features[4].p, net.classifier[3].p) == (0.25, 0.75)
+    dropped = (net.features[:5](images) == 0).flatten(2)  # (200, 20, 64)
+    assert torch.equal(dropped.all(2), dropped.any(2))
+    assert float(dropped.all(2).float().mean()) == pytest.approx(0.25, abs=0.03)
+    net.eval()
+    assert torch.equal(net(images), net(images))
+    assert not (net.features[:5](images) == 0).any()
+
+
+def test_mlp_has_an_activation_and_dropout_after_each_hidden_layer_only():
+    kinds = [type(layer).__name__ for layer in MLP([8, 4], "tanh", 0.1).layers]
+    assert kinds == ["Flatten", "Linear", "Tanh", "Dropout", "Linear", "Tanh", "Dropout", "Linear"]
+    assert [type(layer).__name__ for layer in MLP([8]).layers] == ["Flatten", "Linear", "ReLU", "Linear"]
+    assert [layer.out_features for layer in MLP([8, 4]).layers if isinstance(layer, nn.Linear)] == [8, 4, 10]
+
+
+@pytest.mark.parametrize(("name", "formula"), [("relu", torch.relu), ("sigmoid", torch.sigmoid), ("tanh", torch.tanh)])
+def test_activation_is_the_one_that_was_named(name, formula):
+    net, images = MLP([5], name), torch.rand(2, 1, 28, 28)
+    hidden = net.layers[1](images.flatten(1))
+    torch.testing.assert_close(net(images), net.layers[-1](formula(hidden)))
+    assert set(ACTIVATIONS) == {"relu", "sigmoid", "tanh", "gelu"}
+
+
+@pytest.mark.parametrize("build", [CNN, MLP])
+def test_weights_follow_the_seed(build):
+    def weights(seed):
+        torch.manual_seed(seed)
+        return torch.cat([parameter.flatten() for parameter in build().parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+@pytest.mark.parametrize(
+    ("build", "settings", "words"),
+    [
+        (CNN, {"conv_dropout": 1.0}, ["model.net.conv_dropout=1.0", "below 1"]),
+        (CNN, {"dropout": -0.1}, ["model.net.dropout=-0.1", "at least 0"]),
+        (CNN, {"dropout": float("nan")}, ["model.net.dropout=nan"]),
+        (MLP, {"dropout": 1}, ["model.net.dropout=1", "below 1"]),
+        (MLP, {"activation": "swish"}, ["model.net.activation=swish", "relu, sigmoid, tanh, gelu"]),
+        (MLP, {"hidden": [128, 0]}, ["model.net.hidden=[128, 0]", "at least 1 unit"]),
+        (MLP, {"hidden": [-5]}, ["model.net.hidden=[-5]", "at least 1 unit"]),
+    ],
+)
+def test_bad_settings_are_refused(build, settings, words):
+    with pytest.raises(InputError) as error:
+        build(**settings)
+    assert str(error.value).isprintable()
+    assert all(word in str(error.value) for word in words), error.value

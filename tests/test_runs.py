@@ -1,0 +1,81 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ziffern.errors import InputError
+from ziffern.runs import Run
+
+
+@pytest.fixture
+def recorded(composed, tmp_path: Path) -> Run:
+    """A run with the configuration that Hydra would have put there."""
+    from omegaconf import OmegaConf
+
+    from ziffern.experiment import run_experiment
+
+    cfg = composed()
+    (tmp_path / "run" / ".hydra").mkdir(parents=True)
+    OmegaConf.save(cfg, tmp_path / "run" / ".hydra" / "config.yaml")
+    run_experiment(cfg, tmp_path / "run", "nn")
+    return Run(tmp_path / "run")
+
+
+def test_the_loaded_model_says_what_was_recorded(recorded: Run, digits_npz: Path) -> None:
+    with np.load(digits_npz) as file:
+        images = np.concatenate([file["x_train"], file["x_test"]])
+    said = recorded.predictions
+    with torch.no_grad():
+        probability = recorded.load_model()(torch.from_numpy(images[said.index])).softmax(1).numpy()
+    assert np.allclose(probability, said.probability, atol=1e-6)
+
+
+def test_a_moved_folder_is_still_whole(recorded: Run, tmp_path: Path) -> None:
+    moved = Run(recorded.folder.rename(tmp_path / "elsewhere"))
+    assert moved.metrics["data/name"] == "tiny"
+    assert len(moved.history) == 2
+    assert not moved.load_model().training
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "use"),
+    [
+        ("metrics.json", "{broken", lambda run: run.metrics),
+        ("history.csv", "epoch,step\n1,many\n", lambda run: run.history),
+        ("predictions.npz", "no archive", lambda run: run.predictions),
+        ("checkpoints/best.ckpt", "no checkpoint", lambda run: run.load_model()),
+        (".hydra/config.yaml", "- a list\n", lambda run: run.config),
+    ],
+)
+def test_a_damaged_file_is_named(recorded: Run, file: str, content: str, use) -> None:
+    (recorded.folder / file).write_text(content)
+    with pytest.raises(InputError, match=file.rsplit("/", maxsplit=1)[-1]) as error:
+        use(recorded)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no run folder"):
+        _ = Run(tmp_path).metrics
+
+
+def test_object_arrays_are_not_unpickled(recorded: Run) -> None:
+    trap = np.array([{"a": 1}], dtype=object)
+    np.savez(recorded.folder / "predictions.npz", index=trap, target=trap, probability=trap)
+    with pytest.raises(InputError, match=r"predictions\.npz"):
+        _ = recorded.predictions
+
+
+def test_a_config_with_a_foreign_target_builds_nothing(recorded: Run) -> None:
+    path = recorded.folder / ".hydra" / "config.yaml"
+    path.write_text(path.read_text().replace("ziffern.models.MLP", "os.system"))
+    with pytest.raises(InputError, match=r"os\.system is not allowed"):
+        recorded.load_model()
+
+
+def test_metrics_are_valid_json(recorded: Run) -> None:
+    text = (recorded.folder / "metrics.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text) == recorded.metrics
