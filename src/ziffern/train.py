@@ -11,7 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from ziffern.analysis.accuracy import majority_baseline, wilson_interval
 from ziffern.data.datamodule import DigitDataModule
