@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from ziffern.atomic import write_atomically, write_json
-from ziffern.callbacks.checkpoints import run_checkpoints
+from ziffern.callbacks.checkpoints import RunCheckpoints
 from ziffern.callbacks.history import History
 from ziffern.callbacks.progress import EventLog, ProgressReport
 
@@ -50,13 +50,8 @@ class Recorder:
         self.folder, self.monitor, self.console = folder.absolute(), monitor, console
         self.folder.mkdir(parents=True, exist_ok=True)
         self.history, self.events = History(self.folder), EventLog(self.folder)
-        self.best_path = self.folder / "checkpoints" / "best.ckpt"
-        self.last_path = self.folder / "checkpoints" / "last.ckpt"
-        self.callbacks: list[pl.Callback] = [
-            self.history,
-            ProgressReport(self.events, console),
-            *run_checkpoints(self.best_path.parent, monitor, mode),
-        ]
+        self.checkpoints = RunCheckpoints(self.folder / "checkpoints", monitor, mode)
+        self.callbacks: list[pl.Callback] = [self.history, ProgressReport(self.events, console), self.checkpoints]
 
     def environment(self, trainer: pl.Trainer) -> None:
         """Write environment.json: versions, machine, device, threads, commit and command."""

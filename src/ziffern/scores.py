@@ -4,49 +4,45 @@ Decision: a step only appends its logits to a list; every so many steps they are
 object and `self.log` at each step would cost as much as the step of a small network itself.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
+from torchmetrics import SumMetric
 
 
 class Scores(nn.Module):
-    """Mean loss and accuracy of everything added since the last reset; synchronised under DDP.
+    """Mean loss and accuracy of everything added since the last reset; synchronised under DDP."""
 
-    Args:
-        loss: Maps logits (N, C) and labels (N,) to the mean loss, a scalar.
-    """
-
-    def __init__(self, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._loss = loss
-        self._waiting: list[tuple[Tensor, Tensor]] = []
-        # "disable": a loss that is not a number must show, not be skipped.
-        self.mean_loss = MeanMetric(nan_strategy="disable")
-        self.mean_hit = MeanMetric(nan_strategy="disable")
+        self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
+        # "disable": a loss that is not a number must show, not be skipped. Sums, since a MeanMetric would then
+        # lose its weights (torchmetrics issue 3434).
+        self.loss_sum, self.hits, self.count = (SumMetric(nan_strategy="disable") for _ in range(3))
 
-    def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Keep the logits (B, C) and labels (B,) of one batch, to be scored later."""
-        self._waiting.append((logits.detach(), labels))
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Keep the mean loss, the logits (B, C) and the labels (B,) of one batch, to be scored later."""
+        self._waiting.append((loss.detach(), logits.detach(), labels))
 
     @torch.no_grad()
     def settle(self) -> dict[str, float]:
         """Score what waits; return its `loss` and `acc`, empty where nothing waited."""
         if not self._waiting:
             return {}
-        logits = torch.cat([logits for logits, _ in self._waiting]).float()  # (N, C)
-        labels = torch.cat([labels for _, labels in self._waiting])  # (N,)
-        self._waiting.clear()
-        loss, hits = self._loss(logits, labels), (logits.argmax(1) == labels).float()
-        self.mean_loss.update(loss.expand(len(labels)))  # weight= is lost under "disable": torchmetrics issue 3434
-        self.mean_hit.update(hits)
-        return {"loss": float(loss), "acc": float(hits.mean())}
+        losses, logits, labels = zip(*self._waiting, strict=True)
+        self._waiting = []
+        sizes = torch.tensor([len(part) for part in labels], device=labels[0].device)
+        loss_sum = (torch.stack(losses).float() * sizes).sum()
+        hits = (torch.cat(logits).argmax(1) == torch.cat(labels)).sum()
+        count = sizes.sum()
+        for metric, value in ((self.loss_sum, loss_sum), (self.hits, hits), (self.count, count)):
+            metric.update(value)
+        return {"loss": float(loss_sum / count), "acc": float(hits / count)}
 
     def compute(self) -> dict[str, float]:
         """Return `loss` and `acc` of everything since the last call, and start anew."""
         self.settle()
-        scores = {"loss": round(float(self.mean_loss.compute()), 7), "acc": round(float(self.mean_hit.compute()), 7)}
-        self.mean_loss.reset()
-        self.mean_hit.reset()
-        return scores
+        count = float(self.count.compute())
+        scores = {"loss": float(self.loss_sum.compute()) / count, "acc": float(self.hits.compute()) / count}
+        for metric in (self.loss_sum, self.hits, self.count):
+            metric.reset()
+        return {name: round(score, 7) for name, score in scores.items()}

@@ -151,12 +151,12 @@ def _validation_metrics(
     """Return the scores of the epoch whose checkpoint was chosen; measure them where nothing was trained."""
     rows = recorder.history.rows
     if not rows:
-        for path in (recorder.best_path, recorder.last_path):
+        for path in (recorder.checkpoints.best_path, recorder.checkpoints.last_path):
             trainer.save_checkpoint(path)
         trainer.validate(model, datamodule=data, verbose=False)
         scores = {name: round(float(trainer.callback_metrics[name]), 7) for name in ("val/acc", "val/loss")}
         return {**scores, "train/acc": None, "train/loss": None, "epochs": 0, "best_epoch": 0}
-    chosen = int(load_checkpoint(recorder.best_path)["epoch"]) + 1
+    chosen = int(load_checkpoint(recorder.checkpoints.best_path)["epoch"]) + 1
     row = next(row for row in rows if row["epoch"] == chosen)
     scores = {name: row[name] for name in ("val/acc", "val/loss", "train/acc", "train/loss")}
     return {**scores, "epochs": len(rows), "best_epoch": chosen}
@@ -164,7 +164,9 @@ def _validation_metrics(
 
 def _test(data: DigitDataModule, model: DigitClassifier, trainer: pl.Trainer, recorder: Recorder) -> Metrics:
     """Test the best checkpoint, keep the predictions, and return the scores."""
-    trainer.test(model, datamodule=data, ckpt_path=str(recorder.best_path), verbose=False, weights_only=True)
+    trainer.test(
+        model, datamodule=data, ckpt_path=str(recorder.checkpoints.best_path), verbose=False, weights_only=True
+    )
     logits = torch.cat(model.test_logits)  # (N, C)
     index = data.parts.test
     target = data.digits.labels[index]
@@ -210,6 +212,6 @@ def _say_how_to_go_on(recorder: Recorder, error: BaseException, main: bool) -> N
         return
     with contextlib.suppress(OSError):  # the disk may be what failed
         recorder.events.write("failed", reason=str(error) or type(error).__name__)
-    if isinstance(error, SystemExit) and recorder.last_path.exists():
-        epochs, goes_on = len(recorder.history.rows), command(ckpt_path=shown(recorder.last_path))
+    if isinstance(error, SystemExit) and recorder.checkpoints.last_path.exists():
+        epochs, goes_on = len(recorder.history.rows), command(ckpt_path=shown(recorder.checkpoints.last_path))
         recorder.console.print(f"stopped after epoch {epochs}; continue with\n  {goes_on}", soft_wrap=True)

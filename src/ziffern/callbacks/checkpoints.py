@@ -1,51 +1,58 @@
 """The two checkpoints of a run: `best.ckpt` by a validation score, `last.ckpt` after every epoch."""
 
 import shutil
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 
-class MovableCheckpoint(ModelCheckpoint):
-    """A ModelCheckpoint that goes on where it was even if its folder is now another one.
+class RunCheckpoints(ModelCheckpoint):
+    """Keep `best.ckpt` and `last.ckpt`, also across a move of the run.
 
     Lightning forgets the best score when the folder changed, so a run that was moved, or continued in a
     new folder, could end with another best checkpoint than an uninterrupted one. Here the state follows,
     and the best checkpoint's file is brought along.
+
+    Args:
+        folder: Where both lie.
+        monitor: The score that chooses the best.
+        mode: `max` or `min`.
     """
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the state with every path rewritten to this callback's folder."""
-        assert self.dirpath is not None
-        here, name = Path(self.dirpath), f"{self.filename}{self.FILE_EXTENSION}"
-        there = Path(state_dict["dirpath"])
-        if there != here and not (here / name).exists() and (there / name).exists():
-            here.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(there / name, here / name)
-        moved = str(here / name)
-        state = dict(state_dict, dirpath=self.dirpath)
-        for key in ("best_model_path", "kth_best_model_path"):
-            state[key] = moved if state[key] else ""
-        scores = state["best_k_models"].values()  # one at the most: the best
-        state["best_k_models"] = dict.fromkeys([moved], *scores) if scores else {}
-        super().load_state_dict(state)
-
-
-def run_checkpoints(folder: Path, monitor: str, mode: str) -> list[ModelCheckpoint]:
-    """Return the callbacks that keep `best.ckpt` (by `monitor`) and `last.ckpt` in `folder`.
-
-    Both save at the end of an epoch, after its validation; `last` comes second, so that it knows the best.
-    """
-    return [
-        MovableCheckpoint(
+    def __init__(self, folder: Path, monitor: str, mode: str) -> None:
+        super().__init__(
             dirpath=folder,
-            filename=name,
-            monitor=score,
+            filename="best",
+            monitor=monitor,
             mode=mode,
             auto_insert_metric_name=False,
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         )
-        for name, score in (("best", monitor), ("last", None))
-    ]
+        self.best_path, self.last_path = folder / "best.ckpt", folder / "last.ckpt"
+
+    @cached_property
+    def state_key(self) -> str:
+        """The key of the state; Lightning asks at every hook of every step, and forming it takes long."""
+        return super().state_key
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the best, where this epoch is, and then the last, which so knows the best."""
+        super().on_train_epoch_end(trainer, pl_module)
+        trainer.save_checkpoint(self.last_path)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the state with every path rewritten to this callback's folder."""
+        there = Path(state_dict["dirpath"]) / self.best_path.name
+        if not self.best_path.exists() and there.exists():
+            self.best_path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(there, self.best_path)
+        state = dict(state_dict, dirpath=self.dirpath)
+        for key in ("best_model_path", "kth_best_model_path"):
+            state[key] = str(self.best_path) if state[key] else ""
+        scores = state["best_k_models"].values()  # one at the most: the best
+        state["best_k_models"] = dict.fromkeys([str(self.best_path)], *scores) if scores else {}
+        super().load_state_dict(state)

@@ -63,7 +63,12 @@ class Batches:
 
     def __len__(self) -> int:
         """Batches an epoch, on this process."""
-        return math.ceil(len(self._shard(self.indices)) / self.batch_size)
+        return math.ceil(self.image_count / self.batch_size)
+
+    @property
+    def image_count(self) -> int:
+        """Images an epoch, on this process."""
+        return len(self._shard(self.indices))
 
     def __iter__(self) -> Iterator[Batch]:
         order = self._shard(self._order())

@@ -6,34 +6,40 @@ network takes not much more. Handing over several batches at once divides that c
 
 import math
 from collections.abc import Iterator
-from itertools import islice
 
 from ziffern.data.batches import Batch, Batches
 
 
 class Chunks:
-    """An iterable of lists of up to `size` batches; the last list of an epoch holds what is left.
+    """An iterable of lists of batches, views of one large batch; the last list of an epoch holds what is left.
 
     Args:
-        batches: The same batches, in the same order, as without chunks.
-        size: Batches a list.
+        large: Batches of a multiple of `batch_size` images.
+        batch_size: Images an optimizer step. The batches are those that `large` would yield at this size.
     """
 
     batch_sampler = None  # Lightning looks for it wherever there is a sampler
 
-    def __init__(self, batches: Batches, size: int) -> None:
-        self.batches, self.size = batches, size
+    def __init__(self, large: Batches, batch_size: int) -> None:
+        if large.batch_size % batch_size:
+            raise ValueError(f"batches of {large.batch_size} cannot be cut into batches of {batch_size}")
+        self.large, self.batch_size = large, batch_size
 
     @property
     def sampler(self) -> Batches:
         """Lightning tells it the epoch."""
-        return self.batches
+        return self.large
+
+    @property
+    def steps(self) -> int:
+        """Return the optimizer steps an epoch."""
+        return math.ceil(self.large.image_count / self.batch_size)
 
     def __len__(self) -> int:
         """Return the lists an epoch."""
-        return math.ceil(len(self.batches) / self.size)
+        return len(self.large)
 
     def __iter__(self) -> Iterator[list[Batch]]:
-        batches = iter(self.batches)
-        while chunk := list(islice(batches, self.size)):
-            yield chunk
+        for images, labels in self.large:
+            cuts = [slice(start, start + self.batch_size) for start in range(0, len(labels), self.batch_size)]
+            yield [(images[cut], labels[cut]) for cut in cuts]

@@ -127,8 +127,8 @@ class DigitDataModule(pl.LightningDataModule):
         """Shuffled batches of the training part, sharded under DDP."""
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        batches = self._batches("train", self.batch_size, self.seed, rank, world)
-        return batches if self.micro_steps == 1 else Chunks(batches, self.micro_steps)
+        batches = self._batches("train", self.batch_size * self.micro_steps, self.seed, rank, world)
+        return batches if self.micro_steps == 1 else Chunks(batches, self.batch_size)
 
     def val_dataloader(self) -> Batches:
         """Batches of the validation part in order, sharded under DDP."""
