@@ -20,6 +20,7 @@ def test_curves_of_train_and_validation_share_a_chart(board: EventAccumulator) -
     assert len(board.Scalars("train/loss")) == 6
     assert [event.step for event in board.Scalars("train/loss")] == [5, 10, 15, 20, 25, 30]
     assert [event.step for event in board.Scalars("val/acc")] == [15, 30], "the same axis as in training"
+    assert [event.step for event in board.Scalars("train/acc_epoch")] == [15, 30]
     assert "custom_scalars__config__" in board.Tags()["tensors"]
 
 

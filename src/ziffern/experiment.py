@@ -22,6 +22,11 @@ from ziffern.config import build, check_targets, flatten, named
 from ziffern.errors import InputError
 
 MAX_SEED = 2**32 - 1
+PLUMBING = (  # beginnings of settings that change no result, or repeat another
+    *("ckpt_path", "threads", "test", "monitor", "data.dir", "data.eval_batch_size", "data.seed", "model.seed"),
+    *("callbacks.early_stopping.monitor", "callbacks.early_stopping.mode", "trainer.accelerator", "trainer.log_every"),
+    "trainer.micro_steps",
+)
 PLAIN_ONLY = (  # settings of Lightning's Trainer that count its batches or change its steps
     "gradient_clip_val",
     "accumulate_grad_batches",
@@ -73,8 +78,16 @@ def run_experiment(cfg: DictConfig, folder: Path, name: str, is_recipe: bool = F
     recorder = Recorder(folder, cfg.monitor, cfg.mode, _console())
     trainer = make_trainer(cfg, recorder)
     data.setup()
-    settings = flatten(OmegaConf.to_container(cfg, resolve=True))
+    settings = hyperparameters(cfg) | {"model": name}
     return train(data, model, trainer, recorder, name=name, settings=settings, ckpt_path=cfg.ckpt_path, test=cfg.test)
+
+
+def hyperparameters(cfg: DictConfig) -> dict[str, bool | int | float | str]:
+    """Return the flat settings that can change a result; where things lie and how they run is left out."""
+    flat = flatten(
+        OmegaConf.to_container(OmegaConf.masked_copy(cfg, [str(k) for k in cfg if k != "logger"]), resolve=True)
+    )
+    return {key: value for key, value in flat.items() if not key.startswith(PLUMBING)}
 
 
 def make_trainer(cfg: DictConfig, recorder: "Recorder", *more: "pl.Callback") -> "pl.Trainer":

@@ -110,8 +110,10 @@ class DigitClassifier(pl.LightningModule):
         else:
             loss = self._scored_loss(batch, self.trainer.global_step + 1)
         if self.trainer.is_last_batch:
-            self._settle_training(self.trainer.global_step)
+            self._settle_training(None)
             self.epoch_scores = self.train_scores.compute()
+            values = {f"train/{name}_epoch": value for name, value in self.epoch_scores.items()}
+            self._log(values, self.trainer.global_step + self.automatic_optimization)
         return loss
 
     def on_train_epoch_end(self) -> None:
@@ -202,14 +204,16 @@ class DigitClassifier(pl.LightningModule):
             self._settle_training(step)
         return loss
 
-    def _settle_training(self, step: int) -> None:
+    def _settle_training(self, step: int | None) -> None:
+        """Score the batches that wait, and log them at `step`; a rest too small to compare is not logged."""
         scores = self.train_scores.settle()
         if not scores:
             return
         self.window = scores
         if not math.isfinite(scores["loss"]):
             raise self._diverged("train/loss", scores["loss"])
-        self._log({f"train/{name}": value for name, value in scores.items()}, step)
+        if step is not None:
+            self._log({f"train/{name}": value for name, value in scores.items()}, step)
 
     def _log(self, values: dict[str, float], step: int) -> None:
         """Log at an optimizer step; Lightning's own logging counts batches, or lists of them."""

@@ -92,7 +92,7 @@ class Recorder:
 def command(**replaced: object) -> str:
     """Return the command of this process as typed, with overrides `replaced` or added."""
     program = Path(sys.argv[0]).name
-    start = ["python", program] if program.endswith(".py") else [program]
+    start = ["python", program] if program.endswith(".py") else [program, "train"]
     kept = [item for item in sys.argv[1:] if item.split("=")[0] not in replaced]
     return shlex.join([*start, *kept, *(f"{key}={value}" for key, value in replaced.items())])
 

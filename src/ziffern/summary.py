@@ -1,5 +1,7 @@
 """What a person reads in the terminal: what is about to be trained, and what came out."""
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,13 @@ def shown(path: Path) -> str:
         return str(path)
 
 
+def program(name: str) -> str:
+    """Return how a program of this environment is called from the working directory."""
+    here = Path(sys.executable).with_name(name)
+    on_path = shutil.which(name)
+    return name if on_path and Path(on_path).parent == here.parent else shown(here)
+
+
 def print_start(
     recorder: Recorder,
     name: str,
@@ -35,9 +44,10 @@ def print_start(
         console.print(f"NOTE: {warning}", style="bold yellow", soft_wrap=True)
     sizes = f"{len(parts.train):,} / {len(parts.val):,} / {len(parts.test):,}"
     console.print(
-        f"{name} ({model.parameter_count:,} parameters) on {digits.name}: "
-        f"{sizes} digits train / val / test ({data.split_name})\n"
-        f"up to {trainer.max_epochs} epochs on {trainer.strategy.root_device} → {shown(recorder.folder)}",
+        f"{name}: {model.parameter_count:,} parameters, up to {trainer.max_epochs} epochs "
+        f"on {trainer.strategy.root_device}\n"
+        f"{digits.name}: {sizes} digits to train / validate / test ({data.split_name})\n"
+        f"{shown(recorder.folder)}",
         soft_wrap=True,
     )
     if resumed:
@@ -49,18 +59,20 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in _rows(metrics):
         table.add_row(name, value)
+    table.add_row("run folder", shown(folder))
     console.print()
     console.print(table)
     for warning in filter(None, (metrics["data/note"], metrics["data/leak"])):
         console.print(f"NOTE: {warning}", style="bold yellow", soft_wrap=True)
-    where = shown(folder)
-    console.print(
-        f"\nnext\n"
-        f"  tensorboard --logdir {where}        look at the curves and the mistakes\n"
-        f"  python train.py -m model=cnn,nn,dnn        train three models in turn\n"
-        f"  python train.py --help                     all options",
-        soft_wrap=True,
-    )
+    python, tensorboard = program("python"), program("tensorboard")
+    start = "ziffern train" if Path(sys.argv[0]).name == "ziffern" else f"{python} train.py"
+    console.print("\nnext")
+    for command, purpose in (
+        (f"{tensorboard} --logdir {shown(folder)}", "see the curves and the mistakes"),
+        (f"{start} -m model=cnn,nn,dnn", "train three models in turn"),
+        (f"{start} --help", "see all options"),
+    ):
+        console.print(f"  {command}  # {purpose}", soft_wrap=True)
 
 
 def _rows(metrics: dict[str, Any]) -> list[tuple[str, str]]:

@@ -18,8 +18,8 @@ from ziffern.analysis.accuracy import confusion_matrix
 OUTCOME = {"hp/val_acc_best": "val/acc", "hp/test_acc": "test/acc"}
 LAYOUT = {
     "train and validation": {
-        "loss": ["Multiline", ["train/loss", "val/loss"]],
-        "accuracy": ["Multiline", ["train/acc", "val/acc"]],
+        "loss": ["Multiline", ["train/loss_epoch", "val/loss"]],
+        "accuracy": ["Multiline", ["train/acc_epoch", "val/acc"]],
     }
 }
 
