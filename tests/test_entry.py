@@ -31,6 +31,7 @@ MISTAKES = {  # arguments -> what the one line has to say
     "trainer.precision=7": ["trainer", "7"],
     "trainer.micro_steps=0": ["trainer.micro_steps=0", "at least 1"],
     "trainer.micro_steps=5 trainer.gradient_clip_val=1": ["trainer.micro_steps=5", "gradient_clip_val", "auto"],
+    "+trainer.max_steps=5": ["trainer.max_steps=5", "trainer.max_epochs"],
     "+model.net.foo=3": ["model.net.foo", "takes no foo"],
     "model.net.dropout=1.5": ["model.net.dropout=1.5", "below 1"],
     "model.net.activation=relux": ["model.net.activation=relux", "relu, sigmoid, tanh, gelu"],
@@ -119,7 +120,7 @@ def test_the_data_that_was_really_used_has_its_name_everywhere(command_line, tmp
     code, output, _ = command_line("data.dir=nothing", *SHORT, "data.batch_size=500")
     assert code == 0
     assert "NOTE: data=mnist is not in data.dir=nothing and cannot be downloaded" in output
-    assert "on mnist5k" in output
+    assert "mnist5k: 3,000 / 1,000 / 1,000 digits" in output
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["data/name"] == "mnist5k"

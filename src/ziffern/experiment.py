@@ -27,13 +27,13 @@ PLUMBING = (  # beginnings of settings that change no result, or repeat another
     *("callbacks.early_stopping.monitor", "callbacks.early_stopping.mode", "trainer.accelerator", "trainer.log_every"),
     "trainer.micro_steps",
 )
+WHOLE_EPOCHS = (  # settings that would leave an epoch without its validation, by which the best one is chosen
+    *("max_steps", "min_steps", "max_time", "fast_dev_run", "check_val_every_n_epoch", "limit_val_batches"),
+    *("enable_checkpointing", "barebones"),
+)
 PLAIN_ONLY = (  # settings of Lightning's Trainer that count its batches or change its steps
     "gradient_clip_val",
     "accumulate_grad_batches",
-    "max_steps",
-    "min_steps",
-    "max_time",
-    "fast_dev_run",
     "limit_train_batches",
     "overfit_batches",
     "val_check_interval",
@@ -145,6 +145,12 @@ def _check(cfg: DictConfig) -> None:
         check_targets(cfg[name], name)
     check_targets(lightning_settings(cfg.trainer), "trainer")
     micro_steps(cfg.trainer)
+    for name in WHOLE_EPOCHS:
+        if name in cfg.trainer:
+            raise InputError(
+                f"trainer.{name}={cfg.trainer[name]}: not possible here, since each epoch is trained and validated "
+                "whole: use trainer.max_epochs, or fewer images by data.fractions"
+            )
     if cfg.monitor not in ("val/acc", "val/loss"):
         raise InputError(f"monitor={cfg.monitor}: what chooses must be a validation score: val/acc or val/loss")
     if cfg.mode not in ("min", "max"):
