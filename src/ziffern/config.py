@@ -22,6 +22,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from ziffern.errors import InputError
 
 ALLOWED = ("ziffern.", "torch.nn.", "torch.optim.", "pytorch_lightning.")
+PLAIN = {int: (int,), float: (float, int), bool: (bool,), str: (str,), type(None): (type(None),)}  # True is no int
+OBJECTS = (collections.abc.Sequence, collections.abc.Callable)  # hints that no plain value fits
 EXTRA = "ZIFFERN_TARGETS"  # more prefixes, comma-separated: said by the user's environment, not by a file
 KINDS = {
     "torch.nn": ("Module",),
@@ -183,16 +185,16 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, argument) for argument in arguments)
     if origin is collections.abc.Sequence and isinstance(value, ListConfig):
         return all(_fits(item, arguments[0]) for item in value)
-    if hint is type(None):
-        return value is None
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint) if hint in (bool, str) else origin is not collections.abc.Sequence
+    if hint in PLAIN:
+        return type(value) in PLAIN[hint]
+    if type(value) in (str, int, float, bool):  # where an object, a list or a function is wanted
+        return isinstance(value, hint) if inspect.isclass(hint) else origin not in OBJECTS
+    return True
 
 
 def _in_words(hint: Any) -> str:
+    if typing.get_origin(hint) is collections.abc.Callable or (inspect.isclass(hint) and hint not in PLAIN):
+        return "an object (with a _target_)"
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return " or ".join(_in_words(argument) for argument in typing.get_args(hint))
