@@ -84,3 +84,18 @@ def test_a_constructors_own_error_is_one_line() -> None:
 def test_flatten_gives_dotted_scalars() -> None:
     config = {"net": {"_target_": "a.b.MLP", "hidden": [1, 2], "dropout": 0.5}, "seed": 1, "loss": None}
     assert flatten(config) == {"net": "MLP", "net.hidden": "[1, 2]", "net.dropout": 0.5, "seed": 1, "loss": "None"}
+
+
+@pytest.mark.parametrize("key", [1, 1.5, True])
+def test_a_name_that_is_no_text_hides_nothing(key: object) -> None:
+    evil = {"_target_": "pathlib.Path.unlink", "_args_": ["x"]}
+    config = OmegaConf.create({"_target_": "ziffern.models.MLP", "hidden": {key: evil, str(key): {}}})
+    with pytest.raises(InputError, match="names are text"):
+        build(config, "model.net")
+
+
+def test_an_allowed_class_in_the_wrong_place_is_refused() -> None:
+    from ziffern.module import DigitClassifier
+
+    with pytest.raises(InputError, match="not what belongs here"):
+        build(node("torch.nn.Identity"), "model", DigitClassifier)

@@ -41,7 +41,9 @@ MISTAKES = {  # arguments -> what the one line has to say
     "model.net=foo": ["model.net=foo"],
     "model.optimizer=foo": ["model.optimizer=foo"],
     "monitor=test/acc": ["monitor=test/acc", "validation score"],
-    "mode=up": ["mode=up", "max"],
+    "model.net.num_classes=5": ["logits (2, 5)", "model.net.num_classes=10"],
+    "+model.loss._target_=torch.nn.MSELoss": ["model.loss"],
+    "model/scheduler=onecycle model.scheduler.pct_start=5": ["model.scheduler", "pct_start"],
     "seed=-1": ["seed=-1", "0 to 4294967295"],
     "threads=0": ["threads=0", "at least 1"],
     "ckpt_path=nowhere.ckpt": ["ckpt_path=nowhere.ckpt", "no such file"],
@@ -178,12 +180,18 @@ def test_the_same_command_with_its_checkpoint_goes_on_in_its_folder(tmp_path: Pa
 
 
 def test_only_untouched_folders_are_removed(tmp_path: Path) -> None:
-    untouched, used = tmp_path / "runs" / "a", tmp_path / "runs" / "b"
-    for folder in (untouched, used):
+    untouched, used, named = (
+        tmp_path / "outputs" / "runs" / "a",
+        tmp_path / "outputs" / "runs" / "b",
+        tmp_path / "mine",
+    )
+    for folder in (untouched, used, named):
         (folder / ".hydra").mkdir(parents=True)
         (folder / "train.log").touch()
     (used / "history.csv").touch()
     remove_if_unused(untouched)
     remove_if_unused(used)
+    remove_if_unused(named)
     assert not untouched.exists()
+    assert list(named.iterdir()) == [], "a folder that the user named stays"
     assert (used / "history.csv").exists()

@@ -375,7 +375,7 @@ def test_second_mirror_is_tried_whatever_is_wrong_with_the_first(tmp_path, mirro
     np.testing.assert_array_equal(data.images, IMAGES)
     assert files_in(tmp_path) == sorted(layout("mnist"))
     again = [path for path in mirrors.asked if path.startswith("/good/train")]
-    assert bool(again) == (first != "half")  # what the first gave whole is not asked of the second
+    assert (len(again) > 1) == (first != "half")  # beyond the probe: what the first gave whole is not asked again
 
 
 @pytest.mark.parametrize("behaviour", ["absent", "corrupt", "cut", "mute", "stalling", "half"])

@@ -70,7 +70,7 @@ def test_the_score_that_comes_back_is_the_best_validation_score(composed, tmp_pa
 
 
 def test_monitoring_the_loss_chooses_by_the_loss(composed, tmp_path: Path) -> None:
-    score = run_experiment(composed("monitor=val/loss", "mode=min"), tmp_path / "a", "nn")
+    score = run_experiment(composed("monitor=val/loss"), tmp_path / "a", "nn")
     rows = (tmp_path / "a" / "history.csv").read_text().splitlines()[1:]
     assert score == min(float(row.split(",")[4]) for row in rows)
 
@@ -102,10 +102,13 @@ class Killer(pl.Callback):
 
 
 @pytest.mark.parametrize("micro_steps", [1, 4])
-@pytest.mark.parametrize("scheduler", ["none", "onecycle", "exponential"])
+@pytest.mark.parametrize("scheduler", ["none", "onecycle", "exponential", "plateau"])
 def test_resuming_equals_an_uninterrupted_run(run, monkeypatch, scheduler: str, micro_steps: int) -> None:
     settings = ("trainer.max_epochs=4", "model.net.dropout=0.3", f"model/scheduler={scheduler}", "data.batch_size=7")
     settings += (f"trainer.micro_steps={micro_steps}",)
+    if scheduler == "plateau":
+        plateau = "{_target_: torch.optim.lr_scheduler.ReduceLROnPlateau, _partial_: true, patience: 0, threshold: 9}"
+        settings = (*settings[:2], f"model.scheduler={plateau}", *settings[3:])
     straight = run(*settings, folder="straight")
 
     with monkeypatch.context() as patch:
@@ -166,7 +169,10 @@ def test_divergence_is_said_in_one_line(run) -> None:
     ("changed", "message"),
     [
         (["model.net.hidden=[17]"], "another architecture"),
-        (["data.split_seed=5"], "has split=.*split_seed 0"),
+        (["data.split_seed=5"], "has (split=.*split_seed 0|data.split_seed=0)"),
+        (["model.optimizer.lr=0.5"], r"has model\.optimizer\.lr=0\.001 and this run model\.optimizer\.lr=0\.5"),
+        (["model/optimizer=sgd"], "has model.optimizer"),
+        (["model.normalize.kind=unit"], r"has model\.normalize\.kind=standardize"),
         (["trainer.max_epochs=1"], "2 epochs behind it, more than trainer.max_epochs=1"),
     ],
 )
@@ -206,3 +212,65 @@ def test_checkpoints_hold_plain_values_only(run) -> None:
     for name in ("best", "last"):
         content = torch.load(run(folder=name).folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
         assert content["ziffern"]["data"] == "tiny"
+
+
+def test_a_moved_run_goes_on_with_its_best(run, tmp_path: Path) -> None:
+    settings = ("model.optimizer.lr=0.01", "data.batch_size=7")
+    first = run(*settings, "trainer.max_epochs=2", folder="first")
+    moved = first.folder.rename(tmp_path / "moved")
+    again = run(*settings, "trainer.max_epochs=2", f"ckpt_path={moved}/checkpoints/last.ckpt", folder="second")
+    for name in ("best", "last"):
+        assert same(weights(moved, name), weights(again.folder, name))
+
+
+def test_a_run_that_had_stopped_early_does_not_go_on(run) -> None:
+    settings = ("trainer.max_epochs=9", "callbacks.early_stopping.patience=2", "model.optimizer.lr=0")
+    first = run(*settings, folder="first")
+    again = run(*settings, f"ckpt_path={first.folder}/checkpoints/last.ckpt", folder="second")
+    assert again.metrics["epochs"] == first.metrics["epochs"] == 3
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
+def test_every_precision_trains(run, precision: str) -> None:
+    assert run(f"trainer.precision={precision}", "model=cnn").metrics["epochs"] == 2
+
+
+@pytest.mark.parametrize("name", ["RMSprop", "NAdam", "RAdam", "Adagrad", "Adadelta", "ASGD"])
+def test_other_optimizers_train_by_target(run, name: str) -> None:
+    assert run(f"model.optimizer._target_=torch.optim.{name}", "trainer.max_epochs=1").metrics["epochs"] == 1
+
+
+@pytest.mark.parametrize("model", ["cnn", "nn", "dnn"])
+def test_one_batch_is_learnt_by_heart(run, model: str) -> None:
+    one_batch = ("data.fractions=[0.04,0.48,0.48]", "data.batch_size=16", "trainer.max_epochs=150")
+    calm = ("model.net.dropout=0.0", "model.optimizer.lr=0.003", *(["model.net.conv_dropout=0.0"] * (model == "cnn")))
+    finished = run(f"model={model}", *one_batch, *calm)
+    assert finished.metrics["data/train"] == 16
+    assert finished.history[-1]["train/acc"] == 1.0
+    assert finished.history[-1]["train/loss"] < 0.05
+
+
+def test_the_normalisation_is_fitted_on_the_training_part(run, digits_npz: Path) -> None:
+    with np.load(digits_npz) as file:
+        images = np.concatenate([file["x_train"], file["x_test"]])
+    for fit_on, count in (("train", 240), ("all", 400)):
+        finished = run(f"model.normalize.fit_on={fit_on}", "trainer.max_epochs=1", folder=fit_on)
+        pixels = images if fit_on == "all" else images[np.random.RandomState(0).permutation(400)[:240]]
+        assert len(pixels) == count
+        assert weights(finished.folder)["normalize.mean"].item() == pytest.approx(pixels.mean(), rel=1e-6)
+        assert weights(finished.folder)["normalize.std"].item() == pytest.approx(pixels.std(), rel=1e-6)
+
+
+def test_class_names_are_not_taken_for_formulas(run, tmp_path: Path) -> None:
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for name in ("a$x$", "b_{"):
+            folder = tmp_path / "own" / part / name
+            folder.mkdir(parents=True)
+            for number in range(10):
+                Image.fromarray(random.integers(0, 255, (28, 28), np.uint8)).save(folder / f"{number}.png")
+    own = (f"data.dir={tmp_path}/own", "data.num_classes=2", "data.batch_size=5")
+    board = ("logger=tensorboard", f"logger.tensorboard.save_dir={tmp_path}/run")
+    assert run(*own, *board, "trainer.max_epochs=1").metrics["test/total"] == 8

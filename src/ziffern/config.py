@@ -49,12 +49,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
-def build(node: DictConfig | None, where: str, **more: Any) -> Any:
+def build(node: DictConfig | None, where: str, kind: type | tuple[type, ...] = object, **more: Any) -> Any:
     """Instantiate a configuration node after checking every `_target_` in it; None stays None.
 
     Args:
         node: Has a `_target_`, or is None.
         where: Its dotted name, for messages.
+        kind: What the target must be a subclass of here.
         more: Keyword arguments that no configuration can hold, such as a list of callbacks.
 
     Raises:
@@ -67,6 +68,9 @@ def build(node: DictConfig | None, where: str, **more: Any) -> Any:
     from hydra.utils import instantiate
 
     check_targets(node, where, frozenset(more))
+    target = _resolve(node.get("_target_"), f"{where}._target_")
+    if not issubclass(target, kind):
+        raise InputError(f"{where}._target_={node._target_}: a {target.__name__} is not what belongs here")
     try:
         return instantiate(node, **more)
     except InstantiationException as error:
@@ -89,6 +93,7 @@ def check_targets(node: Any, where: str, more: frozenset[str] = frozenset()) -> 
         return
     if not isinstance(node, DictConfig) or node._is_none():
         return
+    list(named(node))
     if "_target_" in node:
         _check_values(_resolve(node._target_, f"{where}._target_"), node, where, more)
     for key, value in named(node):
@@ -96,8 +101,14 @@ def check_targets(node: Any, where: str, more: frozenset[str] = frozenset()) -> 
 
 
 def named(node: DictConfig) -> Iterator[tuple[str, Any]]:
-    """Yield names and values, without those that are still missing (`???`)."""
-    for key in map(str, node):
+    """Yield names and values, without those that are still missing (`???`).
+
+    Raises:
+        InputError: A name is no text: YAML's 1 and "1" are two names, of which a check might see but one.
+    """
+    for key in node:
+        if not isinstance(key, str):
+            raise InputError(f"{key!r}: a configuration's names are text: put it in quotes")
         if not OmegaConf.is_missing(node, key):
             yield key, node[key]
 

@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,9 +24,12 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from ziffern.config import conf_folder
 from ziffern.errors import InputError
 
-UNNAMED = ("data=mnist", "data.dir=", "trainer=", "ckpt_path=", "hydra")  # not part of a folder's name
+UNNAMED = ("data.dir", "trainer", "ckpt_path")  # settings that are not part of a folder's name
 NAME_LENGTH = 80
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+DISK_ERRORS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.EEXIST, errno.ENOTDIR, errno.ENOENT, errno.ENAMETOOLONG),
+)
 
 
 def train() -> None:
@@ -36,6 +40,9 @@ def train() -> None:
     decorate = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
     try:
         decorate(job)()
+    except KeyboardInterrupt:
+        print("stopped before anything was trained", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         if wants_traceback:
             raise
@@ -54,10 +61,11 @@ def job(cfg: DictConfig) -> float | None:
     try:
         choices = context.runtime.choices
         return run_experiment(cfg, folder, choices["model"], is_recipe=choices.get("experiment") is not None)
-    except InputError as error:
-        remove_if_unused(folder)
-        if context.mode == RunMode.RUN:
-            fail(str(error))  # here, since Hydra would add a line of its own
+    except (InputError, OSError) as error:
+        if isinstance(error, InputError):
+            remove_if_unused(folder)
+        if context.mode == RunMode.RUN and (line := _line(error)):
+            fail(line)  # here, since Hydra would add a line of its own
         raise
 
 
@@ -69,15 +77,18 @@ def fail(message: str) -> NoReturn:
 
 
 def remove_if_unused(folder: Path) -> None:
-    """Remove a run folder that holds nothing but what Hydra put there, and parents left empty by that."""
+    """Empty a run folder that holds nothing but what Hydra put there; remove it where its name is ours too."""
     leftovers = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if not leftovers <= {".hydra", "train.log"}:
         return
-    shutil.rmtree(folder, ignore_errors=True)
-    for parent in list(folder.parents)[:2]:
+    shutil.rmtree(folder / ".hydra", ignore_errors=True)
+    (folder / "train.log").unlink(missing_ok=True)
+    if folder.parent.name != "runs" or folder.parent.parent.name != "outputs":
+        return  # the user named it with hydra.run.dir
+    for path in (folder, *list(folder.parents)[:2]):
         try:
-            parent.rmdir()
-        except OSError:
+            path.rmdir()
+        except OSError:  # others lie there
             return
 
 
@@ -118,7 +129,11 @@ def _unfinished_run(overrides: tuple[str, ...]) -> Path | None:
 
 def _slug(overrides: Sequence[str]) -> str:
     """Return overrides in characters that neither a file system nor Hydra's own grammar minds."""
-    parts = [_short(item) for item in overrides if not item.startswith(UNNAMED)]
+    parts = [
+        _short(item)
+        for item in overrides
+        if item.split("=")[0] not in UNNAMED and item != "data=mnist" and not item.startswith("hydra")
+    ]
     return "".join(f"_{part}" for part in parts)[:NAME_LENGTH]
 
 
@@ -142,12 +157,19 @@ def register_resolvers() -> None:
 def _explain_and_exit(error: Exception) -> NoReturn:
     from ziffern.explain import COMPOSITION_ERRORS, explain
 
-    if isinstance(error, InputError):
-        fail(str(error))
+    if line := _line(error):
+        fail(line)
     if isinstance(error, COMPOSITION_ERRORS):
         overrides = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
         fail(explain(error, overrides, conf_folder()))
-    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-        where = error.filename or "the output folder"
-        fail(f"{where}: {error.strerror}: free some space or name another folder with hydra.run.dir=FOLDER")
     raise error
+
+
+def _line(error: Exception) -> str:
+    """Return the line for an error that is not ours, or an empty string."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        where = error.filename or "the run folder"
+        return f"{where}: {error.strerror}: free some space or name another folder with hydra.run.dir=FOLDER"
+    return ""

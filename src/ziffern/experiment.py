@@ -24,13 +24,14 @@ from ziffern.errors import InputError
 MAX_SEED = 2**32 - 1
 PLUMBING = (  # beginnings of settings that change no result, or repeat another
     *("ckpt_path", "threads", "test", "monitor", "data.dir", "data.eval_batch_size", "data.seed", "model.seed"),
-    *("callbacks.early_stopping.monitor", "callbacks.early_stopping.mode", "trainer.accelerator", "trainer.log_every"),
+    *("callbacks.early_stopping.monitor", "trainer.accelerator", "trainer.log_every", "model.fuse"),
     "trainer.micro_steps",
 )
 WHOLE_EPOCHS = (  # settings that would leave an epoch without its validation, by which the best one is chosen
     *("max_steps", "min_steps", "max_time", "fast_dev_run", "check_val_every_n_epoch", "limit_val_batches"),
-    *("enable_checkpointing", "barebones"),
+    *("limit_test_batches", "enable_checkpointing", "barebones"),
 )
+EPOCHWISE = ("ziffern.callbacks.early_stopping.EarlyStopping",)  # callbacks that do nothing within an epoch
 PLAIN_ONLY = (  # settings of Lightning's Trainer that count its batches or change its steps
     "gradient_clip_val",
     "accumulate_grad_batches",
@@ -60,8 +61,10 @@ def run_experiment(cfg: DictConfig, folder: Path, name: str, is_recipe: bool = F
     import pytorch_lightning as pl
     import torch
 
+    from ziffern.data.datamodule import DigitDataModule
+    from ziffern.module import DigitClassifier
     from ziffern.recording import Recorder
-    from ziffern.train import train
+    from ziffern.train import check_logits, train
 
     quieten()
     if is_recipe and "fallback" in cfg.data.source:
@@ -69,13 +72,14 @@ def run_experiment(cfg: DictConfig, folder: Path, name: str, is_recipe: bool = F
             cfg.data.source.fallback = False
     if cfg.trainer.gradient_clip_val is not None and "mixed" in str(cfg.trainer.precision):
         with open_dict(cfg):  # Lightning refuses to clip for a fused optimizer in mixed precision
-            cfg.model.optimizer.fused = False
+            cfg.model.fuse = False
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, verbose=False)
-    model = build(cfg.model, "model")
-    data = build(cfg.data, "data", micro_steps=micro_steps(cfg.trainer))
-    recorder = Recorder(folder, cfg.monitor, cfg.mode, _console())
+    model = build(cfg.model, "model", DigitClassifier)
+    check_logits(model, cfg.data.num_classes)
+    data = build(cfg.data, "data", DigitDataModule, micro_steps=micro_steps(cfg))
+    recorder = Recorder(folder, cfg.monitor, _console())
     trainer = make_trainer(cfg, recorder)
     data.setup()
     settings = hyperparameters(cfg) | {"model": name}
@@ -92,13 +96,18 @@ def hyperparameters(cfg: DictConfig) -> dict[str, bool | int | float | str]:
 
 def make_trainer(cfg: DictConfig, recorder: "Recorder", *more: "pl.Callback") -> "pl.Trainer":
     """Return the trainer of a run, with the recorder's callbacks, the configured ones, and `more`."""
-    # Early stopping that is off is left out: each callback costs something at every hook of every step.
-    wanted = [(name, node) for name, node in named(cfg.callbacks) if node and node.get("patience", 0) is not None]
-    callbacks = [build(node, f"callbacks.{name}") for name, node in wanted]
-    loggers = [build(node, f"logger.{name}") for name, node in named(cfg.logger) if node]
+    from pytorch_lightning import Callback, Trainer
+    from pytorch_lightning.loggers import Logger
+
+    from ziffern.callbacks.atomic_io import AtomicCheckpointIO
+
+    callbacks = [build(node, f"callbacks.{name}", Callback) for name, node in wanted_callbacks(cfg)]
+    loggers = [build(node, f"logger.{name}", Logger) for name, node in named(cfg.logger) if node]
     trainer: pl.Trainer = build(
         lightning_settings(cfg.trainer),
         "trainer",
+        Trainer,
+        plugins=[AtomicCheckpointIO()],
         callbacks=[*more, *callbacks, *recorder.callbacks],
         logger=loggers or False,
         default_root_dir=str(recorder.folder),
@@ -109,24 +118,34 @@ def make_trainer(cfg: DictConfig, recorder: "Recorder", *more: "pl.Callback") ->
     return trainer
 
 
-def micro_steps(trainer: DictConfig) -> int:
+def wanted_callbacks(cfg: DictConfig) -> list[tuple[str, DictConfig]]:
+    """Return the configured callbacks, without early stopping where it is off.
+
+    Each callback costs something at every hook of every step.
+    """
+    return [(name, node) for name, node in named(cfg.callbacks) if node and node.get("patience", 0) is not None]
+
+
+def micro_steps(cfg: DictConfig) -> int:
     """Return how many optimizer steps one `training_step` takes.
 
     `auto` takes twenty (the Trainer's own cost of about 0.3 ms is then 2 % of the smallest network's steps)
-    unless a setting is there that counts or changes Lightning's own steps.
+    unless a setting or a callback is there that counts or changes Lightning's own steps.
 
     Raises:
         InputError: Another value than auto or a whole number of at least 1; or above 1 beside such a setting.
     """
+    trainer = cfg.trainer
     wanted = trainer.micro_steps
-    plain = [name for name in PLAIN_ONLY if trainer.get(name) is not None]
+    plain = [f"trainer.{name}" for name in PLAIN_ONLY if trainer.get(name) is not None]
+    plain += [f"callbacks.{name}" for name, node in wanted_callbacks(cfg) if node.get("_target_") not in EPOCHWISE]
     if wanted == "auto":
         return 1 if plain else 20
     if not isinstance(wanted, int) or wanted < 1:
         raise InputError(f"trainer.micro_steps={wanted}: must be auto, or a whole number of at least 1")
     if wanted > 1 and plain:
         raise InputError(
-            f"trainer.micro_steps={wanted} beside trainer.{plain[0]}, which needs Lightning's own steps: "
+            f"trainer.micro_steps={wanted} beside {plain[0]}, which may need Lightning's own steps: "
             "use trainer.micro_steps=1 or auto"
         )
     return wanted
@@ -144,7 +163,7 @@ def _check(cfg: DictConfig) -> None:
     for name in ("data", "model", "callbacks", "logger"):
         check_targets(cfg[name], name)
     check_targets(lightning_settings(cfg.trainer), "trainer")
-    micro_steps(cfg.trainer)
+    micro_steps(cfg)
     for name in WHOLE_EPOCHS:
         if name in cfg.trainer:
             raise InputError(
@@ -153,8 +172,6 @@ def _check(cfg: DictConfig) -> None:
             )
     if cfg.monitor not in ("val/acc", "val/loss"):
         raise InputError(f"monitor={cfg.monitor}: what chooses must be a validation score: val/acc or val/loss")
-    if cfg.mode not in ("min", "max"):
-        raise InputError(f"mode={cfg.mode}: expected max (for val/acc) or min (for val/loss)")
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed <= MAX_SEED:
         raise InputError(f"seed={cfg.seed}: must be a whole number from 0 to {MAX_SEED}")
     if cfg.threads is not None and (not isinstance(cfg.threads, int) or cfg.threads < 1):
@@ -162,7 +179,7 @@ def _check(cfg: DictConfig) -> None:
     epochs = cfg.trainer.max_epochs
     if not isinstance(epochs, int) or epochs < 0:
         raise InputError(f"trainer.max_epochs={epochs}: must be a whole number, 0 (no training) or more")
-    if cfg.ckpt_path is not None and not Path(cfg.ckpt_path).is_file():
+    if cfg.ckpt_path is not None and not Path(str(cfg.ckpt_path)).is_file():
         raise InputError(f"ckpt_path={cfg.ckpt_path}: no such file: name a run's checkpoints/last.ckpt")
     _check_accelerator(str(cfg.trainer.accelerator))
 

@@ -25,8 +25,8 @@ def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -
                 axes.text(column, row, str(count), ha="center", va="center", fontsize=8, fontweight=weight)
     axes.set(xlabel="predicted", ylabel="true", xticks=range(classes), yticks=range(classes))
     rotation = 90 if max(map(len, class_names)) > 2 else 0  # noqa: PLR2004
-    axes.set_xticklabels(class_names, rotation=rotation)
-    axes.set_yticklabels(class_names)
+    axes.set_xticklabels(class_names, rotation=rotation, parse_math=False)
+    axes.set_yticklabels(class_names, parse_math=False)
     return figure
 
 
@@ -55,5 +55,6 @@ def mistakes_figure(
             axes.set_title(
                 f"{class_names[target[number]]} → {class_names[guess]}  {probability[number, guess]:.0%}",
                 fontsize=7,
+                parse_math=False,
             )
     return figure

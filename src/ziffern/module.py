@@ -10,7 +10,7 @@ optimization); where batches come in lists, the same steps are taken here, sever
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -21,7 +21,7 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ziffern.data.batches import Batch, derived_seed
@@ -41,6 +41,7 @@ class DigitClassifier(pl.LightningModule):
         normalize: The first step of the model; fitted before training by whoever has the data.
         loss: Mean loss of logits (B, C) and labels (B,); cross-entropy where None.
         seed: Seed of the random streams in training.
+        fuse: Use the optimizer's fused kernel where it has one.
 
     Raises:
         InputError: The optimizer refuses its settings (a negative rate, say); from `training_step`: the
@@ -50,11 +51,12 @@ class DigitClassifier(pl.LightningModule):
     def __init__(
         self,
         net: nn.Module,
-        optimizer: Callable[[Iterator[nn.Parameter]], Optimizer],
+        optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., Any] | None = None,
         normalize: Normalize | None = None,
         loss: nn.Module | None = None,
         seed: int = 0,
+        fuse: bool = True,
     ) -> None:
         super().__init__()
         # channels_last: convolutions are up to a quarter faster on the CPU; nothing else is touched by it.
@@ -62,15 +64,15 @@ class DigitClassifier(pl.LightningModule):
         self.normalize = normalize or Normalize()
         self.loss = loss or nn.CrossEntropyLoss()
         self.train_scores, self.val_scores = Scores(), Scores()
-        self.seed = seed
+        self.seed, self.fuse = seed, fuse
         self._settle_every = self._batches_seen = 1
         self._backward: Callable[[Tensor], None] = self.manual_backward
-        self.provenance: dict[str, str | int] = {}  # plain values that every checkpoint carries
+        self.provenance: dict[str, bool | int | float | str] = {}  # plain values that every checkpoint carries
         self.window: dict[str, float] = {}  # training scores of the batches last settled
         self.epoch_scores: dict[str, float] = {}  # training scores of the epoch last finished
         self.test_logits: list[Tensor] = []
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
-        self.make_optimizer()
+        self._scheduled(self.make_optimizer(), total_steps=100)  # whatever they refuse is said now
 
     @property
     def parameter_count(self) -> int:
@@ -79,13 +81,21 @@ class DigitClassifier(pl.LightningModule):
 
     def make_optimizer(self) -> Optimizer:
         """Return a fresh optimizer of the net's parameters."""
+        maker = self._make_optimizer
+        given = getattr(maker, "keywords", {})
+        takes_fused = "fused" in inspect.signature(getattr(maker, "func", maker)).parameters
+        # One kernel for all parameters, where the optimizer has it and nobody chose otherwise.
+        more = {"fused": True} if self.fuse and takes_fused and "fused" not in given else {}
         try:
-            return self._make_optimizer(self.net.parameters())
+            optimizer = maker(self.net.parameters(), **more)
         except (ValueError, TypeError, RuntimeError) as error:
-            lr = getattr(self._make_optimizer, "keywords", {}).get("lr", 0.0)
+            lr = given.get("lr", 0.0)
             if not (isinstance(lr, int | float) and 0 <= lr < math.inf):
                 raise InputError(f"model.optimizer.lr={lr}: must be a number of at least 0, such as 0.001") from error
             raise InputError(f"model.optimizer: {error}: give it a value that this optimizer takes") from error
+        if isinstance(optimizer, LBFGS):
+            raise InputError("model.optimizer: LBFGS evaluates a batch several times a step: use another optimizer")
+        return optimizer
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, C) of uint8 images (B, 28, 28)."""
@@ -117,9 +127,9 @@ class DigitClassifier(pl.LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Step an epoch's scheduler where Lightning does not, since the steps are taken here."""
+        """Step an epoch's scheduler, before the checkpoint is saved: Lightning would do it after."""
         scheduler = self._scheduler()
-        if self.automatic_optimization or scheduler is None or self._steps_each_batch():
+        if scheduler is None or self.steps_each_batch:
             return
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step(self.trainer.callback_metrics["val/loss"])
@@ -156,13 +166,17 @@ class DigitClassifier(pl.LightningModule):
         optimizer = self.make_optimizer()
         if self._make_scheduler is None:
             return optimizer
-        by_step = self._steps_each_batch()
-        try:
-            scheduler = self._make_scheduler(optimizer, **({"total_steps": self.total_steps()} if by_step else {}))
-        except (ValueError, TypeError) as error:
-            raise InputError(f"model.scheduler: {error}: give it a value that this scheduler takes") from error
-        how = {"interval": "step" if by_step else "epoch", "monitor": "val/loss"} if self.automatic_optimization else {}
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **how}}
+        scheduler = self._scheduled(optimizer, self.total_steps())
+        how = {"interval": "step" if self.steps_each_batch else "epoch", "monitor": "val/loss"}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, **(how if self.automatic_optimization else {})},
+        }
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
+        """Step for Lightning the scheduler that steps every batch; the others step in `on_train_epoch_end`."""
+        if self.steps_each_batch:
+            scheduler.step()
 
     def total_steps(self) -> int:
         """Return the optimizer steps of the whole run, on this process, if nothing stops it early."""
@@ -175,7 +189,7 @@ class DigitClassifier(pl.LightningModule):
         checkpoint["ziffern"] = dict(self.provenance)
 
     def _take_steps(self, batches: list[Batch]) -> None:
-        optimizer, scheduler = self.optimizers(), self._scheduler() if self._steps_each_batch() else None
+        optimizer, scheduler = self.optimizers(), self._scheduler() if self.steps_each_batch else None
         assert isinstance(optimizer, LightningOptimizer)
         for step, batch in enumerate(batches, start=self.trainer.global_step + 1):
             loss = self._scored_loss(batch, step)
@@ -226,10 +240,20 @@ class DigitClassifier(pl.LightningModule):
             "lower model.optimizer.lr, or set trainer.gradient_clip_val=1"
         )
 
+    def _scheduled(self, optimizer: Optimizer, total_steps: int) -> Any:
+        """Return the scheduler of an optimizer, or None."""
+        if self._make_scheduler is None:
+            return None
+        try:
+            return self._make_scheduler(optimizer, **({"total_steps": total_steps} if self.steps_each_batch else {}))
+        except (ValueError, TypeError, ZeroDivisionError) as error:
+            raise InputError(f"model.scheduler: {error}: give it a value that this scheduler takes") from error
+
     def _scheduler(self) -> Any:
         return self.lr_schedulers() if self._make_scheduler is not None else None
 
-    def _steps_each_batch(self) -> bool:
+    @property
+    def steps_each_batch(self) -> bool:
         """Say whether the scheduler steps every batch: whether its constructor asks for the total."""
         maker = getattr(self._make_scheduler, "func", self._make_scheduler)
         return maker is not None and "total_steps" in inspect.signature(maker).parameters

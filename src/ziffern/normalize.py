@@ -64,5 +64,6 @@ class Normalize(nn.Module):
         self.std.fill_(std)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return float32 images (B, 1, 28, 28) of uint8 ones (B, 28, 28)."""
-        return images.unsqueeze(1).float().sub_(self.mean).div_(self.std)  # (B, 1, 28, 28)
+        """Return images, float32 or the model's own precision, (B, 1, 28, 28) of uint8 ones (B, 28, 28)."""
+        normalised = images.unsqueeze(1).float().sub_(self.mean).div_(self.std)  # (B, 1, 28, 28)
+        return normalised.to(self.mean.dtype)

@@ -21,6 +21,7 @@ from rich.console import Console
 
 from ziffern.atomic import write_atomically, write_json
 from ziffern.callbacks.checkpoints import RunCheckpoints
+from ziffern.callbacks.early_stopping import better
 from ziffern.callbacks.history import History
 from ziffern.callbacks.progress import EventLog, ProgressReport
 
@@ -42,15 +43,14 @@ class Recorder:
     Args:
         folder: The run folder; made where it does not exist.
         monitor: The validation score that chooses the best checkpoint.
-        mode: `max` or `min`.
         console: Where people read.
     """
 
-    def __init__(self, folder: Path, monitor: str, mode: str, console: Console) -> None:
+    def __init__(self, folder: Path, monitor: str, console: Console) -> None:
         self.folder, self.monitor, self.console = folder.absolute(), monitor, console
         self.folder.mkdir(parents=True, exist_ok=True)
         self.history, self.events = History(self.folder), EventLog(self.folder)
-        self.checkpoints = RunCheckpoints(self.folder / "checkpoints", monitor, mode)
+        self.checkpoints = RunCheckpoints(self.folder / "checkpoints", monitor, better(monitor))
         self.callbacks: list[pl.Callback] = [self.history, ProgressReport(self.events, console), self.checkpoints]
 
     def environment(self, trainer: pl.Trainer) -> None:

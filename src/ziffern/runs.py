@@ -6,7 +6,6 @@ allow list as any other.
 
 import csv
 import json
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from ziffern.errors import InputError
 from ziffern.module import DigitClassifier
@@ -43,9 +43,12 @@ class Run:
     def config(self) -> DictConfig:
         """The composed configuration."""
         path = self._existing(".hydra/config.yaml")
-        config = OmegaConf.load(path)
-        if not isinstance(config, DictConfig):
-            raise InputError(f"{path}: holds no configuration: it was changed by hand")
+        try:
+            config = OmegaConf.load(path)
+        except Exception as error:  # whatever a YAML parser raises
+            raise InputError(f"{path}: no valid YAML: it was changed by hand") from error
+        if not isinstance(config, DictConfig) or "model" not in config:
+            raise InputError(f"{path}: holds no configuration of a run: it was changed by hand")
         return config
 
     @cached_property
@@ -74,8 +77,8 @@ class Run:
         try:
             with np.load(path, allow_pickle=False) as file:
                 return Predictions(file["index"], file["target"], file["probability"])
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: no predictions can be read from it ({error})") from error
+        except Exception as error:  # whatever unpacking a damaged archive raises
+            raise InputError(f"{path}: no predictions can be read from it ({error}): test the run again") from error
 
     def load_model(self, checkpoint: str = "best") -> DigitClassifier:
         """Return the model with the weights of its `best` or `last` checkpoint, ready to predict."""
@@ -83,12 +86,10 @@ class Run:
         from ziffern.train import load_checkpoint
 
         path = self._existing(f"checkpoints/{checkpoint}.ckpt")
-        model = build(self.config.model, "model")
-        if not isinstance(model, DigitClassifier):
-            raise InputError(f"{self.folder}: its configuration describes no DigitClassifier")
         try:
+            model: DigitClassifier = build(self.config.model, "model", DigitClassifier)
             model.load_state_dict(load_checkpoint(path)["state_dict"])
-        except RuntimeError as error:
+        except (RuntimeError, OmegaConfBaseException) as error:
             raise InputError(f"{path}: does not fit the configuration beside it") from error
         return model.eval()
 

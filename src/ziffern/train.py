@@ -6,12 +6,16 @@ model; the test part is looked at once, after everything was chosen; `torch.load
 
 import contextlib
 import pickle
+import signal
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ziffern.analysis.accuracy import majority_baseline, wilson_interval
 from ziffern.data.datamodule import DigitDataModule
@@ -22,6 +26,7 @@ from ziffern.summary import print_start, print_summary, shown
 from ziffern.tensorboard import log_hyperparameters, log_layout, log_outcome, log_results
 
 Metrics = dict[str, Any]
+Settings = dict[str, bool | int | float | str]
 
 
 def train(
@@ -31,7 +36,7 @@ def train(
     recorder: Recorder,
     *,
     name: str,
-    settings: dict[str, bool | int | float | str],
+    settings: Settings,
     ckpt_path: str | None = None,
     test: bool = True,
 ) -> float | None:
@@ -54,9 +59,12 @@ def train(
         InputError: The checkpoint does not fit, or the training diverged.
     """
     model.normalize.fit(data.digits.images, data.parts.train)
-    model.provenance = provenance(data, model)
+    model.provenance = provenance(data, settings)
+    if model.steps_each_batch:  # such a scheduler is made for a number of steps
+        model.provenance["trainer.max_epochs"] = int(trainer.max_epochs or 0)
     model.automatic_optimization = data.micro_steps == 1
     resumed = check_checkpoint(Path(ckpt_path), model, trainer) if ckpt_path else None
+    recorder.checkpoints.continued = Path(ckpt_path) if ckpt_path else None
     main = trainer.is_global_zero
     if main:
         recorder.environment(trainer)
@@ -70,6 +78,8 @@ def train(
         raise InputError(f"trainer: {error}") from error
     except BaseException as error:
         _say_how_to_go_on(recorder, error, main)
+        if isinstance(error, SIGTERMException):
+            raise SystemExit(128 + signal.SIGTERM) from error  # Lightning would exit with 0
         raise
     metrics = _validation_metrics(data, model, trainer, recorder)
     if test:
@@ -82,27 +92,43 @@ def train(
     return float(metrics[recorder.monitor])
 
 
-def provenance(data: DigitDataModule, model: DigitClassifier) -> dict[str, str | int]:
+def provenance(data: DigitDataModule, settings: Settings) -> Settings:
     """Return what a checkpoint must share with a run that continues it."""
     digits = data.digits
-    return {
-        "data": digits.name,
-        "fingerprint": digits.fingerprint,
-        "split": data.split_name,
-        "seed": model.seed,
-    }
+    kept = {key: value for key, value in settings.items() if key == "seed" or key.startswith(("model", "data."))}
+    return {"data": digits.name, "fingerprint": digits.fingerprint, "split": data.split_name, **kept}
+
+
+def check_logits(model: DigitClassifier, classes: int) -> None:
+    """Raise InputError unless the net gives one logit a class and the loss takes them."""
+    image, label = torch.zeros(2, 28, 28, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
+    model.eval()
+    try:
+        with torch.no_grad(), warnings.catch_warnings(action="ignore"):
+            logits = model(image)
+            if logits.shape == (2, classes) and model.loss(logits, label).dim() == 0:
+                return
+            found = f"logits {tuple(logits.shape)}, loss {tuple(model.loss(logits, label).shape)}"
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        found = str(error)
+    finally:
+        model.train()
+    raise InputError(
+        f"model.net and model.loss do not fit two images of {classes} classes ({found}): the net gives logits "
+        f"(2, {classes}), such as by model.net.num_classes={classes}, and the loss their mean"
+    )
 
 
 def check_checkpoint(path: Path, model: DigitClassifier, trainer: pl.Trainer) -> int:
     """Return the epochs that a checkpoint has behind it, after checking that it can be continued here.
 
     Raises:
-        InputError: It is damaged, of another architecture, of other data or split, or already further
+        InputError: It is damaged, of another architecture, of other data or settings, or already further
             than `trainer.max_epochs`.
     """
     checkpoint = load_checkpoint(path)
     weights, mine = checkpoint["state_dict"], model.state_dict()
-    differing = [key for key in mine if key not in weights or weights[key].shape != mine[key].shape]
+    differing = [key for key in mine if getattr(weights.get(key), "shape", None) != mine[key].shape]
     differing += [key for key in weights if key not in mine]
     if differing:
         raise InputError(
@@ -110,11 +136,11 @@ def check_checkpoint(path: Path, model: DigitClassifier, trainer: pl.Trainer) ->
             f"such as {differing[0]}): give the model= and settings of the run that wrote it"
         )
     theirs = checkpoint.get("ziffern", {})
-    for key, value in model.provenance.items():
-        if key in theirs and theirs[key] != value:
+    for key in model.provenance.keys() | theirs.keys():
+        if key in theirs and theirs[key] != model.provenance.get(key):
             raise InputError(
-                f"ckpt_path={path}: this checkpoint has {key}={theirs[key]} and this run {key}={value}: "
-                "continuing would mix test digits into training: give the settings of the run that wrote it"
+                f"ckpt_path={path}: this checkpoint has {key}={theirs[key]} and this run "
+                f"{key}={model.provenance.get(key)}: a run goes on with its own settings: give those that wrote it"
             )
     epochs = int(checkpoint["epoch"]) + 1
     if trainer.max_epochs is not None and epochs > trainer.max_epochs:
@@ -133,16 +159,16 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        if {"state_dict", "epoch"} <= checkpoint.keys():
+        if {"state_dict", "epoch", "optimizer_states"} <= checkpoint.keys():
             return dict(checkpoint)
-        reason = "no Lightning checkpoint"
+        reason = "no checkpoint of a training"
     except OSError as error:
         reason = error.strerror or str(error)
     except pickle.UnpicklingError:
         reason = "damaged, or it holds pickled objects, which are never loaded"
     except Exception:  # whatever parsing a file that is no checkpoint runs into
         reason = "damaged"
-    raise InputError(f"ckpt_path={path}: not a readable checkpoint ({reason}): name another, or start anew without")
+    raise InputError(f"{path}: not a readable checkpoint ({reason}): name another, or start anew without")
 
 
 def _validation_metrics(
@@ -156,6 +182,8 @@ def _validation_metrics(
         trainer.validate(model, datamodule=data, verbose=False)
         scores = {name: round(float(trainer.callback_metrics[name]), 7) for name in ("val/acc", "val/loss")}
         return {**scores, "train/acc": None, "train/loss": None, "epochs": 0, "best_epoch": 0}
+    if not recorder.checkpoints.last_path.exists():  # nothing was left to train
+        trainer.save_checkpoint(recorder.checkpoints.last_path)
     chosen = int(load_checkpoint(recorder.checkpoints.best_path)["epoch"]) + 1
     row = next(row for row in rows if row["epoch"] == chosen)
     scores = {name: row[name] for name in ("val/acc", "val/loss", "train/acc", "train/loss")}
@@ -212,6 +240,7 @@ def _say_how_to_go_on(recorder: Recorder, error: BaseException, main: bool) -> N
         return
     with contextlib.suppress(OSError):  # the disk may be what failed
         recorder.events.write("failed", reason=str(error) or type(error).__name__)
-    if isinstance(error, SystemExit) and recorder.checkpoints.last_path.exists():
+    is_multirun = bool({"-m", "--multirun"} & set(sys.argv))
+    if isinstance(error, SystemExit) and recorder.checkpoints.last_path.exists() and not is_multirun:
         epochs, goes_on = len(recorder.history.rows), command(ckpt_path=shown(recorder.checkpoints.last_path))
         recorder.console.print(f"stopped after epoch {epochs}; continue with\n  {goes_on}", soft_wrap=True)

@@ -33,6 +33,7 @@ class RunCheckpoints(ModelCheckpoint):
             enable_version_counter=False,
         )
         self.best_path, self.last_path = folder / "best.ckpt", folder / "last.ckpt"
+        self.continued: Path | None = None  # the checkpoint that the run goes on from, wherever it lies now
 
     @cached_property
     def state_key(self) -> str:
@@ -46,7 +47,7 @@ class RunCheckpoints(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state with every path rewritten to this callback's folder."""
-        there = Path(state_dict["dirpath"]) / self.best_path.name
+        there = self.continued.with_name(self.best_path.name) if self.continued else self.best_path
         if not self.best_path.exists() and there.exists():
             self.best_path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(there, self.best_path)

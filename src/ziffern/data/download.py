@@ -61,8 +61,9 @@ def _fetch(wanted: TorchvisionSet, kinds: Sequence[Any], folder: Path) -> None:
 def _reachable_kinds(kind: Any) -> list[Any]:
     """Return the class once for each mirror that answers, knowing that mirror only."""
     if "mirrors" in vars(kind):
-        mirrors = reachable([str(mirror) for mirror in kind.mirrors])
-        return [type(kind.__name__, (kind,), {"mirrors": [mirror]}) for mirror in mirrors]
+        first = kind.resources[0][0]
+        found = reachable([f"{mirror}{first}" for mirror in kind.mirrors])
+        return [type(kind.__name__, (kind,), {"mirrors": [address.removesuffix(first)]}) for address in found]
     reachable([_first_address(kind)])
     return [kind]
 

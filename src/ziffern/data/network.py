@@ -25,8 +25,8 @@ def reachable(addresses: Sequence[str], seconds: float = PROBE_SECONDS) -> list[
 
     def ask(address: str) -> None:
         try:
-            request = urllib.request.Request(address, method="HEAD")
-            with urllib.request.urlopen(request, timeout=seconds):
+            with urllib.request.urlopen(address, timeout=seconds) as response:
+                response.read(1)  # some answer the request and then stall
                 answers[address] = ""
         except urllib.error.HTTPError:
             answers[address] = ""  # an answer; whether the file is there shows in the download

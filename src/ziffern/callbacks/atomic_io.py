@@ -1,0 +1,21 @@
+"""Checkpoints that are whole or not there at all, on any file system."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.plugins.io import TorchCheckpointIO
+
+from ziffern.atomic import write_atomically
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write to a temporary file in the same folder, then rename.
+
+    Lightning writes to the system's temporary folder and moves; where that is another file system, the move is
+    a copy onto the old checkpoint, and a kill in the middle of it leaves neither.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Save `checkpoint` at `path`."""
+        write_atomically(Path(path), lambda file: torch.save(checkpoint, file))
