@@ -47,13 +47,14 @@ def test_every_scheduler_trains(run, name: str, micro_steps: int) -> None:
     assert finished.metrics["epochs"] == 1
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of wandb and mlflow themselves
 @pytest.mark.parametrize("name", options("logger"))
 def test_every_logger_trains(run, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if name in ("wandb", "mlflow"):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"the extra {name} is not installed")
         monkeypatch.chdir(tmp_path)
-    loggers = [f"++logger.{key}.save_dir={tmp_path}" for key in ("tensorboard", "csv") if key in keys(name)]
+    loggers = [f"++logger.{key}.save_dir={tmp_path}" for key in ("tensorboard", "csv", "wandb") if key in keys(name)]
     assert run(f"logger={name}", *loggers, "trainer.max_epochs=1").metrics["epochs"] == 1
 
 

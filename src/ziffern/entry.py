@@ -6,6 +6,7 @@ else is a bug of ours and shows its traceback. HYDRA_FULL_ERROR=1 shows it alway
 """
 
 import errno
+import io
 import os
 import re
 import secrets
@@ -35,6 +36,9 @@ DISK_ERRORS = (
 def train() -> None:
     """Compose the configuration from the command line and run it; exits with 2 on bad input."""
     register_resolvers()
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character is no reason to lose a run
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1" and "LOCAL_RANK" not in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra hands its exceptions on instead of printing them
     decorate = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
@@ -61,6 +65,9 @@ def job(cfg: DictConfig) -> float | None:
     try:
         choices = context.runtime.choices
         return run_experiment(cfg, folder, choices["model"], is_recipe=choices.get("experiment") is not None)
+    except KeyboardInterrupt:
+        remove_if_unused(folder)
+        raise
     except (InputError, OSError) as error:
         if isinstance(error, InputError):
             remove_if_unused(folder)
@@ -171,5 +178,6 @@ def _line(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         where = error.filename or "the run folder"
-        return f"{where}: {error.strerror}: free some space or name another folder with hydra.run.dir=FOLDER"
+        space = "free some space, or " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        return f"{where}: {error.strerror}: {space}name another folder with hydra.run.dir=FOLDER"
     return ""

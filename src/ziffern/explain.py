@@ -56,7 +56,7 @@ def _unknown_option(override: Override, folder: Path) -> str:
     chosen = value.list if isinstance(value, ChoiceSweep) else [value]
     for choice in map(str, chosen):
         if choice not in options and choice != "None":
-            return f"{group}={choice}: no such option{nearest(choice, options)} Available: {', '.join(options)}"
+            return f"{group}={choice}: no such option{nearest(choice, options) or '.'} Available: {', '.join(options)}"
     return ""
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console
-from rich.table import Table
 
 from ziffern.callbacks.progress import clock
 from ziffern.data.datamodule import DigitDataModule
@@ -56,22 +55,18 @@ def print_start(
 
 def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> None:
     """Print the scores of a finished run as a short table, and commands worth typing next."""
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in _rows(metrics):
-        table.add_row(name, value)
-    table.add_row("run folder", shown(folder))
     console.print()
-    console.print(table)
+    for label, value in (*_rows(metrics), ("run folder", shown(folder))):
+        console.print(f"{label:<21}{value}", soft_wrap=True)
     for warning in filter(None, (metrics["data/note"], metrics["data/leak"])):
         console.print(f"NOTE: {warning}", style="bold yellow", soft_wrap=True)
     python, tensorboard = program("python"), program("tensorboard")
     start = "ziffern train" if Path(sys.argv[0]).name == "ziffern" else f"{python} train.py"
     console.print("\nnext")
-    for command, purpose in (
-        (f"{tensorboard} --logdir {shown(folder)}", "see the curves and the mistakes"),
-        (f"{start} -m model=cnn,nn,dnn", "train three models in turn"),
-        (f"{start} --help", "see all options"),
-    ):
+    commands = [(f"{start} -m model=cnn,nn,dnn", "train three models in turn"), (f"{start} --help", "see all options")]
+    if (folder / "tensorboard").is_dir():
+        commands.insert(0, (f"{tensorboard} --logdir {shown(folder)}", "see the curves and the mistakes"))
+    for command, purpose in commands:
         console.print(f"  {command}  # {purpose}", soft_wrap=True)
 
 

@@ -240,6 +240,8 @@ def _say_how_to_go_on(recorder: Recorder, error: BaseException, main: bool) -> N
         return
     with contextlib.suppress(OSError):  # the disk may be what failed
         recorder.events.write("failed", reason=str(error) or type(error).__name__)
+    if isinstance(error, SystemExit) and not recorder.checkpoints.last_path.exists():
+        recorder.console.print("stopped in the first epoch, before there was a checkpoint to continue from")
     is_multirun = bool({"-m", "--multirun"} & set(sys.argv))
     if isinstance(error, SystemExit) and recorder.checkpoints.last_path.exists() and not is_multirun:
         epochs, goes_on = len(recorder.history.rows), command(ckpt_path=shown(recorder.checkpoints.last_path))
