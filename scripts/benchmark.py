@@ -208,8 +208,8 @@ def main() -> None:
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*no `val_dataloader`.*")
     lines = [
-        "| model | batch | arm | images a second | time, ratio to the bare loop (range) |",
-        "|---|---:|---|---:|---:|",
+        "| model | batch | arm | images a second | time, ratio to the bare loop (range) | aim |",
+        "|---|---:|---|---:|---:|---|",
     ]
     table = Table("model", "batch", "arm", "images/s", "ratio (range)", "aim")
     for case in options.cases.split(","):
@@ -223,7 +223,7 @@ def main() -> None:
             lines.append(f"| {' | '.join(row)} |")
     Console().print(table)
     options.out.write_text(
-        "# Benchmark\n\nOne training epoch, one thread; arms alternate in one process; median of "
+        "# Benchmark\n\nThe training batches of one epoch, one thread; arms alternate in one process; median of "
         f"{options.rounds} rounds after one to warm up.\n\n"
         + "\n".join(lines)
         + f"\n\n{processor_name()}, torch {torch.__version__}, pytorch-lightning {version('pytorch-lightning')}, "
