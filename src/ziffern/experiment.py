@@ -25,13 +25,16 @@ MAX_SEED = 2**32 - 1
 PLUMBING = (  # beginnings of settings that change no result, or repeat another
     *("ckpt_path", "threads", "test", "monitor", "data.dir", "data.eval_batch_size", "data.seed", "model.seed"),
     *("callbacks.early_stopping.monitor", "trainer.accelerator", "trainer.log_every", "model.fuse"),
-    "trainer.micro_steps",
+    *("trainer.micro_steps", "published", "report"),
 )
 WHOLE_EPOCHS = (  # settings that would leave an epoch without its validation, by which the best one is chosen
     *("max_steps", "min_steps", "max_time", "fast_dev_run", "check_val_every_n_epoch", "limit_val_batches"),
     *("limit_test_batches", "enable_checkpointing", "barebones"),
 )
-EPOCHWISE = ("ziffern.callbacks.early_stopping.EarlyStopping",)  # callbacks that do nothing within an epoch
+STEPS_ARE_STEPS = (  # callbacks that do nothing within an epoch, or follow the optimizer's own steps
+    "ziffern.callbacks.early_stopping.EarlyStopping",
+    "ziffern.callbacks.ema.EMA",
+)
 PLAIN_ONLY = (  # settings of Lightning's Trainer that count its batches or change its steps
     "gradient_clip_val",
     "accumulate_grad_batches",
@@ -138,7 +141,7 @@ def micro_steps(cfg: DictConfig) -> int:
     trainer = cfg.trainer
     wanted = trainer.micro_steps
     plain = [f"trainer.{name}" for name in PLAIN_ONLY if trainer.get(name) is not None]
-    plain += [f"callbacks.{name}" for name, node in wanted_callbacks(cfg) if node.get("_target_") not in EPOCHWISE]
+    plain += [f"callbacks.{name}" for name, node in wanted_callbacks(cfg) if node.get("_target_") not in STEPS_ARE_STEPS]
     if wanted == "auto":
         return 1 if plain else 20
     if not isinstance(wanted, int) or wanted < 1:

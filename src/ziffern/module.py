@@ -39,6 +39,7 @@ class DigitClassifier(pl.LightningModule):
         scheduler: Makes the learning-rate scheduler from the optimizer (a partial), or None. One whose
             constructor takes `total_steps` is told them and steps every batch; others step every epoch.
         normalize: The first step of the model; fitted before training by whoever has the data.
+        augment: Changes uint8 images (B, 28, 28) of training batches into float grey levels (B, 28, 28).
         loss: Mean loss of logits (B, C) and labels (B,); cross-entropy where None.
         seed: Seed of the random streams in training.
         fuse: Use the optimizer's fused kernel where it has one.
@@ -54,6 +55,7 @@ class DigitClassifier(pl.LightningModule):
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., Any] | None = None,
         normalize: Normalize | None = None,
+        augment: nn.Module | None = None,
         loss: nn.Module | None = None,
         seed: int = 0,
         fuse: bool = True,
@@ -62,6 +64,7 @@ class DigitClassifier(pl.LightningModule):
         # channels_last: convolutions are up to a quarter faster on the CPU; nothing else is touched by it.
         self.net = net.to(memory_format=torch.channels_last)
         self.normalize = normalize or Normalize()
+        self.augment = augment
         self.loss = loss or nn.CrossEntropyLoss()
         self.train_scores, self.val_scores = Scores(), Scores()
         self.seed, self.fuse = seed, fuse
@@ -98,7 +101,7 @@ class DigitClassifier(pl.LightningModule):
         return optimizer
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, C) of uint8 images (B, 28, 28)."""
+        """Return logits (B, C) of images (B, 28, 28) in grey levels, uint8 or float32."""
         logits: Tensor = self.net(self.normalize(images))
         return logits
 
@@ -210,7 +213,7 @@ class DigitClassifier(pl.LightningModule):
     def _scored_loss(self, batch: Batch, step: int) -> Tensor:
         """Return the mean loss of a batch, the one of optimizer step `step`; settle the scores every so many."""
         images, labels = batch
-        logits = self.forward(images)
+        logits = self.forward(images if self.augment is None else self.augment(images))
         loss: Tensor = self.loss(logits, labels)
         self.train_scores.add(loss, logits, labels)
         self._batches_seen += 1

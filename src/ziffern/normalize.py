@@ -19,7 +19,7 @@ BLOCK = 1000  # images that are counted at once
 
 
 class Normalize(nn.Module):
-    """Turn uint8 images (B, 28, 28) into float images (B, 1, 28, 28).
+    """Turn grey levels (B, 28, 28), uint8 or float32, into float images (B, 1, 28, 28).
 
     Args:
         kind: `unit` (x / 255), `symmetric` ((x / 255 - 0.5) * 2), or `standardize` (mean 0, deviation 1
@@ -64,6 +64,6 @@ class Normalize(nn.Module):
         self.std.fill_(std)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return images, float32 or the model's own precision, (B, 1, 28, 28) of uint8 ones (B, 28, 28)."""
-        normalised = images.unsqueeze(1).float().sub_(self.mean).div_(self.std)  # (B, 1, 28, 28)
+        """Return images, float32 or the model's own precision, (B, 1, 28, 28) of grey levels (B, 28, 28)."""
+        normalised = images.unsqueeze(1).to(torch.float32, copy=True).sub_(self.mean).div_(self.std)  # (B, 1, 28, 28)
         return normalised.to(self.mean.dtype)

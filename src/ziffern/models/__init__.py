@@ -1,6 +1,7 @@
 """Architectures: plain nn.Modules from normalised images (B, 1, 28, 28) to logits (B, C), one a file."""
 
+from ziffern.models.an2020 import An2020
 from ziffern.models.cnn import CNN
 from ziffern.models.mlp import MLP
 
-__all__ = ["CNN", "MLP"]
+__all__ = ["CNN", "MLP", "An2020"]
