@@ -8,7 +8,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from ziffern.config import conf_folder
 from ziffern.entry import register_resolvers, train
@@ -60,7 +60,10 @@ def run(composed, tmp_path: Path):
     """Run an experiment on the synthetic digits in this process; return its folder as a Run."""
 
     def run_with(*overrides: str, folder: str = "run", name: str = "nn") -> Run:
-        run_experiment(composed(*overrides), tmp_path / folder, name)
+        config = composed(*overrides)
+        (tmp_path / folder / ".hydra").mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(config, tmp_path / folder / ".hydra/config.yaml")  # as Hydra does
+        run_experiment(config, tmp_path / folder, name)
         return Run(tmp_path / folder)
 
     return run_with

@@ -64,5 +64,5 @@ def test_resume_equals_straight(run) -> None:
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, 2])
 def test_a_decay_out_of_range_is_named(decay: float) -> None:
-    with pytest.raises(InputError, match="callbacks.ema.decay="):
+    with pytest.raises(InputError, match=r"callbacks\.ema\.decay="):
         EMA(decay)

@@ -31,7 +31,7 @@ WHOLE_EPOCHS = (  # settings that would leave an epoch without its validation, b
     *("max_steps", "min_steps", "max_time", "fast_dev_run", "check_val_every_n_epoch", "limit_val_batches"),
     *("limit_test_batches", "enable_checkpointing", "barebones"),
 )
-STEPS_ARE_STEPS = (  # callbacks that do nothing within an epoch, or follow the optimizer's own steps
+STEPWISE = (  # callbacks that do nothing within an epoch, or follow the optimizer's own steps
     "ziffern.callbacks.early_stopping.EarlyStopping",
     "ziffern.callbacks.ema.EMA",
 )
@@ -141,7 +141,7 @@ def micro_steps(cfg: DictConfig) -> int:
     trainer = cfg.trainer
     wanted = trainer.micro_steps
     plain = [f"trainer.{name}" for name in PLAIN_ONLY if trainer.get(name) is not None]
-    plain += [f"callbacks.{name}" for name, node in wanted_callbacks(cfg) if node.get("_target_") not in STEPS_ARE_STEPS]
+    plain += [f"callbacks.{name}" for name, node in wanted_callbacks(cfg) if node.get("_target_") not in STEPWISE]
     if wanted == "auto":
         return 1 if plain else 20
     if not isinstance(wanted, int) or wanted < 1:
