@@ -25,7 +25,9 @@ FLOORS = {  # module or package -> floor; a module may import its own floor and 
     "explain": 2,
     "experiment": 2,
     "runs": 2,
-    "entry": 2,
+    "report": 3,
+    "compare": 3,
+    "entry": 3,
     "cli": 3,
 }
 LIBRARY_FLOORS = {"pytorch_lightning": 1, "torchmetrics": 1, "hydra": 2, "omegaconf": 2}

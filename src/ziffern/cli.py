@@ -1,26 +1,72 @@
 """The console script `ziffern`: one subcommand a job.
 
-`ziffern train` is `python train.py` for an installed package; what reads finished runs comes beside it.
+`ziffern train` is `python train.py` for an installed package; the others read finished runs.
 """
 
+import argparse
 import sys
+from pathlib import Path
+
+from ziffern.errors import InputError
 
 
 def main() -> None:
     """Run the subcommand named by the first argument."""
-    from ziffern import __version__
-
-    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    if name == "train":
+    if sys.argv[1:2] == ["train"]:
         from ziffern.entry import train
 
         # Hydra and DDP's child processes read sys.argv: this is the program `train` from here on.
         del sys.argv[1]
         train()
-    elif name == "--version":
-        print(f"ziffern {__version__}")
-    elif name in ("--help", "-h"):
-        print("usage: ziffern train [GROUP=OPTION ...] [SETTING=VALUE ...]\n       ziffern train --help | --version")
-    else:
-        print(f"error: ziffern {name}: no such command: train is there; see ziffern --help", file=sys.stderr)
+        return
+    arguments = _parser().parse_args()
+    try:
+        arguments.run(arguments)
+    except (InputError, OSError) as error:
+        line = str(error) if isinstance(error, InputError) else f"{error.filename}: {error.strerror}"
+        print(f"error: {' '.join(line.split())}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from ziffern.report.run_page import write_report
+    from ziffern.runs import Run
+
+    if arguments.output and len(arguments.folder) > 1:
+        raise InputError(f"--output {arguments.output}: one file for {len(arguments.folder)} runs: leave it out")
+    for folder in arguments.folder:
+        print(write_report(Run(folder), arguments.output, arguments.language))
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from ziffern.compare import compare
+
+    compare(arguments.folder, arguments.output, arguments.language, arguments.margin / 100)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from ziffern import __version__
+
+    parser = argparse.ArgumentParser(prog="ziffern", description="Train and compare classifiers of handwritten digits.")
+    parser.add_argument("--version", action="version", version=f"ziffern {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands.add_parser("train", help="train, test and record: [GROUP=OPTION ...] [SETTING=VALUE ...]", add_help=False)
+    report = commands.add_parser("report", help="write report.html of a run, also of one that was killed")
+    report.add_argument("folder", metavar="RUN", type=Path, nargs="+", help="a run folder")
+    report.set_defaults(run=_report)
+    compare = commands.add_parser("compare", help="compare runs: a table, comparison.html, and which model to take")
+    compare.add_argument("folder", metavar="RUN", nargs="+", help="a run folder, a sweep folder, or a pattern of them")
+    compare.add_argument(
+        "--margin",
+        metavar="POINTS",
+        type=float,
+        default=0.2,
+        help="a larger model must be better by so many percentage points to be recommended (default: 0.2)",
+    )
+    compare.set_defaults(run=_compare)
+    for command in (report, compare):
+        command.add_argument("--language", default="en", metavar="CODE", help="en or de (default: en)")
+        command.add_argument("--output", metavar="FILE", type=Path, help="where to write the page")
+    return parser

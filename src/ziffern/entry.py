@@ -59,12 +59,14 @@ def job(cfg: DictConfig) -> float | None:
     from hydra.types import RunMode
 
     from ziffern.experiment import run_experiment
+    from ziffern.report.language import Language
 
     context = HydraConfig.get()
     folder = Path(context.runtime.output_dir)
     try:
         choices = context.runtime.choices
-        return run_experiment(cfg, folder, choices["model"], is_recipe=choices.get("experiment") is not None)
+        language = None if cfg.report is None else Language(str(cfg.report))
+        score = run_experiment(cfg, folder, choices["model"], is_recipe=choices.get("experiment") is not None)
     except KeyboardInterrupt:
         remove_if_unused(folder)
         raise
@@ -74,6 +76,21 @@ def job(cfg: DictConfig) -> float | None:
         if context.mode == RunMode.RUN and (line := _line(error)):
             fail(line)  # here, since Hydra would add a line of its own
         raise
+    if language and os.environ.get("LOCAL_RANK", "0") == "0":
+        _report(folder, language.code)
+    return score
+
+
+def _report(folder: Path, language: str) -> None:
+    """Write report.html; a run that is finished must not be lost over it."""
+    from ziffern.report.run_page import write_report
+    from ziffern.runs import Run
+    from ziffern.summary import program, shown
+
+    try:
+        print(f"report               {shown(write_report(Run(folder), language=language))}")
+    except Exception as error:
+        print(f"NOTE: no report was written ({error}): {program('ziffern')} report {shown(folder)} tries it again")
 
 
 def fail(message: str) -> NoReturn:

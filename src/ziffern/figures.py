@@ -1,10 +1,12 @@
-"""Pictures of results as matplotlib figures: for TensorBoard now, for reports too."""
+"""Pictures of results as matplotlib figures, for TensorBoard; a report draws its own, in its page's colours."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from ziffern.analysis.outcome import Outcome
 
 
 def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
@@ -30,30 +32,23 @@ def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -
     return figure
 
 
-def mistakes_figure(
-    images: NDArray[np.uint8],
-    target: NDArray[np.int64],
-    probability: NDArray[np.float32],
-    class_names: Sequence[str],
-    most: int = 40,
-) -> Figure:
-    """Draw the misclassified images (N, 28, 28), the most confident mistakes first."""
-    predicted = probability.argmax(1)
-    wrong = np.flatnonzero(predicted != target)
-    chosen = wrong[np.argsort(-probability[wrong].max(1), kind="stable")][:most]
+def mistakes_figure(images: NDArray[np.uint8], outcome: Outcome, class_names: Sequence[str], most: int = 40) -> Figure:
+    """Draw the misclassified of images (N, 28, 28), the most confident mistakes first."""
+    chosen = outcome.mistakes[:most]
     columns = 8
     rows = max(-(-len(chosen) // columns), 1)
     figure = Figure(figsize=(columns * 1.1, rows * 1.35 + 0.4), layout="constrained")
-    figure.suptitle(f"{len(wrong)} of {len(target)} misclassified; true → predicted, probability", fontsize=10)
+    title = f"{outcome.total - outcome.correct} of {outcome.total} misclassified; true → predicted, probability"
+    figure.suptitle(title, fontsize=10)
     for place in range(rows * columns):
         axes = figure.add_subplot(rows, columns, place + 1)
         axes.axis("off")
         if place < len(chosen):
             number = chosen[place]
-            guess = predicted[number]
             axes.imshow(images[number], cmap="gray", vmin=0, vmax=255)
             axes.set_title(
-                f"{class_names[target[number]]} → {class_names[guess]}  {probability[number, guess]:.0%}",
+                f"{class_names[outcome.target[number]]} → {class_names[outcome.predicted[number]]}  "
+                f"{outcome.confidence[number]:.0%}",
                 fontsize=7,
                 parse_math=False,
             )

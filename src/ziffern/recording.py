@@ -1,6 +1,6 @@
 """What a run leaves behind: the files of the contract, each written whole.
 
-The contract: checkpoints/best.ckpt and last.ckpt, metrics.json, history.csv, predictions.npz,
+The contract: checkpoints/best.ckpt and last.ckpt, metrics.json, history.csv, predictions.npz, data.npz,
 progress.jsonl, environment.json. A killed run has those that it came to.
 """
 
@@ -19,11 +19,15 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
+from ziffern.analysis.outcome import Outcome
 from ziffern.atomic import write_atomically, write_json
 from ziffern.callbacks.checkpoints import RunCheckpoints
 from ziffern.callbacks.early_stopping import better
 from ziffern.callbacks.history import History
 from ziffern.callbacks.progress import EventLog, ProgressReport
+from ziffern.data.dataset import LabelledImages
+from ziffern.data.split import Split
+from ziffern.normalize import Normalize
 
 PACKAGES = (
     "ziffern",
@@ -35,6 +39,10 @@ PACKAGES = (
     "numpy",
     "scipy",
 )
+
+
+EXAMPLES = 5  # images that the report shows before and after normalisation
+MOST_MISTAKES = 1000  # misclassified images kept, the most confident first: an untrained model has thousands
 
 
 class Recorder:
@@ -79,13 +87,44 @@ class Recorder:
         write_json(self.folder / "metrics.json", metrics)
         self.events.write("end", metrics=metrics)
 
-    def predictions(
-        self, index: NDArray[np.int64], target: NDArray[np.int64], probability: NDArray[np.float32]
-    ) -> None:
-        """Write predictions.npz: original index (N,), target (N,), probability (N, C) of the test part."""
+    def data(self, digits: LabelledImages, parts: Split, normalize: Normalize) -> None:
+        """Write data.npz: class_names (C,), counts (3, C) of train, val and test, five examples, mean and std."""
+        labels = digits.labels
+        counts = [np.bincount(labels[part], minlength=len(digits.class_names)) for part in parts.indices]
+        _, first = np.unique(labels[parts.train], return_index=True)
+        examples = parts.train[np.sort(first)[:EXAMPLES]]
+        write_atomically(
+            self.folder / "data.npz",
+            lambda file: np.savez_compressed(
+                file,
+                class_names=np.array(digits.class_names, dtype=np.str_),
+                counts=np.array(counts, np.int64),
+                example_label=labels[examples],
+                example_image=digits.images[examples],
+                mean=float(normalize.mean),
+                std=float(normalize.std),
+            ),
+        )
+
+    def predictions(self, index: NDArray[np.int64], outcome: Outcome, images: NDArray[np.uint8]) -> None:
+        """Write predictions.npz, and in it the misclassified images, so that a report needs no data.
+
+        Args:
+            index: (N,) original index.
+            outcome: Target (N,) and probability (N, C).
+            images: (N, 28, 28) uint8.
+        """
+        mistake = outcome.mistakes[:MOST_MISTAKES]
         write_atomically(
             self.folder / "predictions.npz",
-            lambda file: np.savez_compressed(file, index=index, target=target, probability=probability),
+            lambda file: np.savez_compressed(
+                file,
+                index=index,
+                target=outcome.target,
+                probability=outcome.probability,
+                mistake=mistake,
+                mistake_image=images[mistake],
+            ),
         )
 
 

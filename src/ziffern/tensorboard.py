@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
-from ziffern.analysis.accuracy import confusion_matrix
+from ziffern.analysis.outcome import Outcome
 
 OUTCOME = {"hp/val_acc_best": "val/acc", "hp/test_acc": "test/acc"}
 LAYOUT = {
@@ -48,30 +48,24 @@ def log_outcome(loggers: Sequence[Logger], metrics: dict[str, Any]) -> None:
 
 
 def log_results(
-    loggers: Sequence[Logger],
-    images: NDArray[np.uint8],
-    target: NDArray[np.int64],
-    probability: NDArray[np.float32],
-    class_names: Sequence[str],
+    loggers: Sequence[Logger], images: NDArray[np.uint8], outcome: Outcome, class_names: Sequence[str]
 ) -> None:
     """Show the test part's confusion matrix, its misclassified images, and a PR curve a class.
 
     Args:
         loggers: Those of TensorBoard are used.
         images: (N, 28, 28) uint8.
-        target: (N,) int64.
-        probability: (N, C) float32.
+        outcome: What the model said of them.
         class_names: C names.
     """
     for logger in _tensorboards(loggers):
         from ziffern.figures import confusion_figure, mistakes_figure
 
         board = logger.experiment
-        confusion = confusion_matrix(target, probability.argmax(1), len(class_names))
-        board.add_figure("test/confusion", confusion_figure(confusion, class_names), close=False)
-        board.add_figure("test/misclassified", mistakes_figure(images, target, probability, class_names), close=False)
+        board.add_figure("test/confusion", confusion_figure(outcome.confusion, class_names), close=False)
+        board.add_figure("test/misclassified", mistakes_figure(images, outcome, class_names), close=False)
         for number, name in enumerate(class_names):
-            board.add_pr_curve(f"test/pr/{name}", target == number, probability[:, number])
+            board.add_pr_curve(f"test/pr/{name}", outcome.target == number, outcome.probability[:, number])
 
 
 def _tensorboards(loggers: Sequence[Logger]) -> list[TensorBoardLogger]:

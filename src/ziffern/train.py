@@ -17,7 +17,8 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from ziffern.analysis.accuracy import majority_baseline, wilson_interval
+from ziffern.analysis.accuracy import majority_baseline
+from ziffern.analysis.outcome import Outcome
 from ziffern.data.datamodule import DigitDataModule
 from ziffern.errors import InputError
 from ziffern.module import DigitClassifier
@@ -68,6 +69,7 @@ def train(
     main = trainer.is_global_zero
     if main:
         recorder.environment(trainer)
+        recorder.data(data.digits, data.parts, model.normalize)
         recorder.events.write("start", **_description(name, data, model), max_epochs=trainer.max_epochs)
         print_start(recorder, name, data, model, trainer, resumed)
         log_layout(trainer.loggers)
@@ -192,26 +194,24 @@ def _validation_metrics(
 
 def _test(data: DigitDataModule, model: DigitClassifier, trainer: pl.Trainer, recorder: Recorder) -> Metrics:
     """Test the best checkpoint, keep the predictions, and return the scores."""
-    trainer.test(
-        model, datamodule=data, ckpt_path=str(recorder.checkpoints.best_path), verbose=False, weights_only=True
-    )
+    # Not by trainer.test(ckpt_path=...): that would restore the callbacks too, history and averages with them.
+    model.load_state_dict(load_checkpoint(recorder.checkpoints.best_path)["state_dict"])
+    trainer.test(model, datamodule=data, verbose=False)
     logits = torch.cat(model.test_logits)  # (N, C)
     index = data.parts.test
-    target = data.digits.labels[index]
-    probability = logits.softmax(1).numpy()
-    correct = int((probability.argmax(1) == target).sum())
-    low, high = wilson_interval(correct, len(target))
+    outcome = Outcome(data.digits.labels[index], logits.softmax(1).numpy())
     if trainer.is_global_zero:
-        recorder.predictions(index, target, probability)
-        log_results(trainer.loggers, data.digits.images[index], target, probability, data.digits.class_names)
+        images = data.digits.images[index]
+        recorder.predictions(index, outcome, images)
+        log_results(trainer.loggers, images, outcome, data.digits.class_names)
     return {
-        "test/acc": correct / len(target),
-        "test/acc_low": low,
-        "test/acc_high": high,
-        "test/loss": float(model.loss.cpu()(logits, torch.from_numpy(target))),
-        "test/correct": correct,
-        "test/total": len(target),
-        "baseline/acc": majority_baseline(data.digits.labels[data.parts.train], target),
+        "test/acc": outcome.accuracy,
+        "test/acc_low": outcome.interval.low,
+        "test/acc_high": outcome.interval.high,
+        "test/loss": float(model.loss.cpu()(logits, torch.from_numpy(outcome.target))),
+        "test/correct": outcome.correct,
+        "test/total": outcome.total,
+        "baseline/acc": majority_baseline(data.digits.labels[data.parts.train], outcome.target),
     }
 
 

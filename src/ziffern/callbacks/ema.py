@@ -5,7 +5,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import WeightAveraging
-from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 from ziffern.errors import InputError
@@ -18,7 +17,7 @@ class EMA(WeightAveraging):
     averages forget fast. Buffers (running statistics of batch norm) are the last ones, as published.
 
     Lightning's callback averages after a `training_step`, which here may hold several optimizer steps; a hook on
-    the optimizer sees each one. It also restores the parameters of training before a test; here it does not.
+    the optimizer sees each one.
 
     Args:
         decay: The largest share of the old average, in [0, 1).
@@ -44,13 +43,6 @@ class EMA(WeightAveraging):
 
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
         """Leave it to the optimizer's hook."""
-
-    def on_load_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Restore both sets of parameters where training goes on; Lightning would test the last ones too."""
-        if trainer.state.fn == TrainerFn.FITTING:
-            super().on_load_checkpoint(trainer, pl_module, checkpoint)
 
     def _update(self, pl_module: pl.LightningModule) -> None:
         assert self._average_model is not None

@@ -30,6 +30,11 @@ class Split:
     test: Indices
     leak: str = ""
 
+    @property
+    def indices(self) -> tuple[Indices, Indices, Indices]:
+        """Train, val and test."""
+        return self.train, self.val, self.test
+
 
 def resplit(count: int, fractions: Sequence[float], seed: int) -> Split:
     """Divide 0 ... count - 1 at random; fractions are the shares of train, val and test (sum 1)."""

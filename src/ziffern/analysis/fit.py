@@ -1,0 +1,111 @@
+"""The verdict on a fit, from the curves of a run alone: overfitting, underfitting or optimal.
+
+The published verdicts (Gómez López and Ulubas 2025) came without their rule; this one is fixed, so that two runs are
+judged alike, and gives theirs for their figures. It looks at training and validation only: what the test digits say
+must not steer a net. Everything undefined for a run without epochs is nan, flat or 0.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+GAP = 0.02  # of accuracy: between the two published gaps, 0.0171 (optimal) and 0.0226 (overfitting)
+LARGE_GAP = 0.05  # more than twice the published overfitting gap: no trend excuses it
+LEARNED = 0.90  # a linear classifier reaches about 0.92 on MNIST: a net below 0.90 has missed the easy part
+STARTED = 0.50  # below it a net hardly knows the training digits: a gap is then noise, or a run that collapsed
+STEADY = 0.02  # a relative change over the window that is not yet a trend
+WINDOW = 3  # epochs at least in the window: two points are no trend
+
+
+class Verdict(StrEnum):
+    """What a run's curves say about its fit."""
+
+    OVERFITTING = "overfitting"
+    UNDERFITTING = "underfitting"
+    OPTIMAL = "optimal"
+    NOT_TRAINED = "not trained"
+
+
+class Trend(StrEnum):
+    """Where a curve was heading when the run ended."""
+
+    RISING = "rising"
+    FALLING = "falling"
+    FLAT = "flat"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A verdict and what it rests on."""
+
+    verdict: Verdict
+    gap: float  # training minus validation accuracy of the last epoch, in [-1, 1]; negative is usual with dropout
+    train_trend: Trend  # of the losses
+    val_trend: Trend
+    best_epoch: int  # counted from 1, of the lowest validation loss; 0 where there is none
+    still_improving: bool  # validation loss falls and is lowest in the last epoch: more epochs may help
+
+
+def trend(values: NDArray[np.float64]) -> Trend:
+    """Return where a curve (E,), one value an epoch, heads over its last third, at least 3 epochs.
+
+    The least-squares slope times the window's span, relative to the window's mean, against ± STEADY. A curve that
+    ends in a value that is not finite is rising: a loss that blew up. Other such values are left out.
+    """
+    window = np.asarray(values, np.float64)[-max(WINDOW, -(-len(values) // 3)) :]
+    if window.size and not np.isfinite(window[-1]):
+        return Trend.RISING
+    epochs = np.flatnonzero(np.isfinite(window))
+    finite = window[epochs]
+    if len(epochs) < 2 or finite.mean() == 0:  # noqa: PLR2004
+        return Trend.FLAT
+    centred = epochs - epochs.mean()
+    change = (centred @ finite) / (centred @ centred) * (len(window) - 1) / abs(finite.mean())
+    if abs(change) <= STEADY:
+        return Trend.FLAT
+    return Trend.RISING if change > 0 else Trend.FALLING
+
+
+def diagnose(
+    train_loss: NDArray[np.float64],
+    train_acc: NDArray[np.float64],
+    val_loss: NDArray[np.float64],
+    val_acc: NDArray[np.float64],
+) -> Fit:
+    """Return the verdict on four curves (E,), one value an epoch, accuracies in [0, 1].
+
+    Of the last epoch, in this order: a validation loss that is not finite, below LEARNED, is underfitting (the run
+    diverged; its training accuracy is from before); a gap above GAP while the losses part, or above LARGE_GAP
+    whatever they do, is overfitting once the net has STARTED; the better accuracy below LEARNED is underfitting.
+
+    Raises:
+        ValueError: The curves differ in length.
+    """
+    curves = {"train_loss": train_loss, "train_acc": train_acc, "val_loss": val_loss, "val_acc": val_acc}
+    lengths = {name: len(curve) for name, curve in curves.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"the curves must have one value an epoch each, not {lengths}")
+    if not len(val_loss):
+        return Fit(Verdict.NOT_TRAINED, float("nan"), Trend.FLAT, Trend.FLAT, 0, False)
+    best, trends = _best_epoch(val_loss), (trend(train_loss), trend(val_loss))
+    acc = float(train_acc[-1]), float(val_acc[-1])
+    gap = round(acc[0] - acc[1], 9)  # 0.99 - 0.97 is not above 0.02
+    diverged = not np.isfinite(val_loss[-1]) and acc[1] < LEARNED
+    verdict = Verdict.UNDERFITTING if diverged else _verdict(*acc, gap, *trends)
+    return Fit(verdict, gap, *trends, best, trends[1] is Trend.FALLING and best == len(val_loss))
+
+
+def _verdict(train_acc: float, val_acc: float, gap: float, train_trend: Trend, val_trend: Trend) -> Verdict:
+    apart = gap > GAP and val_trend is Trend.RISING and train_trend is Trend.FALLING
+    if train_acc >= STARTED and (apart or gap > LARGE_GAP):
+        return Verdict.OVERFITTING
+    if max(train_acc, val_acc) < LEARNED:  # the better one: dropout holds the training accuracy down
+        return Verdict.UNDERFITTING
+    return Verdict.OPTIMAL
+
+
+def _best_epoch(val_loss: NDArray[np.float64]) -> int:
+    finite = np.where(np.isfinite(val_loss), val_loss, np.inf)
+    return int(finite.argmin()) + 1 if np.isfinite(finite.min()) else 0

@@ -1,0 +1,272 @@
+"""Comparing finished runs: recipes, what their seeds say, and which one to take.
+
+Decisions: runs that differ only in their seed are one recipe; two recipes are tested against each other only on the
+very same test digits; nothing is chosen here that was not asked for: the recommendation follows a stated rule.
+"""
+
+import glob
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ziffern.analysis.recommendation import Choice, Pair, pairwise, recommend
+from ziffern.analysis.significance import MeanInterval, mean_interval
+from ziffern.errors import InputError
+from ziffern.report.language import Language
+from ziffern.report.run_page import Findings
+from ziffern.runs import Run
+
+if TYPE_CHECKING:
+    from ziffern.module import DigitClassifier
+
+SEED_ONLY = ("seed",)  # settings that runs of one recipe may differ in
+ROUNDS, BATCH = 5, 500  # of the measurement of prediction speed
+MOST_DIFFERENCES = 3  # settings that a recipe is named by
+NAMELESS = (
+    "published",
+    "callbacks",
+    "logger",
+    "data.source.fallback",
+    "model.augment.",
+    "threads",
+)  # settings that no recipe is named by, unless nothing else differs
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Runs that differ only in their seed, the lowest seed first."""
+
+    name: str
+    found: tuple[Findings, ...]
+
+    @property
+    def first(self) -> Findings:
+        """The run with the lowest seed, for what all have in common."""
+        return self.found[0]
+
+    @property
+    def params(self) -> int:
+        """Parameters of the net."""
+        return int(self.first.about["params"])
+
+    def mean(self, key: str) -> MeanInterval:
+        """Return the mean of a final metric over the seeds."""
+        return mean_interval([float(found.about[key]) for found in self.found])
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether every seed has predictions on the test part."""
+        return all(found.outcome is not None for found in self.found)
+
+    @cached_property
+    def test(self) -> MeanInterval:
+        """Test accuracy: the mean over the seeds with its t-interval, or one run with Wilson's."""
+        outcomes = [found.outcome for found in self.found if found.outcome is not None]
+        if len(outcomes) == 1:
+            return MeanInterval(outcomes[0].accuracy, math.nan, *outcomes[0].interval)
+        return mean_interval([outcome.accuracy for outcome in outcomes])
+
+    @cached_property
+    def hits(self) -> NDArray[np.bool_]:
+        """Whether each seed read each test digit correctly, (S, N)."""
+        return np.stack([found.outcome.hit for found in self.found if found.outcome is not None])
+
+    @property
+    def gap(self) -> float:
+        """Training minus validation accuracy of the last epoch, mean over the seeds."""
+        return float(np.mean([found.fit.gap for found in self.found]))
+
+    @property
+    def verdict(self) -> tuple[str, int]:
+        """The most frequent verdict on the fit, and how many seeds have it."""
+        return Counter(found.fit.verdict.name for found in self.found).most_common(1)[0]
+
+    @property
+    def digits(self) -> tuple[str, ...]:
+        """What names its test digits: data set, fingerprint, split, and the digits themselves."""
+        about, said = self.first.about, self.first.run.predictions
+        same = hash((said.index.tobytes(), said.target.tobytes()))
+        return str(about.get("data/name")), str(about["data/fingerprint"]), str(about["data/split"]), str(same)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Recipes side by side."""
+
+    recipes: tuple[Recipe, ...]
+    notes: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    choice: Choice | None
+    bytes: tuple[int | None, ...]  # of each recipe's weights
+    speed: tuple[float | None, ...]  # images a second, on this machine
+
+
+def compare(folders: Sequence[str], output: Path | None, language: str, margin: float) -> Comparison:
+    """Print a table of runs, write the page, and return what was found.
+
+    Args:
+        folders: Run folders, sweep folders, or patterns of them.
+        output: The page; where None, comparison.html in the one sweep folder given, or in the working directory.
+        language: en or de.
+        margin: A share: how much better a larger model must be.
+
+    Raises:
+        InputError: Fewer than two runs, a folder that is none, or a file in one was changed or is damaged.
+    """
+    from ziffern.report.comparison_page import print_comparison, write_comparison
+
+    words = Language(language)
+    if not 0 <= margin < 1:
+        raise InputError(f"--margin {100 * margin:g}: must be at least 0 and below 100 percentage points")
+    runs = find_runs(folders)
+    comparison = make_comparison(runs, margin, words)
+    if output is None:
+        single = Path(folders[0])
+        is_sweep = len(folders) == 1 and single.is_dir()
+        output = single / "comparison.html" if is_sweep else Path("comparison.html")
+    write_comparison(comparison, output, margin, words)
+    print_comparison(comparison, output, margin, words)
+    return comparison
+
+
+def find_runs(names: Sequence[str]) -> list[Run]:
+    """Return the runs that folders, sweep folders and patterns mean, each once, in the order given.
+
+    Raises:
+        InputError: A name means no run, or there is only one.
+    """
+    folders: dict[Path, Path] = {}
+    for name in names:
+        matches = [Path(name)] if Path(name).exists() else [Path(match) for match in sorted(glob.glob(name))]  # noqa: PTH207
+        found = [folder for match in matches for folder in _runs_in(match)]
+        if not found:
+            raise InputError(f"{name}: no run there: name run folders, or a sweep folder that holds some")
+        folders |= {folder.resolve(): folder for folder in found}
+    if len(folders) == 1:
+        raise InputError(f"{names[0]}: one run cannot be compared: name at least two; ziffern report shows one")
+    return [Run(folder) for folder in folders.values()]
+
+
+def make_comparison(runs: Sequence[Run], margin: float, t: Language) -> Comparison:
+    """Group runs into recipes, measure, and test each pair that saw the same digits.
+
+    Raises:
+        InputError: Fewer than two runs came to their end.
+    """
+    finished = [run for run in runs if run.is_finished]
+    notes = [t("compare.unfinished", run=run.folder) for run in runs if not run.is_finished]
+    if len(finished) < 2:  # noqa: PLR2004
+        raise InputError(
+            f"{len(finished)} of {len(runs)} runs came to their end, and two are needed: continue the others with "
+            "ckpt_path=RUN/checkpoints/last.ckpt; ziffern report shows what is there"
+        )
+    recipes, doubles = group([Findings(run) for run in finished])
+    notes += [t("compare.double", run=found.run.folder) for found in doubles]
+    notes += [
+        t("compare.contradiction", run=found.run.folder, names=", ".join(found.contradictions))
+        for recipe in recipes
+        for found in recipe.found
+        if found.contradictions
+    ]
+    untested = [recipe.name for recipe in recipes if not recipe.is_tested]
+    notes += [t("compare.untested", name=name) for name in untested]
+    pairs: list[Pair] = []
+    choice = None
+    others = {recipe.digits for recipe in recipes if recipe.is_tested}
+    if len(others) > 1:
+        notes.append(t("compare.other_digits", reason=_difference(others, t)))
+    elif others and not untested:
+        pairs = pairwise([recipe.hits for recipe in recipes])
+        params, val = [recipe.params for recipe in recipes], [recipe.mean("val/acc").mean for recipe in recipes]
+        choice = recommend(params, val, [recipe.test.mean for recipe in recipes], pairs, margin)
+    size, speed = measure(recipes)
+    return Comparison(tuple(recipes), tuple(notes), tuple(pairs), choice, size, speed)
+
+
+def group(found: Sequence[Findings]) -> tuple[list[Recipe], list[Findings]]:
+    """Return recipes, named by what they differ in, and runs left out since another has their seed."""
+    groups: dict[tuple[object, ...], dict[int, Findings]] = {}
+    doubles = []
+    for each in found:
+        settings = {key: value for key, value in each.run.settings.items() if key not in SEED_ONLY}
+        key = (*sorted((k, str(v)) for k, v in settings.items()), each.about["data/fingerprint"])
+        seeds = groups.setdefault(key, {})
+        if each.about.get("seed", 0) in seeds:
+            doubles.append(each)
+        else:
+            seeds[each.about.get("seed", 0)] = each
+    members = [tuple(seeds[seed] for seed in sorted(seeds)) for seeds in groups.values()]
+    names = _names([runs[0].run.settings for runs in members])
+    return [Recipe(name, runs) for name, runs in zip(names, members, strict=True)], doubles
+
+
+def measure(recipes: Sequence[Recipe]) -> tuple[tuple[int | None, ...], tuple[float | None, ...]]:
+    """Return bytes of weights, and images a second of prediction, of each recipe; None where no model can be loaded.
+
+    All are measured in turn, round by round, on random images in batches of BATCH; the median counts.
+    """
+    import torch
+
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (BATCH, 28, 28), dtype=np.uint8))
+    models: list[DigitClassifier | None] = []
+    for recipe in recipes:
+        try:
+            models.append(recipe.first.run.load_model())
+        except InputError:
+            models.append(None)
+    seconds: list[list[float]] = [[] for _ in models]
+    with torch.inference_mode():
+        for _ in range(ROUNDS + 1):  # the first warms up
+            for model, times in zip(models, seconds, strict=True):
+                if model is not None:
+                    start = time.perf_counter()
+                    model(images)
+                    times.append(time.perf_counter() - start)
+    size = [None if model is None else _bytes(model) for model in models]
+    speed = [BATCH / float(np.median(times[1:])) if times else None for times in seconds]
+    return tuple(size), tuple(speed)
+
+
+def _bytes(model: "DigitClassifier") -> int:
+    return sum(value.nbytes for value in model.net.state_dict().values())
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    def is_run(path: Path) -> bool:
+        return (path / ".hydra/config.yaml").is_file() or (path / "metrics.json").is_file()
+
+    if is_run(folder) or not folder.is_dir():
+        return [folder] if is_run(folder) else []
+    children = [path for path in folder.iterdir() if path.is_dir() and is_run(path)]
+    return sorted(children, key=lambda path: (len(path.name), path.name))  # 2 before 10
+
+
+def _names(settings: Sequence[dict[str, bool | int | float | str]]) -> list[str]:
+    """Name each recipe by its model, and where that is not enough by the settings that differ within the model."""
+    names = []
+    for mine in settings:
+        rivals = [each for each in settings if each["model"] == mine["model"]]
+        differing = sorted(
+            (key for key in {k for each in rivals for k in each} if len({str(each.get(key)) for each in rivals}) > 1),
+            key=lambda key: (key.startswith(NAMELESS), key),
+        )
+        shown = [f"{key.split('.')[-1]}={mine.get(key, '–')}" for key in differing if key not in SEED_ONLY]
+        names.append(" ".join([str(mine["model"]), *shown[:MOST_DIFFERENCES]]))
+    return [name if names.count(name) == 1 else f"{name} #{number}" for number, name in enumerate(names, 1)]
+
+
+def _difference(others: set[tuple[str, ...]], t: Language) -> str:
+    """Return in words in what the test digits differ."""
+    for place, key in enumerate(("compare.other_data", "compare.other_content", "compare.other_split")):
+        values = sorted({each[place] for each in others})
+        if len(values) > 1:
+            return t(key, values=" / ".join(values))
+    return t("compare.other_index")

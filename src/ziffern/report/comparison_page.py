@@ -1,0 +1,170 @@
+"""The comparison of several recipes, as a table in the terminal and as a page."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ziffern.analysis.recommendation import LEVEL, Pair
+from ziffern.report.language import NONE, Language
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ziffern.compare import Comparison, Recipe
+
+COLUMNS = ("name", "seeds", "test", "interval", "val", "fit", "gap", "params", "seconds", "epochs", "size", "speed")
+PAIR_COLUMNS = ("pair", "difference", "interval", "only", "p", "holm")
+MOST_COLUMNS = 4  # models that stand side by side on the page; more stand below one another
+WIDE = 1000  # characters: no table is wider
+
+
+def write_comparison(comparison: "Comparison", path: Path, margin: float, t: Language) -> None:
+    """Write the page of a comparison."""
+    from ziffern.report.charts import trade_chart
+    from ziffern.report.page import write_page
+
+    tested = [recipe for recipe in comparison.recipes if recipe.is_tested]
+    chosen = comparison.choice.place if comparison.choice else None
+    chart = ""
+    if tested:
+        chart = trade_chart(
+            [recipe.name for recipe in tested],
+            [recipe.params for recipe in tested],
+            [recipe.test for recipe in tested],
+            chosen,
+            t,
+        )
+    context = {
+        "title": t("compare.title", count=len(comparison.recipes)),
+        "comparison": comparison,
+        "pair_columns": PAIR_COLUMNS,
+        "lines": _lines(comparison, t),
+        "upright": len(comparison.recipes) <= MOST_COLUMNS,
+        "pair_rows": [(_pair_row(pair, comparison, t), pair.is_significant) for pair in comparison.pairs],
+        "chosen": chosen,
+        "advice": advice(comparison, margin, t),
+        "chart_svg": chart,
+        "level": LEVEL,
+    }
+    write_page(path, "comparison.html", t, context)
+
+
+def print_comparison(comparison: "Comparison", path: Path, margin: float, t: Language) -> None:
+    """Print what the page says."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    lines = _lines(comparison, t)
+    table = _table(list(zip(*lines, strict=True)))  # a column a model
+    _print_whole(console, table if _width(console, table) <= console.width else _table(lines))
+    if comparison.pairs:
+        names = [t(f"compare.pairs.{name}") for name in PAIR_COLUMNS]
+        _print_whole(console, _table([names, *(_pair_row(pair, comparison, t) for pair in comparison.pairs)]))
+    for note in comparison.notes:
+        console.print(Text(f"NOTE: {note}", style="bold yellow"), soft_wrap=True)
+    for line in advice(comparison, margin, t):
+        console.print(Text(line), soft_wrap=True)
+    console.print(Text(f"\n{path}"), soft_wrap=True)
+
+
+def _table(lines: Sequence[Sequence[str]]) -> "Table":
+    """Return lines of cells as a table, the first one its head."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(lines[0]):
+        table.add_column(Text(name), justify="right" if place else "left", no_wrap=True)
+    for line in lines[1:]:
+        table.add_row(*map(Text, line))
+    return table
+
+
+def _width(console: "Console", table: "Table") -> int:
+    return console.measure(table, options=console.options.update(max_width=WIDE)).maximum
+
+
+def _print_whole(console: "Console", table: "Table") -> None:
+    """Print a table as wide as it is: where the terminal is narrower, it wraps; nothing is cut off."""
+    from rich.console import Console
+
+    Console(width=max(_width(console, table), console.width), highlight=False).print(table, crop=False)
+
+
+def _lines(comparison: "Comparison", t: Language) -> list[list[str]]:
+    """Return the names of COLUMNS, and below them a row of text for each recipe."""
+    columns = comparison.recipes, comparison.bytes, comparison.speed
+    rows = [_row(recipe, size, speed, t) for recipe, size, speed in zip(*columns, strict=True)]
+    return [[t(f"compare.columns.{name}") for name in COLUMNS], *rows]
+
+
+def _row(recipe: "Recipe", size: int | None, speed: float | None, t: Language) -> list[str]:
+    seeds = len(recipe.found)
+    verdict, agreeing = recipe.verdict
+    test = recipe.test if recipe.is_tested else None
+    deviation = f" ± {t.number(100 * test.deviation, 2)}" if test and math.isfinite(test.deviation) else ""
+    return [
+        recipe.name,
+        t.number(seeds),
+        t.percent(test.mean) + deviation if test else NONE,
+        f"{t.percent(test.low)} – {t.percent(test.high)}" if test else NONE,
+        t.percent(recipe.mean("val/acc").mean),
+        t(f"verdict.{verdict}") + (f" ({agreeing}/{seeds})" if seeds > 1 else ""),
+        t.number(100 * recipe.gap, 2),
+        t.number(recipe.params),
+        t.number(recipe.mean("train_seconds").mean, 1),
+        t.number(recipe.mean("epochs").mean, 0 if seeds == 1 else 1),
+        NONE if size is None else f"{t.number(size / 1000)} kB",
+        t.number(speed),
+    ]
+
+
+def _pair_row(pair: Pair, comparison: "Comparison", t: Language) -> list[str]:
+    only = NONE if pair.only_first is None else f"{t.number(pair.only_first)} : {t.number(pair.only_second)}"
+    return [
+        f"{comparison.recipes[pair.first].name} – {comparison.recipes[pair.second].name}",
+        t.points(pair.difference.value),
+        f"{t.points(pair.difference.low)} … {t.points(pair.difference.high)}",
+        only,
+        _p(pair.p, t),
+        _p(pair.adjusted, t),
+    ]
+
+
+def _p(value: float, t: Language, name: str = "") -> str:
+    """Return a p value, with its name and sign where it is given one."""
+    if value < 0.0001:  # noqa: PLR2004
+        return f"{name}< {t.number(0.0001, 4)}"
+    return f"{name}{'= ' if name else ''}{t.number(value, 4)}"
+
+
+def advice(comparison: "Comparison", margin: float, t: Language) -> list[str]:
+    """Return the recommendation with its reasons, a sentence each."""
+    choice, recipes = comparison.choice, comparison.recipes
+    if choice is None:
+        return [t("compare.no_advice")]
+    if len(recipes) == 1:
+        return [t("compare.alone")]
+    words = {"margin": t.number(100 * margin, 2), "name": recipes[choice.place].name}
+    said = [t("compare.take", **words)]
+    pairs = {frozenset((pair.first, pair.second)): pair for pair in comparison.pairs}
+    for place in (*choice.replaced, *choice.kept_over):
+        pair = pairs[frozenset((choice.place, place))]
+        better = recipes[choice.place].test.mean - recipes[place].test.mean
+        words |= {
+            "other": recipes[place].name,
+            "p": _p(pair.adjusted, t, "p "),
+            "difference": t.number(100 * abs(better), 2),
+        }
+        if place in choice.replaced:
+            key = "compare.better"
+        elif better >= 0:
+            key = "compare.no_worse"
+        else:
+            key = "compare.below_margin" if -better <= margin else "compare.not_significant"
+        said.append(t(key, **words))
+    return [*said, t("compare.caution")]

@@ -1,0 +1,139 @@
+"""Calibration, the proper scores and risk against coverage, against hand-made values and plain loops."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from ziffern.analysis.calibration import (
+    RiskCoverage,
+    brier,
+    coverage_at,
+    negative_log_likelihood,
+    reliability,
+    risk_coverage,
+)
+
+
+def two_classes(top):
+    """Return rows that predict class 0 with the given confidences."""
+    return np.array([[p, 1 - p] for p in top])
+
+
+@st.composite
+def digits(draw):
+    """Return a target and probabilities whose coarse grid makes equal confidences frequent."""
+    size = draw(st.integers(1, 30))
+    weights = draw(arrays.arrays(np.int64, (size, 3), elements=st.integers(1, 4)))
+    target = draw(arrays.arrays(np.int64, size, elements=st.integers(0, 2)))
+    return target, weights / weights.sum(1, keepdims=True)
+
+
+def test_reliability_by_hand():
+    found = reliability(np.array([0, 1, 0, 0]), two_classes([0.55, 0.59, 0.95, 1.0]), bins=10)
+    assert found.confidence == pytest.approx([0.57, 0.975])
+    assert found.accuracy.tolist() == [0.5, 1]
+    assert found.count.tolist() == [2, 2]
+    assert found.ece == pytest.approx((2 * 0.07 + 2 * 0.025) / 4)
+
+
+def test_bins_are_open_below_and_closed_above():
+    found = reliability(np.zeros(5, np.int64), two_classes([0.5, 0.6, 0.6 + 1e-9, 0.8, 1.0]), bins=5)
+    assert found.count.tolist() == [2, 2, 1]  # (0.4, 0.6], (0.6, 0.8], (0.8, 1]
+    edges = np.linspace(0, 1, 16)[1:]  # each edge belongs to the bin below it, and 1 to the last
+    uniform = np.repeat(edges[:, None], 2, axis=1)
+    assert reliability(np.zeros(15, np.int64), uniform).count.tolist() == [1] * 15
+    assert reliability(np.zeros(1, np.int64), np.zeros((1, 2))).count.tolist() == [1]
+
+
+def test_float32_rounding_above_one_is_no_bin_of_its_own():
+    probability = np.array([[1.0000001, 0], [1, 0], [0.99, 0.01]], np.float32)
+    assert reliability(np.zeros(3, np.int64), probability).count.tolist() == [3]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(digits())
+def test_ece_is_the_definition(case):
+    target, probability = case
+    confidence, right = probability.max(1), probability.argmax(1) == target
+    ece = 0.0
+    for k in range(15):
+        inside = (confidence > k / 15) & (confidence <= (k + 1) / 15)
+        if inside.any():
+            ece += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+    found = reliability(target, probability)
+    assert found.ece == pytest.approx(ece, abs=1e-12)
+    assert found.count.sum() == len(target)
+    assert (found.count > 0).all()
+
+
+def test_negative_log_likelihood_by_hand():
+    probability = np.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]])
+    assert negative_log_likelihood(np.array([1, 1]), probability) == pytest.approx((math.log(4) - math.log(0.8)) / 2)
+    assert negative_log_likelihood(np.array([0]), np.array([[1.0, 0]])) == 0
+
+
+def test_a_probability_of_zero_costs_87():
+    for dtype in (np.float32, np.float64):
+        assert negative_log_likelihood(np.array([1]), np.array([[1, 0]], dtype)) == pytest.approx(87.3365, abs=1e-4)
+
+
+def test_brier_by_hand():
+    assert brier(np.array([1]), np.array([[0.5, 0.25, 0.25]])) == pytest.approx(0.25 + 0.5625 + 0.0625)
+    assert brier(np.array([0, 1]), np.array([[1.0, 0], [1.0, 0]])) == 1  # the best is 0, the worst 2
+    assert brier(np.zeros(5, np.int64), np.full((5, 10), 0.1)) == pytest.approx(0.9)
+
+
+def test_brier_leaves_its_input_alone():
+    probability = np.array([[0.5, 0.5]])
+    brier(np.array([0]), probability)
+    assert probability.tolist() == [[0.5, 0.5]]
+
+
+def test_risk_against_coverage_by_hand():
+    # by confidence: 0.95 right, 0.9 wrong, 0.8 right, 0.6 wrong
+    curve = risk_coverage(np.array([1, 0, 1, 0]), two_classes([0.6, 0.8, 0.9, 0.95]))
+    assert curve.coverage.tolist() == [0.25, 0.5, 0.75, 1]
+    assert curve.risk == pytest.approx([0, 1 / 2, 1 / 3, 1 / 2])
+    assert curve.area == pytest.approx((1 / 2 + 1 / 3 + 1 / 2) / 4)
+
+
+def test_equal_confidences_share_their_errors():
+    curve = risk_coverage(np.array([1, 0, 0, 1]), two_classes([0.9, 0.9, 0.9, 0.6]))
+    assert curve.risk == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1 / 2])
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(digits(), st.randoms(use_true_random=False))
+def test_the_curve_does_not_know_the_order_of_the_digits(case, random):
+    target, probability = case
+    order = list(range(len(target)))
+    random.shuffle(order)
+    curve, shuffled = risk_coverage(target, probability), risk_coverage(target[order], probability[order])
+    assert curve.risk.tolist() == shuffled.risk.tolist()
+    assert curve.area == shuffled.area
+    assert curve.risk[-1] == np.mean(probability.argmax(1) != target)
+    assert ((curve.risk >= 0) & (curve.risk <= 1)).all()
+
+
+def test_coverage_at_takes_the_largest():
+    curve = RiskCoverage(np.array([0.25, 0.5, 0.75, 1]), np.array([0.1, 0.4, 0.2, 0.5]), 0.3)
+    found = [coverage_at(curve, risk) for risk in (0.05, 0.1, 0.2, 0.49, 0.5, 1)]
+    assert found == [0, 0.25, 0.75, 0.75, 1, 1]
+    assert {type(value) for value in found} == {float}
+
+
+@pytest.mark.parametrize("score", [reliability, negative_log_likelihood, brier, risk_coverage])
+def test_no_digits_and_other_lengths_are_refused(score):
+    with pytest.raises(ValueError, match="0 digits"):
+        score(np.zeros(0, np.int64), np.zeros((0, 10)))
+    with pytest.raises(ValueError, match="1 digits, but probability has 2"):
+        score(np.zeros(1, np.int64), np.full((2, 2), 0.5))
+
+
+def test_no_bins_are_refused():
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        reliability(np.array([0]), np.array([[1.0, 0]]), bins=0)
