@@ -42,7 +42,7 @@ def suggest(fit: Fit, epochs: int, train_acc: float, settings: Settings, sure: R
         case Verdict.UNDERFITTING:
             found = _against_underfitting(fit, epochs, train_acc, settings)
         case _:
-            found = [_longer(epochs)] if fit.still_improving and not settings.get(PATIENCE) else []
+            found = [_longer(epochs)] if fit.still_improving else []
     if fit.verdict is not Verdict.NOT_TRAINED and sure is not None and sure.ece > OVERCONFIDENT:
         mean_accuracy = (sure.accuracy * sure.count).sum() / sure.count.sum()
         mean_confidence = (sure.confidence * sure.count).sum() / sure.count.sum()

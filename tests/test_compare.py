@@ -1,0 +1,189 @@
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from tests.test_report import Page, call
+
+from ziffern.compare import compare, find_runs, make_comparison
+from ziffern.errors import InputError
+from ziffern.report.language import Language
+from ziffern.runs import Run
+
+SLOW = "model.optimizer.lr=0.0003"  # makes mistakes
+LARGE = "model.net.hidden=[64]"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def compared(*runs: Run, margin: float = 0.002):
+    return make_comparison(runs, margin, Language())
+
+
+def test_two_runs_are_tested_on_the_same_digits(run, here: Path) -> None:
+    small, large = run(SLOW, folder="small"), run(SLOW, LARGE, folder="large")
+    result = compared(small, large)
+    first, second = (each.predictions.outcome for each in (small, large))
+    only_first, only_second = int((first.hit & ~second.hit).sum()), int((~first.hit & second.hit).sum())
+    (pair,) = result.pairs
+    assert (pair.only_first, pair.only_second) == (only_first, only_second)
+    assert pair.p == binomtest(min(only_first, only_second), only_first + only_second).pvalue
+    assert [recipe.name for recipe in result.recipes] == ["nn hidden=[16]", "nn hidden=[64]"]
+    assert result.recipes[0].test[2:] == first.interval
+    assert result.bytes == tuple(4 * recipe.params for recipe in result.recipes)
+    assert all(speed and speed > 0 for speed in result.speed)
+
+
+def test_runs_that_differ_only_in_their_seed_are_one_recipe(run, here: Path) -> None:
+    runs = [run(SLOW, f"seed={seed}", folder=f"s{seed}") for seed in (2, 0, 1)]
+    other = run(SLOW, LARGE, folder="other")
+    result = compared(*runs, other)
+    recipe = result.recipes[0]
+    assert [found.about["seed"] for found in recipe.found] == [0, 1, 2]
+    values = [each.metrics["test/acc"] for each in runs]
+    assert recipe.test.mean == pytest.approx(np.mean(values))
+    assert recipe.test.deviation == pytest.approx(np.std(values, ddof=1))
+    assert result.pairs[0].only_first is None
+    alone = compared(*runs)
+    assert alone.pairs == ()
+    assert alone.choice is not None
+
+
+def test_the_same_seed_twice_counts_once(run, here: Path) -> None:
+    first, again, other = run(SLOW, folder="a"), run(SLOW, folder="b"), run(SLOW, "seed=1", folder="c")
+    result = compared(first, again, other)
+    assert [len(recipe.found) for recipe in result.recipes] == [2]
+    assert any(str(again.folder) in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [("data.split_seed=1", "another split: "), ("data.split=stratified", "another split: ")],
+)
+def test_other_test_digits_are_refused_with_the_reason(run, here: Path, setting: str, reason: str) -> None:
+    result = compared(run(folder="a"), run(setting, folder="b"))
+    assert result.pairs == ()
+    assert result.choice is None
+    assert any("No paired tests" in note and reason in note for note in result.notes)
+
+
+def test_other_data_under_the_same_name_are_refused(run, here: Path) -> None:
+    first, second = run(folder="a"), run(LARGE, folder="b")
+    path = second.folder / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"data/fingerprint": "f" * 16}))
+    result = compared(first, Run(second.folder))
+    assert result.choice is None
+    assert any("fingerprint" in note for note in result.notes)
+
+
+def test_exchanged_predictions_are_refused(run, here: Path) -> None:
+    first, second = run(folder="a"), run(LARGE, folder="b")
+    path = second.folder / "predictions.npz"
+    with np.load(path) as file:
+        content = dict(file)
+    np.savez(path, **(content | {"index": content["index"][::-1]}))
+    result = compared(first, Run(second.folder))
+    assert result.choice is None
+    assert any("other digits within the same split" in note for note in result.notes)
+
+
+def test_unfinished_and_untested_runs_are_named(run, here: Path) -> None:
+    first, untested, killed = run(folder="a"), run(LARGE, "test=false", folder="b"), run("seed=3", folder="c")
+    (killed.folder / "metrics.json").unlink()
+    result = compared(first, untested, Run(killed.folder))
+    assert any(str(killed.folder) in note and "did not come to its end" in note for note in result.notes)
+    assert any("nn hidden=[64] was not tested" in note for note in result.notes)
+    assert result.choice is None
+    with pytest.raises(InputError, match="1 of 2 runs came to their end"):
+        compared(first, Run(killed.folder))
+
+
+def test_a_model_that_cannot_be_loaded_is_still_compared(run, here: Path) -> None:
+    first, second = run(SLOW, folder="a"), run(SLOW, LARGE, folder="b")
+    (second.folder / "checkpoints/best.ckpt").unlink()
+    result = compared(first, second)
+    assert result.speed[1] is None
+    assert result.bytes[1] is None
+    assert len(result.pairs) == 1
+
+
+def test_folders_sweeps_and_patterns_are_found_once_each(run, here: Path) -> None:
+    for number in (0, 2, 10):
+        run(f"seed={number}", "trainer.max_epochs=1", folder=f"sweep/{number}")
+    numbers = [found.folder.name for found in find_runs(["sweep"])]
+    assert numbers == ["0", "2", "10"]
+    assert {found.folder.name for found in find_runs(["sweep/*", "sweep/2"])} == set(numbers)
+    assert len(find_runs(["sweep/0", "sweep/0/", "sweep/2"])) == 2
+    with pytest.raises(InputError, match=r"nowhere\*: no run there"):
+        find_runs(["nowhere*"])
+    with pytest.raises(InputError, match="one run cannot be compared"):
+        find_runs(["sweep/0", "sweep/0"])
+    (here / "empty").mkdir()
+    with pytest.raises(InputError, match="empty: no run there"):
+        find_runs(["sweep", "empty"])
+
+
+def test_the_page_and_the_terminal_say_the_same(run, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (0, 1):
+        run(SLOW, f"seed={seed}", folder=f"sweep/small{seed}")
+        run(SLOW, LARGE, f"seed={seed}", folder=f"sweep/large{seed}")
+    capsys.readouterr()
+    compare(["sweep"], None, "en", 0.002)
+    printed = " ".join(capsys.readouterr().out.split())
+    page = Page(Path("sweep/comparison.html"))
+    assert re.search(r"Take nn hidden=\[\d\d\]\.", printed)
+    for text in ("Take nn hidden", "95% interval", "Images/s", "Holm", "The rule: the smaller model"):
+        assert text in printed
+        assert text in page.text
+    assert page.source.count("<svg") == 1
+    compare(["sweep"], Path("deutsch.html"), "de", 0.002)
+    assert "Empfehlung: nn hidden" in Page(Path("deutsch.html")).text
+
+
+def test_a_long_table_is_not_cut_off(run, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"sweep/{number}" for number in range(6)]
+    for number, name in enumerate(names):
+        run("trainer.max_epochs=1", f"model.net.hidden=[{number + 3},{number + 4},{number + 5}]", folder=name)
+    capsys.readouterr()
+    compare(["sweep"], None, "en", 0.002)
+    printed = capsys.readouterr().out
+    assert "…" not in printed.split("Pair")[0]
+    assert all(f"hidden=[{n + 3}, {n + 4}, {n + 5}]" in printed for n in range(6))
+    assert "Images/s" in printed
+
+
+def test_text_from_a_run_is_escaped(run, here: Path) -> None:
+    first, second = run(folder="<b>&a"), run(LARGE, folder="b")
+    path = second.folder / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model": "<script>alert(1)</script>[bold]"}))
+    compare([str(first.folder), str(second.folder)], None, "en", 0.002)
+    page = Page(Path("comparison.html"))  # fails on a script element
+    assert "<script>alert(1)</script>[bold]" in page.text
+    assert "<b>&a" in page.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("compare", "nowhere"), "nowhere: no run there"),
+        (("compare", "a"), "a: one run cannot be compared"),
+        (("compare", "a", "b", "--margin", "-1"), "--margin -1"),
+        (("compare", "a", "b", "--language", "xx"), "xx: reports are written in"),
+    ],
+)
+def test_a_mistake_is_one_line(run, here: Path, monkeypatch, capsys, arguments, line: str) -> None:
+    for name in ("a", "b"):
+        run("trainer.max_epochs=1", folder=name)
+    capsys.readouterr()
+    assert call(monkeypatch, *arguments) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: ")
+    assert line in errors
+    assert errors.count("\n") == 1
+    assert not Path("comparison.html").exists()

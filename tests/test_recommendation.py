@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from ziffern.analysis.recommendation import pairwise, recommend
+from ziffern.analysis.significance import Difference, mcnemar
+
+
+def read(correct: int, total: int = 1000, seed: int = 0) -> np.ndarray:
+    """One run (1, N) that reads so many digits correctly, anywhere."""
+    hits = np.zeros(total, bool)
+    hits[np.random.default_rng(seed).permutation(total)[:correct]] = True
+    return hits[None]
+
+
+def nested(correct: int, total: int = 1000) -> np.ndarray:
+    """One run (1, N) that reads the first so many digits correctly."""
+    return (np.arange(total) < correct)[None]
+
+
+def test_two_runs_are_tested_by_mcnemar() -> None:
+    first, second = read(900), read(940, seed=1)
+    (pair,) = pairwise([first, second])
+    expected = mcnemar(first[0], second[0])
+    assert (pair.only_first, pair.only_second, pair.p) == expected
+    assert pair.adjusted == pair.p
+    assert pair.difference.value == pytest.approx(-0.04)
+
+
+def test_three_runs_are_corrected_for_their_pairs() -> None:
+    pairs = pairwise([read(900), read(925, seed=1), read(940, seed=2)])
+    assert [(pair.first, pair.second) for pair in pairs] == [(0, 1), (0, 2), (1, 2)]
+    assert all(pair.adjusted >= pair.p for pair in pairs)
+    assert min(pairs, key=lambda pair: pair.p).adjusted == pytest.approx(3 * min(pair.p for pair in pairs))
+
+
+def test_recipes_of_several_seeds_are_tested_by_their_means() -> None:
+    small = np.concatenate([read(900, seed=seed) for seed in range(3)])
+    large = np.concatenate([read(960, seed=seed) for seed in range(10, 13)])
+    (pair,) = pairwise([small, large])
+    assert pair.only_first is None
+    assert pair.is_significant
+    assert pair.difference.value == pytest.approx(-0.06)
+
+
+def choose(params: list[int], hits: list[np.ndarray], margin: float = 0.002, val: list[float] | None = None):
+    accuracy = [float(hit.mean()) for hit in hits]
+    return recommend(params, val or accuracy, accuracy, pairwise(hits), margin)
+
+
+def test_the_smaller_model_unless_the_larger_is_clearly_better() -> None:
+    assert choose([10, 100], [nested(900), nested(950)]).place == 1
+    assert choose([10, 100], [nested(900), nested(950)]).replaced == (0,)
+    assert choose([10, 100], [nested(950), nested(900)]).place == 0
+    # not by the margin, though every discordant digit speaks for the larger one
+    assert choose([10, 100], [nested(900), nested(950)], margin=0.06).place == 0
+    # by the margin, but three digits against none are no proof
+    assert choose([10, 100], [nested(900), nested(903)]).place == 0
+
+
+def test_the_order_given_does_not_matter() -> None:
+    models = {10: nested(900), 100: nested(950), 1000: nested(951)}
+    for order in ([10, 100, 1000], [1000, 10, 100], [100, 1000, 10]):
+        choice = choose(order, [models[size] for size in order])
+        assert order[choice.place] == 100
+        assert [order[place] for place in choice.replaced] == [10]
+        assert [order[place] for place in choice.kept_over] == [1000]
+
+
+def test_of_equal_sizes_validation_decides_what_comes_first() -> None:
+    hits = [nested(900), nested(901)]
+    assert choose([10, 10], hits, val=[0.95, 0.90]).place == 0
+    assert choose([10, 10], hits, val=[0.90, 0.95]).place == 1
+
+
+def test_an_interval_around_zero_is_no_proof() -> None:
+    (pair,) = pairwise([read(900), read(960, seed=1)])
+    assert pair.is_significant
+    doubtful = type(pair)(*(0, 1, None, None), Difference(-0.06, -0.13, 0.01), pair.p, pair.adjusted)
+    assert not doubtful.is_significant
