@@ -137,7 +137,7 @@ def test_the_page_and_the_terminal_say_the_same(run, here: Path, capsys: pytest.
     compare(["sweep"], None, "en", 0.002)
     printed = " ".join(capsys.readouterr().out.split())
     page = Page(Path("sweep/comparison.html"))
-    assert re.search(r"Take nn hidden=\[\d\d\]\.", printed)
+    assert re.search(r"Take nn hidden=\[\d\d\][.:]", printed)
     for text in ("Take nn hidden", "95% interval", "Images/s", "Holm", "The rule: the smaller model"):
         assert text in printed
         assert text in page.text

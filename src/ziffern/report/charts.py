@@ -123,7 +123,7 @@ def trade_chart(
         axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
         axes.yaxis.set_major_formatter(_percent(language))
 
-    return _svg(draw, language("compare.trade"), width=6.4)
+    return _svg(draw, language("compare.trade"))
 
 
 def share_chart(counts: NDArray[np.int64], class_names: Sequence[str], language: Language) -> str:

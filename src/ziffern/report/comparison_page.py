@@ -111,7 +111,7 @@ def _row(recipe: "Recipe", size: int | None, speed: float | None, t: Language) -
         recipe.name,
         t.number(seeds),
         t.percent(test.mean) + deviation if test else NONE,
-        f"{t.percent(test.low)} – {t.percent(test.high)}" if test else NONE,
+        f"{t.number(100 * test.low, 2)} – {t.percent(test.high)}" if test else NONE,
         t.percent(recipe.mean("val/acc").mean),
         t(f"verdict.{verdict}") + (f" ({agreeing}/{seeds})" if seeds > 1 else ""),
         t.number(100 * recipe.gap, 2),
@@ -150,7 +150,7 @@ def advice(comparison: "Comparison", margin: float, t: Language) -> list[str]:
     if len(recipes) == 1:
         return [t("compare.alone")]
     words = {"margin": t.number(100 * margin, 2), "name": recipes[choice.place].name}
-    said = [t("compare.take", **words)]
+    said = [t("compare.take" if choice.replaced else "compare.take_smallest", **words)]
     pairs = {frozenset((pair.first, pair.second)): pair for pair in comparison.pairs}
     for place in (*choice.replaced, *choice.kept_over):
         pair = pairs[frozenset((choice.place, place))]
