@@ -38,6 +38,7 @@ def test_the_defaults_run_without_network_and_data(tmp_path: Path) -> None:
     done = train("trainer.max_epochs=1", "logger=tensorboard", "data=mnist5k", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "test accuracy" in done.stdout
+    assert (only_run(tmp_path) / "report.html").is_file()
     assert "epoch 1 of 1" in done.stdout
     run = only_run(tmp_path)
     assert json.loads((run / "metrics.json").read_text())["params"] == 21840
@@ -156,3 +157,4 @@ def test_the_wheel_trains_where_there_is_no_checkout(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith(str(site))
     assert "test accuracy" in done.stdout
+    assert (only_run(tmp_path) / "report.html").is_file()

@@ -163,6 +163,9 @@ def _check(cfg: DictConfig) -> None:
     """Check what no constructor checks, and what Lightning would say less clearly."""
     if cfg.data.dir is None:
         raise InputError("data=local needs to know where: data.dir=PATH of a ZIP, folder, .csv or .npz")
+    source = cfg.data.source
+    if "fallback" in source and not str(source.get("_target_")).endswith(".Torchvision"):
+        raise InputError("data: a published recipe never runs on other data: leave data= out, or experiment=")
     for name in ("data", "model", "callbacks", "logger"):
         check_targets(cfg[name], name)
     check_targets(lightning_settings(cfg.trainer), "trainer")

@@ -43,8 +43,8 @@ def print_start(
         console.print(f"NOTE: {warning}", style="bold yellow", soft_wrap=True)
     sizes = f"{len(parts.train):,} / {len(parts.val):,} / {len(parts.test):,}"
     console.print(
-        f"{name}: {model.parameter_count:,} parameters, up to {trainer.max_epochs} epochs "
-        f"on {trainer.strategy.root_device}\n"
+        f"{name}: {model.parameter_count:,} parameters, "
+        f"up to {trainer.max_epochs} epoch{'' if trainer.max_epochs == 1 else 's'} on {trainer.strategy.root_device}\n"
         f"{digits.name}: {sizes} digits to train / validate / test ({data.split_name})\n"
         f"{shown(recorder.folder)}",
         soft_wrap=True,
@@ -63,7 +63,11 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
     python, tensorboard = program("python"), program("tensorboard")
     start = "ziffern train" if Path(sys.argv[0]).name == "ziffern" else f"{python} train.py"
     console.print("\nnext")
-    commands = [(f"{start} -m model=cnn,nn,dnn", "train three models in turn"), (f"{start} --help", "see all options")]
+    commands = [
+        (f"{start} -m model=cnn,nn,dnn", "train three models in turn"),
+        (f"{program('ziffern')} compare RUN RUN", "which of them to take"),
+        (f"{start} --help", "see all options"),
+    ]
     if (folder / "tensorboard").is_dir():
         commands.insert(0, (f"{tensorboard} --logdir {shown(folder)}", "see the curves and the mistakes"))
     for command, purpose in commands:

@@ -111,10 +111,8 @@ class ProgressReport(pl.Callback):
         assert isinstance(pl_module, DigitClassifier)
         if not trainer.is_global_zero:
             return
-        train, val = (
-            pl_module.epoch_scores,
-            {n: float(trainer.callback_metrics[f"val/{n}"]) for n in ("loss", "acc")},
-        )
+        train = pl_module.epoch_scores
+        val = {name: float(trainer.callback_metrics[f"val/{name}"]) for name in ("loss", "acc")}
         scores = {f"train/{name}": train[name] for name in train} | {f"val/{name}": val[name] for name in val}
         self._write("epoch", trainer, scores)
         self._line(
