@@ -33,7 +33,7 @@ def fake_run(folder: Path, right: int = 13748, seed: int = 0, threads: int = 1, 
     metrics |= {"model": "cnn", "val/loss": 0.06, "test/loss": 0.06, "data/test": 14000, "normalize": "standardize/all"}
     metrics |= {"data/name": "mnist", "data/fingerprint": "53fb", "data/split": "resplit", "data/leak": ""}
     environment = {"command": "python train.py data.dir=/home/somebody", "processor": "AMD EPYC", "cpu_count": 2}
-    environment |= {"threads": threads, "device": "cpu", "precision": "32-true", "platform": "Linux-6"}
+    environment |= {"threads": threads, "device": "cpu", "precision": "32-true"}
     environment["versions"] = {"torch": "2.14.1", "pytorch-lightning": "2.6.6"}
     (folder / ".hydra").mkdir(parents=True)
     given = ["experiment=lin2024", f"seed={seed}", "data.dir=/home/somebody", "threads=1", *overrides]

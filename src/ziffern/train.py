@@ -244,5 +244,7 @@ def _say_how_to_go_on(recorder: Recorder, error: BaseException, main: bool) -> N
         recorder.console.print("stopped in the first epoch, before there was a checkpoint to continue from")
     is_multirun = bool({"-m", "--multirun"} & set(sys.argv))
     if isinstance(error, SystemExit) and recorder.checkpoints.last_path.exists() and not is_multirun:
-        epochs, goes_on = len(recorder.history.rows), command(ckpt_path=shown(recorder.checkpoints.last_path))
+        # A run that was continued and stopped again in its first epoch has written none itself.
+        epochs = recorder.checkpoints.epochs or len(recorder.history.rows)
+        goes_on = command(ckpt_path=shown(recorder.checkpoints.last_path))
         recorder.console.print(f"stopped after epoch {epochs}; continue with\n  {goes_on}", soft_wrap=True)

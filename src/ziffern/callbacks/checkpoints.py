@@ -33,6 +33,7 @@ class RunCheckpoints(ModelCheckpoint):
             enable_version_counter=False,
         )
         self.best_path, self.last_path = folder / "best.ckpt", folder / "last.ckpt"
+        self.epochs = 0  # behind the last checkpoint written in this process
         self.continued: Path | None = None  # the checkpoint that the run goes on from, wherever it lies now
 
     @cached_property
@@ -44,6 +45,7 @@ class RunCheckpoints(ModelCheckpoint):
         """Save the best, where this epoch is, and then the last, which so knows the best."""
         super().on_train_epoch_end(trainer, pl_module)
         trainer.save_checkpoint(self.last_path)
+        self.epochs = trainer.current_epoch + 1
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state with every path rewritten to this callback's folder."""

@@ -1,0 +1,186 @@
+"""Run the published recipes over several seeds, and set what was published beside what was measured.
+
+    python scripts/reproduce.py [EXPERIMENT ...] [--seeds 0 1 2 3 4] [-- data.dir=FOLDER OVERRIDE ...]
+    python scripts/reproduce.py --render            # docs/results.md again, from docs/results alone
+
+Decisions: a run is `train.py` in a process of its own, as anybody would start it; one that is finished is not
+repeated and one that was stopped goes on, so the same command always completes the work. After each run its
+metrics and history go to docs/results, without any command or path, and docs/results.md is written anew: what is
+printed there comes from those files alone (`results_page.py`).
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import NoReturn
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from results_page import render  # the folder of a script is on its path
+from ziffern.atomic import write_json
+from ziffern.config import build, conf_folder
+from ziffern.errors import InputError
+from ziffern.runs import Run
+
+ROOT = Path(__file__).resolve().parents[1]
+SEEDS = {"lin2024": 5, "gomez2025_nn": 5, "gomez2025_dnn": 5, "an2020_m3": 1, "an2020_m5": 1, "an2020_m7": 1}
+HARDWARE = ("processor", "cpu_count", "threads", "device", "precision")
+UNTOLD = ("experiment=", "seed=", "hydra.", "data.dir=", "ckpt_path=")  # ours, or somebody's paths
+PATHS = ("/", "~", "./", "../")
+
+
+def told(overrides: Iterable[str]) -> list[str]:
+    """Return the overrides that say what was trained: no paths, and not what this script always gives."""
+    plain = [item.lstrip("+") for item in overrides if item != "threads=1"]
+    kept = [item for item in plain if not item.startswith(UNTOLD)]
+    return sorted(item for item in kept if not item.partition("=")[2].strip("'\"").startswith(PATHS))
+
+
+def run_all(runs: Sequence[tuple[str, int]], folder: Path, docs: Path, overrides: list[str]) -> list[str]:
+    """Run, collect and render, one after the other; return a line for each run that failed."""
+    failed: list[str] = []
+    spent: dict[str, list[float]] = {name: [] for name, _ in runs}
+    for number, (name, seed) in enumerate(runs, 1):
+        target, began = folder / name / f"seed{seed}", time.monotonic()
+        done = is_finished(target)
+        left = remaining([n for n, s in runs[number - 1 :] if not is_finished(folder / n / f"seed{s}")], spent)
+        print(f"run {number} of {len(runs)}: {name} seed {seed} · ETA for all {left}", flush=True)
+        try:
+            if not done:
+                start(name, seed, target, overrides)
+            collect(Run(target), name, seed, docs, overrides)
+            spent[name].append(Run(target).metrics["train_seconds"] if done else time.monotonic() - began)
+            render(docs, list(SEEDS))
+        except (InputError, OSError) as error:
+            failed.append(f"{name} seed {seed}: {error}")
+    return failed
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether a run came to its end."""
+    return (folder / "metrics.json").exists()
+
+
+def remaining(names: Sequence[str], spent: dict[str, list[float]]) -> str:
+    """Return the time for the runs `names`, from the seconds spent on runs alike, or on any, as h:mm:ss."""
+    known = [seconds for runs in spent.values() for seconds in runs]
+    if names and not known:
+        return "unknown before the first has finished"
+    total = round(sum(mean(spent[name] or known) for name in names))
+    return f"{total // 3600}:{total // 60 % 60:02}:{total % 60:02}"
+
+
+def start(name: str, seed: int, target: Path, overrides: list[str]) -> None:
+    """Start the run, or continue it from its last checkpoint, and wait for it.
+
+    Raises:
+        InputError: It failed, and said why itself.
+    """
+    given = {item.split("=")[0] for item in overrides}
+    own = [f"experiment={name}", f"seed={seed}", "threads=1", f"hydra.run.dir='{target}'"]
+    last = target / "checkpoints" / "last.ckpt"
+    own += [f"ckpt_path='{last}'"] if last.exists() else []
+    own = [item for item in own if item.split("=")[0] not in given]
+    process = subprocess.Popen([sys.executable, str(ROOT / "train.py"), *own, *overrides])
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:  # the terminal told the run as well, which is writing what it has
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait()
+        raise
+    if code:
+        raise InputError(f"train.py ended with {code}")
+
+
+def collect(run: Run, name: str, seed: int, docs: Path, overrides: list[str]) -> None:
+    """Copy a run's metrics, history, hardware and settings to docs/results/NAME.
+
+    Raises:
+        InputError: The run was not tested, or its folder is damaged.
+    """
+    if "test/acc" not in run.metrics:
+        raise InputError(f"{run.folder} was not tested: remove it to run it anew")
+    settings = told(OmegaConf.load(run.folder / ".hydra/overrides.yaml"))
+    if settings != told(overrides):
+        print(f"note: {name} seed {seed} was run with {settings or 'the plain recipe'}; remove {run.folder} to repeat")
+    target = docs / "results" / name
+    write_json(target / f"seed{seed}.json", run.metrics)
+    shutil.copyfile(run.folder / "history.csv", target / f"seed{seed}.csv")
+    found = json.loads((run.folder / "environment.json").read_text())
+    facts = {key: found.get(key) for key in HARDWARE} | {"settings": settings}
+    facts |= {key: found["versions"].get(key) for key in ("torch", "pytorch-lightning")}
+    path = target / "environment.json"
+    known = json.loads(path.read_text()) if path.exists() else {"common": {}, "seeds": {}}
+    seeds = {key: known["common"] | own for key, own in known["seeds"].items()} | {str(seed): facts}
+    common = {key: value for key, value in facts.items() if all(other.get(key) == value for other in seeds.values())}
+    own = {key: {k: v for k, v in seeds[key].items() if k not in common} for key in sorted(seeds, key=int)}
+    write_json(path, {"common": common, "seeds": own})
+
+
+def count_labels(overrides: Sequence[str], docs: Path) -> None:
+    """Write docs/results/labels.json: digits of each class in all of MNIST and in the parts of the resplit."""
+    from hydra import compose, initialize_config_dir
+
+    folder = [item for item in overrides if item.startswith("data.dir=")]
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        data = build(compose("train", overrides=["experiment=lin2024", *folder]).data, "data")
+    labels, parts = data.digits.labels, data.parts
+    chosen = {"all": labels, **{part: labels[getattr(parts, part)] for part in ("train", "val", "test")}}
+    counts = {part: np.bincount(found, minlength=data.num_classes).tolist() for part, found in chosen.items()}
+    write_json(docs / "results" / "labels.json", {"split": data.split_name, "counts": counts})
+
+
+def fail(line: str) -> NoReturn:
+    """Print one line and exit with 2."""
+    print(f"error: {line}", file=sys.stderr)
+    sys.exit(2)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return the exit code: 0, 1 where a run failed, 130 after Ctrl-C."""
+    arguments, overrides = list(arguments), []
+    if "--" in arguments:
+        at = arguments.index("--")
+        arguments, overrides = arguments[:at], arguments[at + 1 :]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help=f"default: {' '.join(SEEDS)}")
+    parser.add_argument("--seeds", type=int, nargs="+", help="default: 0 to 4, and 0 alone for an2020_*")
+    parser.add_argument("--folder", type=Path, default=Path("outputs/reproduce"), help="the run folders lie here")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="results.md and results/ lie here")
+    parser.add_argument("--render", action="store_true", help="train nothing, write results.md")
+    options = parser.parse_args(arguments)
+    known = sorted(path.stem for path in (conf_folder() / "experiment").glob("*.yaml"))
+    for name in options.experiments:
+        if name not in known:
+            fail(f"{name}: no such experiment: there are {', '.join(known)}; overrides come after --")
+    try:
+        if options.render:
+            render(options.docs, list(SEEDS))
+            return 0
+        if not (options.docs / "results" / "labels.json").exists():
+            count_labels(overrides, options.docs)
+        names = options.experiments or list(SEEDS)
+        runs = [(name, seed) for name in names for seed in options.seeds or range(SEEDS.get(name, 1))]
+        failed = run_all(runs, options.folder, options.docs, overrides)
+    except InputError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    for line in failed:
+        print(f"failed: {line}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,267 @@
+"""Write docs/results.md from docs/results: what was published beside what was measured.
+
+Decisions: `reproduce.py` copies figures, histories and hardware there, `patience.py` its study; the page comes from
+those files and `conf/experiment/*.yaml` alone, so that it can be written again without any data. A published figure
+is one run, so it is held against the prediction interval of a single run of ours, not against the narrower interval
+of our mean. Sentences that judge are computed from the figures, so they stay true when those are measured anew.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from ziffern.analysis.significance import mean_interval
+from ziffern.atomic import write_text
+from ziffern.config import conf_folder
+
+INTRODUCTION = """# Published results, reproduced
+
+What was published for each recipe of `conf/experiment`, and what this project measures with it: trained on the
+training part, the epoch chosen on validation data, tested once, for each seed; the split is the same for all seeds
+(`data.split_seed=0`). Deviations are those of seeds. Everything here is written by
+
+```console
+python scripts/reproduce.py -- data.dir=FOLDER
+```
+
+from the files in [results/](results), one a run; each table below names its hardware and its command.
+"""
+READING = """
+The interval is Student's 95 % interval of the mean of n seeds; with a single run it is the 95 % Wilson interval for
+its number of test digits. Measured validation is the chosen epoch's; the gap is training minus validation accuracy of
+the last epoch, below zero where dropout or augmentation handicaps the training's own score. Seconds are those of
+training and validation, on the hardware below and not on the published one; ranges are those of seeds.
+
+A published figure is one run. It is therefore held against the 95 % prediction interval of one more run of ours,
+mean ± t · deviation · √(1 + 1/n), which knows the spread of seeds but not that of other splits or test digits.
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The runs of one experiment, by seed."""
+
+    name: str
+    recipe: DictConfig
+    metrics: dict[int, dict[str, Any]]
+    gaps: list[float]
+    common: dict[str, Any]  # hardware and settings that all runs share
+    own: dict[str, dict[str, Any]]  # by seed: those that they do not share
+
+    @classmethod
+    def read(cls, name: str, docs: Path) -> "Measured":
+        """Read docs/results/NAME."""
+        folder = docs / "results" / name
+        seeds = sorted(int(path.stem.removeprefix("seed")) for path in folder.glob("seed*.json"))
+        metrics = {seed: json.loads((folder / f"seed{seed}.json").read_text()) for seed in seeds}
+        environment = json.loads((folder / "environment.json").read_text())
+        ends = [list(csv.DictReader((folder / f"seed{seed}.csv").read_text().splitlines()))[-1:] for seed in seeds]
+        gaps = [float(row["train/acc"]) - float(row["val/acc"]) for rows in ends for row in rows]
+        return cls(name, recipe_of(name), metrics, gaps, environment["common"], environment["seeds"])
+
+    def all(self, key: str) -> list[Any]:
+        """Return one figure of each run."""
+        return [metrics[key] for metrics in self.metrics.values()]
+
+    def published(self, key: str) -> Any:
+        """Return a published figure, or None."""
+        return self.recipe.published.get(key)
+
+
+def recipe_of(name: str) -> DictConfig:
+    """Return the file of an experiment."""
+    recipe = OmegaConf.load(conf_folder() / "experiment" / f"{name}.yaml")
+    assert isinstance(recipe, DictConfig)
+    return recipe
+
+
+def percent(value: float | None) -> str:
+    """Return a share as a percentage, or a dash."""
+    return "–" if value is None else f"{100 * value:.2f}"
+
+
+def spread(values: Sequence[float], show: Callable[[float], str] = percent) -> str:
+    """Return mean ± deviation, or the single value."""
+    found = mean_interval(values)
+    return show(found.mean) + (f" ± {show(found.deviation)}" if len(values) > 1 else "")
+
+
+def span(values: Sequence[float]) -> str:
+    """Return the mean and range of whole numbers, or the one that all are."""
+    return (
+        f"{mean(values):.1f} ({min(values):.0f} to {max(values):.0f})" if len(set(values)) > 1 else f"{values[0]:.0f}"
+    )
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a Markdown table; all columns but the first align right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n" + "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n"
+
+
+def overview(found: Sequence[Measured]) -> str:
+    """Return two tables of published beside measured, scores and cost, one row an experiment."""
+    scores, costs = [], []
+    for own in found:
+        test = f"{spread(own.all('test/acc'))} (n = {len(own.metrics)})"
+        between = " to ".join(map(percent, interval(own)))
+        gap = spread(own.gaps) if own.gaps else "–"
+        val = (percent(own.published("val/acc")), spread(own.all("val/acc")))
+        name, figure = f"`{own.name}`", percent(own.published("test/acc"))
+        scores.append([name, figure, test, between, *val, percent(own.published("gap")), gap])
+        seconds = own.published("train_seconds")
+        params = (f"{own.published('params'):,}", ", ".join(f"{size:,}" for size in sorted(set(own.all("params")))))
+        epochs = (own.published("epochs"), span(own.all("epochs")))
+        costs.append([name, *params, *epochs, "–" if seconds is None else seconds, span(own.all("train_seconds"))])
+    shown = ("test %, published", "measured", "95 % interval", "validation %, published", "measured")
+    above = table(("experiment", *shown, "gap in points, published", "measured"), scores)
+    pairs = ("parameters, published", "measured", "epochs, published", "measured", "seconds, published", "measured")
+    return above + table(("experiment", *pairs), costs)
+
+
+def interval(own: Measured, single: bool = False) -> tuple[float, float]:
+    """Return the 95 % interval of the mean test accuracy, or of a `single` further run; of one run, Wilson's."""
+    if len(own.metrics) == 1:
+        return own.all("test/acc_low")[0], own.all("test/acc_high")[0]
+    of_mean = mean_interval(own.all("test/acc"))
+    half = (of_mean.high - of_mean.mean) * ((len(own.metrics) + 1) ** 0.5 if single else 1)  # t·s/√n to t·s·√(1 + 1/n)
+    return of_mean.mean - half, of_mean.mean + half
+
+
+def verdict(own: Measured) -> str:
+    """Say whether the published figure is one that this recipe gives, and what differs."""
+    n, figure = len(own.metrics), own.published("test/acc")
+    low, high = interval(own, single=True)
+    kind = "the Wilson interval of our one run" if n == 1 else f"the prediction interval of one run (n = {n})"
+    side = "above" if figure and figure > high else "below" if figure and figure < low else "inside"
+    place = f"lies {side} {percent(low)} to {percent(high)} %, {kind}"
+    said = (
+        f"the published {percent(figure)} % {place}"
+        if figure
+        else "no published test figure of this net alone is known here"
+    )
+    return f"- `{own.name}`: {said}. What differs: {'; '.join(differences(own))}.\n"
+
+
+def differences(own: Measured) -> list[str]:
+    """Return what is known to differ from the published training."""
+    data, epochs = own.recipe.data, own.all("epochs")
+    found = []
+    if data.split == "resplit":
+        total, share = own.all("test/total")[0], mean(own.all("test/acc"))
+        chance = f"± {percent(1.96 * (share * (1 - share) / total) ** 0.5)} points (95 %, binomial)"
+        found += [f"another random split of the same digits: {total:,} other test digits alone mean {chance}"]
+    if data.split == "official" and data.val_from == "train":
+        left, val = own.all("data/train")[0], own.all("data/val")[0]
+        found += [f"{val:,} of the {left + val:,} training digits validate and are not trained on"]
+    stops = OmegaConf.select(own.recipe, "callbacks.early_stopping.patience") is not None
+    cut = any(item.startswith("trainer.max_epochs=") for item in own.common.get("settings", []))
+    if stops and not cut:
+        found += [f"early stopping after {span(epochs)} epochs, published {own.published('epochs')}"]
+    elif max(epochs) < own.published("epochs"):
+        found += [f"{span(epochs)} epochs instead of {own.published('epochs')}"]
+    precision = own.common.get("precision", "differing between seeds")
+    return found + ([f"precision {precision}"] if precision != "32-true" else [])
+
+
+def hardware(facts: dict[str, Any]) -> str:
+    """Return hardware and versions as one line, as far as they are known."""
+    words = {"cpu_count": "{} cores", "threads": "threads={}", "device": "on {}", "precision": "precision {}"}
+    words |= {"torch": "torch {}", "pytorch-lightning": "pytorch-lightning {}"}
+    order = ("processor", *words)
+    shown = [words.get(key, "{}").format(facts[key]) for key in order if facts.get(key) is not None]
+    return ", ".join([*shown, *facts.get("settings", [])])
+
+
+def details(own: Measured) -> str:
+    """Return the section of one experiment: a row a seed, hardware, command."""
+    keys = ("val/acc", "test/acc", "test/correct", "test/total", "epochs", "best_epoch", "train_seconds")
+    rows = []
+    for seed, metrics in own.metrics.items():
+        val, test, correct, total, epochs, best, seconds = (metrics[key] for key in keys)
+        right = f"{correct:,} of {total:,}"
+        rows.append([seed, percent(val), percent(test), right, epochs, best, f"{seconds:.1f}"])
+    header = ("seed", "validation %", "test %", "correct", "epochs", "best epoch", "seconds")
+    differing = [f"; seed {seed}: {hardware(facts)}" for seed, facts in own.own.items() if facts]
+    machine = hardware({key: value for key, value in own.common.items() if key != "settings"})
+    asked = " ".join(["data.dir=FOLDER", *own.common.get("settings", [])])
+    command = f"python scripts/reproduce.py {own.name} --seeds {' '.join(map(str, own.metrics))} -- {asked}"
+    source = own.published("source")
+    return f"\n## {own.name}\n\n{source}.\n{table(header, rows)}\n{machine}{''.join(differing)}.\n\n`{command}`\n"
+
+
+def patience_study(docs: Path) -> str:
+    """Return the section on early stopping, from docs/results/patience.json."""
+    path = docs / "results" / "patience.json"
+    if not path.exists():
+        return ""
+    study = json.loads(path.read_text())
+    chosen, goal = study["chosen"], study["published"]
+    rows = [
+        [f"`{rule['monitor']}`", rule["patience"], *(span(rule[net]["stops"]) for net in goal), rule["deviation"]]
+        for rule in study["rules"][:6]
+    ]
+    missed = [net for net, epoch in goal.items() if not min(chosen[net]["stops"]) <= epoch <= max(chosen[net]["stops"])]
+    named = " and ".join(f"`{net}`" for net in missed)
+    frank = (
+        f"No rule explains both: even under the best one the published epoch of {named} lies outside the range of our "
+        "seeds, so the rule is a choice of ours."
+        if missed
+        else "Under it both published figures lie within the range of our seeds: they do not contradict it. That is no "
+        "proof that it was theirs; its neighbours in the table do nearly as well."
+    )
+    header = ("monitor", "patience", *(f"`{net}` stops after" for net in goal), "squared relative deviation")
+    return (
+        "\n## Which early stopping?\n\n"
+        f"The rule was not published, only that it ended after {' and '.join(map(str, goal.values()))} epochs. Both "
+        f"nets were trained {study['epochs']} epochs without it, {study['seeds']} seeds each, and every patience from "
+        "1 to 30 was simulated on both validation scores. Mean and range over the seeds, the best first:\n"
+        f"{table(header, rows)}\n"
+        f"Chosen for both recipes: `{chosen['monitor']}`, patience {chosen['patience']}. {frank}\n"
+        f"\n{study['hardware']}.\n\n`python scripts/patience.py data.dir=FOLDER`\n"
+    )
+
+
+def labels(found: Sequence[Measured], docs: Path) -> str:
+    """Return the section on how often each digit occurs, and on the baseline that follows from it."""
+    path = docs / "results" / "labels.json"
+    if not path.exists():
+        return ""
+    content = json.loads(path.read_text())
+    counts: dict[str, list[int]] = content["counts"]
+    rows = [
+        [digit, *(f"{part[digit]:,} ({percent(part[digit] / sum(part))})" for part in counts.values())]
+        for digit in range(len(counts["all"]))
+    ]
+    total = ["all", *(f"{sum(part):,}" for part in counts.values())]
+    text = (
+        f"\n## How often each digit occurs\n\nMNIST merged, and its parts ({content['split']}): count (share in %).\n"
+    )
+    text += table(("digit", "all", "train", "validation", "test"), [*rows, total])
+    for own in found:
+        if (figure := own.published("baseline/acc")) is not None:
+            share, tested = max(counts["all"]) / sum(counts["all"]), sum(counts["test"])
+            chance = (share * (1 - share) / tested * (1 - tested / sum(counts["all"]))) ** 0.5
+            measured = percent(own.all("baseline/acc")[0])
+            text += (
+                f"\nAlways naming the digit most frequent in training is right for {measured} % of the test digits; "
+                f"published {percent(figure)} %, on another random split. Among random test parts of this size that "
+                f"share has the deviation {percent(chance)} points around {percent(share)} %.\n"
+            )
+    return f"{text}\nA count, so of no hardware: `python scripts/reproduce.py -- data.dir=FOLDER`\n"
+
+
+def render(docs: Path, order: Sequence[str]) -> None:
+    """Write docs/results.md from docs/results, the experiments in this order, others after them."""
+    present = {path.parent.name for path in docs.glob("results/*/seed*.json")}
+    found = [Measured.read(name, docs) for name in [*order, *sorted(present - set(order))] if name in present]
+    text = INTRODUCTION + "\n## Published and measured\n"
+    if found:
+        text += overview(found) + READING + "\n" + "".join(map(verdict, found)) + "".join(map(details, found))
+    write_text(docs / "results.md", text + patience_study(docs) + labels(found, docs))
