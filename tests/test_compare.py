@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from scipy.stats import binomtest
 from tests.test_report import Page, call
 
+from ziffern.analysis.significance import recipe_difference
 from ziffern.compare import compare, find_runs, make_comparison
 from ziffern.errors import InputError
 from ziffern.report.language import Language
@@ -49,7 +51,7 @@ def test_runs_that_differ_only_in_their_seed_are_one_recipe(run, here: Path) -> 
     values = [each.metrics["test/acc"] for each in runs]
     assert recipe.test.mean == pytest.approx(np.mean(values))
     assert recipe.test.deviation == pytest.approx(np.std(values, ddof=1))
-    assert result.pairs[0].only_first is None
+    assert result.pairs[0].p == recipe_difference(recipe.hits, result.recipes[1].hits)[1]
     alone = compared(*runs)
     assert alone.pairs == ()
     assert alone.choice is not None
@@ -70,7 +72,7 @@ def test_other_test_digits_are_refused_with_the_reason(run, here: Path, setting:
     result = compared(run(folder="a"), run(setting, folder="b"))
     assert result.pairs == ()
     assert result.choice is None
-    assert any("No paired tests" in note and reason in note for note in result.notes)
+    assert any("tested on different digits" in note and reason in note for note in result.notes)
 
 
 def test_other_data_under_the_same_name_are_refused(run, here: Path) -> None:
@@ -91,6 +93,65 @@ def test_exchanged_predictions_are_refused(run, here: Path) -> None:
     result = compared(first, Run(second.folder))
     assert result.choice is None
     assert any("other digits within the same split" in note for note in result.notes)
+
+
+def test_one_odd_run_does_not_take_the_others_apart(run, here: Path) -> None:
+    odd, first, second = run("data.split_seed=1", folder="o"), run(SLOW, folder="a"), run(SLOW, LARGE, folder="b")
+    untested = run("test=false", "model.net.hidden=[8]", folder="u")
+    result = compared(odd, first, untested, second)
+    assert result.compared == (1, 3)
+    assert [(pair.first, pair.second) for pair in result.pairs] == [(1, 3)]
+    assert result.choice is not None
+    assert result.choice.place in (1, 3)
+
+
+def test_of_two_alike_the_tested_one_stays(run, here: Path) -> None:
+    untested, tested, other = run("test=false", folder="u"), run(folder="a"), run(LARGE, folder="b")
+    result = compared(untested, tested, other)
+    assert result.choice is not None
+    assert any("was not tested" in note for note in result.notes)
+
+
+def test_another_monitor_is_another_recipe(run, here: Path) -> None:
+    result = compared(run(folder="a"), run("monitor=val/loss", folder="b"))
+    assert [len(recipe.found) for recipe in result.recipes] == [1, 1]
+
+
+def test_seeds_with_other_digits_are_not_averaged(run, here: Path) -> None:
+    first, second = run(folder="a"), run("seed=1", folder="b")
+    path = second.folder / "predictions.npz"
+    with np.load(path) as file:
+        content = dict(file)
+    shorter = {name: content[name][:50] for name in ("index", "target", "probability")}
+    np.savez(path, **shorter)
+    result = compared(first, Run(second.folder))
+    assert [len(recipe.found) for recipe in result.recipes] == [1, 1]
+
+
+def test_gap_speed_and_the_order_of_equals(run, here: Path) -> None:
+    first, second = run(SLOW, folder="a"), run("model.optimizer.lr=0.003", folder="b")
+    result = compared(first, second)
+    last = first.history[-1]
+    assert result.recipes[0].gap == pytest.approx(last["train/acc"] - last["val/acc"])
+    assert all(speed > 1000 for speed in result.speed)
+    assert first.metrics["val/acc"] < second.metrics["val/acc"]
+    assert result.choice.place == 1  # equally large: the better one on validation comes first, and stays
+
+
+def test_a_setting_that_came_later_does_not_divide_a_recipe(run, here: Path) -> None:
+    first, second = run(folder="a"), run("seed=1", folder="b")
+    path = first.folder / ".hydra/config.yaml"
+    config = OmegaConf.load(path)
+    del config.model.augment
+    OmegaConf.save(config, path)
+    assert len(compared(Run(first.folder), second).recipes) == 1
+
+
+def test_parameters_changed_by_hand_are_not_measured(run, here: Path) -> None:
+    first, second = run(SLOW, folder="a"), run(SLOW, LARGE, folder="b")
+    path = first.folder / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"params": 3}))
+    assert compared(Run(first.folder), second).bytes[0] is None
 
 
 def test_unfinished_and_untested_runs_are_named(run, here: Path) -> None:
@@ -138,7 +199,7 @@ def test_the_page_and_the_terminal_say_the_same(run, here: Path, capsys: pytest.
     printed = " ".join(capsys.readouterr().out.split())
     page = Page(Path("sweep/comparison.html"))
     assert re.search(r"Take nn hidden=\[\d\d\][.:]", printed)
-    for text in ("Take nn hidden", "95% interval", "Images/s", "Holm", "The rule: the smaller model"):
+    for text in ("Take nn hidden", "95% interval", "Images/s", "Holm", "The rule: the smallest model"):
         assert text in printed
         assert text in page.text
     assert page.source.count("<svg") == 1

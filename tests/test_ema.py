@@ -16,8 +16,11 @@ def averaged_by_hand(history: list[dict[str, torch.Tensor]], decay: float) -> di
     return average
 
 
+@pytest.mark.parametrize("decay", [0.5, 0.999])  # reached at once, and never within these steps
 @pytest.mark.parametrize("micro_steps", [1, 7])
-def test_average_follows_the_published_rule_at_every_optimizer_step(run, monkeypatch, micro_steps: int) -> None:
+def test_average_follows_the_published_rule_at_every_optimizer_step(
+    run, monkeypatch, micro_steps: int, decay: float
+) -> None:
     steps: list[dict[str, torch.Tensor]] = []
     update = EMA._update
 
@@ -26,10 +29,10 @@ def test_average_follows_the_published_rule_at_every_optimizer_step(run, monkeyp
         update(self, pl_module)
 
     monkeypatch.setattr(EMA, "_update", watch)
-    finished = run("callbacks=ema", "callbacks.ema.decay=0.5", f"trainer.micro_steps={micro_steps}")
+    finished = run("callbacks=ema", f"callbacks.ema.decay={decay}", f"trainer.micro_steps={micro_steps}")
     checkpoint = load_checkpoint(finished.folder / "checkpoints/last.ckpt")
     assert len(steps) == checkpoint["global_step"]
-    for name, value in averaged_by_hand(steps, 0.5).items():
+    for name, value in averaged_by_hand(steps, decay).items():
         torch.testing.assert_close(checkpoint["state_dict"][f"net.{name}"], value)
         assert torch.equal(checkpoint["current_model_state"][f"net.{name}"], steps[-1][name])
 

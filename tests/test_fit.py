@@ -53,8 +53,8 @@ RISING, FALLING, FLAT = (0.3, 0.4, 0.5), (0.5, 0.4, 0.3), (0.4, 0.4, 0.4)
         (0.85, 0.84, FALLING, FALLING, "underfitting"),
         (0.85, 0.97, FALLING, FALLING, "optimal"),  # dropout: worse at training than it is
         (0.70, 0.85, FALLING, FALLING, "underfitting"),
-        (0.99, 0.96, FALLING, FALLING, "optimal"),  # a gap of 0.03 needs both trends
-        (0.99, 0.96, FLAT, RISING, "optimal"),
+        (0.99, 0.96, FALLING, FALLING, "optimal"),  # a gap of 0.03 needs a validation loss that rises
+        (0.99, 0.96, FLAT, RISING, "overfitting"),  # all that was to learn by heart is learned
         (0.99, 0.96, RISING, RISING, "optimal"),
         (0.99, 0.96, FALLING, FLAT, "optimal"),
         (0.99, 0.96, FALLING, RISING, "overfitting"),
@@ -77,6 +77,22 @@ def test_a_run_that_diverged_has_its_best_epoch_before():
     fit = diagnose(*history(0.1, 0.1, (0.5, 0.4, NAN), (0.5, 0.4, NAN)))
     assert (fit.train_trend, fit.val_trend, fit.best_epoch, fit.still_improving) == ("rising", "rising", 2, False)
     assert diagnose(*history(0.1, 0.1, (NAN,), (NAN,))).best_epoch == 0
+
+
+def test_a_validation_loss_that_has_risen_stays_risen_when_it_levels_off():
+    falling = np.linspace(0.5, 0.01, 12)
+    risen = np.array([0.2, 0.1, 0.1, 0.1, 0.2, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3])
+    assert diagnose(*history(0.99, 0.96, falling, risen)).verdict == "overfitting"
+    assert diagnose(*history(0.99, 0.96, falling, np.minimum(risen, 0.11))).verdict == "optimal"
+    assert diagnose(*history(0.99, 0.96, falling, np.sort(risen)[::-1])).verdict == "optimal"
+
+
+def test_noise_alone_is_seldom_called_overfitting():
+    rng = np.random.default_rng(0)
+    falling = np.linspace(0.5, 0.1, 10)
+    noisy = rng.normal(0.1, 0.01, (1000, 10))
+    verdicts = [diagnose(*history(0.99, 0.969, falling, losses)).verdict for losses in noisy]
+    assert sum(verdict is Verdict.OVERFITTING for verdict in verdicts) < 150
 
 
 def test_no_epoch_is_not_trained():
@@ -124,7 +140,8 @@ def test_curves_of_other_lengths_are_refused():
         ([NAN, NAN, 2], "flat"),
         ([9, 9, 9, 1, 1, 1], "flat"),  # 3 of 6 epochs
         ([9] * 8 + [1] * 4, "flat"),  # 4 of 12
-        ([9] * 7 + [1] * 3, "falling"),  # 4 of 10: a third, rounded up
+        ([9] * 7 + [7, 5, 3], "falling"),  # 4 of 10: a third, rounded up
+        ([1, 2, 1, 2, 1, 2, 1.2, 1.9, 1.5], "flat"),  # swings
         ([100, 101, 101.9], "flat"),  # + 1.9 over the window, under 2 % of its mean
         ([100, 101, 102.1], "rising"),
         ([102.1, 101, 100], "falling"),

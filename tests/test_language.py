@@ -43,6 +43,7 @@ def test_no_text_is_left_over() -> None:
         "compare.columns.",
         "compare.means.",
         "compare.pairs.",
+        *(f"compare.{reason}" for reason in ("beaten", "no_better", "below_margin", "not_significant")),
     )
     for key in flat(TEXTS["en"]):
         assert f'"{key}"' in used or f"'{key}'" in used or key.startswith(built), key

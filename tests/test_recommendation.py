@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ziffern.analysis.recommendation import pairwise, recommend
-from ziffern.analysis.significance import Difference, mcnemar
+from ziffern.analysis.recommendation import Pair, pairwise, recommend
+from ziffern.analysis.significance import Difference, mcnemar, recipe_difference
 
 
 def read(correct: int, total: int = 1000, seed: int = 0) -> np.ndarray:
@@ -22,7 +24,7 @@ def test_two_runs_are_tested_by_mcnemar() -> None:
     (pair,) = pairwise([first, second])
     expected = mcnemar(first[0], second[0])
     assert (pair.only_first, pair.only_second, pair.p) == expected
-    assert pair.adjusted == pair.p
+    assert pair.adjusted == pair.p == pair.mcnemar
     assert pair.difference.value == pytest.approx(-0.04)
 
 
@@ -37,7 +39,8 @@ def test_recipes_of_several_seeds_are_tested_by_their_means() -> None:
     small = np.concatenate([read(900, seed=seed) for seed in range(3)])
     large = np.concatenate([read(960, seed=seed) for seed in range(10, 13)])
     (pair,) = pairwise([small, large])
-    assert pair.only_first is None
+    assert pair.mcnemar == mcnemar(small[0], large[0]).p != pair.p  # of the first seeds alone
+    assert (pair.difference, pair.p) == recipe_difference(small, large)
     assert pair.is_significant
     assert pair.difference.value == pytest.approx(-0.06)
 
@@ -49,7 +52,7 @@ def choose(params: list[int], hits: list[np.ndarray], margin: float = 0.002, val
 
 def test_the_smaller_model_unless_the_larger_is_clearly_better() -> None:
     assert choose([10, 100], [nested(900), nested(950)]).place == 1
-    assert choose([10, 100], [nested(900), nested(950)]).replaced == (0,)
+    assert choose([10, 100], [nested(900), nested(950)]).beaten == ((0, 1),)
     assert choose([10, 100], [nested(950), nested(900)]).place == 0
     # not by the margin, though every discordant digit speaks for the larger one
     assert choose([10, 100], [nested(900), nested(950)], margin=0.06).place == 0
@@ -62,8 +65,21 @@ def test_the_order_given_does_not_matter() -> None:
     for order in ([10, 100, 1000], [1000, 10, 100], [100, 1000, 10]):
         choice = choose(order, [models[size] for size in order])
         assert order[choice.place] == 100
-        assert [order[place] for place in choice.replaced] == [10]
+        assert [(order[small], order[large]) for small, large in choice.beaten] == [(10, 1000)]
         assert [order[place] for place in choice.kept_over] == [1000]
+
+
+def test_a_model_that_none_beats_is_taken_though_it_beats_none() -> None:
+    # the largest beats the smallest, but not the one between them, which no test can tell from either
+    params, accuracy = [1, 2, 3], [0.90, 0.91, 0.92]
+    sure, unsure = Difference(-0.02, -0.03, -0.01), Difference(-0.01, -0.02, 0.01)
+    pairs = [
+        Pair(0, 1, 0, 0, 1.0, unsure, 0.3, 0.6),
+        Pair(0, 2, 0, 0, 0.0, sure, 0.001, 0.003),
+        Pair(1, 2, 0, 0, 1.0, unsure, 0.3, 0.6),
+    ]
+    choice = recommend(params, accuracy, accuracy, pairs, 0.002)
+    assert (choice.place, choice.beaten, choice.kept_over) == (1, ((0, 2),), (2,))
 
 
 def test_of_equal_sizes_validation_decides_what_comes_first() -> None:
@@ -75,5 +91,5 @@ def test_of_equal_sizes_validation_decides_what_comes_first() -> None:
 def test_an_interval_around_zero_is_no_proof() -> None:
     (pair,) = pairwise([read(900), read(960, seed=1)])
     assert pair.is_significant
-    doubtful = type(pair)(*(0, 1, None, None), Difference(-0.06, -0.13, 0.01), pair.p, pair.adjusted)
+    doubtful = replace(pair, difference=Difference(-0.06, -0.13, 0.01))
     assert not doubtful.is_significant

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -144,7 +145,7 @@ def test_a_class_without_test_digits_has_a_dash(imperfect: Run) -> None:
     )
     assert row is not None
     assert row[2] == row[3] == "–"
-    assert "test/acc" in page.text  # metrics.json no longer fits, and the page says so
+    assert "contradicts the other files" in page.text
 
 
 def test_a_perfect_run_has_no_mistakes_to_show(imperfect: Run) -> None:
@@ -176,6 +177,8 @@ def test_a_figure_changed_by_hand_is_noticed(imperfect: Run) -> None:
         ({"params": True}, "params=True is not a whole number"),
         ({"train_seconds": None}, "train_seconds=None is not a number"),
         ({"data/name": 3}, "data/name=3 is not text"),
+        ({"params": 10**400}, "params=1000"),
+        ({"train_seconds": 1e300}, "train_seconds=1e+300 is not a number"),
     ],
 )
 def test_a_metric_of_another_kind_is_named(imperfect: Run, change: dict[str, object], named: str) -> None:
@@ -183,6 +186,117 @@ def test_a_metric_of_another_kind_is_named(imperfect: Run, change: dict[str, obj
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(InputError, match=re.escape(named)):
         write_report(Run(imperfect.folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("history.csv", "epoch,train/loss\n1,2\n", "no column"),
+        (
+            "history.csv",
+            "epoch,step,train/loss,train/acc,val/loss,val/acc,seconds\n1,1,inf,0,0,0,0\n",
+            "train/loss is inf",
+        ),
+        (
+            "history.csv",
+            "epoch,step,train/loss,train/acc,val/loss,val/acc,seconds\n1,1,1,50,0,0,0\n",
+            "train/acc is 50",
+        ),
+        ("metrics.json", "[" * 100_000, "no valid JSON"),
+        ("metrics.json", "{}", "model is missing"),
+        (".hydra/config.yaml", "model: x\n", "no configuration of a run"),
+        (".hydra/config.yaml", "model: {a: 1}\nmonitor: ${x}\n", "cannot be read"),
+        ("data.npz", "no archive", "delete it to do without"),
+        ("predictions.npz", "no archive", "test the run again"),
+    ],
+)
+def test_a_damaged_file_is_one_line(imperfect: Run, name: str, content: str, line: str) -> None:
+    (imperfect.folder / name).write_text(content)
+    with pytest.raises(InputError, match=re.escape(line)):
+        write_report(Run(imperfect.folder))
+
+
+@pytest.mark.parametrize("content", ["a word", "[1, 2]", "{source: 3}", "{source: x, test/acc: high, params: []}"])
+def test_published_figures_of_other_kinds_are_left_out(imperfect: Run, content: str) -> None:
+    path = imperfect.folder / ".hydra/config.yaml"
+    path.write_text(f"{path.read_text()}\npublished: {content}\n")
+    report(imperfect)
+
+
+def test_another_s_run_cannot_read_the_environment(imperfect: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "hunter2")
+    path = imperfect.folder / ".hydra/config.yaml"
+    path.write_text(f"{path.read_text()}\nevil: ${{oc.env:SECRET}}\nname: oc.env\nworse: ${{${{name}}:SECRET}}\n")
+    page = report(imperfect)
+    assert "hunter2" not in page.text
+    assert "${oc.env:SECRET}" in page.text
+
+
+def test_the_kept_epoch_is_the_monitored_one(run) -> None:
+    for monitor, best in (("val/loss", np.argmin), ("val/acc", np.argmax)):
+        found = Findings(run(f"monitor={monitor}", "trainer.max_epochs=3", folder=monitor.replace("/", "-")))
+        assert found.kept_epoch == found.run.metrics["best_epoch"] == best(found.history[monitor]) + 1
+        assert found.contradictions == []
+
+
+def test_curves_and_pictures_are_not_mixed_up(
+    imperfect: Run, monkeypatch: pytest.MonkeyPatch, digits_npz: Path
+) -> None:
+    drawn = []
+    monkeypatch.setattr("ziffern.report.charts.learning_curve", lambda *values: drawn.append(values) or "")
+    write_report(imperfect)
+    history = Findings(imperfect).history
+    assert [curves[:2] for curves in drawn] == [
+        (history["train/acc"], history["val/acc"]),
+        (history["train/loss"], history["val/loss"]),
+    ]
+    with np.load(digits_npz) as file:
+        images, labels = (np.concatenate([file[f"{name}_train"], file[f"{name}_test"]]) for name in "xy")
+    for digit, place in zip(Findings(imperfect).mistakes, imperfect.predictions.mistake, strict=True):
+        index = imperfect.predictions.index[place]
+        assert np.array_equal(digit.image, images[index])
+        assert digit.true == str(labels[index])
+
+
+def test_the_share_that_may_be_answered_is_that_of_the_surest(imperfect: Run) -> None:
+    said = imperfect.predictions
+    ranked = said.outcome.hit[np.argsort(-said.outcome.confidence, kind="stable")]
+    right = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
+    expected = max((place + 1 for place, share in enumerate(right) if share >= 0.99), default=0) / len(ranked)
+    assert f"{100 * expected:.1f}%" in report(imperfect).text
+
+
+def test_few_of_many_mistakes_are_kept(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ziffern.recording.MOST_MISTAKES", 3)
+    said = run("trainer.max_epochs=0").predictions
+    assert said.mistake.tolist() == said.outcome.mistakes[:3].tolist()
+
+
+def test_the_normalisation_is_that_of_the_model(imperfect: Run) -> None:
+    model, material = imperfect.load_model(), imperfect.material
+    assert (material.mean, material.std) == pytest.approx((float(model.normalize.mean), float(model.normalize.std)))
+
+
+def test_a_leak_is_not_called_unseen(run) -> None:
+    page = report(run("data.split=official", "data.val_from=test"))
+    assert "took no part" not in page.text
+    assert "also chose which epoch" in page.text
+
+
+def test_the_command_is_that_of_this_run_alone(imperfect: Run) -> None:
+    (imperfect.folder / ".hydra/overrides.yaml").write_text("- model=nn\n- seed=1\n- ckpt_path=old.ckpt\n")
+    environment = imperfect.folder / "environment.json"
+    environment.write_text(json.dumps({"command": "python train.py -m model=nn,dnn seed=0,1"}))
+    assert Findings(Run(imperfect.folder)).command == "python train.py model=nn seed=1"
+    environment.write_text(json.dumps({"command": "ziffern train 'unbalanced"}))
+    (imperfect.folder / "metrics.json").unlink()
+    last = imperfect.folder / "checkpoints/last.ckpt"
+    assert Findings(Run(imperfect.folder)).command == f"ziffern train model=nn seed=1 ckpt_path={last}"
+
+
+def test_a_folder_whose_name_is_no_text(imperfect: Run, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff"))
+    report(Run(imperfect.folder.rename(odd)))
 
 
 def test_a_missing_metric_is_named(imperfect: Run) -> None:
@@ -201,6 +315,9 @@ def test_a_missing_metric_is_named(imperfect: Run) -> None:
         {"probability": np.full((80, 10), np.nan, np.float32)},
         {"probability": np.full((80, 10), 0.5, np.float32)},
         {"mistake": np.array([80]), "mistake_image": np.zeros((1, 28, 28), np.uint8)},
+        {"mistake": np.array([-1]), "mistake_image": np.zeros((1, 28, 28), np.uint8)},
+        {"target": np.zeros(80)},
+        {"probability": np.tile(np.array([[2, -1, 0, 0, 0, 0, 0, 0, 0, 0]], np.float32), (80, 1))},
     ],
 )
 def test_predictions_that_do_not_fit_are_refused(imperfect: Run, arrays: dict[str, np.ndarray]) -> None:
@@ -242,6 +359,11 @@ def test_normalised_pictures_show_zero_as_middle_grey() -> None:
     assert as_seen(image, 127.5, 127.5).tolist()[0][::2] == [0, 255]
 
 
+def test_one_bad_folder_does_not_keep_the_others_from_their_reports(imperfect: Run, monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "report", "nowhere", str(imperfect.folder)) == 2
+    assert capsys.readouterr().out == f"{imperfect.folder / 'report.html'}\n"
+
+
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr("sys.argv", ["ziffern", *map(str, arguments)])
     try:
@@ -262,10 +384,11 @@ def test_the_command_writes_into_the_run_or_where_it_is_told(imperfect: Run, mon
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("report", "nowhere"), "is no run folder"),
+        (("report", "nowhere"), "nowhere: no run folder"),
         (("report", "{run}", "--language", "fr"), "fr: reports are written in en or de"),
         (("report", "{run}", "{run}", "--output", "x.html"), "one file for 2 runs"),
-        (("report", "{run}", "--output", "/proc/x.html"), "/proc/"),
+        (("report", "{run}", "--output", "/proc/x.html"), "/proc/x.html: "),
+        (("report", "{run}", "--output", "."), "--output .: this is a folder"),
     ],
 )
 def test_a_mistake_is_one_line(imperfect: Run, monkeypatch, capsys, arguments, line: str) -> None:

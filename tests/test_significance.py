@@ -1,14 +1,14 @@
 """Paired tests and intervals, against hand-made values, other libraries and plain loops."""
 
 import math
-import tracemalloc
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ziffern.analysis.significance import holm, mcnemar, mean_interval, paired_bootstrap, sign_flip
+from ziffern.analysis.significance import holm, mcnemar, mean_interval, paired_bootstrap, recipe_difference
 
 NAN = float("nan")
 
@@ -52,103 +52,97 @@ def test_mcnemar_is_statsmodels():
         assert mcnemar(*nets(*counts)).p == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("counts", [(80, 9, 3, 8), (80, 12, 2, 6), (80, 5, 5, 0), (500, 40, 60, 3), (9, 0, 1, 0)])
-def test_sign_flip_of_one_run_a_side_is_mcnemar(counts):
-    a, b = nets(*counts)
-    p = mcnemar(a, b).p
-    deviation = math.sqrt(p * (1 - p) / 100_000)
-    assert sign_flip(a[None], b[None], 100_000) == pytest.approx(p, abs=4 * deviation + 1e-4)
-
-
-def test_sign_flip_of_several_seeds_is_the_permutation_test():
-    rng = np.random.default_rng(7)
-    a, b = runs(rng, (0.75, 0.7, 0.74), 14), runs(rng, (0.6, 0.65), 14)
-    difference = 2 * a.sum(0) - 3 * b.sum(0)
-    signs = 1 - 2 * (np.arange(2**14)[:, None] >> np.arange(14) & 1)  # every one of the flips
-    exact = np.mean(np.abs(signs @ difference) >= abs(difference.sum()))
-    assert 0.02 < exact < 0.98
-    found = sign_flip(a, b, 100_000)
-    assert found == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 100_000))
-    assert sign_flip(b, a, 100_000) == found
-
-
-def test_sign_flip_at_its_ends():
-    a, b = nets(100, 40, 0, 0)
-    assert sign_flip(a[None], b[None], 999) == 1 / 1000  # no flip in 999 is as far off
-    assert sign_flip(a[None], a[None]) == 1
-    assert sign_flip(np.array([a, b]), np.array([b, a])) == 1
-
-
 def test_bootstrap_of_one_run_a_side_is_the_normal_interval():
     a, b = nets(13_600, 150, 90, 160)
-    value, low, high = paired_bootstrap(a[None], b[None], resamples=40_000)
+    value, low, high = paired_bootstrap(a, b, resamples=40_000)
     deviation = math.sqrt(240 - 60**2 / 14_000) / 14_000
     assert value == 60 / 14_000
     assert [low, high] == pytest.approx([value - 1.96 * deviation, value + 1.96 * deviation], abs=1 / 14_000)
-    narrow = paired_bootstrap(a[None], b[None], 0.5, 40_000)
-    assert narrow.high - narrow.low == pytest.approx(2 * 0.6745 * deviation, rel=0.04)
+    narrow = paired_bootstrap(a, b, 0.5, 40_000)
+    assert narrow.high - narrow.low == pytest.approx(2 * 0.6745 * deviation, abs=1.5 / 14_000)  # whole digits
 
 
-def plainly(a, b, resamples, rng):
-    found = []
-    for _ in range(resamples):
-        digit = rng.integers(a.shape[1], size=a.shape[1])
-        seeds_a, seeds_b = rng.integers(len(a), size=len(a)), rng.integers(len(b), size=len(b))
-        found.append(a[np.ix_(seeds_a, digit)].mean() - b[np.ix_(seeds_b, digit)].mean())
-    return np.quantile(found, [0.025, 0.975])
-
-
-def test_bootstrap_of_several_seeds_is_the_plain_loop():
-    rng = np.random.default_rng(5)
-    a, b = runs(rng, (0.8, 0.9, 0.85)), runs(rng, (0.7, 0.82))
-    value, low, high = paired_bootstrap(a, b, resamples=20_000)
-    assert value == pytest.approx(a.mean() - b.mean(), abs=1e-12)
-    assert [low, high] == pytest.approx(plainly(a, b, 8_000, rng), abs=0.05 * (high - low))
-    swapped = paired_bootstrap(b, a, resamples=20_000)
-    assert swapped.value == -value
-    assert [swapped.low, swapped.high] == pytest.approx([-high, -low], abs=0.05 * (high - low))
-
-
-def test_bootstrap_is_paired_and_sees_the_seeds():
+def test_bootstrap_is_paired():
     a, b = nets(200, 4, 4, 200)
-    paired = paired_bootstrap(a[None], b[None])
-    apart = paired_bootstrap(a[None], np.concatenate((b[204:], b[:204]))[None])
+    paired, apart = paired_bootstrap(a, b), paired_bootstrap(a, np.roll(b, 204))
     assert paired.high - paired.low < (apart.high - apart.low) / 3
-    same = paired_bootstrap(np.repeat(a[None], 3, 0), np.repeat(b[None], 2, 0))
-    spread = paired_bootstrap(np.array([a, np.ones(408, bool)]), np.array([b, b]))
-    assert spread.high - spread.low > 5 * (same.high - same.low)
 
 
 def test_bootstrap_of_equals_is_exactly_nothing():
     a, _ = nets(13_748, 0, 0, 252)
-    assert paired_bootstrap(a[None], a[None]) == (0, 0, 0)
-    assert paired_bootstrap(np.array([a, a, a]), np.array([a, a])) == (0, 0, 0)
+    assert paired_bootstrap(a, a) == (0, 0, 0)
 
 
-def test_resampling_is_seeded_and_whatever_the_blocks(monkeypatch):
-    rng = np.random.default_rng(1)
-    a, b = runs(rng, (0.8, 0.9), 5_000), runs(rng, (0.8, 0.7), 5_000)
+def test_bootstrap_is_seeded():
+    a, b = nets(900, 40, 30, 30)
     assert paired_bootstrap(a, b) == paired_bootstrap(a, b)
     assert paired_bootstrap(a, b) != paired_bootstrap(a, b, seed=1)
-    c, d = (side[None] for side in nets(90, 12, 7, 5))
-    assert sign_flip(c, d) == sign_flip(c, d) != sign_flip(c, d, seed=1)
-    whole = paired_bootstrap(a, b)
-    monkeypatch.setattr("ziffern.analysis.significance.CELLS", 999)
-    assert paired_bootstrap(a, b) == pytest.approx(whole, abs=0.1 * (whole.high - whole.low))
 
 
-def test_14_000_digits_and_10_000_resamples_need_little_memory():
-    rng = np.random.default_rng(2)
-    a, b = runs(rng, (0.96, 0.97), 14_000), runs(rng, (0.95, 0.96), 14_000)
-    tracemalloc.start()
-    sign_flip(a, b)
-    paired_bootstrap(a, b)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 100e6  # 10,000 x 14,000 would be 140 MB as bytes
+def test_recipes_by_hand():
+    a = np.array([[1, 1, 1, 0], [1, 1, 0, 0]], bool)  # 0.75 and 0.5
+    b = np.array([[1, 0, 0, 0], [0, 0, 0, 0]], bool)  # 0.25 and 0
+    difference, p = recipe_difference(a, b)
+    seeds = 0.25**2 / 2 / 2  # of each side: the variance of two values 0.25 apart, over two seeds
+    digits = np.var([0.5, 1, 0.5, 0], ddof=1) / 4
+    variance = 2 * seeds + digits
+    freedom = variance**2 / (2 * seeds**2 / 1 + digits**2 / 3)
+    assert difference.value == 0.5
+    assert p == pytest.approx(2 * scipy.stats.t.sf(0.5 / variance**0.5, freedom))
+    half = scipy.stats.t.ppf(0.975, freedom) * variance**0.5
+    assert (difference.low, difference.high) == pytest.approx((0.5 - half, min(1, 0.5 + half)))
+    mirrored, same = recipe_difference(b, a)
+    assert mirrored == pytest.approx((-0.5, max(-1, -0.5 - half), -0.5 + half))
+    assert same == pytest.approx(p)
 
 
-@pytest.mark.parametrize("compare", [sign_flip, paired_bootstrap])
+def test_a_single_seed_is_given_the_other_side_s_deviation():
+    rng = np.random.default_rng(3)
+    a, b = runs(rng, (0.8, 0.85, 0.9)), runs(rng, (0.7,))
+    one, _ = recipe_difference(a, b)
+    many, _ = recipe_difference(a, np.repeat(b, 3, 0))  # a side whose seeds never differ
+    assert one.value == pytest.approx(many.value)
+    assert one.high - one.low > many.high - many.low
+    assert recipe_difference(b, a)[0].low == pytest.approx(-one.high)
+
+
+def test_equal_recipes_differ_by_nothing():
+    a, b = nets(100, 5, 5, 10)
+    assert recipe_difference(np.array([a, a]), np.array([a, a])) == ((0, 0, 0), 1)
+    difference, p = recipe_difference(np.array([a, b]), np.array([b, a]))
+    assert difference.value == 0
+    assert p == 1
+
+
+@pytest.mark.parametrize("seeds", [(1, 5), (2, 2), (3, 3), (5, 5)])
+@pytest.mark.parametrize("spread", [0.0, 0.3])
+def test_recipes_that_are_alike_are_seldom_called_different(seeds, spread):
+    """Two recipes with the same hard digits, whose seeds differ by chance: at most about 5 % come out significant."""
+    rng = np.random.default_rng(11)
+    found = []
+    for _ in range(200):
+        hard = rng.normal(4.5, 2, 1000)
+        sides = [rng.logistic(size=(s, 1000)) < hard + rng.normal(0, spread, (s, 1)) for s in seeds]
+        difference, p = recipe_difference(*sides)
+        found.append(p < 0.05)
+        assert (p < 0.05) == (not difference.low <= 0 <= difference.high)
+    assert sum(found) <= 20
+
+
+def test_recipes_that_differ_are_found_out():
+    rng = np.random.default_rng(12)
+    hard = rng.normal(4.5, 2, 4000)
+    better, worse = (rng.logistic(size=(5, 4000)) < hard + shift + rng.normal(0, 0.05, (5, 1)) for shift in (0.7, 0))
+    assert recipe_difference(better, worse)[1] < 0.01
+
+
+def test_one_run_a_side_is_no_recipe():
+    a, b = nets(9, 1, 2, 3)
+    with pytest.raises(ValueError, match="at least 2 on one side"):
+        recipe_difference(a[None], b[None])
+
+
+@pytest.mark.parametrize("compare", [recipe_difference])
 def test_other_shapes_are_refused(compare):
     with pytest.raises(ValueError, match=r"\(2, 5\) and b \(3, 4\)"):
         compare(np.ones((2, 5), bool), np.ones((3, 4), bool))

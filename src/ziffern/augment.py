@@ -15,11 +15,11 @@ from ziffern.errors import InputError
 
 
 class RandomAffine(nn.Module):
-    """Rotate and shift each image at random, bilinearly, black where nothing was.
+    """Shift each image at random, then rotate it about the centre; bilinear, black where nothing was.
 
     Args:
         degrees: Rotation, uniform in [-degrees, degrees], about the centre.
-        translate: Shift in each direction, uniform in [-translate, translate], as a share of the side.
+        translate: Shift along each side, uniform in [-translate, translate], as a share of the side.
 
     Raises:
         InputError: degrees outside 0 to 180, or translate outside 0 to 1.

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from ziffern.errors import InputError
+from ziffern.streams import readable_streams
 
 
 def main() -> None:
@@ -20,24 +21,40 @@ def main() -> None:
         train()
         return
     arguments = _parser().parse_args()
+    readable_streams()
     try:
         arguments.run(arguments)
     except (InputError, OSError) as error:
-        line = str(error) if isinstance(error, InputError) else f"{error.filename}: {error.strerror}"
-        print(f"error: {' '.join(line.split())}", file=sys.stderr)
+        where = arguments.output or ", ".join(map(str, arguments.folder))
+        _complain(error if isinstance(error, InputError) else f"{where}: {error.strerror}: name another --output FILE")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
 def _report(arguments: argparse.Namespace) -> None:
+    from ziffern.report.language import Language
     from ziffern.report.run_page import write_report
     from ziffern.runs import Run
 
     if arguments.output and len(arguments.folder) > 1:
         raise InputError(f"--output {arguments.output}: one file for {len(arguments.folder)} runs: leave it out")
+    if arguments.output and arguments.output.is_dir():
+        raise InputError(f"--output {arguments.output}: this is a folder: name a file in it")
+    Language(arguments.language)
+    failed = False
     for folder in arguments.folder:
-        print(write_report(Run(folder), arguments.output, arguments.language))
+        try:
+            print(write_report(Run(folder), arguments.output, arguments.language))
+        except InputError as error:
+            _complain(error)
+            failed = True
+    if failed:
+        sys.exit(2)
+
+
+def _complain(reason: object) -> None:
+    print(f"error: {' '.join(str(reason).split())}", file=sys.stderr)
 
 
 def _compare(arguments: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from ziffern.runs import Run
 if TYPE_CHECKING:
     from ziffern.module import DigitClassifier
 
-SEED_ONLY = ("seed",)  # settings that runs of one recipe may differ in
+SEED = "seed"  # the setting that runs of one recipe differ in
 ROUNDS, BATCH = 5, 500  # of the measurement of prediction speed
 MOST_DIFFERENCES = 3  # settings that a recipe is named by
 NAMELESS = (
@@ -68,11 +68,12 @@ class Recipe:
 
     @cached_property
     def test(self) -> MeanInterval:
-        """Test accuracy: the mean over the seeds with its t-interval, or one run with Wilson's."""
+        """Test accuracy: the mean over the seeds with its t-interval within 0 and 1, or one run with Wilson's."""
         outcomes = [found.outcome for found in self.found if found.outcome is not None]
         if len(outcomes) == 1:
             return MeanInterval(outcomes[0].accuracy, math.nan, *outcomes[0].interval)
-        return mean_interval([outcome.accuracy for outcome in outcomes])
+        mean, deviation, low, high = mean_interval([outcome.accuracy for outcome in outcomes])
+        return MeanInterval(mean, deviation, max(0.0, low), min(1.0, high))
 
     @cached_property
     def hits(self) -> NDArray[np.bool_]:
@@ -89,13 +90,6 @@ class Recipe:
         """The most frequent verdict on the fit, and how many seeds have it."""
         return Counter(found.fit.verdict.name for found in self.found).most_common(1)[0]
 
-    @property
-    def digits(self) -> tuple[str, ...]:
-        """What names its test digits: data set, fingerprint, split, and the digits themselves."""
-        about, said = self.first.about, self.first.run.predictions
-        same = hash((said.index.tobytes(), said.target.tobytes()))
-        return str(about.get("data/name")), str(about["data/fingerprint"]), str(about["data/split"]), str(same)
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -103,7 +97,8 @@ class Comparison:
 
     recipes: tuple[Recipe, ...]
     notes: tuple[str, ...]
-    pairs: tuple[Pair, ...]
+    compared: tuple[int, ...]  # places of the recipes that were tested on the same digits: the most that were
+    pairs: tuple[Pair, ...]  # of those; numbers are places among `recipes`
     choice: Choice | None
     bytes: tuple[int | None, ...]  # of each recipe's weights
     speed: tuple[float | None, ...]  # images a second, on this machine
@@ -128,6 +123,8 @@ def compare(folders: Sequence[str], output: Path | None, language: str, margin: 
         raise InputError(f"--margin {100 * margin:g}: must be at least 0 and below 100 percentage points")
     runs = find_runs(folders)
     comparison = make_comparison(runs, margin, words)
+    if output is not None and output.is_dir():
+        raise InputError(f"--output {output}: this is a folder: name a file in it")
     if output is None:
         single = Path(folders[0])
         is_sweep = len(folders) == 1 and single.is_dir()
@@ -176,40 +173,64 @@ def make_comparison(runs: Sequence[Run], margin: float, t: Language) -> Comparis
         for found in recipe.found
         if found.contradictions
     ]
-    untested = [recipe.name for recipe in recipes if not recipe.is_tested]
-    notes += [t("compare.untested", name=name) for name in untested]
+    notes += [t("compare.untested", name=recipe.name) for recipe in recipes if not recipe.is_tested]
+    compared, reason = same_digits(recipes, t)
+    if reason:
+        names = ", ".join(recipes[place].name for place in compared) if len(compared) > 1 else "–"
+        notes.append(t("compare.other_digits", reason=reason, names=names))
     pairs: list[Pair] = []
     choice = None
-    others = {recipe.digits for recipe in recipes if recipe.is_tested}
-    if len(others) > 1:
-        notes.append(t("compare.other_digits", reason=_difference(others, t)))
-    elif others and not untested:
-        pairs = pairwise([recipe.hits for recipe in recipes])
-        params, val = [recipe.params for recipe in recipes], [recipe.mean("val/acc").mean for recipe in recipes]
-        choice = recommend(params, val, [recipe.test.mean for recipe in recipes], pairs, margin)
+    if compared and (len(compared) > 1 or len(recipes) == 1):
+        chosen = [recipes[place] for place in compared]
+        found_pairs = pairwise([recipe.hits for recipe in chosen])
+        params, val = [recipe.params for recipe in chosen], [recipe.mean("val/acc").mean for recipe in chosen]
+        found_choice = recommend(params, val, [recipe.test.mean for recipe in chosen], found_pairs, margin)
+        pairs = [replace(pair, first=compared[pair.first], second=compared[pair.second]) for pair in found_pairs]
+        choice = Choice(
+            compared[found_choice.place],
+            tuple((compared[small], compared[large]) for small, large in found_choice.beaten),
+            tuple(compared[place] for place in found_choice.kept_over),
+        )
     size, speed = measure(recipes)
-    return Comparison(tuple(recipes), tuple(notes), tuple(pairs), choice, size, speed)
+    return Comparison(tuple(recipes), tuple(notes), tuple(compared), tuple(pairs), choice, size, speed)
+
+
+def same_digits(recipes: Sequence[Recipe], t: Language) -> tuple[list[int], str]:
+    """Return the places of the largest set of recipes tested on the same digits, and in what others differ."""
+    sets: dict[tuple[object, ...], list[int]] = {}
+    for place, recipe in enumerate(recipes):
+        if recipe.is_tested:
+            sets.setdefault(_digits(recipe.first), []).append(place)
+    if not sets:
+        return [], ""
+    return max(sets.values(), key=len), _difference(list(sets), t) if len(sets) > 1 else ""
 
 
 def group(found: Sequence[Findings]) -> tuple[list[Recipe], list[Findings]]:
     """Return recipes, named by what they differ in, and runs left out since another has their seed."""
     groups: dict[tuple[object, ...], dict[int, Findings]] = {}
     doubles = []
-    for each in found:
-        settings = {key: value for key, value in each.run.settings.items() if key not in SEED_ONLY}
-        key = (*sorted((k, str(v)) for k, v in settings.items()), each.about["data/fingerprint"])
+    for each in sorted(found, key=lambda each: not each.run.is_tested):  # of two alike, the tested one stays
+        settings = {key: value for key, value in each.run.settings.items() if key != SEED and str(value) != "None"}
+        choosing = str(each.run.config.get("monitor"))
+        key = (*sorted((k, str(v)) for k, v in settings.items()), choosing, _digits(each))
         seeds = groups.setdefault(key, {})
-        if each.about.get("seed", 0) in seeds:
+        seed = int(each.about["seed"])
+        if seed in seeds:
             doubles.append(each)
         else:
-            seeds[each.about.get("seed", 0)] = each
+            seeds[seed] = each
+    order = {id(each): place for place, each in enumerate(found)}
     members = [tuple(seeds[seed] for seed in sorted(seeds)) for seeds in groups.values()]
+    members.sort(key=lambda runs: min(order[id(each)] for each in runs))  # as given
     names = _names([runs[0].run.settings for runs in members])
     return [Recipe(name, runs) for name, runs in zip(names, members, strict=True)], doubles
 
 
 def measure(recipes: Sequence[Recipe]) -> tuple[tuple[int | None, ...], tuple[float | None, ...]]:
     """Return bytes of weights, and images a second of prediction, of each recipe; None where no model can be loaded.
+
+    A model whose parameters are not as many as the run says is not loaded either.
 
     All are measured in turn, round by round, on random images in batches of BATCH; the median counts.
     """
@@ -219,7 +240,8 @@ def measure(recipes: Sequence[Recipe]) -> tuple[tuple[int | None, ...], tuple[fl
     models: list[DigitClassifier | None] = []
     for recipe in recipes:
         try:
-            models.append(recipe.first.run.load_model())
+            loaded = recipe.first.run.load_model()
+            models.append(loaded if loaded.parameter_count == recipe.params else None)
         except InputError:
             models.append(None)
     seconds: list[list[float]] = [[] for _ in models]
@@ -258,15 +280,23 @@ def _names(settings: Sequence[dict[str, bool | int | float | str]]) -> list[str]
             (key for key in {k for each in rivals for k in each} if len({str(each.get(key)) for each in rivals}) > 1),
             key=lambda key: (key.startswith(NAMELESS), key),
         )
-        shown = [f"{key.split('.')[-1]}={mine.get(key, '–')}" for key in differing if key not in SEED_ONLY]
+        shown = [f"{key.split('.')[-1]}={mine.get(key, '–')}" for key in differing if key != SEED]
         names.append(" ".join([str(mine["model"]), *shown[:MOST_DIFFERENCES]]))
     return [name if names.count(name) == 1 else f"{name} #{number}" for number, name in enumerate(names, 1)]
 
 
-def _difference(others: set[tuple[str, ...]], t: Language) -> str:
+def _digits(found: Findings) -> tuple[object, ...]:
+    """Return what names the test digits of a run: data set, fingerprint, split, and the digits in their order."""
+    about = found.about
+    said = found.run.predictions if found.run.is_tested else None
+    digits = (said.index.tobytes(), said.target.tobytes()) if said else None
+    return str(about["data/name"]), str(about["data/fingerprint"]), str(about["data/split"]), digits
+
+
+def _difference(sets: Sequence[tuple[object, ...]], t: Language) -> str:
     """Return in words in what the test digits differ."""
     for place, key in enumerate(("compare.other_data", "compare.other_content", "compare.other_split")):
-        values = sorted({each[place] for each in others})
+        values = sorted({str(each[place]) for each in sets})
         if len(values) > 1:
             return t(key, values=" / ".join(values))
     return t("compare.other_index")

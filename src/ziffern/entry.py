@@ -6,7 +6,6 @@ else is a bug of ours and shows its traceback. HYDRA_FULL_ERROR=1 shows it alway
 """
 
 import errno
-import io
 import os
 import re
 import secrets
@@ -24,6 +23,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from ziffern.config import conf_folder
 from ziffern.errors import InputError
+from ziffern.streams import readable_streams
 
 UNNAMED = ("data.dir", "trainer", "ckpt_path")  # settings that are not part of a folder's name
 NAME_LENGTH = 80
@@ -36,9 +36,7 @@ DISK_ERRORS = (
 def train() -> None:
     """Compose the configuration from the command line and run it; exits with 2 on bad input."""
     register_resolvers()
-    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character is no reason to lose a run
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    readable_streams()
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1" and "LOCAL_RANK" not in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra hands its exceptions on instead of printing them
     decorate = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")

@@ -7,6 +7,8 @@ allow list as any other.
 import csv
 import json
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,11 +26,24 @@ if TYPE_CHECKING:
     from ziffern.module import DigitClassifier
 
 
+MOST = 1e15  # no figure of a run is larger
 SHARES = ("val/acc", "test/acc", "test/acc_low", "test/acc_high", "baseline/acc")
 COUNTS = ("params", "epochs", "best_epoch", "seed", "test/correct", "test/total", "data/train", "data/val", "data/test")
 NUMBERS = ("val/loss", "test/loss", "train_seconds")
 WORDS = ("model", "data/name", "data/fingerprint", "data/split", "data/leak", "data/note")
-ALWAYS = ("model", "params", "epochs", "val/acc", "val/loss", "train_seconds", "data/fingerprint", "data/split")
+DESCRIBED = (
+    "model",
+    "params",
+    "seed",
+    "data/name",
+    "data/fingerprint",
+    "data/split",
+    "data/train",
+    "data/val",
+    "data/test",
+)
+ALWAYS = (*DESCRIBED, "epochs", "best_epoch", "val/acc", "val/loss", "train_seconds")
+CALLS_RESOLVER = re.compile(r"\$\{.*:", re.DOTALL)  # a ":" within an interpolation: oc.env, or any other function
 
 
 @dataclass(frozen=True)
@@ -47,17 +62,23 @@ class Predictions:
         return Outcome(self.target, self.probability)
 
     def check(self) -> None:
-        """Raise ValueError where the arrays do not fit each other."""
+        """Raise ValueError where the arrays are not of their types, or do not fit each other."""
         count, places = len(self.index), len(self.mistake)
+        whole = (self.index, self.target, self.mistake)
+        if any(array.dtype.kind not in "iu" for array in whole) or self.probability.dtype.kind != "f":
+            raise ValueError("arrays of other types")
         fits = self.index.shape == self.target.shape == (count,) and self.probability.shape[:1] == (count,)
         if not (fits and count and self.probability.ndim == 2):  # noqa: PLR2004
             raise ValueError("arrays of different lengths")
-        if not (np.isfinite(self.probability).all() and np.allclose(self.probability.sum(1), 1, atol=1e-3)):
+        if not ((self.probability >= 0).all() and np.allclose(self.probability.sum(1), 1, atol=1e-3)):
             raise ValueError("probabilities that do not add up to 1")
         if self.target.min() < 0 or self.target.max() >= self.probability.shape[1]:
             raise ValueError("a target that is no class")
-        if self.mistake_image.shape != (places, 28, 28) or (places and not 0 <= self.mistake.max() < count):
+        images = self.mistake_image
+        if images.shape != (places, 28, 28) or images.dtype != np.uint8 or self.mistake.shape != (places,):
             raise ValueError("misclassified images that do not fit")
+        if places and not (self.mistake.min() >= 0 and self.mistake.max() < count):
+            raise ValueError("misclassified images of other places")
 
 
 @dataclass(frozen=True)
@@ -70,6 +91,18 @@ class Material:
     example_image: NDArray[np.uint8]  # (E, 28, 28)
     mean: float  # of the normalisation, in grey levels
     std: float
+
+    def check(self) -> None:
+        """Raise ValueError where the arrays are not of their types, or do not fit each other."""
+        classes, labels, images = len(self.class_names), self.example_label, self.example_image
+        if self.counts.shape != (3, classes) or self.counts.dtype.kind not in "iu" or self.counts.min() < 0:
+            raise ValueError("no counts of three parts")
+        if labels.dtype.kind not in "iu" or labels.ndim != 1 or images.dtype != np.uint8:
+            raise ValueError("arrays of other types")
+        if images.shape != (len(labels), 28, 28) or not all(0 <= label < classes for label in labels):
+            raise ValueError("examples that do not fit")
+        if not (math.isfinite(self.mean) and math.isfinite(self.std) and self.std > 0):
+            raise ValueError("a normalisation that is none")
 
 
 @dataclass(frozen=True)
@@ -84,13 +117,16 @@ class Run:
 
     @cached_property
     def config(self) -> DictConfig:
-        """The composed configuration."""
+        """The composed configuration; resolvers in it are plain text: another's file could read the environment."""
         path = self._existing(".hydra/config.yaml")
         try:
             config = OmegaConf.load(path)
-        except Exception as error:  # whatever a YAML parser raises
-            raise InputError(f"{path}: no valid YAML: it was changed by hand") from error
-        if not isinstance(config, DictConfig) or "model" not in config:
+            plain = _without_resolvers(OmegaConf.to_container(config, resolve=False))
+            config = OmegaConf.create(plain)
+            OmegaConf.to_container(config, resolve=True)  # whatever cannot be resolved is said now
+        except Exception as error:  # whatever a YAML parser or an interpolation raises
+            raise InputError(f"{path}: cannot be read ({_first_line(error)}): it was changed by hand") from error
+        if not isinstance(config, DictConfig) or not isinstance(config.get("model"), DictConfig):
             raise InputError(f"{path}: holds no configuration of a run: it was changed by hand")
         return config
 
@@ -99,11 +135,24 @@ class Run:
         """The flat settings that can change a result, and `model`, the name of the option."""
         from ziffern.experiment import hyperparameters
 
+        return hyperparameters(self.config) | {"model": str(self.description.get("model", ""))}
+
+    @cached_property
+    def published(self) -> dict[str, Any]:
+        """Published figures of the recipe, of the types that metrics have, and their `source`; empty without."""
+        node = self.config.get("published")
+        if not isinstance(node, DictConfig) or not isinstance(node.get("source"), str):
+            return {}
+        return {str(key): value for key, value in node.items() if value is not None and not _wanted(str(key), value)}
+
+    @cached_property
+    def overrides(self) -> list[str] | None:
+        """What was typed for this run; None where it is not known."""
         try:
-            return hyperparameters(self.config) | {"model": str(self.description.get("model", ""))}
-        except OmegaConfBaseException as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{self.folder / '.hydra/config.yaml'}: {reason}: it was changed by hand") from error
+            found = OmegaConf.to_container(OmegaConf.load(self.folder / ".hydra/overrides.yaml"), resolve=False)
+        except Exception:  # nothing rests on it
+            return None
+        return [str(item) for item in found] if isinstance(found, list) else None
 
     @property
     def is_finished(self) -> bool:
@@ -116,15 +165,9 @@ class Run:
         path = self._existing("metrics.json")
         try:
             metrics = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path}: no valid JSON ({error}): it was changed by hand") from error
-        for key, value in metrics.items():
-            wanted = _wanted(key, value)
-            if wanted:
-                raise InputError(f"{path}: {key}={value!r} is not {wanted}: it was changed by hand")
-        lacking = [key for key in ALWAYS if key not in metrics]
-        if lacking:
-            raise InputError(f"{path}: {lacking[0]} is missing: it was changed by hand, or is of another program")
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InputError(f"{path}: no valid JSON ({_first_line(error)}): it was changed by hand") from error
+        _check_metrics(path, metrics, ALWAYS)
         return metrics
 
     @cached_property
@@ -136,9 +179,12 @@ class Run:
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
             starts = [event for line in lines if line.endswith("}") and (event := json.loads(line))["event"] == "start"]
-            return dict(starts[-1]) if starts else {}
-        except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{path}: not as it was written ({error}): it was changed by hand") from error
+            start = dict(starts[-1]) if starts else {}
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise InputError(f"{path}: not as it was written ({_first_line(error)}): it was changed by hand") from error
+        if start:
+            _check_metrics(path, start, DESCRIBED)
+        return start
 
     @cached_property
     def material(self) -> Material | None:
@@ -148,22 +194,22 @@ class Run:
             return None
         try:
             with np.load(path, allow_pickle=False) as file:
-                names = tuple(str(name) for name in file["class_names"])
-                examples = file["example_label"], file["example_image"].astype(np.uint8)
-                material = Material(names, file["counts"], *examples, float(file["mean"]), float(file["std"]))
-            if material.counts.shape != (3, len(names)) or examples[1].shape[1:] != (28, 28) or not material.std > 0:
-                raise ValueError("arrays that do not fit each other")  # noqa: TRY301
+                names = tuple("".join(c if c.isprintable() else "?" for c in str(name)) for name in file["class_names"])
+                arrays = [file[name] for name in ("counts", "example_label", "example_image")]
+                material = Material(names, arrays[0], arrays[1], arrays[2], float(file["mean"]), float(file["std"]))
+            material.check()
         except Exception as error:  # whatever unpacking a damaged archive raises
-            raise InputError(f"{path}: cannot be read ({error}): delete it to do without") from error
+            raise InputError(f"{path}: cannot be read ({_first_line(error)}): delete it to do without") from error
         return material
 
     @cached_property
     def environment(self) -> dict[str, Any]:
         """Versions, machine and command; empty where the file is missing or damaged: nothing rests on it."""
         try:
-            return dict(json.loads((self.folder / "environment.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            found = dict(json.loads((self.folder / "environment.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, RecursionError):
             return {}
+        return found if isinstance(found.get("versions", {}), dict) else {}
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
@@ -171,9 +217,17 @@ class Run:
         path = self._existing("history.csv")
         try:
             with path.open(newline="", encoding="utf-8") as file:
-                return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path}: not a table of numbers ({error}): it was changed by hand") from error
+                rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        except (ValueError, TypeError, csv.Error) as error:
+            raise InputError(
+                f"{path}: not a table of numbers ({_first_line(error)}): it was changed by hand"
+            ) from error
+        for row in rows:
+            for name, value in row.items():
+                low, high = (0, 1) if name.endswith("/acc") else (-MOST, MOST)
+                if not low <= value <= high:
+                    raise InputError(f"{path}: {name} is {value:g} in epoch {row.get('epoch')}: it was changed by hand")
+        return rows
 
     @cached_property
     def predictions(self) -> Predictions:
@@ -186,7 +240,9 @@ class Run:
             predictions = Predictions(*arrays, *(pictures or (np.zeros(0, np.int64), np.zeros((0, 28, 28), np.uint8))))
             predictions.check()
         except Exception as error:  # whatever unpacking a damaged archive raises
-            raise InputError(f"{path}: no predictions can be read from it ({error}): test the run again") from error
+            raise InputError(
+                f"{path}: no predictions can be read from it ({_first_line(error)}): test the run again"
+            ) from error
         return predictions
 
     @property
@@ -210,14 +266,26 @@ class Run:
 
     def _existing(self, name: str) -> Path:
         path = self.folder / name
+        if not (self.folder / ".hydra/config.yaml").is_file():
+            raise InputError(f"{self.folder}: no run folder: there is no .hydra/config.yaml in it")
         if not path.is_file():
-            raise InputError(f"{path}: not there: {self.folder} is no run folder, or the run did not come so far")
+            raise InputError(f"{path}: not there: the run did not come so far")
         return path
+
+
+def _check_metrics(path: Path, metrics: dict[str, Any], needed: Sequence[str]) -> None:
+    """Raise InputError where a metric is missing or of another type than it was written with."""
+    for key, value in metrics.items():
+        if wanted := _wanted(key, value):
+            raise InputError(f"{path}: {key}={repr(value)[:60]} is not {wanted}: it was changed by hand")
+    for key in needed:
+        if key not in metrics:
+            raise InputError(f"{path}: {key} is missing: it was changed by hand, or is of another program")
 
 
 def _wanted(key: str, value: Any) -> str:
     """Return what a metric should have been, or an empty string where it is that."""
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST
     if key in SHARES and not (number and 0 <= value <= 1):
         return "a number from 0 to 1"
     if key in COUNTS and not (number and isinstance(value, int) and value >= 0):
@@ -225,3 +293,18 @@ def _wanted(key: str, value: Any) -> str:
     if key in NUMBERS and not number:
         return "a number"
     return "text" if key in WORDS and not isinstance(value, str) else ""
+
+
+def _without_resolvers(node: Any) -> Any:
+    """Return a configuration in which whatever would call a resolver is plain text."""
+    if isinstance(node, dict):
+        return {key: _without_resolvers(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_without_resolvers(value) for value in node]
+    if isinstance(node, str) and CALLS_RESOLVER.search(node):
+        return node.replace("${", "\\${")
+    return node
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

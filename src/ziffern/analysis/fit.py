@@ -16,7 +16,9 @@ LARGE_GAP = 0.05  # more than twice the published overfitting gap: no trend excu
 LEARNED = 0.90  # a linear classifier reaches about 0.92 on MNIST: a net below 0.90 has missed the easy part
 STARTED = 0.50  # below it a net hardly knows the training digits: a gap is then noise, or a run that collapsed
 STEADY = 0.02  # a relative change over the window that is not yet a trend
-WINDOW = 3  # epochs at least in the window: two points are no trend
+CERTAIN = 2.0  # standard errors that a slope must lie away from 0: a curve that only swings has no trend
+RISEN = 1.2  # times its lowest level: a validation loss that rose so far stays risen when it levels off
+WINDOW = 3  # epochs at least in the window, where there are so many
 
 
 class Verdict(StrEnum):
@@ -51,8 +53,9 @@ class Fit:
 def trend(values: NDArray[np.float64]) -> Trend:
     """Return where a curve (E,), one value an epoch, heads over its last third, at least 3 epochs.
 
-    The least-squares slope times the window's span, relative to the window's mean, against ± STEADY. A curve that
-    ends in a value that is not finite is rising: a loss that blew up. Other such values are left out.
+    The least-squares slope times the window's span, relative to the window's mean, against ± STEADY; it must also lie
+    CERTAIN standard errors away from 0. A curve that ends in a value that is not finite is rising: a loss that blew
+    up. Other such values are left out.
     """
     window = np.asarray(values, np.float64)[-max(WINDOW, -(-len(values) // 3)) :]
     if window.size and not np.isfinite(window[-1]):
@@ -62,10 +65,21 @@ def trend(values: NDArray[np.float64]) -> Trend:
     if len(epochs) < 2 or finite.mean() == 0:  # noqa: PLR2004
         return Trend.FLAT
     centred = epochs - epochs.mean()
-    change = (centred @ finite) / (centred @ centred) * (len(window) - 1) / abs(finite.mean())
-    if abs(change) <= STEADY:
+    slope = (centred @ finite) / (centred @ centred)
+    residual = finite - finite.mean() - slope * centred
+    error = np.sqrt(residual @ residual / max(len(epochs) - 2, 1) / (centred @ centred))
+    change = slope * (len(window) - 1) / abs(finite.mean())
+    if abs(change) <= STEADY or abs(slope) < CERTAIN * error:
         return Trend.FLAT
     return Trend.RISING if change > 0 else Trend.FALLING
+
+
+def _has_risen(losses: NDArray[np.float64]) -> bool:
+    """Say whether the mean of the last epochs lies well above the lowest mean of as many epochs in a row."""
+    if len(losses) < 2 * WINDOW or not np.isfinite(losses).all():
+        return False
+    level = np.convolve(losses, np.ones(WINDOW) / WINDOW, mode="valid")
+    return bool(level[-1] > RISEN * level.min())
 
 
 def diagnose(
@@ -77,8 +91,9 @@ def diagnose(
     """Return the verdict on four curves (E,), one value an epoch, accuracies in [0, 1].
 
     Of the last epoch, in this order: a validation loss that is not finite, below LEARNED, is underfitting (the run
-    diverged; its training accuracy is from before); a gap above GAP while the losses part, or above LARGE_GAP
-    whatever they do, is overfitting once the net has STARTED; the better accuracy below LEARNED is underfitting.
+    diverged; its training accuracy is from before); a gap above GAP while the losses part (validation rises or has
+    risen, training does not rise), or above LARGE_GAP whatever they do, is overfitting once the net has STARTED; the
+    better accuracy below LEARNED is underfitting.
 
     Raises:
         ValueError: The curves differ in length.
@@ -93,12 +108,13 @@ def diagnose(
     acc = float(train_acc[-1]), float(val_acc[-1])
     gap = round(acc[0] - acc[1], 9)  # 0.99 - 0.97 is not above 0.02
     diverged = not np.isfinite(val_loss[-1]) and acc[1] < LEARNED
-    verdict = Verdict.UNDERFITTING if diverged else _verdict(*acc, gap, *trends)
+    parting = trends[0] is not Trend.RISING and (trends[1] is Trend.RISING or _has_risen(val_loss))
+    verdict = Verdict.UNDERFITTING if diverged else _verdict(*acc, gap, parting)
     return Fit(verdict, gap, *trends, best, trends[1] is Trend.FALLING and best == len(val_loss))
 
 
-def _verdict(train_acc: float, val_acc: float, gap: float, train_trend: Trend, val_trend: Trend) -> Verdict:
-    apart = gap > GAP and val_trend is Trend.RISING and train_trend is Trend.FALLING
+def _verdict(train_acc: float, val_acc: float, gap: float, parting: bool) -> Verdict:
+    apart = gap > GAP and parting
     if train_acc >= STARTED and (apart or gap > LARGE_GAP):
         return Verdict.OVERFITTING
     if max(train_acc, val_acc) < LEARNED:  # the better one: dropout holds the training accuracy down

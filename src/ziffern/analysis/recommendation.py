@@ -1,8 +1,8 @@
 """Which of several models to take: paired tests on the same digits, and a rule that is stated beforehand.
 
-Decisions: a smaller model is the better one until a larger one is better both by a margin that matters and by more
-than chance; McNemar's exact test for two runs, its generalisation to seeds (signs of the differences a digit flipped)
-for recipes; Holm's correction over all pairs.
+Decisions: the smallest model that no larger one beats both by a margin that matters and by more than chance. Two
+single runs are tested by McNemar's exact test, which is about these two trained nets; recipes of several seeds by
+the variance of digits and seeds together; Holm's correction over all pairs.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.analysis.significance import Difference, holm, mcnemar, paired_bootstrap, sign_flip
+from ziffern.analysis.significance import Difference, holm, mcnemar, paired_bootstrap, recipe_difference
 
 LEVEL = 0.05  # of significance, after Holm's correction
 
@@ -24,10 +24,11 @@ class Pair:
 
     first: int  # place among the models
     second: int
-    only_first: int | None  # digits that the first alone read correctly; None where there are several seeds
-    only_second: int | None
-    difference: Difference  # of the accuracies, first minus second, with its paired bootstrap interval
-    p: float
+    only_first: int  # digits that the first alone read correctly; with several seeds, the first run of each model
+    only_second: int
+    mcnemar: float  # p value of these two runs alone
+    difference: Difference  # of the accuracies, first minus second, with its 95 % interval
+    p: float  # that of McNemar's test, or with several seeds that of the recipes
     adjusted: float  # after Holm's correction over all pairs
 
     @property
@@ -41,8 +42,8 @@ class Choice:
     """The model to take."""
 
     place: int
-    kept_over: tuple[int, ...]  # larger or otherwise later models that were not better enough
-    replaced: tuple[int, ...]  # models that it was better than, both by the margin and significantly
+    beaten: tuple[tuple[int, int], ...]  # smaller models, each with a larger one that is clearly better
+    kept_over: tuple[int, ...]  # larger models that are not clearly better
 
 
 def pairwise(hits: Sequence[Hits]) -> list[Pair]:
@@ -51,17 +52,22 @@ def pairwise(hits: Sequence[Hits]) -> list[Pair]:
     Args:
         hits: For each model (S, N) bool: whether each of its S seeds read each digit correctly.
     """
-    raw = [(i, j, *_tested(hits[i], hits[j])) for i in range(len(hits)) for j in range(i + 1, len(hits))]
-    adjusted = holm([test[-1] for test in raw])
-    return [Pair(*test, after) for test, after in zip(raw, adjusted, strict=True)]
+    places = [(i, j) for i in range(len(hits)) for j in range(i + 1, len(hits))]
+    tests = [_tested(hits[i], hits[j]) for i, j in places]
+    adjusted = holm([p for _, p in tests])
+    singles = [mcnemar(hits[i][0], hits[j][0]) for i, j in places]
+    return [
+        Pair(i, j, single.only_a, single.only_b, single.p, difference, p, after)
+        for (i, j), single, (difference, p), after in zip(places, singles, tests, adjusted, strict=True)
+    ]
 
 
 def recommend(
     params: Sequence[int], val_acc: Sequence[float], test_acc: Sequence[float], pairs: Sequence[Pair], margin: float
 ) -> Choice:
-    """Return the smallest model, or a larger one that is better by more than `margin` and significantly.
+    """Return the smallest model that no larger one beats by more than `margin` and significantly.
 
-    Models of equal size are tried in the order of their validation accuracy.
+    Of models of equal size the one with the better validation accuracy counts as the smaller.
 
     Args:
         params: Parameters of each model.
@@ -71,23 +77,27 @@ def recommend(
         margin: A share, such as 0.002 for 0.2 percentage points.
     """
     tested = {frozenset((pair.first, pair.second)): pair for pair in pairs}
-    first, *rest = sorted(range(len(params)), key=lambda place: (params[place], -val_acc[place]))
-    chosen = first
-    kept_over: list[int] = []
-    replaced: list[int] = []
-    for place in rest:
-        pair = tested[frozenset((chosen, place))]
-        if test_acc[place] - test_acc[chosen] > margin and pair.is_significant:
-            replaced.append(chosen)
-            chosen, kept_over = place, []
-        else:
-            kept_over.append(place)
-    return Choice(chosen, tuple(kept_over), tuple(replaced))
+    order = sorted(range(len(params)), key=lambda place: (params[place], -val_acc[place]))
+
+    def beaten_by(small: int, larger: Sequence[int]) -> int | None:
+        """Return the best of the larger models that are clearly better, or None."""
+        better = [
+            large
+            for large in larger
+            if test_acc[large] - test_acc[small] > margin and tested[frozenset((small, large))].is_significant
+        ]
+        return max(better, key=lambda large: test_acc[large]) if better else None
+
+    beaten: list[tuple[int, int]] = []
+    for rank, place in enumerate(order):
+        by = beaten_by(place, order[rank + 1 :])
+        if by is None:
+            return Choice(place, tuple(beaten), tuple(order[rank + 1 :]))
+        beaten.append((place, by))
+    raise ValueError("there is no model to choose from")
 
 
-def _tested(first: Hits, second: Hits) -> tuple[int | None, int | None, Difference, float]:
-    difference = paired_bootstrap(first, second)
+def _tested(first: Hits, second: Hits) -> tuple[Difference, float]:
     if len(first) == len(second) == 1:
-        test = mcnemar(first[0], second[0])
-        return test.only_a, test.only_b, difference, test.p
-    return None, None, difference, sign_flip(first, second)
+        return paired_bootstrap(first[0], second[0]), mcnemar(first[0], second[0]).p
+    return recipe_difference(first, second)

@@ -1,9 +1,9 @@
 """Whether one net is better than another on the same digits, or one recipe than another over several seeds.
 
 Decisions: every test is paired by digit, since tests that ignore the pairing, and resampled t-tests, mislead
-(Dietterich 1998, "Approximate Statistical Tests for Comparing Supervised Classification Learning Algorithms"). Sums
-stay whole numbers, so that equal differences are equal. Digits that behave alike are drawn as one count, which makes
-10,000 resamples of 14,000 digits a matter of a second.
+(Dietterich 1998, "Approximate Statistical Tests for Comparing Supervised Classification Learning Algorithms"); two
+trained nets and two recipes are different questions: the first is answered by the digits alone, the second only by
+several seeds a recipe, as two runs of one recipe often differ "significantly" by their seed.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-CELLS = 2_000_000  # counts held at once while resampling: 16 MB an array
 
 
 class McNemar(NamedTuple):
@@ -58,29 +56,6 @@ def mcnemar(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> McNem
     return McNemar(only_a, only_b, float(binomtest(min(only_a, only_b), discordant).pvalue) if discordant else 1.0)
 
 
-def sign_flip(
-    correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_], resamples: int = 10_000, seed: int = 0
-) -> float:
-    """Return the two-sided p value of a difference in mean accuracy over the seeds (S_a, N) and (S_b, N).
-
-    A permutation test: were the recipes alike, each digit's difference could as well have the other sign. It takes
-    these runs as given and asks about the digits; with one run a side it is McNemar's test. At least
-    1 / (1 + resamples), after Phipson and Smyth 2010.
-
-    Raises:
-        ValueError: The digits differ in number, or there are none.
-    """
-    _check(correct_a, correct_b)
-    # times S_a S_b, to stay whole
-    difference = len(correct_b) * correct_a.sum(0, dtype=np.int64) - len(correct_a) * correct_b.sum(0, dtype=np.int64)
-    rng = np.random.default_rng(seed)
-    flipped = np.zeros(resamples, np.int64)
-    for size, digits in zip(*np.unique_counts(np.abs(difference)), strict=True):
-        if size:  # of `digits` signs, how many come up plus
-            flipped += size * (2 * rng.binomial(digits, 0.5, resamples) - digits)
-    return float((1 + (np.abs(flipped) >= abs(difference.sum())).sum()) / (1 + resamples))
-
-
 def paired_bootstrap(
     correct_a: NDArray[np.bool_],
     correct_b: NDArray[np.bool_],
@@ -88,30 +63,55 @@ def paired_bootstrap(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> Difference:
-    """Return mean accuracy of a (S_a, N) minus b (S_b, N) with its percentile interval (Efron 1979).
+    """Return accuracy of net a minus net b (N,) on the same digits, with its percentile interval (Efron 1979).
 
-    A resample draws N digits, the same for both sides, and S_a and S_b seeds. Few seeds vary too little when drawn
-    anew, by the share 1 / S of their variance: under five, trust `mean_interval` more.
+    A resample draws N digits, the same for both, so only three kinds of digit are counted: those that a alone, b
+    alone, and both or neither get right.
 
     Raises:
         ValueError: The digits differ in number, or there are none.
     """
+    _check(correct_a[None], correct_b[None])
+    digits = len(correct_a)
+    only_a, only_b = int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())
+    shares = np.array([only_a, only_b, digits - only_a - only_b]) / digits
+    drawn = np.random.default_rng(seed).multinomial(digits, shares, resamples)  # (R, 3)
+    low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / digits, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Difference((only_a - only_b) / digits, float(low), float(high))
+
+
+def recipe_difference(
+    correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_], confidence: float = 0.95
+) -> tuple[Difference, float]:
+    """Return mean accuracy of recipe a (S_a, N) minus recipe b (S_b, N), its interval, and its two-sided p value.
+
+    Another set of seeds and another set of digits would both change the difference, so its variance is that of the
+    digits' mean differences plus that of the seeds' accuracies, with Satterthwaite's degrees of freedom (1946) and
+    Student's t. What belongs to a digit and a seed together is counted in both, so the interval is a little too wide
+    where seeds hardly matter, never too narrow (the crossed design of Owen 2007, "The Pigeonhole Bootstrap"). A side
+    with a single seed is given the other's deviation.
+
+    Raises:
+        ValueError: The digits differ in number, there are none, or neither side has two seeds.
+    """
+    from scipy.stats import t
+
     _check(correct_a, correct_b)
-    (runs_a, digits), runs_b = correct_a.shape, len(correct_b)
-    kinds, frequency = np.unique(np.concatenate((correct_a, correct_b)), axis=1, return_counts=True)  # (S, P), (P,)
-    kinds_a, kinds_b = np.split(kinds.astype(np.float64), [runs_a])  # BLAS; whole numbers below 2**53 are exact
-    rng = np.random.default_rng(seed)
-    found = []
-    step = max(1, CELLS // len(frequency))
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        drawn = rng.multinomial(digits, frequency / digits, size).astype(np.float64)  # (R, P)
-        seeds_a, seeds_b = (rng.multinomial(runs, np.full(runs, 1 / runs), size) for runs in (runs_a, runs_b))
-        right_a, right_b = ((drawn @ kinds_a.T) * seeds_a).sum(1), ((drawn @ kinds_b.T) * seeds_b).sum(1)
-        found.append((runs_b * right_a - runs_a * right_b) / (runs_a * runs_b * digits))
-    low, high = np.quantile(np.concatenate(found), [(1 - confidence) / 2, (1 + confidence) / 2])
-    value = (runs_b * int(correct_a.sum()) - runs_a * int(correct_b.sum())) / (runs_a * runs_b * digits)
-    return Difference(value, float(low), float(high))
+    if len(correct_a) == len(correct_b) == 1:
+        raise ValueError("one run a side says nothing of how seeds differ; pass at least 2 on one side")
+    sides = (correct_a, correct_b)
+    difference = correct_a.mean(0) - correct_b.mean(0)  # (N,)
+    spreads = [(float(side.mean(1).var(ddof=1)), len(side) - 1) for side in sides if len(side) > 1]
+    own = [spreads[0] if len(correct_a) > 1 else spreads[-1], spreads[-1] if len(correct_b) > 1 else spreads[0]]
+    parts = [(variance / len(side), freedom) for side, (variance, freedom) in zip(sides, own, strict=True)]
+    parts.append((float(difference.var(ddof=1)) / len(difference), len(difference) - 1))
+    value, variance = float(difference.mean()), sum(part for part, _ in parts)
+    if variance == 0:  # the same everywhere
+        return Difference(value, value, value), 1.0 if value == 0 else 0.0
+    freedom = variance**2 / sum(part**2 / freedom for part, freedom in parts)
+    half = float(t.ppf((1 + confidence) / 2, freedom)) * variance**0.5
+    p = 2 * float(t.sf(abs(value) / variance**0.5, freedom))
+    return Difference(value, max(-1.0, value - half), min(1.0, value + half)), p
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

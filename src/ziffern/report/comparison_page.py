@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ziffern.compare import Comparison, Recipe
 
 COLUMNS = ("name", "seeds", "test", "interval", "val", "fit", "gap", "params", "seconds", "epochs", "size", "speed")
-PAIR_COLUMNS = ("pair", "difference", "interval", "only", "p", "holm")
+PAIR_COLUMNS = ("pair", "difference", "interval", "only", "mcnemar", "p", "holm")
 MOST_COLUMNS = 4  # models that stand side by side on the page; more stand below one another
 WIDE = 1000  # characters: no table is wider
 
@@ -124,12 +124,12 @@ def _row(recipe: "Recipe", size: int | None, speed: float | None, t: Language) -
 
 
 def _pair_row(pair: Pair, comparison: "Comparison", t: Language) -> list[str]:
-    only = NONE if pair.only_first is None else f"{t.number(pair.only_first)} : {t.number(pair.only_second)}"
     return [
         f"{comparison.recipes[pair.first].name} – {comparison.recipes[pair.second].name}",
         t.points(pair.difference.value),
         f"{t.points(pair.difference.low)} … {t.points(pair.difference.high)}",
-        only,
+        f"{t.number(pair.only_first)} : {t.number(pair.only_second)}",
+        _p(pair.mcnemar, t),
         _p(pair.p, t),
         _p(pair.adjusted, t),
     ]
@@ -150,21 +150,14 @@ def advice(comparison: "Comparison", margin: float, t: Language) -> list[str]:
     if len(recipes) == 1:
         return [t("compare.alone")]
     words = {"margin": t.number(100 * margin, 2), "name": recipes[choice.place].name}
-    said = [t("compare.take" if choice.replaced else "compare.take_smallest", **words)]
-    pairs = {frozenset((pair.first, pair.second)): pair for pair in comparison.pairs}
-    for place in (*choice.replaced, *choice.kept_over):
-        pair = pairs[frozenset((choice.place, place))]
-        better = recipes[choice.place].test.mean - recipes[place].test.mean
-        words |= {
-            "other": recipes[place].name,
-            "p": _p(pair.adjusted, t, "p "),
-            "difference": t.number(100 * abs(better), 2),
-        }
-        if place in choice.replaced:
-            key = "compare.better"
-        elif better >= 0:
-            key = "compare.no_worse"
-        else:
-            key = "compare.below_margin" if -better <= margin else "compare.not_significant"
-        said.append(t(key, **words))
-    return [*said, t("compare.caution")]
+    said = [t("compare.take" if choice.beaten else "compare.take_smallest", **words)]
+    reasons = [(small, large, "beaten") for small, large in choice.beaten]
+    for place, other, key in [*reasons, *((choice.place, place, "") for place in choice.kept_over)]:
+        pair = next(pair for pair in comparison.pairs if {pair.first, pair.second} == {place, other})
+        better = recipes[other].test.mean - recipes[place].test.mean
+        words |= {"small": recipes[place].name, "large": recipes[other].name, "p": _p(pair.adjusted, t, "p ")}
+        words |= {"difference": t.number(100 * abs(better), 2)}
+        why = "no_better" if better <= 0 else "below_margin" if better <= margin else "not_significant"
+        said.append(t(f"compare.{key or why}", **words))
+    seeds = {len(recipes[place].found) for place in comparison.compared}
+    return [*said, t("compare.caution_runs" if seeds == {1} else "compare.caution_seeds"), t("compare.caution")]

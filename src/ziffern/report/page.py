@@ -38,4 +38,6 @@ def write_page(path: Path, template: str, language: Language, context: dict[str,
         "duration": language.duration,
         "picture": data_uri,
     }
-    write_text(path, environment.get_template(template).render(context))
+    page = environment.get_template(template).render(context)
+    # A file name that is no text has characters that UTF-8 cannot write.
+    write_text(path, page.encode(errors="replace").decode())

@@ -1,8 +1,8 @@
 """The report of one run: what was trained on what, how it went, what came out, and what to try next.
 
-Decisions: everything is worked out anew from history and predictions, so a figure changed by hand in metrics.json
-is noticed, and told; a run that was killed gets a report of what is there; the verdict rests on training and
-validation alone.
+Decisions: scores are worked out anew from history and predictions, so one that was changed by hand in metrics.json is
+noticed, and told; a run that was killed gets a report of what is there; the verdict and what to try next rest on
+training and validation alone.
 """
 
 import math
@@ -27,7 +27,17 @@ from ziffern.runs import Run
 
 MOST_SHOWN = 60  # misclassified digits on the page
 MOST_OF_A_CONFUSION = 8
+ROUNDING = 0.002  # seconds are written with three decimals, scores with seven
 SURE = 0.99  # accuracy of the answers that the reader is told the coverage of
+COLUMNS = ("epoch", "train/loss", "train/acc", "val/loss", "val/acc", "seconds")
+PUBLISHED = {  # figures that recipes give, and how they are written
+    "test/acc": "percent",
+    "val/acc": "percent",
+    "baseline/acc": "percent",
+    "params": "number",
+    "epochs": "number",
+    "train_seconds": "duration",
+}
 
 
 @dataclass(frozen=True)
@@ -76,12 +86,12 @@ class Findings:
 
     @cached_property
     def kept_epoch(self) -> int:
-        """The epoch whose weights were kept, counted from 1; 0 where there is none."""
-        score = self.history["val/loss" if self.run.config.get("monitor") == "val/loss" else "val/acc"]
+        """The epoch whose weights were kept, counted from 1: the first of the best; 0 where there is none."""
         if not self.epochs:
             return 0
-        best = score.argmin() if self.run.config.get("monitor") == "val/loss" else score.argmax()
-        return int(self.about.get("best_epoch", best + 1))
+        if str(self.run.config.get("monitor")) == "val/loss":
+            return int(self.history["val/loss"].argmin()) + 1
+        return int(self.history["val/acc"].argmax()) + 1
 
     @cached_property
     def outcome(self) -> Outcome | None:
@@ -99,8 +109,7 @@ class Findings:
     def suggestions(self) -> list[Suggestion]:
         """What to try next."""
         train_acc = float(self.history["train/acc"][-1]) if self.epochs else math.nan
-        sure = self.outcome.reliability if self.outcome else None
-        return suggest(self.fit, self.epochs, train_acc, self.run.settings, sure)
+        return suggest(self.fit, self.epochs, train_acc, self.run.settings)
 
     @cached_property
     def mistakes(self) -> list[Digit]:
@@ -123,32 +132,46 @@ class Findings:
         names = self.class_names[true], self.class_names[predicted]
         return [digit for digit in self.mistakes if (digit.true, digit.predicted) == names][:MOST_OF_A_CONFUSION]
 
+    @cached_property
+    def figures(self) -> dict[str, float]:
+        """Metrics as predictions, history and counts give them, as far as they do."""
+        found: dict[str, float] = {"epochs": self.epochs}
+        if self.epochs:
+            found |= {"best_epoch": self.kept_epoch, "train_seconds": float(self.history["seconds"].sum())}
+            kept = self.kept_epoch - 1
+            found |= {key: float(self.history[key][kept]) for key in ("val/acc", "val/loss", "train/acc", "train/loss")}
+        material, outcome = self.run.material, self.outcome
+        if material is not None:
+            counts = material.counts.sum(1).tolist()
+            found |= {f"data/{part}": count for part, count in zip(("train", "val", "test"), counts, strict=True)}
+        if outcome is not None:
+            found |= {"test/acc": outcome.accuracy, "test/correct": outcome.correct, "test/total": outcome.total}
+            found |= {"test/acc_low": outcome.interval.low, "test/acc_high": outcome.interval.high}
+        if material is not None and outcome is not None and len(material.class_names) == outcome.probability.shape[1]:
+            found["baseline/acc"] = float(np.mean(outcome.target == material.counts[0].argmax()))
+        return found
+
     @property
     def contradictions(self) -> list[str]:
-        """Names of final metrics that differ from what predictions and history give."""
-        if not self.run.is_finished:
-            return []
-        expected: dict[str, float] = {"epochs": self.epochs}
-        if self.outcome is not None:
-            expected |= {"test/acc": self.outcome.accuracy, "test/correct": self.outcome.correct}
-            expected |= {"test/total": self.outcome.total}
-        if 0 < self.kept_epoch <= self.epochs:
-            expected["val/acc"] = float(self.history["val/acc"][self.kept_epoch - 1])
-        metrics = self.run.metrics
-        return [key for key, value in expected.items() if not math.isclose(metrics.get(key, -1), value, abs_tol=1e-6)]
+        """Names of final metrics that differ from what the run's other files give."""
+        metrics = self.run.metrics if self.run.is_finished else {}
+        given = {key: metrics[key] for key in self.figures.keys() & metrics.keys()}
+        if not self.epochs:  # an untrained model's scores are in no history
+            given.pop("best_epoch", None)
+        return sorted(k for k, value in given.items() if not math.isclose(value, self.figures[k], abs_tol=ROUNDING))
 
     @property
     def command(self) -> str:
-        """The command that trains it again; with its last checkpoint where it did not come to its end."""
-        command = str(self.run.environment.get("command", "python train.py"))
+        """The command that trains it again; or that takes it up again where it did not come to its end."""
+        start = str(self.run.environment.get("command", "")).split(" ")[:2]
+        known = start if start in (["ziffern", "train"], ["python", "train.py"]) else ["python", "train.py"]
+        overrides = self.run.overrides
+        if overrides is None:
+            overrides = [f"model={self.about['model']}"] if self.about.get("model") else []
+        typed = [item for item in overrides if not item.startswith("ckpt_path=")]
         last = self.run.folder / "checkpoints/last.ckpt"
-        if self.run.is_finished or not last.is_file():
-            return command
-        kept = [part for part in shlex.split(command) if not part.startswith("ckpt_path=")]
-        return shlex.join([*kept, f"ckpt_path={last}"])
-
-
-COLUMNS = ("epoch", "train/loss", "train/acc", "val/loss", "val/acc", "seconds")
+        more = [f"ckpt_path={last}"] if last.is_file() and not self.run.is_finished else []
+        return shlex.join([*known, *typed, *more])
 
 
 def write_report(run: Run, path: Path | None = None, language: str = "en") -> Path:
@@ -172,41 +195,65 @@ def write_report(run: Run, path: Path | None = None, language: str = "en") -> Pa
 
 def _context(found: Findings, t: Language) -> dict[str, Any]:
     """Return what the template shows."""
-    from ziffern.report import charts
     from ziffern.report.pictures import as_seen
 
     run, about, outcome, material = found.run, found.about, found.outcome, found.run.material
-    curves = {}
-    if found.epochs:
-        for name in ("acc", "loss"):
-            train, val = found.history[f"train/{name}"], found.history[f"val/{name}"]
-            curves[name] = charts.learning_curve(train, val, found.kept_epoch, name == "acc", t)
-    seen = [as_seen(image, material.mean, material.std) for image in material.example_image] if material else []
     settings = run.settings
+    f1 = outcome.classes.f1 if outcome else np.zeros(0)
+    weakest = outcome.weakest if outcome else []
     return {
         "found": found,
-        "about": about,
+        "about": about | found.figures,
         "outcome": outcome,
         "material": material,
         "title": t("title", model=about.get("model") or run.folder.name, data=about.get("data/name", "")),
-        "published": run.config.get("published"),
+        "published": _published(found, t),
         "notes": _notes(found, t),
-        "curves": curves,
-        "seen": seen,
-        "shares": charts.share_chart(material.counts.sum(0), material.class_names, t) if material else "",
-        "reliability": charts.reliability_chart(outcome.reliability, t) if outcome else "",
-        "risk": charts.risk_chart(outcome.risk_coverage, t) if outcome else "",
+        "charts": _charts(found, t),
+        "seen": [as_seen(image, material.mean, material.std) for image in material.example_image] if material else [],
         "sure_share": coverage_at(outcome.risk_coverage, 1 - SURE) if outcome else math.nan,
         "sure": SURE,
         "macro": macro,
         "heat": _heat(outcome.confusion) if outcome else None,
-        "weak_names": ", ".join(f"{found.class_names[c]} ({t.percent(outcome.classes.f1[c])})" for c in outcome.weakest)
-        if outcome
-        else "",
+        "weak_names": ", ".join(f"{found.class_names[place]} ({t.percent(f1[place])})" for place in weakest),
         "shown": found.mistakes[:MOST_SHOWN],
         "settings": {key: settings[key] for key in sorted(settings) if key != "model"},
-        "max_epochs": about.get("max_epochs", settings.get("trainer.max_epochs")),
     }
+
+
+def _charts(found: Findings, t: Language) -> dict[str, str]:
+    """Return each chart that there is something for, as SVG."""
+    from ziffern.report import charts
+
+    drawn = {}
+    for name in ("acc", "loss") if found.epochs else ():
+        train, val = found.history[f"train/{name}"], found.history[f"val/{name}"]
+        drawn[name] = charts.learning_curve(train, val, found.kept_epoch, name == "acc", t)
+    if material := found.run.material:
+        drawn["shares"] = charts.share_chart(material.counts.sum(0), material.class_names, t)
+    if outcome := found.outcome:
+        drawn["reliability"] = charts.reliability_chart(outcome.reliability, t)
+        drawn["risk"] = charts.risk_chart(outcome.risk_coverage, t)
+    return drawn
+
+
+def _published(found: Findings, t: Language) -> dict[str, Any]:
+    """Return the published figures beside the run's own, a row each, and what to mind; empty without."""
+    published = found.run.published
+    if not published:
+        return {}
+    here = found.about | found.figures
+    rows = []
+    for key, kind in PUBLISHED.items():
+        if key in published:
+            write = getattr(t, kind)
+            rows.append([t(f"names.{key.replace('/', '_')}"), write(published[key]), write(here.get(key))])
+    caution = ""
+    if "test/acc" in published and published.get("test/total"):
+        share, total = published["test/acc"], published["test/total"]
+        chance = 1.96 * math.sqrt(share * (1 - share) / total)  # of a binomial proportion
+        caution = t("published.caution", total=t.number(total), chance=t.number(100 * chance, 2))
+    return {"source": published["source"], "rows": rows, "caution": caution}
 
 
 def _heat(confusion: NDArray[np.int64]) -> Callable[[int], int]:
