@@ -1,5 +1,6 @@
 """Tiny synthetic digits, and runs on them within the test process."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -40,33 +41,52 @@ def digits_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def composed(digits_npz: Path, tmp_path: Path):
+def compose_config(digits: Path, *overrides: str) -> DictConfig:
     """Compose a configuration on the synthetic digits."""
+    GlobalHydra.instance().clear()
+    register_resolvers()
+    local = ["data=local", f"data.dir={digits}"]
+    chosen = any(override.startswith(("model=", "experiment=")) for override in overrides)
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        return compose("train", overrides=[*local, *FAST, *([] if chosen else SMALL), *overrides])
 
-    def compose_with(*overrides: str) -> DictConfig:
-        GlobalHydra.instance().clear()
-        register_resolvers()
-        local = ["data=local", f"data.dir={digits_npz}"]
-        chosen = any(override.startswith(("model=", "experiment=")) for override in overrides)
-        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            return compose("train", overrides=[*local, *FAST, *([] if chosen else SMALL), *overrides])
 
-    return compose_with
+def run_in(folder: Path, config: DictConfig, name: str = "nn") -> Run:
+    """Run an experiment in this process, with the configuration beside it as Hydra puts it there."""
+    (folder / ".hydra").mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, folder / ".hydra/config.yaml")
+    run_experiment(config, folder, name)
+    return Run(folder)
 
 
 @pytest.fixture
-def run(composed, tmp_path: Path):
+def composed(digits_npz: Path):
+    """Compose a configuration on the synthetic digits."""
+    return lambda *overrides: compose_config(digits_npz, *overrides)
+
+
+@pytest.fixture
+def run(digits_npz: Path, tmp_path: Path):
     """Run an experiment on the synthetic digits in this process; return its folder as a Run."""
 
     def run_with(*overrides: str, folder: str = "run", name: str = "nn") -> Run:
-        config = composed(*overrides)
-        (tmp_path / folder / ".hydra").mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(config, tmp_path / folder / ".hydra/config.yaml")  # as Hydra does
-        run_experiment(config, tmp_path / folder, name)
-        return Run(tmp_path / folder)
+        return run_in(tmp_path / folder, compose_config(digits_npz, *overrides), name)
 
     return run_with
+
+
+@pytest.fixture(scope="session")
+def imperfect_folder(digits_npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that makes mistakes: to be copied, not changed."""
+    folder = tmp_path_factory.mktemp("imperfect") / "run"
+    run_in(folder, compose_config(digits_npz, "trainer.max_epochs=1", "model.optimizer.lr=0.0003"))
+    return folder
+
+
+@pytest.fixture
+def imperfect(imperfect_folder: Path, tmp_path: Path) -> Run:
+    """A run that makes mistakes, of which a test may change what it likes."""
+    return Run(Path(shutil.copytree(imperfect_folder, tmp_path / "run")))
 
 
 @pytest.fixture

@@ -147,11 +147,11 @@ def test_a_setting_that_came_later_does_not_divide_a_recipe(run, here: Path) -> 
     assert len(compared(Run(first.folder), second).recipes) == 1
 
 
-def test_parameters_changed_by_hand_are_not_measured(run, here: Path) -> None:
+def test_parameters_changed_by_hand_are_noticed(run, here: Path) -> None:
     first, second = run(SLOW, folder="a"), run(SLOW, LARGE, folder="b")
     path = first.folder / "metrics.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"params": 3}))
-    assert compared(Run(first.folder), second).bytes[0] is None
+    assert any("(params)" in note for note in compared(Run(first.folder), second).notes)
 
 
 def test_unfinished_and_untested_runs_are_named(run, here: Path) -> None:

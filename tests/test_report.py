@@ -57,12 +57,6 @@ def change(run: Run, **arrays: np.ndarray) -> None:
     np.savez(path, **(content | arrays))
 
 
-@pytest.fixture
-def imperfect(run) -> Run:
-    """A run that makes mistakes."""
-    return run("trainer.max_epochs=1", "model.optimizer.lr=0.0003")
-
-
 def test_a_finished_run_is_told_in_both_languages(imperfect: Run) -> None:
     outcome = imperfect.predictions.outcome
     assert 0 < outcome.correct < outcome.total

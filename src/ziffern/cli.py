@@ -6,6 +6,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from ziffern.errors import InputError
 from ziffern.streams import readable_streams
@@ -20,7 +21,7 @@ def main() -> None:
         del sys.argv[1]
         train()
         return
-    arguments = _parser().parse_args()
+    arguments = _parser().parse_args(sys.argv[1:] or ["--help"])
     readable_streams()
     try:
         arguments.run(arguments)
@@ -63,10 +64,18 @@ def _compare(arguments: argparse.Namespace) -> None:
     compare(arguments.folder, arguments.output, arguments.language, arguments.margin / 100)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        _complain(f"{message}: see {self.prog} --help")
+        sys.exit(2)
+
+
 def _parser() -> argparse.ArgumentParser:
     from ziffern import __version__
 
-    parser = argparse.ArgumentParser(prog="ziffern", description="Train and compare classifiers of handwritten digits.")
+    parser = _Parser(prog="ziffern", description="Train and compare classifiers of handwritten digits.")
     parser.add_argument("--version", action="version", version=f"ziffern {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     commands.add_parser("train", help="train, test and record: [GROUP=OPTION ...] [SETTING=VALUE ...]", add_help=False)

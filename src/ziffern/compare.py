@@ -173,6 +173,12 @@ def make_comparison(runs: Sequence[Run], margin: float, t: Language) -> Comparis
         for found in recipe.found
         if found.contradictions
     ]
+    models = [load(recipe) for recipe in recipes]
+    notes += [
+        t("compare.contradiction", run=recipe.first.run.folder, names="params")
+        for recipe, model in zip(recipes, models, strict=True)
+        if model is not None and model.parameter_count != recipe.params
+    ]
     notes += [t("compare.untested", name=recipe.name) for recipe in recipes if not recipe.is_tested]
     compared, reason = same_digits(recipes, t)
     if reason:
@@ -191,8 +197,8 @@ def make_comparison(runs: Sequence[Run], margin: float, t: Language) -> Comparis
             tuple((compared[small], compared[large]) for small, large in found_choice.beaten),
             tuple(compared[place] for place in found_choice.kept_over),
         )
-    size, speed = measure(recipes)
-    return Comparison(tuple(recipes), tuple(notes), tuple(compared), tuple(pairs), choice, size, speed)
+    size = tuple(None if model is None else _bytes(model) for model in models)
+    return Comparison(tuple(recipes), tuple(notes), tuple(compared), tuple(pairs), choice, size, tuple(measure(models)))
 
 
 def same_digits(recipes: Sequence[Recipe], t: Language) -> tuple[list[int], str]:
@@ -227,23 +233,22 @@ def group(found: Sequence[Findings]) -> tuple[list[Recipe], list[Findings]]:
     return [Recipe(name, runs) for name, runs in zip(names, members, strict=True)], doubles
 
 
-def measure(recipes: Sequence[Recipe]) -> tuple[tuple[int | None, ...], tuple[float | None, ...]]:
-    """Return bytes of weights, and images a second of prediction, of each recipe; None where no model can be loaded.
+def load(recipe: Recipe) -> "DigitClassifier | None":
+    """Return the model of a recipe's first run, or None where it cannot be loaded."""
+    try:
+        return recipe.first.run.load_model()
+    except InputError:
+        return None
 
-    A model whose parameters are not as many as the run says is not loaded either.
+
+def measure(models: Sequence["DigitClassifier | None"]) -> list[float | None]:
+    """Return images a second of prediction; None where there is no model.
 
     All are measured in turn, round by round, on random images in batches of BATCH; the median counts.
     """
     import torch
 
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (BATCH, 28, 28), dtype=np.uint8))
-    models: list[DigitClassifier | None] = []
-    for recipe in recipes:
-        try:
-            loaded = recipe.first.run.load_model()
-            models.append(loaded if loaded.parameter_count == recipe.params else None)
-        except InputError:
-            models.append(None)
     seconds: list[list[float]] = [[] for _ in models]
     with torch.inference_mode():
         for _ in range(ROUNDS + 1):  # the first warms up
@@ -252,9 +257,7 @@ def measure(recipes: Sequence[Recipe]) -> tuple[tuple[int | None, ...], tuple[fl
                     start = time.perf_counter()
                     model(images)
                     times.append(time.perf_counter() - start)
-    size = [None if model is None else _bytes(model) for model in models]
-    speed = [BATCH / float(np.median(times[1:])) if times else None for times in seconds]
-    return tuple(size), tuple(speed)
+    return [BATCH / float(np.median(times[1:])) if times else None for times in seconds]
 
 
 def _bytes(model: "DigitClassifier") -> int:

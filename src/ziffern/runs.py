@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 MOST = 1e15  # no figure of a run is larger
+LEAST = 1e-6  # no deviation of grey levels is smaller
 SHARES = ("val/acc", "test/acc", "test/acc_low", "test/acc_high", "baseline/acc")
 COUNTS = ("params", "epochs", "best_epoch", "seed", "test/correct", "test/total", "data/train", "data/val", "data/test")
 NUMBERS = ("val/loss", "test/loss", "train_seconds")
@@ -95,13 +96,18 @@ class Material:
     def check(self) -> None:
         """Raise ValueError where the arrays are not of their types, or do not fit each other."""
         classes, labels, images = len(self.class_names), self.example_label, self.example_image
-        if self.counts.shape != (3, classes) or self.counts.dtype.kind not in "iu" or self.counts.min() < 0:
+        if (
+            self.counts.shape != (3, classes)
+            or self.counts.dtype.kind not in "iu"
+            or self.counts.min() < 0
+            or not self.counts.any()
+        ):
             raise ValueError("no counts of three parts")
         if labels.dtype.kind not in "iu" or labels.ndim != 1 or images.dtype != np.uint8:
             raise ValueError("arrays of other types")
         if images.shape != (len(labels), 28, 28) or not all(0 <= label < classes for label in labels):
             raise ValueError("examples that do not fit")
-        if not (math.isfinite(self.mean) and math.isfinite(self.std) and self.std > 0):
+        if not (math.isfinite(self.mean) and LEAST < self.std < MOST):
             raise ValueError("a normalisation that is none")
 
 
@@ -172,10 +178,12 @@ class Run:
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """What was trained on what, also of a run that was killed: from its metrics, or its first event."""
+        """What was trained on what, also of a run that was killed: from its metrics or its first event, or empty."""
         if self.is_finished:
             return self.metrics
-        path = self._existing("progress.jsonl")
+        path = self.folder / "progress.jsonl"
+        if not path.is_file():
+            return {}
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
             starts = [event for line in lines if line.endswith("}") and (event := json.loads(line))["event"] == "start"]

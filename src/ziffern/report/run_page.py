@@ -188,6 +188,7 @@ def write_report(run: Run, path: Path | None = None, language: str = "en") -> Pa
     from ziffern.report.page import write_page
 
     words = Language(language)
+    run.config  # noqa: B018  # whether this is a run at all
     path = path or run.folder / "report.html"
     write_page(path, "run.html", words, _context(Findings(run), words))
     return path
