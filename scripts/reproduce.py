@@ -3,10 +3,14 @@
     python scripts/reproduce.py [EXPERIMENT ...] [--seeds 0 1 2 3 4] [-- data.dir=FOLDER OVERRIDE ...]
     python scripts/reproduce.py --render            # docs/results.md again, from docs/results alone
 
+Five seeds of lin2024 take about two minutes, of gomez2025_nn two and of gomez2025_dnn five on one CPU core; the
+an2020 nets need a GPU, or hours an epoch-limited run (trainer.max_epochs=20 trainer.precision=bf16-mixed threads=2).
+
 Decisions: a run is `train.py` in a process of its own, as anybody would start it; one that is finished is not
 repeated and one that was stopped goes on, so the same command always completes the work. After each run its
 metrics and history go to docs/results, without any command or path, and docs/results.md is written anew: what is
-printed there comes from those files alone (`results_page.py`).
+printed there comes from those files alone (`results_page.py`). With overrides that change a recipe they go to a docs
+folder beside the runs instead, unless --docs says otherwise; runs of different settings are never averaged.
 """
 
 import argparse
@@ -112,7 +116,8 @@ def collect(run: Run, name: str, seed: int, docs: Path, overrides: list[str]) ->
         raise InputError(f"{run.folder} was not tested: remove it to run it anew")
     settings = told(OmegaConf.load(run.folder / ".hydra/overrides.yaml"))
     if settings != told(overrides):
-        print(f"note: {name} seed {seed} was run with {settings or 'the plain recipe'}; remove {run.folder} to repeat")
+        wanted = f"was run with {settings or 'the plain recipe'}, not {told(overrides) or 'the plain recipe'}"
+        raise InputError(f"{run.folder} {wanted}: remove it, or name another --folder")
     target = docs / "results" / name
     write_json(target / f"seed{seed}.json", run.metrics)
     shutil.copyfile(run.folder / "history.csv", target / f"seed{seed}.csv")
@@ -122,6 +127,10 @@ def collect(run: Run, name: str, seed: int, docs: Path, overrides: list[str]) ->
     path = target / "environment.json"
     known = json.loads(path.read_text()) if path.exists() else {"common": {}, "seeds": {}}
     seeds = {key: known["common"] | own for key, own in known["seeds"].items()} | {str(seed): facts}
+    for other, theirs in seeds.items():
+        if theirs.get("settings") != settings:
+            with_what = f"seed {other} with {theirs.get('settings') or 'the plain recipe'}"
+            raise InputError(f"{target} holds {with_what}: name another --docs for these settings")
     common = {key: value for key, value in facts.items() if all(other.get(key) == value for other in seeds.values())}
     own = {key: {k: v for k, v in seeds[key].items() if k not in common} for key in sorted(seeds, key=int)}
     write_json(path, {"common": common, "seeds": own})
@@ -152,31 +161,38 @@ def main(arguments: Sequence[str]) -> int:
     if "--" in arguments:
         at = arguments.index("--")
         arguments, overrides = arguments[:at], arguments[at + 1 :]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage = "reproduce.py [EXPERIMENT ...] [--seeds SEED ...] [options] [-- data.dir=FOLDER OVERRIDE ...]"
+    about = (__doc__ or "").split("Decisions:")[0]
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(usage=usage, description=about, formatter_class=formatter)
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help=f"default: {' '.join(SEEDS)}")
     parser.add_argument("--seeds", type=int, nargs="+", help="default: 0 to 4, and 0 alone for an2020_*")
-    parser.add_argument("--folder", type=Path, default=Path("outputs/reproduce"), help="the run folders lie here")
-    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="results.md and results/ lie here")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("outputs/reproduce"), help="run folders (default: %(default)s)"
+    )
+    parser.add_argument("--docs", type=Path, help="results.md and results/ lie here (default: docs; see above)")
     parser.add_argument("--render", action="store_true", help="train nothing, write results.md")
     options = parser.parse_args(arguments)
+    docs = options.docs or (options.folder / "docs" if told(overrides) else ROOT / "docs")
     known = sorted(path.stem for path in (conf_folder() / "experiment").glob("*.yaml"))
     for name in options.experiments:
         if name not in known:
             fail(f"{name}: no such experiment: there are {', '.join(known)}; overrides come after --")
     try:
         if options.render:
-            render(options.docs, list(SEEDS))
+            render(docs, list(SEEDS))
             return 0
-        if not (options.docs / "results" / "labels.json").exists():
-            count_labels(overrides, options.docs)
+        if not (docs / "results" / "labels.json").exists():
+            count_labels(overrides, docs)
         names = options.experiments or list(SEEDS)
         runs = [(name, seed) for name in names for seed in options.seeds or range(SEEDS.get(name, 1))]
-        failed = run_all(runs, options.folder, options.docs, overrides)
+        failed = run_all(runs, options.folder, docs, overrides)
     except InputError as error:
         fail(str(error))
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)
         return 130
+    print(f"wrote {docs / 'results.md'}")
     for line in failed:
         print(f"failed: {line}", file=sys.stderr)
     return 1 if failed else 0

@@ -43,7 +43,8 @@ def test_no_text_is_left_over() -> None:
         "compare.columns.",
         "compare.means.",
         "compare.pairs.",
-        *(f"compare.{reason}" for reason in ("beaten", "no_better", "below_margin", "not_significant")),
+        *(f"compare.{reason}" for reason in ("beaten", "worse", "no_better", "below_margin", "not_significant")),
+        *(f"compare.{take}" for take in ("take", "take_both", "take_smallest")),
     )
     for key in flat(TEXTS["en"]):
         assert f'"{key}"' in used or f"'{key}'" in used or key.startswith(built), key

@@ -106,7 +106,7 @@ def test_a_run_killed_half_way_is_told_as_far_as_it_came(imperfect: Run) -> None
     (imperfect.folder / "metrics.json").unlink()
     (imperfect.folder / "predictions.npz").unlink()
     page = report(imperfect)
-    assert "did not come to its end: 1 of 1 epochs" in page.text
+    assert "did not come to its end. Epochs done: 1 of 1." in page.text
     assert f"ckpt_path={imperfect.folder}/checkpoints/last.ckpt" in page.text
     assert "Confusion matrix" not in page.text
     assert page.source.count("<svg") == 3
@@ -378,7 +378,7 @@ def test_the_command_writes_into_the_run_or_where_it_is_told(imperfect: Run, mon
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("report", "nowhere"), "nowhere: no run folder"),
+        (("report", "nowhere"), "nowhere: there is no such folder"),
         (("report", "{run}", "--language", "fr"), "fr: reports are written in en or de"),
         (("report", "{run}", "{run}", "--output", "x.html"), "one file for 2 runs"),
         (("report", "{run}", "--output", "/proc/x.html"), "/proc/x.html: "),

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))  # as `
 import patience
 import reproduce
 import results_page
+from ziffern.errors import InputError
 from ziffern.runs import Run
 
 RIGHT = [13748, 13770, 13755]
@@ -250,3 +251,24 @@ def test_patience_section_names_the_rule(docs) -> None:
     assert (
         f"Chosen for both recipes: `{rules[0]['monitor']}`, patience {rules[0]['patience']}. No rule explains" in page
     )
+
+
+def test_runs_of_other_settings_are_not_averaged(docs, tmp_path) -> None:
+    reproduce.collect(fake_run(tmp_path / "plain"), "lin2024", 0, docs, [])
+    short = fake_run(tmp_path / "short", overrides=("experiment=lin2024", "trainer.max_epochs=1"))
+    with pytest.raises(InputError, match="remove it, or name another --folder"):
+        reproduce.collect(short, "lin2024", 1, docs, [])
+    with pytest.raises(InputError, match="seed 0 with the plain recipe: name another --docs"):
+        reproduce.collect(short, "lin2024", 1, docs, ["trainer.max_epochs=1"])
+    assert [path.stem for path in (docs / "results/lin2024").glob("seed*.json")] == ["seed0"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "place"), [(["data.dir=here"], "docs"), (["trainer.max_epochs=1"], "outputs/reproduce/docs")]
+)
+def test_a_changed_recipe_leaves_the_published_page_alone(monkeypatch, overrides, place) -> None:
+    seen = []
+    monkeypatch.setattr(reproduce, "count_labels", lambda *_: None)
+    monkeypatch.setattr(reproduce, "run_all", lambda runs, folder, docs, overrides: seen.append(docs) or [])
+    assert reproduce.main(["lin2024", "--", *overrides]) == 0
+    assert seen[0] in (Path(place), reproduce.ROOT / place)

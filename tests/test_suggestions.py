@@ -46,10 +46,12 @@ def test_a_good_fit_gets_no_advice_unless_it_is_still_improving() -> None:
 
 
 def test_underfitting_is_answered_by_its_cause() -> None:
-    under = fit(Verdict.UNDERFITTING)
-    assert overrides(under, 2, 0.7, PLAIN) == ["trainer.max_epochs=4", "model=cnn"]
-    assert overrides(under, 2, 0.7, PLAIN | {"model": "cnn", "model.net.dropout": 0.5}) == [
-        "trainer.max_epochs=4",
+    under, level = fit(Verdict.UNDERFITTING), fit(Verdict.UNDERFITTING, train=Trend.FLAT)
+    assert overrides(under, 2, 0.7, PLAIN) == ["trainer.max_epochs=5"]
+    assert overrides(under, 4, 0.7, PLAIN) == ["trainer.max_epochs=8"]
+    assert overrides(level, 4, 0.7, PLAIN) == ["model=cnn"]
+    assert overrides(under, 4, 0.7, PLAIN | {"model": "cnn", "model.net.dropout": 0.5}) == [
+        "trainer.max_epochs=8",
         "model.net.dropout=0.2",
     ]
 
@@ -71,7 +73,7 @@ def test_a_rate_is_raised_where_it_is_low_and_lowered_where_it_is_high() -> None
     assert advice(1e-7, Trend.FLAT) == ["model.optimizer.lr=1e-06"]
     assert advice(1.0, Trend.FLAT) == ["model.optimizer.lr=0.1"]
     assert advice(0.01, Trend.RISING) == ["model.optimizer.lr=0.001"]
-    assert advice(0.01, Trend.FALLING) == ["model.optimizer.lr=0.1"]  # it learns, but slowly
+    assert advice(0.01, Trend.FALLING) == ["trainer.max_epochs=10"]  # it learns, but slowly
 
 
 @pytest.mark.parametrize("model", ["nn", "cnn", "m5"])

@@ -42,7 +42,7 @@ def _report(arguments: argparse.Namespace) -> None:
         raise InputError(f"--output {arguments.output}: one file for {len(arguments.folder)} runs: leave it out")
     if arguments.output and arguments.output.is_dir():
         raise InputError(f"--output {arguments.output}: this is a folder: name a file in it")
-    Language(arguments.language)
+    Language(arguments.language or "en")
     failed = False
     for folder in arguments.folder:
         try:
@@ -61,7 +61,7 @@ def _complain(reason: object) -> None:
 def _compare(arguments: argparse.Namespace) -> None:
     from ziffern.compare import compare
 
-    compare(arguments.folder, arguments.output, arguments.language, arguments.margin / 100)
+    compare(arguments.folder, arguments.output, arguments.language or "en", arguments.margin / 100)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -93,6 +93,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.set_defaults(run=_compare)
     for command in (report, compare):
-        command.add_argument("--language", default="en", metavar="CODE", help="en or de (default: en)")
+        command.add_argument("--language", metavar="CODE", help="en or de (default: the run's own, or en)")
         command.add_argument("--output", metavar="FILE", type=Path, help="where to write the page")
     return parser

@@ -27,6 +27,7 @@ from ziffern.streams import readable_streams
 
 UNNAMED = ("data.dir", "trainer", "ckpt_path")  # settings that are not part of a folder's name
 NAME_LENGTH = 80
+_sweeps: set[Path] = set()  # folders that this process's jobs went to
 DISK_ERRORS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.EEXIST, errno.ENOTDIR, errno.ENOENT, errno.ENAMETOOLONG),
@@ -42,6 +43,7 @@ def train() -> None:
     decorate = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
     try:
         decorate(job)()
+        _print_after_sweep()
     except KeyboardInterrupt:
         print("stopped before anything was trained", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
@@ -74,9 +76,19 @@ def job(cfg: DictConfig) -> float | None:
         if context.mode == RunMode.RUN and (line := _line(error)):
             fail(line)  # here, since Hydra would add a line of its own
         raise
+    if context.mode == RunMode.MULTIRUN:
+        _sweeps.add(folder.parent)
     if language and os.environ.get("LOCAL_RANK", "0") == "0":
         _report(folder, language.code)
     return score
+
+
+def _print_after_sweep() -> None:
+    """Print the command that compares what this process's jobs trained."""
+    for sweep in sorted(_sweeps):
+        from ziffern.summary import program, shown
+
+        print(f"\nnext\n  {program('ziffern')} compare {shown(sweep)}  # which of them to take")
 
 
 def _report(folder: Path, language: str) -> None:
@@ -86,7 +98,8 @@ def _report(folder: Path, language: str) -> None:
     from ziffern.summary import program, shown
 
     try:
-        print(f"report               {shown(write_report(Run(folder), language=language))}")
+        path = shown(write_report(Run(folder), language=language))
+        print(f"  open {path}  # what came out, in words and pictures")
     except Exception as error:
         print(f"NOTE: no report was written ({error}): {program('ziffern')} report {shown(folder)} tries it again")
 

@@ -30,7 +30,7 @@ MOST = 1e15  # no figure of a run is larger
 LEAST = 1e-6  # no deviation of grey levels is smaller
 SHARES = ("val/acc", "test/acc", "test/acc_low", "test/acc_high", "baseline/acc")
 COUNTS = ("params", "epochs", "best_epoch", "seed", "test/correct", "test/total", "data/train", "data/val", "data/test")
-NUMBERS = ("val/loss", "test/loss", "train_seconds")
+NUMBERS = ("val/loss", "test/loss", "train_seconds", "gap")
 WORDS = ("model", "data/name", "data/fingerprint", "data/split", "data/leak", "data/note")
 DESCRIBED = (
     "model",
@@ -274,11 +274,13 @@ class Run:
 
     def _existing(self, name: str) -> Path:
         path = self.folder / name
+        if path.is_file():
+            return path
+        if not self.folder.exists():
+            raise InputError(f"{self.folder}: there is no such folder")
         if not (self.folder / ".hydra/config.yaml").is_file():
             raise InputError(f"{self.folder}: no run folder: there is no .hydra/config.yaml in it")
-        if not path.is_file():
-            raise InputError(f"{path}: not there: the run did not come so far")
-        return path
+        raise InputError(f"{path}: not there: the run did not come so far")
 
 
 def _check_metrics(path: Path, metrics: dict[str, Any], needed: Sequence[str]) -> None:

@@ -62,12 +62,10 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
         console.print(f"NOTE: {warning}", style="bold yellow", soft_wrap=True)
     python, tensorboard = program("python"), program("tensorboard")
     start = "ziffern train" if Path(sys.argv[0]).name == "ziffern" else f"{python} train.py"
+    if {"-m", "--multirun"} & set(sys.argv):
+        return  # there are more of them
     console.print("\nnext")
-    commands = [
-        (f"{start} -m model=cnn,nn,dnn", "train three models in turn"),
-        (f"{program('ziffern')} compare RUN RUN", "which of them to take"),
-        (f"{start} --help", "see all options"),
-    ]
+    commands = [(f"{start} -m model=cnn,nn,dnn", "train three models in turn"), (f"{start} --help", "see all options")]
     if (folder / "tensorboard").is_dir():
         commands.insert(0, (f"{tensorboard} --logdir {shown(folder)}", "see the curves and the mistakes"))
     for command, purpose in commands:

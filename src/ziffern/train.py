@@ -23,7 +23,7 @@ from ziffern.data.datamodule import DigitDataModule
 from ziffern.errors import InputError
 from ziffern.module import DigitClassifier
 from ziffern.recording import Recorder, command
-from ziffern.summary import print_start, print_summary, shown
+from ziffern.summary import print_start, print_summary, program, shown
 from ziffern.tensorboard import log_hyperparameters, log_layout, log_outcome, log_results
 
 Metrics = dict[str, Any]
@@ -247,4 +247,6 @@ def _say_how_to_go_on(recorder: Recorder, error: BaseException, main: bool) -> N
         # A run that was continued and stopped again in its first epoch has written none itself.
         epochs = recorder.checkpoints.epochs or len(recorder.history.rows)
         goes_on = command(ckpt_path=shown(recorder.checkpoints.last_path))
+        look = f"{program('ziffern')} report {shown(recorder.folder)}"
         recorder.console.print(f"stopped after epoch {epochs}; continue with\n  {goes_on}", soft_wrap=True)
+        recorder.console.print(f"or look at what is there\n  {look}", soft_wrap=True)

@@ -13,7 +13,8 @@ from ziffern.analysis.fit import Fit, Trend, Verdict
 Settings = Mapping[str, bool | int | float | str]
 MOST = 4
 CHANCE = 0.2  # an accuracy below this after training: hardly anything was learned
-HIGH_RATE = 0.003  # a learning rate from here on may have been too high where hardly anything was learned
+HIGH_RATE = 0.01  # a learning rate from here on may be too high where too little was learned
+FEW = 3  # epochs; fewer say little of what a model can learn
 DROPOUT, PATIENCE = "model.net.dropout", "callbacks.early_stopping.patience"
 DECAY, RATE, AUGMENT = "model.optimizer.weight_decay", "model.optimizer.lr", "model.augment"
 
@@ -71,19 +72,18 @@ def _against_overfitting(fit: Fit, epochs: int, settings: Settings) -> list[Sugg
 
 def _against_underfitting(fit: Fit, epochs: int, train_acc: float, settings: Settings) -> list[Suggestion]:
     found = []
-    dropout, rate = _number(settings, DROPOUT), _number(settings, RATE)
-    learned = train_acc >= CHANCE
-    if learned and fit.train_trend is Trend.FALLING:
+    dropout, rate = _number(settings, DROPOUT), _number(settings, RATE) or 0.0
+    is_falling = fit.train_trend is Trend.FALLING
+    if rate >= HIGH_RATE and not is_falling:
+        found.append(Suggestion("lower_rate", f"{RATE}={rate / 10:g}"))
+    elif 0 < rate < HIGH_RATE and train_acc < CHANCE and epochs >= FEW:
+        found.append(Suggestion("raise_rate", f"{RATE}={rate * 10:g}"))
+    elif epochs < FEW:
+        found.append(Suggestion("few_epochs", "trainer.max_epochs=5"))
+    elif is_falling:
         found.append(_longer(epochs))
-    if not learned and rate:
-        too_high = rate >= HIGH_RATE and fit.train_trend is not Trend.FALLING
-        lower, higher = (
-            Suggestion("lower_rate", f"{RATE}={rate / 10:g}"),
-            Suggestion("raise_rate", f"{RATE}={rate * 10:g}"),
-        )
-        found.append(lower if too_high else higher)
     if dropout is not None and dropout > 0.2:  # noqa: PLR2004
         found.append(Suggestion("less_dropout", f"{DROPOUT}={max(0.0, dropout - 0.3):g}"))
-    if learned and settings.get("model") in ("nn", "dnn"):
+    if not found and settings.get("model") in ("nn", "dnn"):
         found.append(Suggestion("larger_model", "model=cnn"))
     return found

@@ -63,6 +63,7 @@ def learning_curve(
         axes.set_xlabel(language("curves.epoch"))
         axes.set_ylabel(language("curves.accuracy" if is_share else "curves.loss"))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlim(1 - 0.3, len(train) + 0.3)
         axes.yaxis.set_major_formatter(_percent(language) if is_share else _number(language))
         axes.legend(fontsize=9)
 
@@ -80,7 +81,7 @@ def reliability_chart(sure: Reliability, language: Language) -> str:
         axes.set(xlabel=language("sure.confidence"), ylabel=language("sure.accuracy"), ylim=(-0.03, 1.05))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(_percent(language))
-        axes.legend(fontsize=9, loc="upper left", markerscale=0.6)
+        axes.legend(fontsize=9, loc="lower right", markerscale=0.6)
 
     return _svg(draw, language("sure.reliability"))
 
@@ -114,10 +115,14 @@ def trade_chart(
             if np.isfinite(value.low):
                 axes.plot([size, size], [value.low, value.high], color=colour, linewidth=1.5, zorder=2)
             axes.scatter([size], [value.mean], s=60, color=colour, zorder=3)
-            axes.annotate(name, (size, value.mean), xytext=(8, 3), textcoords="offset points", fontsize=9)
+            right = size**2 > min(params) * max(params)  # of the middle: the name stands to the left of its dot
+            side, place_x = ("right", -8) if right else ("left", 8)
+            lines = name.replace(" ", "\n")
+            where = (size, value.mean)
+            axes.annotate(lines, where, (place_x, 3), textcoords="offset points", fontsize=9, ha=side, va="center")
         axes.set_xscale("log")
         smallest, largest = min(params), max(params)
-        axes.set_xlim(smallest / 2, largest * 4)
+        axes.set_xlim(smallest / 2, largest * 2)
         axes.set(xlabel=language("compare.params"), ylabel=language("compare.test"))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: language.number(value)))
         axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
@@ -155,7 +160,11 @@ def _percent(language: Language) -> FuncFormatter:
 
 
 def _number(language: Language) -> FuncFormatter:
-    return FuncFormatter(lambda value, _: language.number(value, 2 if abs(value) < 10 else 0))  # noqa: PLR2004
+    def text(value: float, _: object) -> str:
+        digits = next((n for n in range(4) if np.isclose(value * 10**n, round(value * 10**n))), 4)
+        return language.number(value, digits)
+
+    return FuncFormatter(text)
 
 
 def _svg(draw: Callable[[Axes], None], title: str, width: float = 4.8, height: float = 3.2) -> str:

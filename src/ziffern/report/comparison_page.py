@@ -64,7 +64,7 @@ def print_comparison(comparison: "Comparison", path: Path, margin: float, t: Lan
         names = [t(f"compare.pairs.{name}") for name in PAIR_COLUMNS]
         _print_whole(console, _table([names, *(_pair_row(pair, comparison, t) for pair in comparison.pairs)]))
     for note in comparison.notes:
-        console.print(Text(f"NOTE: {note}", style="bold yellow"), soft_wrap=True)
+        console.print(Text(f"{t('compare.note')}: {note}", style="bold yellow"), soft_wrap=True)
     for line in advice(comparison, margin, t):
         console.print(Text(line), soft_wrap=True)
     console.print(Text(f"\n{path}"), soft_wrap=True)
@@ -150,14 +150,17 @@ def advice(comparison: "Comparison", margin: float, t: Language) -> list[str]:
     if len(recipes) == 1:
         return [t("compare.alone")]
     words = {"margin": t.number(100 * margin, 2), "name": recipes[choice.place].name}
-    said = [t("compare.take" if choice.beaten else "compare.take_smallest", **words)]
+    best = all(recipes[choice.place].test.mean >= recipes[place].test.mean for place in choice.kept_over)
+    take = "take" if choice.beaten else "take_both" if best else "take_smallest"
+    said = [t(f"compare.{take}", **words)]
     reasons = [(small, large, "beaten") for small, large in choice.beaten]
     for place, other, key in [*reasons, *((choice.place, place, "") for place in choice.kept_over)]:
         pair = next(pair for pair in comparison.pairs if {pair.first, pair.second} == {place, other})
         better = recipes[other].test.mean - recipes[place].test.mean
         words |= {"small": recipes[place].name, "large": recipes[other].name, "p": _p(pair.adjusted, t, "p ")}
         words |= {"difference": t.number(100 * abs(better), 2)}
-        why = "no_better" if better <= 0 else "below_margin" if better <= margin else "not_significant"
+        behind = "worse" if pair.is_significant else "no_better"
+        why = behind if better <= 0 else "below_margin" if better <= margin else "not_significant"
         said.append(t(f"compare.{key or why}", **words))
     seeds = {len(recipes[place].found) for place in comparison.compared}
     return [*said, t("compare.caution_runs" if seeds == {1} else "compare.caution_seeds"), t("compare.caution")]

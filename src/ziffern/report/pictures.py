@@ -17,7 +17,12 @@ def data_uri(image: NDArray[np.uint8]) -> str:
 
 
 def as_seen(image: NDArray[np.uint8], mean: float, std: float) -> NDArray[np.uint8]:
-    """Return a normalised image as grey levels: middle grey is 0, white (or black) the value furthest from it."""
+    """Return a normalised image as grey levels: middle grey is 0, white (or black) the value furthest from it.
+
+    Where no value is below 0, black is 0.
+    """
+    if mean <= 0:
+        return image
     low, high = -mean / std, (255 - mean) / std
     values = (image.astype(np.float64) - mean) / std / max(abs(low), abs(high))
     return (127.5 + values * 127.5).round().astype(np.uint8)

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from ziffern.analysis.calibration import coverage_at
 from ziffern.analysis.classes import macro
-from ziffern.analysis.fit import Fit, diagnose
+from ziffern.analysis.fit import WINDOW, Fit, Verdict, diagnose
 from ziffern.analysis.outcome import Outcome
 from ziffern.analysis.suggestions import Suggestion, suggest
 from ziffern.errors import InputError
-from ziffern.report.language import Language
+from ziffern.report.language import LANGUAGES, Language
 from ziffern.runs import Run
 
 MOST_SHOWN = 60  # misclassified digits on the page
@@ -37,6 +37,7 @@ PUBLISHED = {  # figures that recipes give, and how they are written
     "params": "number",
     "epochs": "number",
     "train_seconds": "duration",
+    "gap": "points",
 }
 
 
@@ -108,6 +109,8 @@ class Findings:
     @cached_property
     def suggestions(self) -> list[Suggestion]:
         """What to try next."""
+        if not (self.epochs or self.run.is_finished):  # it was stopped, and whoever did so knows
+            return []
         train_acc = float(self.history["train/acc"][-1]) if self.epochs else math.nan
         return suggest(self.fit, self.epochs, train_acc, self.run.settings)
 
@@ -161,34 +164,49 @@ class Findings:
         return sorted(k for k, value in given.items() if not math.isclose(value, self.figures[k], abs_tol=ROUNDING))
 
     @property
+    def is_continued(self) -> bool:
+        """Whether `command` takes an unfinished run up where it stopped."""
+        return not self.run.is_finished and (self.run.folder / "checkpoints/last.ckpt").is_file()
+
+    @property
     def command(self) -> str:
         """The command that trains it again; or that takes it up again where it did not come to its end."""
+        more = [f"ckpt_path={self.run.folder / 'checkpoints/last.ckpt'}"] if self.is_continued else []
+        return shlex.join([*self._typed, *more])
+
+    def changed(self, override: str) -> str:
+        """Return the command that trains it with another setting, an override as it is typed."""
+        (plain,) = shlex.split(override)
+        key = plain.partition("=")[0]
+        return shlex.join([*(item for item in self._typed if item.partition("=")[0] != key), plain])
+
+    @cached_property
+    def _typed(self) -> list[str]:
+        """The command of this run alone, in words."""
         start = str(self.run.environment.get("command", "")).split(" ")[:2]
         known = start if start in (["ziffern", "train"], ["python", "train.py"]) else ["python", "train.py"]
         overrides = self.run.overrides
         if overrides is None:
             overrides = [f"model={self.about['model']}"] if self.about.get("model") else []
         typed = [item for item in overrides if not item.startswith("ckpt_path=")]
-        last = self.run.folder / "checkpoints/last.ckpt"
-        more = [f"ckpt_path={last}"] if last.is_file() and not self.run.is_finished else []
-        return shlex.join([*known, *typed, *more])
+        return [*known, *typed]
 
 
-def write_report(run: Run, path: Path | None = None, language: str = "en") -> Path:
+def write_report(run: Run, path: Path | None = None, language: str | None = None) -> Path:
     """Write the report of a run and return its path.
 
     Args:
         run: Finished or not.
         path: Where to; report.html in the run folder where None.
-        language: en or de.
+        language: en or de; where None, that of the run's own report.
 
     Raises:
         InputError: The folder is no run, or a file in it was changed or is damaged.
     """
     from ziffern.report.page import write_page
 
-    words = Language(language)
-    run.config  # noqa: B018  # whether this is a run at all
+    own = run.config.get("report")  # also tells whether this is a run at all
+    words = Language(language or (own if own in LANGUAGES else "en"))
     path = path or run.folder / "report.html"
     write_page(path, "run.html", words, _context(Findings(run), words))
     return path
@@ -211,15 +229,36 @@ def _context(found: Findings, t: Language) -> dict[str, Any]:
         "published": _published(found, t),
         "notes": _notes(found, t),
         "charts": _charts(found, t),
+        "verdict": _verdict(found, t),
+        "trends": _trends(found, t),
         "seen": [as_seen(image, material.mean, material.std) for image in material.example_image] if material else [],
         "sure_share": coverage_at(outcome.risk_coverage, 1 - SURE) if outcome else math.nan,
         "sure": SURE,
+        "guess": math.log(len(found.class_names)),
         "macro": macro,
         "heat": _heat(outcome.confusion) if outcome else None,
         "weak_names": ", ".join(f"{found.class_names[place]} ({t.percent(f1[place])})" for place in weakest),
         "shown": found.mistakes[:MOST_SHOWN],
         "settings": {key: settings[key] for key in sorted(settings) if key != "model"},
     }
+
+
+def _verdict(found: Findings, t: Language) -> str:
+    """Return what the verdict means, and that a good fit was still learning where it was."""
+    means = t(f"verdict_means.{found.fit.verdict.name}")
+    return f"{means} {t('fit.learning')}" if found.fit.still_improving else means
+
+
+def _trends(found: Findings, t: Language) -> str:
+    """Return where both losses were heading, in a sentence or two."""
+    fit, losses = found.fit, found.history["val/loss"]
+    if found.epochs < WINDOW:
+        return t("fit.too_few")
+    said = t("fit.trends", train=t(f"trend.{fit.train_trend}"), val=t(f"trend.{fit.val_trend}"))
+    if 0 < fit.best_epoch < found.epochs and losses[fit.best_epoch - 1] > 0:
+        more = losses[-1] / losses[fit.best_epoch - 1] - 1
+        said += " " + t("fit.lowest", epoch=t.number(fit.best_epoch), more=t.percent(more, 0))
+    return said
 
 
 def _charts(found: Findings, t: Language) -> dict[str, str]:
@@ -243,12 +282,15 @@ def _published(found: Findings, t: Language) -> dict[str, Any]:
     published = found.run.published
     if not published:
         return {}
-    here = found.about | found.figures
+    here = found.about | found.figures | {"gap": found.fit.gap}
     rows = []
     for key, kind in PUBLISHED.items():
         if key in published:
             write = getattr(t, kind)
             rows.append([t(f"names.{key.replace('/', '_')}"), write(published[key]), write(here.get(key))])
+    verdict = str(found.run.config.published.get("verdict")).upper()
+    if verdict in Verdict.__members__:
+        rows.append([t("cards.fit"), t(f"verdict.{verdict}"), t(f"verdict.{found.fit.verdict.name}")])
     caution = ""
     if "test/acc" in published and published.get("test/total"):
         share, total = published["test/acc"], published["test/total"]
