@@ -119,8 +119,6 @@ def collect(run: Run, name: str, seed: int, docs: Path, overrides: list[str]) ->
         wanted = f"was run with {settings or 'the plain recipe'}, not {told(overrides) or 'the plain recipe'}"
         raise InputError(f"{run.folder} {wanted}: remove it, or name another --folder")
     target = docs / "results" / name
-    write_json(target / f"seed{seed}.json", run.metrics)
-    shutil.copyfile(run.folder / "history.csv", target / f"seed{seed}.csv")
     found = json.loads((run.folder / "environment.json").read_text())
     facts = {key: found.get(key) for key in HARDWARE} | {"settings": settings}
     facts |= {key: found["versions"].get(key) for key in ("torch", "pytorch-lightning")}
@@ -131,6 +129,8 @@ def collect(run: Run, name: str, seed: int, docs: Path, overrides: list[str]) ->
         if theirs.get("settings") != settings:
             with_what = f"seed {other} with {theirs.get('settings') or 'the plain recipe'}"
             raise InputError(f"{target} holds {with_what}: name another --docs for these settings")
+    write_json(target / f"seed{seed}.json", run.metrics)
+    shutil.copyfile(run.folder / "history.csv", target / f"seed{seed}.csv")
     common = {key: value for key, value in facts.items() if all(other.get(key) == value for other in seeds.values())}
     own = {key: {k: v for k, v in seeds[key].items() if k not in common} for key in sorted(seeds, key=int)}
     write_json(path, {"common": common, "seeds": own})
