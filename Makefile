@@ -6,11 +6,11 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow lint format typecheck sweep tensorboard benchmark clean
+.PHONY: help install train test test-slow lint format typecheck sweep tensorboard benchmark reproduce clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
-	@echo '  ARGS="model=nn seed=1" adds overrides to train, sweep and benchmark'
+	@echo '  ARGS="model=nn seed=1" adds overrides to train and sweep'
 
 install: $(STAMP) ## Build the environment in .venv (downloads about 3 GB, takes some minutes)
 
@@ -48,6 +48,9 @@ tensorboard: $(STAMP) ## Look at all runs in the browser
 
 benchmark: $(STAMP) ## Measure training beside a bare loop and the usual recipe (ten minutes)
 	@$(RUN) scripts/benchmark.py $(ARGS)
+
+reproduce: $(STAMP) ## Train the published recipes over several seeds (ten minutes without the an2020 ones)
+	@$(RUN) scripts/reproduce.py $(ARGS)
 
 clean: ## Remove caches and builds; keeps .venv, data and outputs
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -8,7 +8,7 @@ import glob
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -121,10 +121,9 @@ def compare(folders: Sequence[str], output: Path | None, language: str, margin: 
     words = Language(language)
     if not 0 <= margin < 1:
         raise InputError(f"--margin {100 * margin:g}: must be at least 0 and below 100 percentage points")
-    runs = find_runs(folders)
-    comparison = make_comparison(runs, margin, words)
     if output is not None and output.is_dir():
         raise InputError(f"--output {output}: this is a folder: name a file in it")
+    comparison = make_comparison(find_runs(folders), margin, words)
     if output is None:
         single = Path(folders[0])
         is_sweep = len(folders) == 1 and single.is_dir()
@@ -158,47 +157,43 @@ def make_comparison(runs: Sequence[Run], margin: float, t: Language) -> Comparis
     Raises:
         InputError: Fewer than two runs came to their end.
     """
-    finished = [run for run in runs if run.is_finished]
-    notes = [t("compare.unfinished", run=run.folder) for run in runs if not run.is_finished]
+    finished, stopped = [run for run in runs if run.is_finished], [run for run in runs if not run.is_finished]
     if len(finished) < 2:  # noqa: PLR2004
         raise InputError(
-            f"{len(finished)} of {len(runs)} runs came to their end, and two are needed: continue the others with "
-            "ckpt_path=RUN/checkpoints/last.ckpt; ziffern report shows what is there"
+            f"{len(finished)} of {len(runs)} runs came to their end, and two are needed ({stopped[0].folder} did not): "
+            "continue with ckpt_path=RUN/checkpoints/last.ckpt; ziffern report shows what is there"
         )
     recipes, doubles = group([Findings(run) for run in finished])
-    notes += [t("compare.double", run=found.run.folder) for found in doubles]
-    notes += [
-        t("compare.contradiction", run=found.run.folder, names=", ".join(found.contradictions))
-        for recipe in recipes
-        for found in recipe.found
-        if found.contradictions
-    ]
     models = [load(recipe) for recipe in recipes]
-    notes += [
-        t("compare.contradiction", run=recipe.first.run.folder, names="params")
-        for recipe, model in zip(recipes, models, strict=True)
-        if model is not None and model.parameter_count != recipe.params
-    ]
+    notes = [t("compare.unfinished", run=run.folder) for run in stopped]
+    notes += [t("compare.double", run=found.run.folder) for found in doubles]
+    notes += [t("compare.contradiction", run=folder, names=", ".join(names)) for folder, names in _odd(recipes, models)]
     notes += [t("compare.untested", name=recipe.name) for recipe in recipes if not recipe.is_tested]
     compared, reason = same_digits(recipes, t)
     if reason:
         names = ", ".join(recipes[place].name for place in compared) if len(compared) > 1 else "–"
         notes.append(t("compare.other_digits", reason=reason, names=names))
-    pairs: list[Pair] = []
-    choice = None
-    if compared and (len(compared) > 1 or len(recipes) == 1):
-        chosen = [recipes[place] for place in compared]
-        found_pairs = pairwise([recipe.hits for recipe in chosen])
-        params, val = [recipe.params for recipe in chosen], [recipe.mean("val/acc").mean for recipe in chosen]
-        found_choice = recommend(params, val, [recipe.test.mean for recipe in chosen], found_pairs, margin)
-        pairs = [replace(pair, first=compared[pair.first], second=compared[pair.second]) for pair in found_pairs]
-        choice = Choice(
-            compared[found_choice.place],
-            tuple((compared[small], compared[large]) for small, large in found_choice.beaten),
-            tuple(compared[place] for place in found_choice.kept_over),
-        )
+    pairs, choice = judge(recipes, compared, margin) if len(compared) > 1 or len(recipes) == 1 else ([], None)
     size = tuple(None if model is None else _bytes(model) for model in models)
     return Comparison(tuple(recipes), tuple(notes), tuple(compared), tuple(pairs), choice, size, tuple(measure(models)))
+
+
+def judge(recipes: Sequence[Recipe], compared: Sequence[int], margin: float) -> tuple[list[Pair], Choice | None]:
+    """Test each pair of the recipes at these places, all tested on the same digits, and choose one of them."""
+    if not compared:
+        return [], None
+    chosen = [recipes[place] for place in compared]
+    pairs = pairwise([recipe.hits for recipe in chosen])
+    params, val = [recipe.params for recipe in chosen], [recipe.mean("val/acc").mean for recipe in chosen]
+    choice = recommend(params, val, [recipe.test.mean for recipe in chosen], pairs, margin)
+    return (  # numbered as all recipes are
+        [replace(pair, first=compared[pair.first], second=compared[pair.second]) for pair in pairs],
+        Choice(
+            compared[choice.place],
+            tuple((compared[small], compared[large]) for small, large in choice.beaten),
+            tuple(compared[place] for place in choice.kept_over),
+        ),
+    )
 
 
 def same_digits(recipes: Sequence[Recipe], t: Language) -> tuple[list[int], str]:
@@ -217,9 +212,8 @@ def group(found: Sequence[Findings]) -> tuple[list[Recipe], list[Findings]]:
     groups: dict[tuple[object, ...], dict[int, Findings]] = {}
     doubles = []
     for each in sorted(found, key=lambda each: not each.run.is_tested):  # of two alike, the tested one stays
-        settings = {key: value for key, value in each.run.settings.items() if key != SEED and str(value) != "None"}
-        choosing = str(each.run.config.get("monitor"))
-        key = (*sorted((k, str(v)) for k, v in settings.items()), choosing, _digits(each))
+        settings = {key: value for key, value in _settings(each).items() if key != SEED and str(value) != "None"}
+        key = (*sorted((k, str(v)) for k, v in settings.items()), _digits(each))
         seeds = groups.setdefault(key, {})
         seed = int(each.about["seed"])
         if seed in seeds:
@@ -229,7 +223,7 @@ def group(found: Sequence[Findings]) -> tuple[list[Recipe], list[Findings]]:
     order = {id(each): place for place, each in enumerate(found)}
     members = [tuple(seeds[seed] for seed in sorted(seeds)) for seeds in groups.values()]
     members.sort(key=lambda runs: min(order[id(each)] for each in runs))  # as given
-    names = _names([runs[0].run.settings for runs in members])
+    names = _names([_settings(runs[0]) for runs in members])
     return [Recipe(name, runs) for name, runs in zip(names, members, strict=True)], doubles
 
 
@@ -258,6 +252,22 @@ def measure(models: Sequence["DigitClassifier | None"]) -> list[float | None]:
                     model(images)
                     times.append(time.perf_counter() - start)
     return [BATCH / float(np.median(times[1:])) if times else None for times in seconds]
+
+
+def _settings(found: Findings) -> dict[str, bool | int | float | str]:
+    """Return what makes a recipe: the settings that change a result, and the score that chooses."""
+    return found.run.settings | {"monitor": str(found.run.config.get("monitor"))}
+
+
+def _odd(recipes: Sequence[Recipe], models: Sequence["DigitClassifier | None"]) -> Iterator[tuple[Path, list[str]]]:
+    """Yield runs whose final metrics contradict their other files, with the metrics' names."""
+    for recipe, model in zip(recipes, models, strict=True):
+        for found in recipe.found:
+            wrong = found.contradictions
+            if found is recipe.first and model is not None and model.parameter_count != recipe.params:
+                wrong = [*wrong, "params"]
+            if wrong:
+                yield found.run.folder, wrong
 
 
 def _bytes(model: "DigitClassifier") -> int:
