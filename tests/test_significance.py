@@ -45,6 +45,7 @@ def test_mcnemar_knows_no_sides(only_a, only_b):
     assert 0 < found.p <= 1
 
 
+@pytest.mark.slow
 def test_mcnemar_is_statsmodels():
     tables = pytest.importorskip("statsmodels.stats.contingency_tables")
     for counts in [(90, 8, 2, 5), (13_700, 60, 95, 145), (50, 1, 0, 0), (50, 7, 7, 1)]:
@@ -180,6 +181,7 @@ def test_holm_keeps_the_order_and_never_lowers(p_values, random):
     assert holm([p_values[i] for i in order]) == [adjusted[i] for i in order]
 
 
+@pytest.mark.slow
 def test_holm_is_statsmodels():
     multitest = pytest.importorskip("statsmodels.stats.multitest")
     rng = np.random.default_rng(8)

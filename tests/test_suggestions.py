@@ -79,9 +79,13 @@ def test_a_rate_is_raised_where_it_is_low_and_lowered_where_it_is_high() -> None
 @pytest.mark.parametrize("model", ["nn", "cnn", "m5"])
 def test_every_suggestion_can_be_typed(composed, model: str) -> None:
     settings = hyperparameters(composed(f"model={model}")) | {"model": model}
-    for verdict in Verdict:
-        for train in Trend:
-            for suggestion in suggest(fit(verdict, train, improving=True), 2, 0.5, settings):
-                override = suggestion.override.strip("'")
-                chosen = [] if override.startswith("model=") else [f"model={model}"]
-                build(composed(*chosen, override).model, "model", DigitClassifier)
+    curves = [(verdict, train, rate) for verdict in Verdict for train in Trend for rate in (1e-4, 0.5)]
+    typed = {
+        suggestion.override
+        for verdict, train, rate in curves
+        for suggestion in suggest(fit(verdict, train, improving=True), 4, 0.1, settings | {"model.optimizer.lr": rate})
+    }
+    assert len(typed) >= 4
+    for override in typed:
+        chosen = [] if override.startswith("model=") else [f"model={model}"]
+        build(composed(*chosen, override).model, "model", DigitClassifier)

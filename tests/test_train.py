@@ -242,7 +242,7 @@ def test_other_optimizers_train_by_target(run, name: str) -> None:
 
 @pytest.mark.parametrize("model", ["cnn", "nn", "dnn"])
 def test_one_batch_is_learnt_by_heart(run, model: str) -> None:
-    one_batch = ("data.fractions=[0.04,0.48,0.48]", "data.batch_size=16", "trainer.max_epochs=150")
+    one_batch = ("data.fractions=[0.04,0.48,0.48]", "data.batch_size=16", "trainer.max_epochs=80")
     calm = ("model.net.dropout=0.0", "model.optimizer.lr=0.003", *(["model.net.conv_dropout=0.0"] * (model == "cnn")))
     finished = run(f"model={model}", *one_batch, *calm)
     assert finished.metrics["data/train"] == 16
