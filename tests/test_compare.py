@@ -75,6 +75,14 @@ def test_other_test_digits_are_refused_with_the_reason(run, here: Path, setting:
     assert any("tested on different digits" in note and reason in note for note in result.notes)
 
 
+def test_other_validation_digits_do_not_matter_where_the_test_digits_are_the_same(run, here: Path) -> None:
+    first, second = run("data.split=official", folder="a"), run("data.split=official", "data.val_share=0.2", folder="b")
+    assert first.metrics["data/split"] != second.metrics["data/split"]
+    result = compared(first, second)
+    assert len(result.pairs) == 1
+    assert result.notes == ()
+
+
 def test_other_data_under_the_same_name_are_refused(run, here: Path) -> None:
     first, second = run(folder="a"), run(LARGE, folder="b")
     path = second.folder / "metrics.json"

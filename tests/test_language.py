@@ -44,6 +44,7 @@ def test_no_text_is_left_over() -> None:
         "compare.means.",
         "compare.pairs.",
         *(f"compare.{reason}" for reason in ("beaten", "worse", "no_better", "below_margin", "not_significant")),
+        *(f"compare.other_{what}" for what in ("data", "content", "split")),
         *(f"compare.{take}" for take in ("take", "take_both", "take_smallest")),
     )
     for key in flat(TEXTS["en"]):

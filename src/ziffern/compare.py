@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ziffern.module import DigitClassifier
 
 SEED = "seed"  # the setting that runs of one recipe differ in
-ROUNDS, BATCH = 5, 500  # of the measurement of prediction speed
+ROUNDS, BATCH = 7, 500  # of the measurement of prediction speed
 MOST_DIFFERENCES = 3  # settings that a recipe is named by
 NAMELESS = (
     "published",
@@ -204,7 +204,8 @@ def same_digits(recipes: Sequence[Recipe], t: Language) -> tuple[list[int], str]
             sets.setdefault(_digits(recipe.first), []).append(place)
     if not sets:
         return [], ""
-    return max(sets.values(), key=len), _difference(list(sets), t) if len(sets) > 1 else ""
+    firsts = [recipes[places[0]].first for places in sets.values()]
+    return max(sets.values(), key=len), _difference(firsts, t) if len(sets) > 1 else ""
 
 
 def group(found: Sequence[Findings]) -> tuple[list[Recipe], list[Findings]]:
@@ -238,7 +239,8 @@ def load(recipe: Recipe) -> "DigitClassifier | None":
 def measure(models: Sequence["DigitClassifier | None"]) -> list[float | None]:
     """Return images a second of prediction; None where there is no model.
 
-    All are measured in turn, round by round, on random images in batches of BATCH; the median counts.
+    All are measured in turn, round by round, on random images in batches of BATCH. The fastest round counts: what
+    slows one down is other work on the machine.
     """
     import torch
 
@@ -251,7 +253,7 @@ def measure(models: Sequence["DigitClassifier | None"]) -> list[float | None]:
                     start = time.perf_counter()
                     model(images)
                     times.append(time.perf_counter() - start)
-    return [BATCH / float(np.median(times[1:])) if times else None for times in seconds]
+    return [BATCH / min(times[1:]) if times else None for times in seconds]
 
 
 def _settings(found: Findings) -> dict[str, bool | int | float | str]:
@@ -299,17 +301,16 @@ def _names(settings: Sequence[dict[str, bool | int | float | str]]) -> list[str]
 
 
 def _digits(found: Findings) -> tuple[object, ...]:
-    """Return what names the test digits of a run: data set, fingerprint, split, and the digits in their order."""
-    about = found.about
+    """Return what names the test digits of a run: the data's fingerprint, and the digits in their order."""
     said = found.run.predictions if found.run.is_tested else None
-    digits = (said.index.tobytes(), said.target.tobytes()) if said else None
-    return str(about["data/name"]), str(about["data/fingerprint"]), str(about["data/split"]), digits
+    return (str(found.about["data/fingerprint"]), *((said.index.tobytes(), said.target.tobytes()) if said else ()))
 
 
-def _difference(sets: Sequence[tuple[object, ...]], t: Language) -> str:
-    """Return in words in what the test digits differ."""
-    for place, key in enumerate(("compare.other_data", "compare.other_content", "compare.other_split")):
-        values = sorted({str(each[place]) for each in sets})
+def _difference(found: Sequence[Findings], t: Language) -> str:
+    """Return in words in what the test digits of these runs differ."""
+    keys = {"data/name": "other_data", "data/fingerprint": "other_content", "data/split": "other_split"}
+    for key, word in keys.items():
+        values = sorted({str(each.about[key]) for each in found})
         if len(values) > 1:
-            return t(key, values=" / ".join(values))
+            return t(f"compare.{word}", values=" / ".join(values))
     return t("compare.other_index")
