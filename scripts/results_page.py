@@ -8,18 +8,22 @@ of our mean. Sentences that judge are computed from the figures, so they stay tr
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from ziffern.analysis.fit import Fit, diagnose
 from ziffern.analysis.significance import mean_interval
 from ziffern.atomic import write_text
 from ziffern.config import conf_folder
 
+CURVES = (("train", "loss"), ("train", "acc"), ("val", "loss"), ("val", "acc"))
 INTRODUCTION = """# Published results, reproduced
 
 What was published for each recipe of `conf/experiment`, and what this project measures with it: trained on the
@@ -36,7 +40,8 @@ its command.
 READING = """
 The interval is Student's 95 % interval of the mean of n seeds; with a single run it is the 95 % Wilson interval for
 its number of test digits. Measured validation is the chosen epoch's; the gap is training minus validation accuracy of
-the last epoch, below zero where dropout or augmentation handicaps the training's own score. Seconds are those of
+the last epoch, below zero where dropout or augmentation handicaps the training's own score; the fit is the verdict of
+`ziffern report`, the most frequent one of the seeds (overfitting needs a gap above 2 points). Seconds are those of
 training and validation, on the hardware below and not on the published one; ranges are those of seeds.
 
 A published figure is one run. It is therefore held against the 95 % prediction interval of one more run of ours,
@@ -51,7 +56,7 @@ class Measured:
     name: str
     recipe: DictConfig
     metrics: dict[int, dict[str, Any]]
-    gaps: list[float]
+    fits: list[Fit]  # the verdict on each run's curves
     common: dict[str, Any]  # hardware and settings that all runs share
     own: dict[str, dict[str, Any]]  # by seed: those that they do not share
 
@@ -62,9 +67,8 @@ class Measured:
         seeds = sorted(int(path.stem.removeprefix("seed")) for path in folder.glob("seed*.json"))
         metrics = {seed: json.loads((folder / f"seed{seed}.json").read_text()) for seed in seeds}
         environment = json.loads((folder / "environment.json").read_text())
-        ends = [list(csv.DictReader((folder / f"seed{seed}.csv").read_text().splitlines()))[-1:] for seed in seeds]
-        gaps = [float(row["train/acc"]) - float(row["val/acc"]) for rows in ends for row in rows]
-        return cls(name, recipe_of(name), metrics, gaps, environment["common"], environment["seeds"])
+        fits = [fit_of(folder / f"seed{seed}.csv") for seed in seeds]
+        return cls(name, recipe_of(name), metrics, fits, environment["common"], environment["seeds"])
 
     def all(self, key: str) -> list[Any]:
         """Return one figure of each run."""
@@ -73,6 +77,12 @@ class Measured:
     def published(self, key: str) -> Any:
         """Return a published figure, or None."""
         return self.recipe.published.get(key)
+
+
+def fit_of(path: Path) -> Fit:
+    """Return the verdict on a history."""
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    return diagnose(*(np.array([float(row[f"{part}/{name}"]) for row in rows]) for part, name in CURVES))
 
 
 def recipe_of(name: str) -> DictConfig:
@@ -112,16 +122,19 @@ def overview(found: Sequence[Measured]) -> str:
     for own in found:
         test = f"{spread(own.all('test/acc'))} (n = {len(own.metrics)})"
         between = " to ".join(map(percent, interval(own)))
-        gap = spread(own.gaps) if own.gaps else "–"
+        gap = spread([fit.gap for fit in own.fits])
+        verdict_here, count = Counter(str(fit.verdict) for fit in own.fits).most_common(1)[0]
+        fit = (own.published("verdict") or "–", f"{verdict_here} ({count} of {len(own.fits)})")
         val = (percent(own.published("val/acc")), spread(own.all("val/acc")))
         name, figure = f"`{own.name}`", percent(own.published("test/acc"))
-        scores.append([name, figure, test, between, *val, percent(own.published("gap")), gap])
+        scores.append([name, figure, test, between, *val, percent(own.published("gap")), gap, *fit])
         seconds = own.published("train_seconds")
         params = (f"{own.published('params'):,}", ", ".join(f"{size:,}" for size in sorted(set(own.all("params")))))
         epochs = (own.published("epochs"), span(own.all("epochs")))
         costs.append([name, *params, *epochs, "–" if seconds is None else seconds, span(own.all("train_seconds"))])
     shown = ("test %, published", "test %, measured", "95 % interval", "validation %, published", "val. %, measured")
-    above = table(("experiment", *shown, "gap in points, published", "gap, measured"), scores)
+    fits = ("gap in points, published", "gap, measured", "fit, published", "fit, measured")
+    above = table(("experiment", *shown, *fits), scores)
     names = ("parameters", "epochs", "seconds")
     pairs = (f"{name}, {which}" for name in names for which in ("published", "measured"))
     return above + table(("experiment", *pairs), costs)

@@ -41,7 +41,9 @@ def fake_run(folder: Path, right: int = 13748, seed: int = 0, threads: int = 1, 
     (folder / ".hydra/overrides.yaml").write_text(json.dumps(given))
     (folder / "environment.json").write_text(json.dumps(environment))
     (folder / "metrics.json").write_text(json.dumps(metrics))
-    (folder / "history.csv").write_text("epoch,train/acc,val/acc\n4,0.98,0.98\n5,0.99,0.97\n")
+    (folder / "history.csv").write_text(
+        "epoch,train/loss,train/acc,val/loss,val/acc\n4,0.2,0.98,0.1,0.98\n5,0.1,0.99,0.2,0.97\n"
+    )
     return Run(folder)
 
 

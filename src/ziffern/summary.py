@@ -85,6 +85,9 @@ def _rows(metrics: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         *rows,
         ("parameters", f"{metrics['params']:,}"),
-        ("training", f"{metrics['epochs']} epochs in {clock(metrics['train_seconds'])}"),
+        (
+            "training",
+            f"{clock(metrics['train_seconds'])} for {metrics['epochs']} epoch{'s' * (metrics['epochs'] != 1)}",
+        ),
         ("data", metrics["data/name"]),
     ]
