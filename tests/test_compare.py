@@ -215,6 +215,7 @@ def test_the_page_and_the_terminal_say_the_same(run, here: Path, capsys: pytest.
     assert "Empfehlung: nn hidden" in Page(Path("deutsch.html")).text
 
 
+@pytest.mark.slow
 def test_a_long_table_is_not_cut_off(run, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = [f"sweep/{number}" for number in range(6)]
     for number, name in enumerate(names):

@@ -101,7 +101,7 @@ class Killer(pl.Callback):
             raise RuntimeError("killed")
 
 
-@pytest.mark.parametrize("micro_steps", [1, 4])
+@pytest.mark.parametrize("micro_steps", [pytest.param(1, marks=pytest.mark.slow), 4])
 @pytest.mark.parametrize("scheduler", ["none", "onecycle", "exponential", "plateau"])
 def test_resuming_equals_an_uninterrupted_run(run, monkeypatch, scheduler: str, micro_steps: int) -> None:
     settings = ("trainer.max_epochs=4", "model.net.dropout=0.3", f"model/scheduler={scheduler}", "data.batch_size=7")
