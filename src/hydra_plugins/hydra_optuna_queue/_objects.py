@@ -1,0 +1,59 @@
+"""Samplers and pruners by configuration; only Optuna's own are taken, whatever a config names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import optuna
+
+from hydra_plugins.hydra_optuna_queue._errors import SweepError
+
+GRID = "optuna.samplers.GridSampler"
+SAME_SEED = "optuna.samplers.QMCSampler"  # its points are one sequence, continued by what the storage counts
+
+
+def make_sampler(config: Any, seed: int, number: int) -> optuna.samplers.BaseSampler:
+    """Return the sampler for one trial.
+
+    Each trial has its own, seeded by `seed` and `number`: a resumed study goes on with the numbers that an
+    uninterrupted one would have drawn, and no two workers draw the same.
+    """
+    if _target(config) == GRID:
+        return optuna.samplers.RandomSampler()  # all is given
+    if _target(config) != SAME_SEED:
+        seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    sampler: optuna.samplers.BaseSampler = _make(config, "samplers", optuna.samplers.BaseSampler, seed=seed)
+    return sampler
+
+
+def make_pruner(config: Any) -> optuna.pruners.BasePruner:
+    """Return the pruner."""
+    pruner: optuna.pruners.BasePruner = _make(config, "pruners", optuna.pruners.BasePruner)
+    return pruner
+
+
+def is_grid(config: Any) -> bool:
+    """Return whether the sampler is the exact grid."""
+    return _target(config) == GRID
+
+
+def _target(config: Any) -> str:
+    return str(config.get("_target_")) if isinstance(config, Mapping) else str(config)
+
+
+def _make(config: Any, kind: str, base: type, **more: Any) -> Any:
+    target = _target(config)
+    module, _, name = target.rpartition(".")
+    found = getattr(getattr(optuna, kind), name, None)
+    if module != f"optuna.{kind}" or not (isinstance(found, type) and issubclass(found, base)):
+        raise SweepError(
+            f"hydra.sweeper.{kind.rstrip('s')}: {target}: must be one of Optuna's own, such as by "
+            f"hydra/sweeper/{kind.rstrip('s')}={'tpe' if kind == 'samplers' else 'median'}"
+        )
+    settings = {str(key): value for key, value in config.items() if not str(key).startswith("_")}
+    try:
+        return found(**settings | more)
+    except ImportError as error:
+        raise SweepError(f"{target} needs a package that is not installed: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise SweepError(f"{target}: {error}") from error

@@ -1,0 +1,123 @@
+"""What people read in the terminal: one line a finished trial."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from hydra_plugins.hydra_optuna_queue._queue import Queue
+
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+def best_first(queue: Queue, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the completed trials, the best first; with several directions the Pareto front comes first."""
+    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    signs = [1 if direction == "minimize" else -1 for direction in queue.directions]
+
+    def losses(trial: FrozenTrial) -> tuple[float, ...]:
+        return tuple(sign * value for sign, value in zip(signs, trial.values, strict=True))
+
+    if len(signs) == 1:
+        return sorted(done, key=lambda trial: (losses(trial), trial.number))
+
+    def dominated(trial: FrozenTrial) -> bool:
+        mine = losses(trial)
+        return any(
+            other is not trial
+            and all(a <= b for a, b in zip(losses(other), mine, strict=True))
+            and losses(other) != mine
+            for other in done
+        )
+
+    return sorted(done, key=lambda trial: (dominated(trial), losses(trial)))
+
+
+class Progress:
+    """Prints how a sweep goes on.
+
+    Args:
+        queue: The study.
+        folder: The sweep folder.
+    """
+
+    def __init__(self, queue: Queue, folder: Path) -> None:
+        self.queue, self.folder = queue, folder
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        print(line, flush=True)
+
+    def start(self) -> None:
+        """Say what is to be done, and where it goes."""
+        trials = self.queue.trials()
+        ended = sum(trial.state in ENDED for trial in trials)
+        names = ", ".join(dict.fromkeys(parameter.name for parameter in self.queue.space.parameters()))
+        kind = "the grid of" if self.queue.points is not None else "a search of"
+        went = f", {ended} of them done before" if ended else ""
+        self.say(f"study {self.queue.name}: {self.queue.total} trials{went}; {kind} {names}")
+        self.say(f"  in {self.folder}; logs/NUMBER.log there has what a trial prints")
+
+    def finished(self, trials: list[FrozenTrial], number: int) -> None:
+        """Say how one trial ended, and how far the study is."""
+        trial = trials[number]
+        seconds = trial.duration.total_seconds() if trial.duration else 0.0
+        how = {
+            TrialState.COMPLETE: _scores(trial.values),
+            TrialState.PRUNED: f"pruned at {trial.last_step}" if trial.last_step is not None else "pruned",
+        }.get(trial.state, "failed")
+        parts = [f"trial {number:3d}", f"{how:<12}", f"{_clock(seconds):>6}", self._best(trials), shown(trial.params)]
+        if trial.state != TrialState.COMPLETE and trial.user_attrs.get("error"):
+            parts.append(f"({trial.user_attrs['error']}: logs/{number}.log)")
+        parts.append(self._left(trials))
+        self.say("  ".join(part for part in parts if part))
+
+    def end(self, trials: list[FrozenTrial], exported: dict[int, str]) -> None:
+        """Say what came out, what it cost, and how to use it."""
+        counts = {state: sum(trial.state == state for trial in trials) for state in TrialState}
+        spent = sum((trial.duration for trial in trials if trial.duration), timedelta())
+        told = [f"{count} {state.name.lower()}" for state, count in counts.items() if count]
+        self.say(f"\nstudy {self.queue.name}: {', '.join(told)}; {_clock(spent.total_seconds())} of computing")
+        for number, command in exported.items():
+            trial = trials[number]
+            self.say(f"trial {number}: {_scores(trial.values)}  {shown(trial.params, full=True)}\n  {command}")
+        if not exported:
+            self.say("no trial came to its end, so there is no best one")
+
+    def _best(self, trials: list[FrozenTrial]) -> str:
+        best = best_first(self.queue, trials)
+        if not best:
+            return ""
+        if len(self.queue.directions) > 1:
+            return f"first of the front {_scores(best[0].values)} ({best[0].number})"
+        return f"best {_scores(best[0].values)} ({best[0].number})"
+
+    def _left(self, trials: list[FrozenTrial]) -> str:
+        ended = [trial for trial in trials if trial.state in ENDED]
+        total = self.queue.total + sum("retry_of" in trial.user_attrs for trial in trials)
+        if len(ended) >= total:
+            return f"{len(ended)}/{total}"
+        seconds = [trial.duration.total_seconds() for trial in ended if trial.duration]
+        running = 1 + sum(trial.state == TrialState.RUNNING for trial in trials)
+        left = (total - len(ended)) * sum(seconds) / len(seconds) / running
+        return f"{len(ended)}/{total}, about {_clock(left)} left"
+
+
+def shown(params: dict[str, Any], full: bool = False) -> str:
+    """Return parameters as name=value, without the path of each name unless `full`."""
+    return " ".join(
+        f"{name if full else name.rpartition('.')[2]}={f'{value:.4g}' if isinstance(value, float) else value}"
+        for name, value in params.items()
+    )
+
+
+def _scores(values: list[float]) -> str:
+    return " / ".join(f"{value:.5g}" for value in values)
+
+
+def _clock(seconds: float) -> str:
+    """Return 0:07, 12:34 or 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

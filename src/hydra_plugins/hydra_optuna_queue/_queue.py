@@ -1,0 +1,268 @@
+"""The study as a queue: who runs which trial, decided under one lock.
+
+Whoever holds the lock sees a consistent study: each running trial has an owner. So a trial without one, or
+whose owner is dead, is taken over in place, with its number and its parameters, and the total stays exact.
+"""
+
+import secrets
+import socket
+import uuid
+import warnings
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.exceptions import ExperimentalWarning
+from optuna.trial import FrozenTrial, TrialState
+
+from hydra_plugins.hydra_optuna_queue._errors import SweepError
+from hydra_plugins.hydra_optuna_queue._objects import is_grid, make_pruner, make_sampler
+from hydra_plugins.hydra_optuna_queue._space import Parameter, Space, Value
+from hydra_plugins.hydra_optuna_queue._storage import Storage
+
+
+class Owner:
+    """How others can tell whether this process lives: it holds a file lock until it ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(folder / f"{uuid.uuid4().hex}.lock")
+        self._lock.acquire()
+        self.plain = {"host": socket.gethostname(), "lock": str(Path(self._lock.lock_file).absolute())}
+
+    def close(self) -> None:
+        """Let go of the lock, and remove its file."""
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+
+
+def is_dead(owner: dict[str, str] | None) -> bool:
+    """Return whether a trial's owner is known to be dead; False also where this host cannot tell."""
+    if owner is None:
+        return True  # it died between taking the trial and signing for it
+    if owner["host"] != socket.gethostname() or not Path(owner["lock"]).exists():
+        return owner["host"] == socket.gethostname() and Path(owner["lock"]).parent.is_dir()
+    lock = FileLock(owner["lock"])
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    lock.release()
+    Path(owner["lock"]).unlink(missing_ok=True)
+    return True
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that this process has to run."""
+
+    trial: optuna.Trial
+    overrides: list[str]
+
+
+class Queue:
+    """One study.
+
+    Args:
+        storage: Where it lies.
+        name: Of the study.
+        space: What is searched.
+        settings: `hydra.sweeper`, as plain values.
+        launched: Failures before this moment may be retried.
+
+    Raises:
+        SweepError: The study was begun with another search space, or another direction.
+    """
+
+    def __init__(self, storage: Storage, name: str, space: Space, settings: dict[str, Any], launched: datetime) -> None:
+        self.name, self.space, self.settings, self.launched = name, space, settings, launched
+        self._storage = storage
+        self.extra: list[str] = []  # overrides of this process's trials, unless the command has them
+        given = settings["direction"]
+        self.directions: list[Any] = list(given) if isinstance(given, list) else [given]
+        for direction in self.directions:
+            if direction not in ("minimize", "maximize"):
+                raise SweepError(
+                    f"hydra.sweeper.direction={direction}: must be minimize or maximize, or a list of them"
+                )
+        self.points = space.grid() if is_grid(settings["sampler"]) else None
+        self.pruner = make_pruner(settings["pruner"])
+        make_sampler(settings["sampler"], 0, 0)
+        self._backend = storage.open()
+        with self._locked():
+            self.study = optuna.create_study(
+                study_name=name,
+                storage=self._backend,
+                directions=list(self.directions),
+                pruner=self.pruner,
+                load_if_exists=True,
+            )
+            self._check_same()
+        self._study_id = self._backend.get_study_id_from_name(name)
+
+    def _locked(self) -> Any:
+        return self._storage.lock(f"study {self.name}")
+
+    def _check_same(self) -> None:
+        """Raise SweepError where the study is another one than the command's."""
+        mine = self.space.signature(without=self.settings["may_differ"])
+        mine["grid"] = self.points is not None
+        plan = self.study.user_attrs.get("plan")
+        if plan is None:
+            seed = self.settings["seed"]
+            self.study.set_user_attr("seed", secrets.randbits(32) if seed is None else int(seed))
+            names = self.settings["metric_names"]
+            if names:
+                self.study.set_metric_names([names] if isinstance(names, str) else list(names))
+            self.study.set_user_attr("plan", mine)
+            return
+        anew = f"go on with the former, or begin another study by hydra.sweeper.study_name={self.name}-2"
+        directions = [direction.name.lower() for direction in self.study.directions]
+        if directions != self.directions:
+            raise SweepError(f"study {self.name} was begun with direction {directions}, now {self.directions}: {anew}")
+        for part in ("search", "fixed", "when", "grid"):
+            was, now = plan.get(part), mine[part]
+            if was == now:
+                continue
+            if isinstance(was, dict) and isinstance(now, dict):
+                key = next(key for key in [*was, *now] if was.get(key) != now.get(key))
+                was, now = _told(was, key), _told(now, key)
+            raise SweepError(f"study {self.name} was begun with {was}, now {now}: {anew}")
+
+    @property
+    def total(self) -> int:
+        """How many trials the study comes to, without those that were run again."""
+        return len(self.points) if self.points is not None else int(self.settings["n_trials"])
+
+    def trials(self) -> list[FrozenTrial]:
+        """Return all trials, by number."""
+        return self.study.get_trials(deepcopy=False)
+
+    def failures(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Return the failed trials that count against `max_failures`."""
+        again = {trial.user_attrs.get("retry_of") for trial in trials}
+        return [t for t in trials if t.state == TrialState.FAIL and t.number not in again and not self._to_retry(t)]
+
+    def stopped(self, trials: list[FrozenTrial]) -> str:
+        """Return why the sweep must stop, or an empty string."""
+        failed, most = self.failures(trials), self.settings["max_failures"]
+        if most is None or len(failed) < most:
+            return ""
+        last = failed[-1]
+        return (
+            f"study {self.name}: {len(failed)} trials failed (max_failures={most}); the last, {last.number}: "
+            f"{last.user_attrs.get('error', 'unknown')}: mend it, and add hydra.sweeper.retry_failed=true"
+        )
+
+    def _to_retry(self, trial: FrozenTrial) -> bool:
+        ended = trial.datetime_complete
+        return bool(self.settings["retry_failed"]) and ended is not None and ended < self.launched
+
+    def claim(self, owner: Owner) -> Claim | bool:
+        """Take a trial to run; True where others still run some, which may come back, and False at the end."""
+        with self._locked():
+            trials = self.trials()
+            for trial in trials:
+                if trial.state == TrialState.RUNNING and self._is_abandoned(trial):
+                    self._give_up_or_requeue(trial)
+            trials = self.trials()
+            if self.stopped(trials):
+                return False
+            waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
+            if not waiting and not self._enqueue_next(trials):
+                return any(trial.state == TrialState.RUNNING for trial in trials)
+            number = waiting[0].number if waiting else len(trials)
+            return self._take(number, owner)
+
+    def _enqueue_next(self, trials: list[FrozenTrial]) -> bool:
+        """Add what comes next: a failed trial again, a point of the grid, or a blank one; False where all is there."""
+        again = {trial.user_attrs.get("retry_of") for trial in trials}
+        for trial in trials:
+            if trial.state == TrialState.FAIL and self._to_retry(trial) and trial.number not in again:
+                self.study.enqueue_trial(trial.params, user_attrs={"retry_of": trial.number})
+                return True
+        index = sum("retry_of" not in trial.user_attrs for trial in trials)
+        if index >= self.total:
+            return False
+        self.study.enqueue_trial(self.points[index] if self.points is not None else {})
+        return True
+
+    def _take(self, number: int, owner: Owner) -> Claim:
+        """Make the trial running, sign for it, and draw its parameters; under the lock, so that others see them."""
+        self.study.sampler = make_sampler(self.settings["sampler"], self.study.user_attrs["seed"], number)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            warnings.filterwarnings("ignore", "Heartbeat of storage is supposed to be used with Study.optimize")
+            trial = self.study.ask()
+            self.beat(trial.number)
+            attempt = int(trial.user_attrs.get("attempt", 0)) + 1
+            trial.set_user_attr("owner", owner.plain)
+            trial.set_user_attr("attempt", attempt)
+
+            def suggest(parameter: Parameter) -> Value:
+                return parameter.suggest(trial)
+
+            try:
+                overrides = self.space.overrides(suggest)
+                keys = {line.partition("=")[0].lstrip("+") for line in overrides}
+                overrides += [line for line in self.extra if line.partition("=")[0] not in keys]
+            except ValueError as error:
+                raise SweepError(f"study {self.name}: {error}") from error
+            trial.set_user_attr("overrides", overrides)
+        return Claim(trial, overrides)
+
+    def _is_abandoned(self, trial: FrozenTrial) -> bool:
+        if is_dead(trial.user_attrs.get("owner")):
+            return True
+        stale = getattr(self._backend, "_get_stale_trial_ids", None)  # of databases; Optuna has no public name for it
+        return stale is not None and self._id(trial.number) in stale(self._study_id)
+
+    def _give_up_or_requeue(self, trial: FrozenTrial) -> None:
+        if int(trial.user_attrs.get("attempt", 0)) >= self.settings["max_attempts"]:
+            self._set(trial.number, "error", f"its process died {self.settings['max_attempts']} times")
+            self._backend.set_trial_state_values(self._id(trial.number), TrialState.FAIL)
+        else:
+            self._set(trial.number, "owner", None)
+            self._backend.set_trial_state_values(self._id(trial.number), TrialState.WAITING)
+
+    def release(self, claim: Claim) -> None:
+        """Put a trial back that this process does not finish."""
+        with self._locked():
+            number = claim.trial.number
+            if self.trials()[number].state == TrialState.RUNNING:
+                self._set(number, "attempt", int(claim.trial.user_attrs.get("attempt", 1)) - 1)
+                self._backend.set_trial_state_values(self._id(number), TrialState.WAITING)
+
+    def beat(self, number: int) -> None:
+        """Say that the trial's worker lives, where the storage keeps that."""
+        record = getattr(self._backend, "record_heartbeat", None)
+        if record is not None:
+            record(self._id(number))
+
+    @property
+    def beat_interval(self) -> float | None:
+        """Seconds between beats; None where the storage keeps none."""
+        interval = getattr(self._backend, "get_heartbeat_interval", lambda: None)()
+        return None if interval is None else float(interval)
+
+    def tell(self, claim: Claim, values: list[float] | None, state: TrialState, error: str = "") -> None:
+        """Record how a trial ended."""
+        if error:
+            self._set(claim.trial.number, "error", error)
+        self.study.tell(claim.trial, values, state=state, skip_if_finished=True)
+
+    def _id(self, number: int) -> int:
+        return self._backend.get_trial_id_from_study_id_trial_number(self._study_id, number)
+
+    def _set(self, number: int, key: str, value: Any) -> None:
+        self._backend.set_trial_user_attr(self._id(number), key, value)
+
+
+def _told(part: dict[str, Any], key: str) -> str:
+    found = part.get(key)
+    if found is None:
+        return f"no {key}"
+    return found if isinstance(found, str) else f"{key}: {found['name']} {found['attributes']}"

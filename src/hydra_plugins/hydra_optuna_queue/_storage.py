@@ -1,0 +1,162 @@
+"""Where a study lies, and a lock on it that the death of its holder releases."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
+from optuna.storages.journal import JournalFileBackend
+from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from hydra_plugins.hydra_optuna_queue._errors import SweepError
+
+JOURNAL = "study.journal"
+LOCK_SQL = {  # advisory: gone with the connection
+    "postgresql": "SELECT pg_advisory_lock(:key)",
+    "mysql": "SELECT GET_LOCK(:key, 2147483)",
+    "mariadb": "SELECT GET_LOCK(:key, 2147483)",
+}
+RETRIED = (OSError, SQLAlchemyError, StorageInternalError)
+T = TypeVar("T")
+
+
+class Journal(JournalFileBackend):
+    """A journal file that neither a full disk nor a kill in the middle of a write spoils.
+
+    Optuna's own appends after half a line, which no process can read any more, and its lock outlives a
+    killed holder by 30 s; the kernel releases this one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, lock = path, FileLock(f"{path}.lock")
+        super().__init__(str(path), lock)  # type: ignore[arg-type] # acquire() and release() are all it calls
+        self._file_lock = lock
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append whole lines, or nothing."""
+        with self._file_lock:
+            size = self._whole()
+            try:
+                super().append_logs(logs)
+            except OSError:
+                os.truncate(self._path, size)
+                raise
+
+    def _whole(self) -> int:
+        """Cut off half a line at the end, and return the size."""
+        with self._path.open("r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            if not size:
+                return 0
+            file.seek(size - 1)
+            if file.read(1) != b"\n":
+                file.seek(0)
+                size = file.read().rfind(b"\n") + 1
+                file.truncate(size)
+            return size
+
+
+class Storage:
+    """A study's storage: how to open it, and its lock.
+
+    Args:
+        url: None or a path for a journal file, otherwise an SQLAlchemy address.
+        folder: The sweep folder, where the journal and the locks of files lie.
+        grace_period: Seconds without a heartbeat after which a worker is taken for dead; needs a database.
+
+    Raises:
+        SweepError: The address cannot be used.
+    """
+
+    def __init__(self, url: str | None, folder: Path, grace_period: int) -> None:
+        self.grace_period = grace_period
+        self.url = url if url and "://" in url else None
+        self.path = Path(url) if url and not self.url else folder / JOURNAL
+        self.lock_file = self.path.with_name(self.path.name + ".sweep.lock")
+        self.backend = "journal"
+        if self.url:
+            self.backend = self._check(self.url, folder)
+
+    def _check(self, url: str, folder: Path) -> str:
+        try:
+            address = make_url(url)
+        except ArgumentError:
+            raise SweepError("hydra.sweeper.storage: not an address: write sqlite:///FILE, or leave it out") from None
+        backend = address.get_backend_name()
+        if backend == "sqlite":
+            if not address.database or ":memory:" in address.database:
+                raise SweepError(f"hydra.sweeper.storage={url}: must be a file that outlives the process")
+            self.lock_file = Path(f"{address.database}.sweep.lock")
+        elif backend not in LOCK_SQL:
+            raise SweepError(f"hydra.sweeper.storage: {backend}: must be a journal file, sqlite, postgresql or mysql")
+        try:
+            address.get_dialect().import_dbapi()
+        except (ImportError, SQLAlchemyError) as error:
+            raise SweepError(
+                f"hydra.sweeper.storage: {backend} needs a driver that is not installed: {error}"
+            ) from None
+        return backend
+
+    def open(self) -> BaseStorage:
+        """Open the storage; make its file or tables where they do not exist."""
+        if self.url is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return JournalStorage(Journal(self.path))
+        options: dict[str, Any] = {"pool_pre_ping": True}
+        if self.backend == "sqlite":
+            Path(str(make_url(self.url).database)).absolute().parent.mkdir(parents=True, exist_ok=True)
+            options["connect_args"] = {"timeout": 60}
+        with self.lock("tables"):
+            return get_storage(
+                RDBStorage(
+                    self.url,
+                    engine_kwargs=options,
+                    heartbeat_interval=max(1, self.grace_period // 4),
+                    grace_period=self.grace_period,
+                )
+            )
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the lock called `name`, which no other process on any machine then holds."""
+        if self.backend not in LOCK_SQL:
+            self.lock_file.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.lock_file):
+                yield
+            return
+        digest = hashlib.sha256(name.encode()).digest()[:8]
+        key = int.from_bytes(digest, signed=True) if self.backend == "postgresql" else digest.hex()
+        engine = create_engine(str(self.url), poolclass=NullPool)
+        with engine.connect() as connection:
+            connection.execute(text(LOCK_SQL[self.backend]), {"key": key})
+            yield
+
+
+def patiently(do: Callable[[], T], seconds: float, say: Callable[[str], None] = print) -> T:
+    """Return what `do` returns; while its storage is out of reach or out of space, try again for `seconds`.
+
+    Raises:
+        SweepError: It was so for longer.
+    """
+    end, wait = time.monotonic() + seconds, 0.1
+    while True:
+        try:
+            return do()
+        except RETRIED as error:
+            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            if time.monotonic() > end:
+                raise SweepError(
+                    f"the study's storage: {reason}: the same command goes on once it is there again"
+                ) from error
+            if wait > 1:  # a short one is not worth a line
+                say(f"waiting for the study's storage ({reason})")
+            time.sleep(wait)
+            wait = min(2 * wait, 10)

@@ -1,0 +1,199 @@
+"""One launch of a sweep: this process as the worker, or as the supervisor of several that run the same command.
+
+The study decides who runs what, so no process knows of another.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import optuna
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from optuna.exceptions import ExperimentalWarning
+
+from hydra_plugins.hydra_optuna_queue._errors import SweepError
+from hydra_plugins.hydra_optuna_queue._export import export
+from hydra_plugins.hydra_optuna_queue._progress import Progress
+from hydra_plugins.hydra_optuna_queue._queue import Queue
+from hydra_plugins.hydra_optuna_queue._space import Space, parse_space
+from hydra_plugins.hydra_optuna_queue._storage import Storage, patiently
+from hydra_plugins.hydra_optuna_queue._worker import Worker
+
+WORKER = "HYDRA_OPTUNA_QUEUE_WORKER"  # for the supervisor's processes: when it was launched
+THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+MORE = 75  # exit code of an isolated worker after its one trial: there may be another
+MOST_CRASHES = 50  # workers that died and were replaced, before the supervisor gives up
+AT_LEAST = {"n_trials": 1, "n_jobs": 1, "max_failures": 1, "max_attempts": 1, "grace_period": 1, "keep_best": 0}
+MAY_BE_NULL = ("max_failures", "keep_best")
+
+
+def sweep(
+    hydra_context: HydraContext,
+    task_function: TaskFunction,
+    config: DictConfig,
+    settings: dict[str, Any],
+    arguments: list[str],
+) -> None:
+    """Run a study to its end, or help others to.
+
+    Raises:
+        SweepError: A setting is wrong, too many trials failed, or the storage stayed out of reach.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.simplefilter("ignore", ExperimentalWarning)
+    settings = {key: _plain(value) for key, value in settings.items()}
+    _check(settings)
+    loader = hydra_context.config_loader
+
+    def configured(name: str) -> Any:
+        chosen = config.hydra.runtime.choices.get(name)
+        return OmegaConf.select(config, name) if chosen is None else chosen
+
+    space = parse_space(settings["params"] or {}, settings["when"] or {}, arguments, loader, configured)
+    for overrides in space.examples():  # what cannot be composed must not begin a study
+        loader.load_sweep_config(config, overrides)
+    name = settings["study_name"] or _name(str(config.hydra.job.name), space, settings["may_differ"])
+    folder = _settle(config, name)
+    launched = os.environ.get(WORKER)
+    storage = Storage(settings["storage"], folder, settings["grace_period"])
+    started = datetime.fromisoformat(launched) if launched else datetime.now()
+    queue = patiently(lambda: Queue(storage, name, space, settings, started), settings["patience"] if launched else 0)
+    progress = Progress(queue, folder)
+    if launched:
+        queue.extra = _threads_override(settings)
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+        more = Worker(queue, launcher, folder, settings, progress, arguments).work(supervisor=os.getppid())
+        sys.exit(MORE if more else 0)
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, folder / "multirun.yaml")
+    _raise_if_stopped(queue)
+    progress.start()
+    try:
+        if settings["n_jobs"] > 1 or settings["isolate"]:
+            _supervise(settings, started)
+        else:
+            launcher = Plugins.instance().instantiate_launcher(
+                hydra_context=hydra_context, task_function=task_function, config=config
+            )
+            Worker(queue, launcher, folder, settings, progress, arguments).work()
+    except (KeyboardInterrupt, SystemExit):
+        progress.say("stopped: the same command goes on from here")
+        raise
+    trials = patiently(queue.trials, settings["patience"])
+    progress.end(trials, export(queue, trials, folder, settings, loader))
+    _raise_if_stopped(queue)
+
+
+def _raise_if_stopped(queue: Queue) -> None:
+    if reason := queue.stopped(queue.trials()):
+        raise SweepError(reason)
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _check(settings: dict[str, Any]) -> None:
+    for key, least in AT_LEAST.items():
+        value = settings[key]
+        if not (value is None and key in MAY_BE_NULL) and (not isinstance(value, int) or value < least):
+            null = ", or null" if key in MAY_BE_NULL else ""
+            raise SweepError(f"hydra.sweeper.{key}={value}: must be a whole number of at least {least}{null}")
+    for key in ("discard", "export"):
+        path = PurePosixPath(str(settings[key]))
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            raise SweepError(f"hydra.sweeper.{key}={settings[key]}: must be a path below the folder, without ..")
+
+
+def _name(job: str, space: Space, may_differ: Sequence[str]) -> str:
+    signature = space.signature(without=may_differ)
+    return f"{job}-{hashlib.sha256(json.dumps(signature, sort_keys=True).encode()).hexdigest()[:8]}"
+
+
+def _settle(config: DictConfig, name: str) -> Path:
+    """Give every job, in whatever process, this study's name and sweep folder; return the folder.
+
+    A folder with the time of day in its name would be another one at each launch.
+    """
+    raw = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+    assert isinstance(raw, dict)
+    if "${now:" in str(raw["dir"]):
+        given = str(raw["dir"]).split("${now:")[0].rstrip("/-_") or "multirun"
+        folder = Path(given, name)
+    else:
+        folder = Path(str(config.hydra.sweep.dir))
+    settled = {"hydra.sweep.dir": str(folder.absolute()), "hydra.sweeper.study_name": name}
+    with read_write(config), open_dict(config):
+        for key, value in settled.items():
+            OmegaConf.update(config, key, value)
+            config.hydra.overrides.hydra.append(f"{key}={_quoted(value)}")
+        # Child processes of a job (DDP) are given this as their run folder.
+        config.hydra.overrides.hydra.append("hydra.run.dir='${hydra.sweep.dir}/${hydra.sweep.subdir}'")
+    return folder
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _threads(n_jobs: int) -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // n_jobs)
+
+
+def _threads_override(settings: dict[str, Any]) -> list[str]:
+    """Return the override that makes a trial's threads part of its configuration, so that it can be repeated."""
+    if not settings["threads_key"] or settings["n_jobs"] == 1:
+        return []
+    return [f"{settings['threads_key']}={_threads(settings['n_jobs'])}"]
+
+
+def _supervise(settings: dict[str, Any], started: datetime) -> None:
+    """Run `n_jobs` processes of this very command until they are done; replace those that were killed."""
+    limits = dict.fromkeys(THREAD_LIMITS, str(_threads(settings["n_jobs"]))) if settings["n_jobs"] > 1 else {}
+    environment = limits | os.environ | {WORKER: started.isoformat()}
+    command = [sys.executable, *sys.orig_argv[1:]]
+    signal.signal(signal.SIGTERM, _exit)
+    workers = [subprocess.Popen(command, env=environment) for _ in range(settings["n_jobs"])]
+    crashes, broken = 0, 0
+    try:
+        while workers:
+            time.sleep(0.05)
+            for worker in [worker for worker in workers if worker.poll() is not None]:
+                workers.remove(worker)
+                crashes += worker.returncode < 0
+                if worker.returncode == MORE or (worker.returncode < 0 and crashes <= MOST_CRASHES):
+                    workers.append(subprocess.Popen(command, env=environment))
+                elif worker.returncode:
+                    broken = worker.returncode
+    except KeyboardInterrupt:
+        for worker in workers:  # a terminal has told them too: this is for a supervisor that was told alone
+            with suppress(subprocess.TimeoutExpired):
+                worker.wait(2)
+        raise
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.wait()
+    if broken:
+        why = f"died {crashes} times" if broken < 0 else f"ended with exit code {broken}, and said why"
+        raise SweepError(f"a worker {why}: the same command goes on from here")
+
+
+def _exit(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)

@@ -1,0 +1,204 @@
+"""The loop of one process: claim a trial, run its job, tell how it ended."""
+
+import contextlib
+import math
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from optuna.trial import FrozenTrial, TrialState
+
+from hydra_plugins.hydra_optuna_queue import _trial
+from hydra_plugins.hydra_optuna_queue._progress import Progress, best_first
+from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue
+from hydra_plugins.hydra_optuna_queue._storage import patiently
+
+POLL = 0.25  # seconds between looks at what others still run
+ENDED_FROM_OUTSIDE = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+
+
+class Worker:
+    """Runs trials of a study one after the other.
+
+    Args:
+        queue: The study.
+        launcher: Hydra's, which runs a job and waits for it.
+        folder: The sweep folder.
+        settings: `hydra.sweeper`, as plain values.
+        progress: Where people read.
+        arguments: The overrides of the command, which the trial's take the place of in a job's own command line.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        launcher: Launcher,
+        folder: Path,
+        settings: dict[str, Any],
+        progress: Progress,
+        arguments: Sequence[str],
+    ) -> None:
+        self.queue, self.launcher, self.folder, self.settings = queue, launcher, folder, settings
+        self.progress, self.arguments = progress, arguments
+        self._interrupted = False
+
+    def work(self, supervisor: int | None = None) -> bool:
+        """Run trials until none is left; return whether this process ends before that, since it is an isolated one.
+
+        A worker whose `supervisor` process is gone ends after its trial.
+        """
+        owner = Owner(self.folder / ".workers")
+        try:
+            while True:
+                if supervisor is not None and os.getppid() != supervisor:
+                    return False
+                claim = self._patiently(lambda: self.queue.claim(owner))
+                if claim is False:
+                    return False
+                if claim is True:
+                    time.sleep(POLL)
+                    continue
+                self._run(claim)
+                if self.settings["isolate"]:
+                    return True
+        finally:
+            owner.close()
+
+    def _patiently(self, do: Any) -> Any:
+        return patiently(do, self.settings["patience"], self.progress.say)
+
+    def _run(self, claim: Claim) -> None:
+        number = claim.trial.number
+        log = self.folder / "logs" / f"{number}.log"
+        try:
+            with self._as_job(claim), _beating(self.queue, number), _output(log, self.settings["show_output"]):
+                values, state, error = self._launch(claim, log)
+        except BaseException:  # an interrupt, or a configuration that cannot be composed
+            self.queue.release(claim)
+            raise
+        self._patiently(lambda: self.queue.tell(claim, values, state, error))
+        trials = self._patiently(self.queue.trials)
+        self._discard(trials)
+        self.progress.finished(trials, number)
+
+    def _launch(self, claim: Claim, log: Path) -> tuple[list[float] | None, TrialState, str]:
+        try:
+            (job,) = self.launcher.launch([claim.overrides], initial_job_idx=claim.trial.number)
+        except SystemExit as error:
+            if self._interrupted or error.code in ENDED_FROM_OUTSIDE:
+                raise KeyboardInterrupt from error
+            return None, TrialState.FAIL, f"the job ended the process: exit code {error.code}"
+        return self._outcome(job, log)
+
+    def _outcome(self, job: JobReturn, log: Path) -> tuple[list[float] | None, TrialState, str]:
+        if job.status != JobStatus.COMPLETED:
+            error = job._return_value  # return_value would print and raise it
+            if isinstance(error, optuna.TrialPruned):
+                return None, TrialState.PRUNED, ""
+            with contextlib.suppress(OSError), log.open("a") as file:
+                traceback.print_exception(error, file=file)
+            return None, TrialState.FAIL, f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+        found = job.return_value
+        given = list(found) if isinstance(found, list | tuple) else [found]
+        try:
+            values = [float(value) for value in given]
+        except (TypeError, ValueError):
+            return None, TrialState.FAIL, f"the job returned {found!r:.100}: must be a number, or a list of them"
+        if len(values) != len(self.queue.directions):
+            wanted = len(self.queue.directions)
+            return None, TrialState.FAIL, f"the job returned {len(values)} scores for {wanted} directions"
+        if any(math.isnan(value) for value in values):
+            return None, TrialState.PRUNED, "the score is not a number (NaN)"
+        return values, TrialState.COMPLETE, ""
+
+    @contextlib.contextmanager
+    def _as_job(self, claim: Claim) -> Iterator[None]:
+        """Make this process look like a single run of the job, to the job and to processes that it starts.
+
+        Lightning's DDP starts `sys.argv` again, which would be the sweep.
+        """
+        number, argv = claim.trial.number, sys.argv
+        kept = [item for item in argv[1:] if item not in ("-m", "--multirun") and item not in self.arguments]
+        sys.argv = [argv[0], *kept, *claim.overrides]
+        _trial.running[number] = claim.trial
+        os.environ[_trial.MARK] = str(number)
+        before = signal.getsignal(signal.SIGINT)
+        if before == signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            yield
+        finally:
+            if before == signal.default_int_handler:
+                signal.signal(signal.SIGINT, before)
+            sys.argv = argv
+            del _trial.running[number], os.environ[_trial.MARK]
+
+    def _interrupt(self, number: int, frame: Any) -> None:
+        self._interrupted = True
+        signal.default_int_handler(number, frame)
+
+    def _discard(self, trials: list[FrozenTrial]) -> None:
+        """Remove what only the best trials keep from the others that ended here."""
+        if self.settings["keep_best"] is None:
+            return
+        best = best_first(self.queue, trials)[: self.settings["keep_best"]]
+        kept = {trial.number for trial in best}
+        for trial in trials:
+            if trial.state.is_finished() and trial.number not in kept:
+                path = self.folder / str(trial.number) / self.settings["discard"]
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _beating(queue: Queue, number: int) -> Iterator[None]:
+    """Tell the storage in the background that this worker lives, where the storage keeps that."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(queue.beat_interval):
+            with contextlib.suppress(Exception):  # out of reach: the next beat may come through
+                queue.beat(number)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    if queue.beat_interval is not None:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        if thread.is_alive():
+            thread.join()
+
+
+@contextlib.contextmanager
+def _output(log: Path, show: bool) -> Iterator[None]:
+    """Send what the job and its child processes print to a file."""
+    if show:
+        yield
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    saved = os.dup(1), os.dup(2)
+    with log.open("a", buffering=1) as file:
+        try:
+            for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
+                stream.flush()
+                os.dup2(file.fileno(), descriptor)
+            with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+                yield
+        finally:
+            for descriptor, original in zip((1, 2), saved, strict=True):
+                os.dup2(original, descriptor)
+                os.close(original)

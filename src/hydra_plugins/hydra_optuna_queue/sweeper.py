@@ -1,0 +1,161 @@
+"""The plugin as Hydra sees it: its configuration and a class that hands over to the worker."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import MISSING, DictConfig
+
+SAMPLERS: dict[str, dict[str, Any]] = {
+    "tpe": {
+        "_target_": "optuna.samplers.TPESampler",
+        "n_startup_trials": 10,
+        "n_ei_candidates": 24,
+        "multivariate": True,
+        "group": True,  # parameters that exist only in some trials are modelled among themselves
+        "constant_liar": True,
+    },
+    "random": {"_target_": "optuna.samplers.RandomSampler"},
+    "cmaes": {
+        "_target_": "optuna.samplers.CmaEsSampler",
+        "n_startup_trials": 1,
+        "sigma0": None,
+        "popsize": None,
+        "with_margin": True,
+        "consider_pruned_trials": False,
+        "warn_independent_sampling": False,
+    },
+    "qmc": {
+        "_target_": "optuna.samplers.QMCSampler",
+        "qmc_type": "sobol",
+        "scramble": True,
+        "warn_asynchronous_seeding": False,
+        "warn_independent_sampling": False,
+    },
+    "gp": {
+        "_target_": "optuna.samplers.GPSampler",
+        "n_startup_trials": 10,
+        "deterministic_objective": False,
+        "warn_independent_sampling": False,
+    },
+    "nsgaii": {
+        "_target_": "optuna.samplers.NSGAIISampler",
+        "population_size": 50,
+        "mutation_prob": None,
+        "crossover_prob": 0.9,
+        "swapping_prob": 0.5,
+    },
+    "grid": {"_target_": "optuna.samplers.GridSampler"},
+}
+PRUNERS: dict[str, dict[str, Any]] = {
+    "none": {"_target_": "optuna.pruners.NopPruner"},
+    "median": {
+        "_target_": "optuna.pruners.MedianPruner",
+        "n_startup_trials": 5,
+        "n_warmup_steps": 0,
+        "interval_steps": 1,
+        "n_min_trials": 1,
+    },
+    "hyperband": {
+        "_target_": "optuna.pruners.HyperbandPruner",
+        "min_resource": 1,
+        "max_resource": "auto",
+        "reduction_factor": 3,
+        "bootstrap_count": 0,
+    },
+    "successive_halving": {
+        "_target_": "optuna.pruners.SuccessiveHalvingPruner",
+        "min_resource": 1,
+        "reduction_factor": 4,
+        "min_early_stopping_rate": 0,
+        "bootstrap_count": 0,
+    },
+}
+
+
+@dataclass
+class OptunaQueueConf:
+    """The settings below `hydra.sweeper`.
+
+    Attributes:
+        sampler: What proposes parameters; `hydra/sweeper/sampler=tpe|random|cmaes|qmc|gp|nsgaii|grid`.
+        pruner: What stops unpromising trials; `hydra/sweeper/pruner=none|median|hyperband|successive_halving`.
+        direction: `minimize` or `maximize`, or a list of them for a job that returns several scores.
+        metric_names: What to call the scores, one or a list.
+        storage: A journal file (default: inside the sweep folder) or an SQLAlchemy address of sqlite,
+            PostgreSQL or MySQL.
+        study_name: The same name goes on with the same study. Default: the job's name and a hash of the
+            search space, so that the same command goes on.
+        n_trials: Total over all processes and resumes. A grid runs all of its points.
+        n_jobs: Worker processes on this machine.
+        isolate: A fresh process for each trial.
+        seed: Of the sampler; the trial's number is added. None: from the system.
+        max_failures: Stop the sweep when so many trials have failed. None: never.
+        max_attempts: A trial whose process died so often is a failed one.
+        retry_failed: Run what failed in earlier launches again.
+        grace_period: Seconds without a heartbeat after which a worker of another machine is taken for dead.
+        patience: Seconds that a storage may be out of reach or out of space.
+        keep_best: Trials that keep `discard`. None: all.
+        discard: A folder or file below a trial's folder, removed from all but the best ones.
+        threads_key: The application's setting of CPU threads; with several workers it becomes an override.
+        may_differ: Overrides that may differ between processes and resumes, such as where the data lies.
+        export: The best trial is written there as a config, below the sweep folder.
+        search_group: The config group that chooses the search itself; not part of the exported config.
+        show_output: Print what the jobs print; otherwise it goes to `logs/NUMBER.log` in the sweep folder.
+        params: The search space in Hydra's override grammar, and fixed overrides.
+        when: Parameters that exist only where another has a value: `{"model=dnn": {"model.layers": ...}}`.
+    """
+
+    _target_: str = "hydra_plugins.hydra_optuna_queue.sweeper.OptunaQueueSweeper"
+    _recursive_: bool = False
+    defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}, {"pruner": "none"}])
+    sampler: Any = MISSING
+    pruner: Any = MISSING
+    direction: Any = "minimize"
+    metric_names: Any = None
+    storage: str | None = None
+    study_name: str | None = None
+    n_trials: int = 20
+    n_jobs: int = 1
+    isolate: bool = False
+    seed: int | None = None
+    max_failures: int | None = 5
+    max_attempts: int = 10
+    retry_failed: bool = False
+    grace_period: int = 120
+    patience: float = 600
+    keep_best: int | None = None
+    discard: str = "checkpoints"
+    threads_key: str | None = None
+    may_differ: list[str] = field(default_factory=list)
+    export: str = "experiment/best"
+    search_group: str = "hparams_search"
+    show_output: bool = False
+    params: dict[str, Any] | None = None
+    when: dict[str, Any] | None = None
+
+
+class OptunaQueueSweeper(Sweeper):
+    """Runs a study whose trials are Hydra jobs; the settings are those of OptunaQueueConf."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what Hydra gives."""
+        self._given = hydra_context, task_function, config
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run the study to its end."""
+        from hydra_plugins.hydra_optuna_queue._sweep import sweep
+
+        sweep(*self._given, self.settings, arguments)
+
+
+_store = ConfigStore.instance()
+_store.store(group="hydra/sweeper", name="optuna", node=OptunaQueueConf, provider="hydra_optuna_queue")
+for _group, _options in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
+    for _name, _node in _options.items():
+        _store.store(group=f"hydra/sweeper/{_group}", name=_name, node=_node, provider="hydra_optuna_queue")
