@@ -6,6 +6,8 @@ else is a bug of ours and shows its traceback. HYDRA_FULL_ERROR=1 shows it alway
 """
 
 import errno
+import hashlib
+import math
 import os
 import re
 import secrets
@@ -21,11 +23,12 @@ from typing import NoReturn
 import hydra
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from ziffern.config import conf_folder
-from ziffern.errors import InputError
+from ziffern.errors import DivergedError, InputError
 from ziffern.streams import readable_streams
 
-UNNAMED = ("data.dir", "trainer", "ckpt_path")  # settings that are not part of a folder's name
+UNNAMED = ("data.dir", "trainer", "ckpt_path", "threads")  # settings that are not part of a folder's name
 NAME_LENGTH = 80
 _sweeps: set[Path] = set()  # folders that this process's jobs went to
 DISK_ERRORS = (
@@ -45,7 +48,8 @@ def train() -> None:
         decorate(job)()
         _print_after_sweep()
     except KeyboardInterrupt:
-        print("stopped before anything was trained", file=sys.stderr)
+        if not {"-m", "--multirun"} & set(sys.argv):  # a search has said how it goes on
+            print("stopped before anything was trained", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
         if wants_traceback:
@@ -53,12 +57,13 @@ def train() -> None:
         _explain_and_exit(error)
 
 
-def job(cfg: DictConfig) -> float | None:
-    """Run one composed configuration; return the best validation score to Hydra's sweeper."""
+def job(cfg: DictConfig) -> "float | list[float]":
+    """Run one composed configuration; return its score, or scores, to Hydra's sweeper."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from ziffern.experiment import run_experiment
+    from hydra_plugins.hydra_optuna_queue import current_trial, is_trial
+    from ziffern.experiment import directions, run_experiment
     from ziffern.report.language import Language
 
     context = HydraConfig.get()
@@ -66,21 +71,38 @@ def job(cfg: DictConfig) -> float | None:
     try:
         choices = context.runtime.choices
         language = None if cfg.report is None else Language(str(cfg.report))
-        score = run_experiment(cfg, folder, choices["model"], is_recipe=choices.get("experiment") is not None)
+        if not (trial := is_trial()):
+            score = run_experiment(cfg, folder, choices["model"])
+        else:
+            _check_direction(context.sweeper.get("direction"), directions(cfg.objective))
+            score = run_experiment(cfg, folder, choices["model"], current_trial(), is_trial=True)
     except KeyboardInterrupt:
         remove_if_unused(folder)
         raise
     except (InputError, OSError) as error:
+        if isinstance(error, DivergedError) and trial:
+            return math.nan
         if isinstance(error, InputError):
             remove_if_unused(folder)
         if context.mode == RunMode.RUN and (line := _line(error)):
             fail(line)  # here, since Hydra would add a line of its own
         raise
+    if trial:
+        return score
     if context.mode == RunMode.MULTIRUN:
         _sweeps.add(folder.parent)
     if language and os.environ.get("LOCAL_RANK", "0") == "0":
         _report(folder, language.code)
     return score
+
+
+def _check_direction(given: object, wanted: "str | list[str]") -> None:
+    """Raise InputError where a search would take the worst for the best."""
+    found = OmegaConf.to_container(given) if isinstance(given, ListConfig) else given
+    if found is not None and found != wanted:
+        raise InputError(
+            f"hydra.sweeper.direction={found}: must be {wanted} for this objective: use hydra/sweeper=ziffern"
+        )
 
 
 def _print_after_sweep() -> None:
@@ -139,13 +161,19 @@ def run_folder(choices: DictConfig, overrides: ListConfig) -> str:
     return str(unfinished) if unfinished else f"outputs/runs/{choices['model']}{_slug(named)}_{_unique()}"
 
 
-def sweep_folder() -> str:
+def sweep_folder(study: str | None = None, trials: int | None = None) -> str:
     """Return the folder of this multirun, below outputs/sweeps, named by the command's overrides.
 
-    Each job of a multirun asks anew and knows only its own overrides; Hydra hands the first answer on.
+    That of a search (it has a number of `trials`) is named by its study, so that the same command goes on
+    with it. Each job of a multirun asks anew and knows only its own overrides; the first answer is handed on.
     """
-    given = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
-    return f"outputs/sweeps/{_slug(given).lstrip('_')}_{_unique()}"
+    return f"outputs/sweeps/{study or study_name()}" if trials else f"outputs/sweeps/{study_name()}_{_unique()}"
+
+
+def study_name() -> str:
+    """Return what a search is called: its overrides, the same for the same command."""
+    given = [item for item in sys.argv[1:] if "=" in item and not item.startswith(("-", "hydra", "+hydra"))]
+    return _slug([item.removeprefix("hparams_search=") for item in given]).lstrip("_") or "study"
 
 
 @cache  # asked several times, and the run is no longer unfinished when it has finished
@@ -169,11 +197,15 @@ def _slug(overrides: Sequence[str]) -> str:
         for item in overrides
         if item.split("=")[0] not in UNNAMED and item != "data=mnist" and not item.startswith("hydra")
     ]
-    return "".join(f"_{part}" for part in parts)[:NAME_LENGTH]
+    name = "".join(f"_{part}" for part in parts)
+    digest = hashlib.sha256(name.encode()).hexdigest()[:6]
+    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 7]}-{digest}"
 
 
 def _short(override: str) -> str:
     key, _, value = override.partition("=")
+    if not value:
+        return re.sub(r"[^A-Za-z0-9.]+", "-", key).strip("-")
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", Path(value).name if "/" in value else value).strip("-")
     return f"{key.split('.')[-1].split('/')[-1].replace('_', '-')}-{plain}"
 
@@ -184,8 +216,10 @@ def _unique() -> str:
 
 
 def register_resolvers() -> None:
-    """Make run_folder and sweep_folder known to the configuration."""
-    for resolver in (run_folder, sweep_folder):
+    """Make what names folders and studies known to the configuration."""
+    from ziffern.experiment import directions
+
+    for resolver in (run_folder, sweep_folder, study_name, directions):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, use_cache=True, replace=True)
 
 
@@ -202,7 +236,7 @@ def _explain_and_exit(error: Exception) -> NoReturn:
 
 def _line(error: Exception) -> str:
     """Return the line for an error that is not ours, or an empty string."""
-    if isinstance(error, InputError):
+    if isinstance(error, InputError | SweepError):
         return str(error)
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         where = error.filename or "the run folder"

@@ -7,3 +7,7 @@ that line without a traceback and exits with 2; in a notebook it is an ordinary 
 
 class InputError(ValueError):
     """A value that the user gave cannot be used; the message says which, why, and what to do."""
+
+
+class DivergedError(InputError):
+    """The training left the numbers; in a search this is a bad trial, and no reason to stop."""

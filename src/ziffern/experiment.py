@@ -10,22 +10,25 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from rich.console import Console
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
+    from ziffern.callbacks.pruning import Trial
     from ziffern.recording import Recorder
 
 from ziffern.config import build, check_targets, flatten, named
 from ziffern.errors import InputError
 
 MAX_SEED = 2**32 - 1
+OBJECTIVES = {"val/acc": "maximize", "val/loss": "minimize", "params": "minimize", "train_seconds": "minimize"}
+Score = float | list[float]
 PLUMBING = (  # beginnings of settings that change no result, or repeat another
     *("ckpt_path", "threads", "test", "monitor", "data.dir", "data.eval_batch_size", "data.seed", "model.seed"),
     *("callbacks.early_stopping.monitor", "trainer.accelerator", "trainer.log_every", "model.fuse"),
-    *("trainer.micro_steps", "published", "report"),
+    *("trainer.micro_steps", "published", "report", "objective"),
 )
 WHOLE_EPOCHS = (  # settings that would leave an epoch without its validation, by which the best one is chosen
     *("max_steps", "min_steps", "max_time", "fast_dev_run", "check_val_every_n_epoch", "limit_val_batches"),
@@ -45,17 +48,20 @@ PLAIN_ONLY = (  # settings of Lightning's Trainer that count its batches or chan
 )
 
 
-def run_experiment(cfg: DictConfig, folder: Path, name: str, is_recipe: bool = False) -> float | None:
+def run_experiment(
+    cfg: DictConfig, folder: Path, name: str, trial: "Trial | None" = None, is_trial: bool = False
+) -> Score:
     """Train, test and record what `cfg` says into `folder`.
 
     Args:
         cfg: As composed from conf/train.yaml.
         folder: The run folder.
         name: What people call the model: the option of the group `model`.
-        is_recipe: An `experiment=` was chosen: other data must not stand in for its own.
+        trial: Of a search, to report to after each epoch; in the first process only.
+        is_trial: This is a trial of a search: it goes on from what a killed process left, and never tests.
 
     Returns:
-        The best validation score, `cfg.monitor`.
+        What `cfg.objective` names: one score of the best epoch, or a list of them.
 
     Raises:
         InputError: Something in the configuration, the data or the machine does not allow this run.
@@ -64,13 +70,14 @@ def run_experiment(cfg: DictConfig, folder: Path, name: str, is_recipe: bool = F
     import pytorch_lightning as pl
     import torch
 
+    from ziffern.callbacks.pruning import Pruning
     from ziffern.data.datamodule import DigitDataModule
     from ziffern.module import DigitClassifier
     from ziffern.recording import Recorder
     from ziffern.train import check_logits, train
 
     quieten()
-    if is_recipe and "fallback" in cfg.data.source:
+    if "published" in cfg and "fallback" in cfg.data.source:  # other data must not stand in for a recipe's own
         with open_dict(cfg):
             cfg.data.source.fallback = False
     if cfg.trainer.gradient_clip_val is not None and "mixed" in str(cfg.trainer.precision):
@@ -83,10 +90,42 @@ def run_experiment(cfg: DictConfig, folder: Path, name: str, is_recipe: bool = F
     check_logits(model, cfg.data.num_classes)
     data = build(cfg.data, "data", DigitDataModule, micro_steps=micro_steps(cfg))
     recorder = Recorder(folder, cfg.monitor, _console())
-    trainer = make_trainer(cfg, recorder)
+    pruning = [Pruning(trial, cfg.monitor)] if is_trial and isinstance(cfg.objective, str) else []
+    trainer = make_trainer(cfg, recorder, *pruning)
     data.setup()
     settings = hyperparameters(cfg) | {"model": name}
-    return train(data, model, trainer, recorder, name=name, settings=settings, ckpt_path=cfg.ckpt_path, test=cfg.test)
+    metrics = train(
+        data,
+        model,
+        trainer,
+        recorder,
+        name=name,
+        settings=settings,
+        ckpt_path=cfg.ckpt_path,
+        test=cfg.test and not is_trial,
+        take_up=is_trial,
+    )
+    scores = [float(metrics[objective]) for objective in objectives(cfg.objective)]
+    return scores[0] if isinstance(cfg.objective, str) else scores
+
+
+def objectives(given: object) -> list[str]:
+    """Return the names of what a search improves.
+
+    Raises:
+        InputError: One of them is no validation score and no cost.
+    """
+    names = [given] if isinstance(given, str) else list(given) if isinstance(given, list | ListConfig) else []
+    for name in names or [given]:
+        if name not in OBJECTIVES:
+            raise InputError(f"objective={name}: must be one of {', '.join(OBJECTIVES)}, or a list of them")
+    return [str(name) for name in names]
+
+
+def directions(given: object) -> str | list[str]:
+    """Return `maximize` or `minimize` for an objective, or a list of them for a list."""
+    found = [OBJECTIVES[name] for name in objectives(given)]
+    return found[0] if isinstance(given, str) else found
 
 
 def hyperparameters(cfg: DictConfig) -> dict[str, bool | int | float | str]:
@@ -178,6 +217,7 @@ def _check(cfg: DictConfig) -> None:
             )
     if cfg.monitor not in ("val/acc", "val/loss"):
         raise InputError(f"monitor={cfg.monitor}: what chooses must be a validation score: val/acc or val/loss")
+    objectives(cfg.objective)
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed <= MAX_SEED:
         raise InputError(f"seed={cfg.seed}: must be a whole number from 0 to {MAX_SEED}")
     if cfg.threads is not None and (not isinstance(cfg.threads, int) or cfg.threads < 1):

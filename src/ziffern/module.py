@@ -25,7 +25,7 @@ from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ziffern.data.batches import Batch, derived_seed
-from ziffern.errors import InputError
+from ziffern.errors import DivergedError, InputError
 from ziffern.normalize import Normalize
 from ziffern.scores import Scores
 
@@ -237,8 +237,8 @@ class DigitClassifier(pl.LightningModule):
         for logger in self.trainer.loggers:
             logger.log_metrics(values, step=step)
 
-    def _diverged(self, name: str, value: float) -> InputError:
-        return InputError(
+    def _diverged(self, name: str, value: float) -> DivergedError:
+        return DivergedError(
             f"training diverged: {name} is {value} in epoch {self.current_epoch + 1}: "
             "lower model.optimizer.lr, or set trainer.gradient_clip_val=1"
         )

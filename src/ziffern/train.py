@@ -40,7 +40,8 @@ def train(
     settings: Settings,
     ckpt_path: str | None = None,
     test: bool = True,
-) -> float | None:
+    take_up: bool = False,
+) -> Metrics:
     """Fit `model` to `data` with `trainer`, test its best checkpoint, and write the run folder.
 
     Args:
@@ -52,9 +53,10 @@ def train(
         settings: Flat hyperparameters for the loggers.
         ckpt_path: Continue from this checkpoint.
         test: Look at the test part at the end.
+        take_up: Go on from what an earlier process left in the folder, where that is of these settings.
 
     Returns:
-        The best validation score (`recorder.monitor`), never a test score.
+        What metrics.json holds.
 
     Raises:
         InputError: The checkpoint does not fit, or the training diverged.
@@ -64,6 +66,8 @@ def train(
     if model.steps_each_batch:  # such a scheduler is made for a number of steps
         model.provenance["trainer.max_epochs"] = int(trainer.max_epochs or 0)
     model.automatic_optimization = data.micro_steps == 1
+    if take_up and ckpt_path is None:
+        ckpt_path = _left_behind(recorder, model, trainer)
     resumed = check_checkpoint(Path(ckpt_path), model, trainer) if ckpt_path else None
     recorder.checkpoints.continued = Path(ckpt_path) if ckpt_path else None
     main = trainer.is_global_zero
@@ -91,7 +95,18 @@ def train(
         log_outcome(trainer.loggers, metrics)
         recorder.metrics(metrics)
         print_summary(recorder.console, metrics, recorder.folder)
-    return float(metrics[recorder.monitor])
+    return metrics
+
+
+def _left_behind(recorder: Recorder, model: DigitClassifier, trainer: pl.Trainer) -> str | None:
+    """Return the last checkpoint in the run folder if it can be continued; otherwise clear both away."""
+    try:
+        check_checkpoint(recorder.checkpoints.last_path, model, trainer)
+    except InputError:
+        for path in (recorder.checkpoints.last_path, recorder.checkpoints.best_path):
+            path.unlink(missing_ok=True)
+        return None
+    return str(recorder.checkpoints.last_path)
 
 
 def provenance(data: DigitDataModule, settings: Settings) -> Settings:
@@ -239,7 +254,8 @@ def _say_how_to_go_on(recorder: Recorder, error: BaseException, main: bool) -> N
     if not main:
         return
     with contextlib.suppress(OSError):  # the disk may be what failed
-        recorder.events.write("failed", reason=str(error) or type(error).__name__)
+        event = "pruned" if type(error).__name__ == "TrialPruned" else "failed"  # Optuna is there only in a search
+        recorder.events.write(event, reason=str(error) or type(error).__name__)
     if isinstance(error, SystemExit) and not recorder.checkpoints.last_path.exists():
         recorder.console.print("stopped in the first epoch, before there was a checkpoint to continue from")
     is_multirun = bool({"-m", "--multirun"} & set(sys.argv))

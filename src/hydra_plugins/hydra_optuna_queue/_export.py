@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,11 +17,17 @@ from hydra_plugins.hydra_optuna_queue._queue import Queue
 
 
 def export(
-    queue: Queue, trials: list[FrozenTrial], folder: Path, settings: dict[str, Any], loader: ConfigLoader
+    queue: Queue,
+    trials: list[FrozenTrial],
+    folder: Path,
+    settings: dict[str, Any],
+    loader: ConfigLoader,
+    groups: Collection[str],
 ) -> dict[int, str]:
     """Write the best trial below `folder` as a config; return the command that uses it, by the trial's number.
 
-    With several directions each trial of the Pareto front gets a config with its number.
+    `groups` are those of the application's defaults list. With several directions each trial of the Pareto
+    front gets a config with its number.
     """
     path = PurePosixPath(settings["export"])
     ranked = best_first(queue, trials)
@@ -32,31 +39,31 @@ def export(
         chosen = {
             trial.number: path.with_name(f"{path.name}_{trial.number}") for trial in ranked if trial.number in front
         }
-    skipped = {settings["search_group"], *settings["may_differ"]}
     commands = {}
     for number, target in chosen.items():
         overrides = [str(line) for line in trials[number].user_attrs.get("overrides", [])]
-        body = _config(overrides, str(path.parent), skipped, loader)
+        body = _config(overrides, str(path.parent), settings["search_group"], loader)
         header = f"# @package _global_\n# Trial {number} of study {queue.name}: {trials[number].values}\n"
         file = folder / f"{target}.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_name(f".{file.name}.{os.getpid()}")
         unfinished.write_text(header + OmegaConf.to_yaml(OmegaConf.create(body)))
         unfinished.replace(file)
-        choice = f"{target.parent}={target.name}" if str(target.parent) != "." else f"+{target.name}"
+        group = str(target.parent)
+        choice = f"{'' if group in groups else '+'}{group}={target.name}"
         program = ["python", sys.argv[0]] if sys.argv[0].endswith(".py") else [Path(sys.argv[0]).name]
         commands[number] = shlex.join([*program, "--config-dir", str(folder), choice])
     return commands
 
 
-def _config(overrides: list[str], group: str, skipped: set[str], loader: ConfigLoader) -> dict[str, Any]:
+def _config(overrides: list[str], group: str, search_group: str, loader: ConfigLoader) -> dict[str, Any]:
     """Return overrides as the content of a config in `group`: chosen options as defaults, values as a tree."""
     first: list[Any] = []
     chosen: list[Any] = []
     values = OmegaConf.create({}, flags={"allow_objects": True})
     for override in OverridesParser.create(config_loader=loader).parse_overrides(overrides):
         key = override.key_or_group
-        if key in skipped or override.is_delete():
+        if key == search_group or override.is_delete():
             continue
         is_group = bool(loader.get_group_options(key))
         if is_group and key == group:

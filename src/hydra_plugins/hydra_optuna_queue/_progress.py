@@ -82,6 +82,9 @@ class Progress:
         for number, command in exported.items():
             trial = trials[number]
             self.say(f"trial {number}: {_scores(trial.values)}  {shown(trial.params, full=True)}\n  {command}")
+        hint = self.queue.settings["hint"]
+        if hint:
+            self.say(f"  {hint.format(folder=self.folder)}")
         if not exported:
             self.say("no trial came to its end, so there is no best one")
 

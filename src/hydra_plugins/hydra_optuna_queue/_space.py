@@ -39,14 +39,19 @@ class Parameter:
     """One searched parameter.
 
     Attributes:
-        name: The override's key.
+        key: Of the override, such as `model.optimizer.lr` or `+x`.
         distribution: Where Optuna draws from.
         values: All of its values; None where they are continuous.
     """
 
-    name: str
+    key: str
     distribution: BaseDistribution
     values: tuple[Value, ...] | None
+
+    @property
+    def name(self) -> str:
+        """What Optuna calls it."""
+        return self.key.lstrip("+")
 
     def suggest(self, trial: Trial) -> Value:
         """Return the trial's value; a stepped float as it was written, 0.3 and not 0.30000000000000004."""
@@ -62,7 +67,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Overrides:
-    """Overrides that belong together: searched parameters and fixed lines, by their keys."""
+    """Overrides that belong together: searched parameters and fixed lines, by their names."""
 
     parameters: Mapping[str, Parameter]
     fixed: Mapping[str, str]
@@ -97,11 +102,11 @@ class Space:
         lines: dict[str, str] = {}
 
         def add(some: Overrides) -> None:
-            for key, line in some.fixed.items():
-                texts[key], lines[key] = line.partition("=")[2], line
-            for key, parameter in some.parameters.items():
-                texts[key] = as_text(value_of(parameter))
-                lines[key] = f"{key}={texts[key]}"
+            for name, line in some.fixed.items():
+                texts[name], lines[name] = line.partition("=")[2], line
+            for name, parameter in some.parameters.items():
+                texts[name] = as_text(value_of(parameter))
+                lines[name] = f"{parameter.key}={texts[name]}"
 
         add(self.always)
         for condition in self.conditions:
@@ -160,7 +165,7 @@ class Space:
 
         def plain(some: Overrides) -> dict[str, Any]:
             searched = {key: json.loads(distribution_to_json(p.distribution)) for key, p in some.parameters.items()}
-            fixed = {key: line for key, line in some.fixed.items() if key.lstrip("+~") not in without}
+            fixed = {key: line for key, line in some.fixed.items() if key.lstrip("~") not in without}
             return {"search": searched, "fixed": fixed}
 
         conditions = [[item.key, list(item.values), plain(item.overrides)] for item in self.conditions]
@@ -193,13 +198,14 @@ def parse_space(
         parameters: dict[str, Parameter] = {}
         fixed: dict[str, str] = {}
         for override in parser.parse_overrides([*(f"{k}={as_text(v)}" for k, v in some.items()), *more]):
-            key = f"~{override.key_or_group}" if override.is_delete() else override.get_key_element()
-            parameters.pop(key, None)
-            fixed.pop(key, None)
+            key = override.get_key_element()
+            name = key.lstrip("+")  # a deletion, ~x, is another thing than a value of x
+            parameters.pop(name, None)
+            fixed.pop(name, None)
             if override.is_sweep_override():
-                parameters[key] = _parameter(key, override)
+                parameters[name] = _parameter(key, override)
             else:
-                fixed[key] = str(override.input_line)
+                fixed[name] = str(override.input_line)
         return Overrides(parameters, fixed)
 
     always = parse(params, arguments)

@@ -94,7 +94,7 @@ def sweep(
         progress.say("stopped: the same command goes on from here")
         raise
     trials = patiently(queue.trials, settings["patience"])
-    progress.end(trials, export(queue, trials, folder, settings, loader))
+    progress.end(trials, export(queue, trials, folder, settings, loader, config.hydra.runtime.choices))
     _raise_if_stopped(queue)
 
 
@@ -115,8 +115,10 @@ def _check(settings: dict[str, Any]) -> None:
             raise SweepError(f"hydra.sweeper.{key}={value}: must be a whole number of at least {least}{null}")
     for key in ("discard", "export"):
         path = PurePosixPath(str(settings[key]))
-        if path.is_absolute() or ".." in path.parts or not path.parts:
-            raise SweepError(f"hydra.sweeper.{key}={settings[key]}: must be a path below the folder, without ..")
+        least = 2 if key == "export" else 1
+        if path.is_absolute() or ".." in path.parts or len(path.parts) < least:
+            form = "GROUP/NAME" if key == "export" else "a name"
+            raise SweepError(f"hydra.sweeper.{key}={settings[key]}: must be {form} below the folder, without ..")
 
 
 def _name(job: str, space: Space, may_differ: Sequence[str]) -> str:

@@ -104,6 +104,7 @@ class OptunaQueueConf:
         export: The best trial is written there as a config, below the sweep folder.
         search_group: The config group that chooses the search itself; not part of the exported config.
         show_output: Print what the jobs print; otherwise it goes to `logs/NUMBER.log` in the sweep folder.
+        hint: A line to print at the end, with {folder} for the sweep folder.
         params: The search space in Hydra's override grammar, and fixed overrides.
         when: Parameters that exist only where another has a value: `{"model=dnn": {"model.layers": ...}}`.
     """
@@ -133,6 +134,7 @@ class OptunaQueueConf:
     export: str = "experiment/best"
     search_group: str = "hparams_search"
     show_output: bool = False
+    hint: str | None = None
     params: dict[str, Any] | None = None
     when: dict[str, Any] | None = None
 

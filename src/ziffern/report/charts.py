@@ -6,14 +6,16 @@ picture serves light, dark and print; text stays text, so it can be read out, se
 
 import io
 import re
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from ziffern.analysis.calibration import Reliability, RiskCoverage
@@ -145,6 +147,289 @@ def share_chart(counts: NDArray[np.int64], class_names: Sequence[str], language:
     return _svg(draw, language("data.share_title"), height=2.4)
 
 
+@dataclass(frozen=True)
+class Searched:
+    """A parameter of a search, with its value in each of N trials."""
+
+    name: str
+    values: NDArray[np.float64]  # (N,), places in `choices` where there are some, NaN where a trial lacks it
+    low: float
+    high: float
+    is_log: bool = False
+    choices: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> NDArray[np.float64]:
+        """Where its values lie between low and high, (N,) in [0, 1], on a logarithmic scale if it has one."""
+        scale: Callable[[Any], Any] = np.log10 if self.is_log else np.asarray
+        low, high = scale(self.low), scale(self.high)
+        if low == high:
+            return np.where(np.isnan(self.values), np.nan, 0.5)
+        return np.asarray((scale(self.values) - low) / (high - low))
+
+
+def history_chart(
+    number: NDArray[np.int64],
+    score: NDArray[np.float64],
+    best: NDArray[np.float64],
+    pruned: Sequence[tuple[int, float]],
+    failed: Sequence[int],
+    label: str,
+    is_share: bool,
+    language: Language,
+) -> str:
+    """Draw the scores (N,) of completed trials in their order and the best so far (N,), and how the others ended.
+
+    Pruned trials are numbers with their last score, NaN where they had none.
+    """
+
+    def draw(axes: Axes) -> None:
+        axes.plot(number, score, "o", color=SERIES[0], markersize=4.5, alpha=0.75, label=language("sweep.complete"))
+        axes.step(number, best, where="post", color=SERIES[1], label=language("sweep.best_so_far"))
+        given = [(place, last) for place, last in pruned if np.isfinite(last)]
+        if given:
+            style: Any = {"color": SERIES[4], "markersize": 5, "markerfacecolor": "none"}
+            axes.plot(*zip(*given, strict=True), "v", **style, label=language("sweep.pruned"))
+        floor = axes.get_xaxis_transform()  # at the lower edge, whatever the scores are
+        without = [place for place, last in pruned if not np.isfinite(last)]
+        for places, marker, colour, key in (
+            (without, "|", SERIES[4], "sweep.pruned_unscored"),
+            (failed, "x", SERIES[3], "sweep.failed"),
+        ):
+            if places:
+                line = axes.plot(places, [0.03] * len(places), marker, color=colour, transform=floor)[0]
+                line.set_label(language(key))
+        axes.set(xlabel=language("sweep.number"), ylabel=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_formatter(_percent(language) if is_share else _number(language))
+        _legend(axes)
+
+    return _svg(draw, language("sweep.history"))
+
+
+def share_bars(names: Sequence[str], shares: Sequence[float], title: str, language: Language) -> str:
+    """Draw a bar for each share, the first one on top."""
+
+    def draw(axes: Axes) -> None:
+        bars = axes.barh([_short(name) for name in names], shares, color=SERIES[0], height=0.6)
+        axes.bar_label(bars, [language.percent(share, 0) for share in shares], padding=4, fontsize=9)
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1.15 * max(shares))
+        axes.xaxis.set_major_formatter(_percent(language))
+        axes.grid(visible=False, axis="y")
+
+    return _svg(draw, title, height=0.6 + 0.32 * len(names))
+
+
+def slice_chart(
+    parameter: Searched, score: NDArray[np.float64], best: int, label: str, is_share: bool, language: Language
+) -> str:
+    """Draw the scores (N,) against a parameter's values, the place `best` marked."""
+    spread = 0.0
+    if parameter.choices:  # trials with the same choice stand side by side, spread evenly by the golden ratio
+        spread = min(0.25, 0.03 * len(score))
+    x = parameter.values + spread * (2 * (np.arange(len(score)) * 0.618034 % 1) - 1)
+
+    def draw(axes: Axes) -> None:
+        axes.plot(x, score, "o", color=SERIES[0], markersize=4, alpha=0.6, markeredgewidth=0)
+        axes.plot(x[best : best + 1], score[best : best + 1], "D", color=SERIES[1], markersize=6)
+        _scale_axis(axes, parameter)
+        room = 0.08 * np.ptp(score) or 0.01 * abs(score[0]) or 1  # all slices have the same scale
+        axes.set_ylim(score.min() - room, score.max() + room)
+        axes.set(xlabel=_short(parameter.name), ylabel=label)
+        axes.yaxis.set_major_formatter(_percent(language) if is_share else _number(language))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+
+    return _svg(draw, parameter.name, width=3.2, height=2.4)
+
+
+def parallel_chart(
+    parameters: Sequence[Searched],
+    score: Searched,
+    is_maximised: bool,
+    best: Sequence[int],
+    score_text: Callable[[float], str],
+    language: Language,
+) -> str:
+    """Draw each trial as a line through its values and its score, the better the higher; the places `best` stand out.
+
+    A parameter that a trial lacks is passed below its axis.
+    """
+    columns = [parameter.places for parameter in parameters]
+    columns.append(score.places if is_maximised else 1 - score.places)
+    lines = np.stack(columns, axis=1)  # (N, P + 1)
+    lacking = np.isnan(lines)
+    lines = np.where(lacking, -0.16, lines)
+    others = np.setdiff1d(np.arange(len(lines)), best)
+
+    def draw(axes: Axes) -> None:
+        x = np.arange(lines.shape[1])
+        alpha = float(np.clip(12 / max(len(others), 1), 0.08, 0.5))
+        axes.plot(*_joined((x, lines[place]) for place in others), color=SERIES[0], linewidth=1, alpha=alpha)
+        axes.plot(*_joined((x, lines[place]) for place in best[1:]), color=SERIES[1], linewidth=1.6, alpha=0.8)
+        axes.plot(x, lines[best[0]], color=SERIES[1], linewidth=3.2, marker="D", markersize=5)
+        for axis in range(len(x)):
+            axes.axvline(axis, color=TEXT, linewidth=0.8)
+        for place, parameter in enumerate(parameters):
+            for height, text in _marks(parameter):
+                _mark(axes, place, height, text)
+        ends = (score.low, score.high) if is_maximised else (score.high, score.low)
+        for height, end in zip((0, 1) if score.low < score.high else (0.5,), ends, strict=False):
+            _mark(axes, len(parameters), height, score_text(end))
+        for place in np.flatnonzero(lacking.any(axis=0)).tolist():
+            _mark(axes, place, -0.16, language("sweep.lacking"))
+        names = [_short(name, 16) for name in (*(parameter.name for parameter in parameters), score.name)]
+        axes.set_xticks(x, labels=names, fontsize=9)
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0)
+        axes.set_yticks([])
+        axes.set(xlim=(-0.15, len(x) - 0.45), ylim=(-0.24 if lacking.any() else -0.06, 1.06))
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+
+    return _svg(draw, language("sweep.parallel"), width=max(4.8, 1.35 * lines.shape[1]), height=3.4)
+
+
+def trials_curves(
+    complete: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]],
+    best: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]],
+    pruned: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]],
+    limit: float | None,
+    is_maximised: bool,
+    label: str,
+    is_share: bool,
+    language: Language,
+) -> str:
+    """Draw the scores of trials over their steps, a pair (steps, scores) each; what lies beyond `limit` is cut off."""
+
+    def draw(axes: Axes) -> None:
+        faint = float(np.clip(12 / max(len(complete), 1), 0.15, 0.6))
+        style: Any = {"color": SERIES[0], "linewidth": 1, "alpha": faint}
+        if complete:
+            axes.plot(*_joined(complete), **style, label=language("sweep.complete"))
+        if pruned:
+            style = {"color": SERIES[4], "linewidth": 1, "linestyle": (0, (3, 2))}
+            axes.plot(*_joined(pruned), **style)
+            ends = [(step[-1], score[-1]) for step, score in pruned]
+            style |= {"marker": "x", "markersize": 5, "label": language("sweep.pruned")}
+            axes.plot(*zip(*ends, strict=True), **(style | {"linestyle": "none"}))
+        if best:
+            axes.plot(*_joined(best), color=SERIES[1], linewidth=2.4, label=language("sweep.best"))
+        axes.set(xlabel=language("sweep.step"), ylabel=label)
+        if limit is not None:
+            axes.set_ylim(**{"bottom" if is_maximised else "top": limit})  # type: ignore[arg-type]
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_formatter(_percent(language) if is_share else _number(language))
+        _legend(axes)
+
+    return _svg(draw, language("sweep.curves"))
+
+
+def front_chart(
+    score: NDArray[np.float64],
+    front: NDArray[np.int64],
+    numbers: Sequence[int],
+    labels: Sequence[str],
+    is_share: Sequence[bool],
+    language: Language,
+) -> str:
+    """Draw trials by two scores (N, 2), and those at the places `front`, with their numbers, joined."""
+    ordered = front[np.argsort(score[front, 0], kind="stable")]
+
+    def draw(axes: Axes) -> None:
+        axes.plot(*score.T, "o", color=SERIES[0], markersize=4.5, alpha=0.5, markeredgewidth=0)
+        axes.plot(*score[ordered].T, "D--", color=SERIES[1], linewidth=1.2, markersize=6, label=language("sweep.front"))
+        for turn, place in enumerate(ordered[:: -(-len(ordered) // 12)]):  # a dozen numbers at most
+            where = (5, 5) if turn % 2 else (5, -11)
+            axes.annotate(str(numbers[place]), score[place], where, textcoords="offset points", fontsize=9)
+        axes.set(xlabel=labels[0], ylabel=labels[1])
+        for axis, share in zip((axes.xaxis, axes.yaxis), is_share, strict=True):
+            axis.set_major_formatter(_percent(language) if share else _number(language))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        _legend(axes)
+
+    return _svg(draw, language("sweep.front"))
+
+
+def _joined(
+    curves: Iterable[tuple[NDArray[Any], NDArray[np.float64]]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return many curves as one with gaps: a single path in the page."""
+    gap = np.array([np.nan])
+    parts = [part for x, y in curves for part in ((x, y), (gap, gap))]
+    if not parts:
+        return gap, gap
+    return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
+
+
+def _scale_axis(axes: Axes, parameter: Searched) -> None:
+    """Show the whole range that was searched, with ticks in the words of the configuration."""
+    low, high = parameter.low, parameter.high
+    if parameter.choices:
+        step = -(-len(parameter.choices) // 8)
+        shown = range(0, len(parameter.choices), step)
+        names = [_short(parameter.choices[place], 14) for place in shown]
+        axes.set_xticks(list(shown), labels=names, rotation=0 if sum(map(len, names)) <= 24 else 30)  # noqa: PLR2004
+        axes.set_xlim(low - 0.5, high + 0.5)
+    elif parameter.is_log:
+        axes.set_xscale("log")
+        room = (high / low) ** 0.05 if high > low else 2
+        axes.set_xlim(low / room, high * room)
+        axes.xaxis.set_major_locator(FixedLocator(_log_ticks(low, high)))
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        room = 0.05 * (high - low) or 0.5
+        axes.set_xlim(low - room, high + room)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+    if not parameter.choices:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Return two to five round values from low to high: powers of ten, or 1, 2 and 5 times them."""
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    for factors in ((1,), (1, 2, 5)):
+        ticks = [factor * 10.0**power for power in powers for factor in factors]
+        ticks = [tick for tick in ticks if low / 1.001 <= tick <= high * 1.001]
+        if len(ticks) > 1:
+            return ticks[:: -(-len(ticks) // 5)]
+    return sorted({low, high})
+
+
+def _marks(parameter: Searched) -> list[tuple[float, str]]:
+    """Return what is written along a parameter's axis, at which height in [0, 1]."""
+    last = len(parameter.choices) - 1
+    if last >= 0:
+        shown = range(0, last + 1, -(-(last + 1) // 10))
+        return [(place / last if last else 0.5, _short(parameter.choices[place], 14)) for place in shown]
+    if parameter.low == parameter.high:
+        return [(0.5, f"{parameter.low:.4g}")]
+    return [(0, f"{parameter.low:.4g}"), (1, f"{parameter.high:.4g}")]
+
+
+def _mark(axes: Axes, place: int, height: float, text: str) -> None:
+    """Write a value beside an axis, on the page's ground, so that lines do not cross it."""
+    ground = {"facecolor": PAGE, "edgecolor": "none", "alpha": 0.75, "pad": 1}
+    axes.annotate(
+        text, (place, height), (5, 0), textcoords="offset points", fontsize=8, va="center", bbox=ground, zorder=5
+    )
+
+
+def _short(name: str, most: int = 28) -> str:
+    """Return the end of a name that is too long for a chart: `…optimizer.lr`, from a dot on if there is one."""
+    if len(name) <= most:
+        return name
+    end = name[1 - most :]
+    return "…" + (end.partition(".")[2] or end)
+
+
+def _legend(axes: Axes) -> None:
+    """Name what is drawn above the picture, in full colours where the lines are faint."""
+    for handle in axes.figure.legend(fontsize=9, loc="outside upper center", ncols=3).legend_handles:
+        if handle is not None:
+            handle.set_alpha(1)
+
+
 def _percent(language: Language) -> FuncFormatter:
     def text(value: float, _: object) -> str:
         digits = (
@@ -161,7 +446,7 @@ def _percent(language: Language) -> FuncFormatter:
 
 def _number(language: Language) -> FuncFormatter:
     def text(value: float, _: object) -> str:
-        digits = next((n for n in range(4) if np.isclose(value * 10**n, round(value * 10**n))), 4)
+        digits = next((n for n in range(8) if np.isclose(value * 10**n, round(value * 10**n))), 8)
         return language.number(value, digits)
 
     return FuncFormatter(text)
@@ -173,7 +458,9 @@ def _svg(draw: Callable[[Axes], None], title: str, width: float = 4.8, height: f
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure.add_subplot())
         file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the text stays text: the reader has fonts
+            figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     text = file.getvalue()
     text = text[text.index("<svg") :]
     for colour, variable in VARIABLES.items():
