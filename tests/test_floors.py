@@ -28,6 +28,7 @@ FLOORS = {  # module or package -> floor; a module may import its own floor and 
     "runs": 2,
     "report": 3,
     "compare": 3,
+    "search": 3,
     "entry": 3,
     "cli": 3,
 }

@@ -26,7 +26,8 @@ def main() -> None:
     try:
         arguments.run(arguments)
     except (InputError, OSError) as error:
-        where = arguments.output or ", ".join(map(str, arguments.folder))
+        given = arguments.folder if isinstance(arguments.folder, list) else [arguments.folder]
+        where = arguments.output or ", ".join(map(str, given))
         _complain(error if isinstance(error, InputError) else f"{where}: {error.strerror}: name another --output FILE")
         sys.exit(2)
     except KeyboardInterrupt:
@@ -64,6 +65,17 @@ def _compare(arguments: argparse.Namespace) -> None:
     compare(arguments.folder, arguments.output, arguments.language or "en", arguments.margin / 100)
 
 
+def _sweep_report(arguments: argparse.Namespace) -> None:
+    import optuna
+
+    from ziffern.report.sweep_page import write_sweep_report
+    from ziffern.search import open_study
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = open_study(arguments.folder, arguments.storage)
+    print(write_sweep_report(study, arguments.folder, arguments.output, arguments.language))
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
@@ -92,7 +104,13 @@ def _parser() -> argparse.ArgumentParser:
         help="a larger model must be better by so many percentage points to be recommended (default: 0.2)",
     )
     compare.set_defaults(run=_compare)
-    for command in (report, compare):
+    sweep = commands.add_parser("sweep", help="read a search for settings: sweep report FOLDER")
+    kinds = sweep.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    search = kinds.add_parser("report", help="write sweep.html: what was tried, what came out, and what mattered")
+    search.add_argument("folder", metavar="SWEEP", type=Path, help="the folder of a search")
+    search.add_argument("--storage", metavar="ADDRESS", help="of its database, where that is not in the folder")
+    search.set_defaults(run=_sweep_report)
+    for command in (report, compare, search):
         command.add_argument("--language", metavar="CODE", help="en or de (default: the run's own, or en)")
         command.add_argument("--output", metavar="FILE", type=Path, help="where to write the page")
     return parser

@@ -44,16 +44,32 @@ def export(
         overrides = [str(line) for line in trials[number].user_attrs.get("overrides", [])]
         body = _config(overrides, str(path.parent), settings["search_group"], loader)
         header = f"# @package _global_\n# Trial {number} of study {queue.name}: {trials[number].values}\n"
-        file = folder / f"{target}.yaml"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-        unfinished.write_text(header + OmegaConf.to_yaml(OmegaConf.create(body)))
-        unfinished.replace(file)
+        _write(folder / f"{target}.yaml", header, body)
         group = str(target.parent)
         choice = f"{'' if group in groups else '+'}{group}={target.name}"
         program = ["python", sys.argv[0]] if sys.argv[0].endswith(".py") else [Path(sys.argv[0]).name]
         commands[number] = shlex.join([*program, "--config-dir", str(folder), choice])
+    _write(folder / "optimization_results.yaml", "", _results(queue, trials, list(chosen)))
     return commands
+
+
+def _results(queue: Queue, trials: list[FrozenTrial], chosen: list[int]) -> dict[str, Any]:
+    """Return what the official plugin leaves in optimization_results.yaml."""
+    if len(queue.directions) == 1:
+        best = trials[chosen[0]]
+        return {"name": "optuna", "best_params": dict(best.params), "best_value": best.value}
+    return {
+        "name": "optuna",
+        "solutions": [{"params": dict(trials[n].params), "values": list(trials[n].values)} for n in chosen],
+    }
+
+
+def _write(file: Path, header: str, body: dict[str, Any]) -> None:
+    """Write a YAML file whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    unfinished.write_text(header + OmegaConf.to_yaml(OmegaConf.create(body)))
+    unfinished.replace(file)
 
 
 def _config(overrides: list[str], group: str, search_group: str, loader: ConfigLoader) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Samplers and pruners by configuration; only Optuna's own are taken, whatever a config names."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import optuna
+from optuna.exceptions import ExperimentalWarning
 
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 
@@ -52,7 +54,9 @@ def _make(config: Any, kind: str, base: type, **more: Any) -> Any:
         )
     settings = {str(key): value for key, value in config.items() if not str(key).startswith("_")}
     try:
-        return found(**settings | more)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return found(**settings | more)
     except ImportError as error:
         raise SweepError(f"{target} needs a package that is not installed: {error}") from error
     except (TypeError, ValueError) as error:

@@ -63,10 +63,11 @@ class Progress:
         """Say how one trial ended, and how far the study is."""
         trial = trials[number]
         seconds = trial.duration.total_seconds() if trial.duration else 0.0
-        how = {
-            TrialState.COMPLETE: _scores(trial.values),
-            TrialState.PRUNED: f"pruned at {trial.last_step}" if trial.last_step is not None else "pruned",
-        }.get(trial.state, "failed")
+        how = "failed"
+        if trial.state == TrialState.COMPLETE:
+            how = _scores(trial.values)
+        elif trial.state == TrialState.PRUNED:
+            how = "pruned" if trial.last_step is None else f"pruned at {trial.last_step}"
         parts = [f"trial {number:3d}", f"{how:<12}", f"{_clock(seconds):>6}", self._best(trials), shown(trial.params)]
         if trial.state != TrialState.COMPLETE and trial.user_attrs.get("error"):
             parts.append(f"({trial.user_attrs['error']}: logs/{number}.log)")

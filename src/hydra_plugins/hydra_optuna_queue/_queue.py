@@ -112,11 +112,13 @@ class Queue:
         mine["grid"] = self.points is not None
         plan = self.study.user_attrs.get("plan")
         if plan is None:
-            seed = self.settings["seed"]
+            seed = self.settings["sampler"].get("seed")
             self.study.set_user_attr("seed", secrets.randbits(32) if seed is None else int(seed))
             names = self.settings["metric_names"]
             if names:
-                self.study.set_metric_names([names] if isinstance(names, str) else list(names))
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", ExperimentalWarning)
+                    self.study.set_metric_names([names] if isinstance(names, str) else list(names))
             self.study.set_user_attr("plan", mine)
             return
         anew = f"go on with the former, or begin another study by hydra.sweeper.study_name={self.name}-2"

@@ -3,13 +3,14 @@
 import hashlib
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from filelock import FileLock
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import NullPool, create_engine, text
@@ -114,7 +115,8 @@ class Storage:
         if self.backend == "sqlite":
             Path(str(make_url(self.url).database)).absolute().parent.mkdir(parents=True, exist_ok=True)
             options["connect_args"] = {"timeout": 60}
-        with self.lock("tables"):
+        with self.lock("tables"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
             return get_storage(
                 RDBStorage(
                     self.url,

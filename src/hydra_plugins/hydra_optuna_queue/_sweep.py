@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -21,7 +20,6 @@ import optuna
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from optuna.exceptions import ExperimentalWarning
 
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._export import export
@@ -52,7 +50,6 @@ def sweep(
         SweepError: A setting is wrong, too many trials failed, or the storage stayed out of reach.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.simplefilter("ignore", ExperimentalWarning)
     settings = {key: _plain(value) for key, value in settings.items()}
     _check(settings)
     loader = hydra_context.config_loader

@@ -11,15 +11,17 @@ from omegaconf import MISSING, DictConfig
 SAMPLERS: dict[str, dict[str, Any]] = {
     "tpe": {
         "_target_": "optuna.samplers.TPESampler",
+        "seed": None,
         "n_startup_trials": 10,
         "n_ei_candidates": 24,
         "multivariate": True,
         "group": True,  # parameters that exist only in some trials are modelled among themselves
         "constant_liar": True,
     },
-    "random": {"_target_": "optuna.samplers.RandomSampler"},
+    "random": {"_target_": "optuna.samplers.RandomSampler", "seed": None},
     "cmaes": {
         "_target_": "optuna.samplers.CmaEsSampler",
+        "seed": None,
         "n_startup_trials": 1,
         "sigma0": None,
         "popsize": None,
@@ -29,6 +31,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     },
     "qmc": {
         "_target_": "optuna.samplers.QMCSampler",
+        "seed": None,
         "qmc_type": "sobol",
         "scramble": True,
         "warn_asynchronous_seeding": False,
@@ -36,18 +39,20 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     },
     "gp": {
         "_target_": "optuna.samplers.GPSampler",
+        "seed": None,
         "n_startup_trials": 10,
         "deterministic_objective": False,
         "warn_independent_sampling": False,
     },
     "nsgaii": {
         "_target_": "optuna.samplers.NSGAIISampler",
+        "seed": None,
         "population_size": 50,
         "mutation_prob": None,
         "crossover_prob": 0.9,
         "swapping_prob": 0.5,
     },
-    "grid": {"_target_": "optuna.samplers.GridSampler"},
+    "grid": {"_target_": "optuna.samplers.GridSampler", "seed": None},
 }
 PRUNERS: dict[str, dict[str, Any]] = {
     "none": {"_target_": "optuna.pruners.NopPruner"},
@@ -80,7 +85,8 @@ class OptunaQueueConf:
     """The settings below `hydra.sweeper`.
 
     Attributes:
-        sampler: What proposes parameters; `hydra/sweeper/sampler=tpe|random|cmaes|qmc|gp|nsgaii|grid`.
+        sampler: What proposes parameters; `hydra/sweeper/sampler=tpe|random|cmaes|qmc|gp|nsgaii|grid`. Its
+            `seed` makes a study repeatable, whatever is killed; null draws one and keeps it in the study.
         pruner: What stops unpromising trials; `hydra/sweeper/pruner=none|median|hyperband|successive_halving`.
         direction: `minimize` or `maximize`, or a list of them for a job that returns several scores.
         metric_names: What to call the scores, one or a list.
@@ -91,7 +97,6 @@ class OptunaQueueConf:
         n_trials: Total over all processes and resumes. A grid runs all of its points.
         n_jobs: Worker processes on this machine.
         isolate: A fresh process for each trial.
-        seed: Of the sampler; the trial's number is added. None: from the system.
         max_failures: Stop the sweep when so many trials have failed. None: never.
         max_attempts: A trial whose process died so often is a failed one.
         retry_failed: Run what failed in earlier launches again.
@@ -121,7 +126,6 @@ class OptunaQueueConf:
     n_trials: int = 20
     n_jobs: int = 1
     isolate: bool = False
-    seed: int | None = None
     max_failures: int | None = 5
     max_attempts: int = 10
     retry_failed: bool = False

@@ -1,0 +1,61 @@
+"""Reading the study of a search from its sweep folder."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import optuna
+from omegaconf import OmegaConf
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from sqlalchemy.exc import SQLAlchemyError
+
+from ziffern.errors import InputError
+
+JOURNAL = "study.journal"
+ENVIRONMENT = re.compile(r"\$\{oc\.env:(\w+)\}")
+
+
+def open_study(folder: Path, storage: str | None = None) -> optuna.Study:
+    """Return the study that a sweep folder belongs to.
+
+    A database on another machine is asked only where its address was given here or stands in an environment
+    variable that the search named: a folder may come from anywhere.
+
+    Args:
+        folder: The sweep folder.
+        storage: An SQLAlchemy address, or the path of a journal file; None for the search's own.
+
+    Raises:
+        InputError: The folder has no study, or its storage cannot be read.
+    """
+    config = folder / "multirun.yaml"
+    try:
+        hydra: Any = OmegaConf.load(config).hydra.sweeper
+        settings = OmegaConf.to_container(hydra, resolve=False)
+        assert isinstance(settings, dict)
+        name, given = str(settings["study_name"]), storage or settings["storage"]
+    except Exception as error:  # whatever reading a file that is no such configuration raises
+        raise InputError(f"{folder}: not the folder of a search (no readable {config.name} with a study)") from error
+    if variable := ENVIRONMENT.fullmatch(str(given)):
+        given = os.environ.get(variable[1])
+        if not given:
+            raise InputError(f"{folder}: its storage is in ${variable[1]}, which is not set: give --storage ADDRESS")
+    elif storage is None and given and "://" in given and not given.startswith("sqlite:"):
+        raise InputError(f"{folder}: its storage is a database, which is not asked unbidden: give --storage ADDRESS")
+    try:
+        if given and "://" in given:
+            path = given.partition(":///")[2]
+            if given.startswith("sqlite:") and not Path(path).is_file():
+                raise InputError(f"{path}: no such file: give --storage sqlite:///FILE")
+            return optuna.load_study(study_name=name, storage=given)
+        path = Path(given or folder / JOURNAL)
+        if not path.is_file():
+            raise InputError(f"{path}: no such file: the search has not begun, or give --storage FILE")
+        return optuna.load_study(study_name=name, storage=JournalStorage(JournalFileBackend(str(path))))
+    except (KeyError, ValueError, ImportError, SQLAlchemyError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{folder}: its study cannot be read ({reason}): give --storage ADDRESS") from error

@@ -1,0 +1,49 @@
+"""A small Hydra application that knows nothing of ziffern, to sweep over; also run as a program."""
+
+import time
+from pathlib import Path
+
+import hydra
+import optuna
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+CONFIG = {
+    "defaults": ["_self_", {"db": "mysql"}],
+    **{"x": 0, "y": 0, "z": None, "text": "a", "seconds": 0, "fail": [], "nan": [], "prune": False, "two": False},
+}
+store = ConfigStore.instance()
+store.store(name="sweep_app", node=CONFIG)
+store.store(group="db", name="mysql", node={"name": "mysql"})
+store.store(group="db", name="postgres", node={"name": "postgres", "port": 1})
+
+
+def job(cfg: DictConfig) -> object:
+    from hydra_plugins.hydra_optuna_queue import current_trial
+
+    number = HydraConfig.get().job.num
+    with Path("started.log").open("a") as file:
+        file.write(f"{number}\n")
+    print("hello from", number)
+    time.sleep(cfg.seconds)
+    if number in cfg.fail:
+        raise RuntimeError("on <purpose>")
+    if number in cfg.nan:
+        return float("nan")
+    trial = current_trial()
+    if cfg.prune:
+        for step in range(5):
+            trial.report(cfg.x + step, step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+    with Path("ended.log").open("a") as file:
+        file.write(f"{number}\n")
+    score = (cfg.x - 3) ** 2 + cfg.y
+    return [score, cfg.x] if cfg.two else score
+
+
+main = hydra.main(version_base="1.3", config_path=str(Path(__file__).parent), config_name="sweep_app")(job)
+
+if __name__ == "__main__":
+    main()
