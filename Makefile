@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow lint format typecheck sweep tensorboard benchmark reproduce clean
+.PHONY: help install train test test-slow lint format typecheck sweep search dashboard tensorboard benchmark reproduce clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,7 +29,7 @@ test: $(STAMP) ## Run the fast tests (about a minute)
 	@$(RUN) -m pytest -q -n 2 -m "not slow and not gpu and not browser and not postgres"
 
 test-slow: $(STAMP) ## Run the tests that train, kill, resume, and install the wheel (some minutes)
-	@$(RUN) -m pytest -q -m "slow and not gpu"
+	@$(RUN) -m pytest -q -m "slow and not gpu and not browser"
 
 lint: $(STAMP) ## Check style
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check .
@@ -39,6 +39,13 @@ format: $(STAMP) ## Mend style
 
 typecheck: $(STAMP) ## Check types
 	@$(RUN) -m mypy
+
+search: $(STAMP) ## Search for better settings of the compact CNN (some minutes)
+	@$(RUN) train.py -m hparams_search=tpe model=cnn $(ARGS)
+
+dashboard: $(STAMP) ## Look at a search while it runs: make dashboard SWEEP=outputs/sweeps/NAME
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dashboard]'
+	@$(VENV)/bin/optuna-dashboard $(SWEEP)/study.journal
 
 sweep: $(STAMP) ## Train the three models in turn
 	@$(RUN) train.py -m model=cnn,nn,dnn $(ARGS)

@@ -195,6 +195,15 @@ class Run:
         return start
 
     @cached_property
+    def was_pruned(self) -> bool:
+        """Whether a search ended this run, since other trials were better by then."""
+        try:
+            last = (self.folder / "progress.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+            return bool(json.loads(last)["event"] == "pruned")
+        except (OSError, ValueError, TypeError, LookupError, RecursionError):  # nothing rests on it
+            return False
+
+    @cached_property
     def material(self) -> Material | None:
         """What it was trained on; None for a run that stopped before that was known."""
         path = self.folder / "data.npz"

@@ -310,7 +310,8 @@ def _notes(found: Findings, t: Language) -> list[str]:
     about = found.about
     notes = [str(about[key]) for key in ("data/note", "data/leak") if about.get(key)]
     if not found.run.is_finished:
-        notes.append(t("notes.unfinished", epochs=found.epochs, of=about.get("max_epochs", "?")))
+        ended = "notes.pruned" if found.run.was_pruned else "notes.unfinished"
+        notes.append(t(ended, epochs=found.epochs, of=about.get("max_epochs", "?")))
     elif found.outcome is None:
         notes.append(t("notes.untested"))
     if found.contradictions:
