@@ -55,6 +55,7 @@ tensorboard: $(STAMP) ## Look at all runs in the browser
 
 benchmark: $(STAMP) ## Measure training beside a bare loop and the usual recipe (ten minutes)
 	@$(RUN) scripts/benchmark.py $(ARGS)
+	@$(RUN) scripts/benchmark_sweeper.py
 
 reproduce: $(STAMP) ## Train the published recipes over several seeds (ten minutes without the an2020 ones)
 	@$(RUN) scripts/reproduce.py $(ARGS)

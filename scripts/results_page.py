@@ -322,9 +322,9 @@ def searches(docs: Path) -> str:
         + table(("batch", *rates), [[b, *(percent(scores[b, r]) for r in rates)] for b in batches])
         + f"\nPublished: {percent(published['val/acc'])} % at batch 16 and rate 0.001, and a spread of about 5 points "
         f"over the grid. Measured: {percent(best['val/acc'])} % at batch {best['params']['data.batch_size']} and rate "
-        f"{best['params']['model.optimizer.lr']}, {percent(scores[16, 0.001])} % at the published setting, and a spread "
-        f"of {percent(spread_here)} points. Seeds of one setting differ by about 0.1 points, so the batches of 16, 32 "
-        "and 64 are not told apart by one run each.\n"
+        f"{best['params']['model.optimizer.lr']}, {percent(scores[16, 0.001])} % at the published setting, and a "
+        f"spread of {percent(spread_here)} points. Seeds of one setting differ by about 0.1 points, so the batches of "
+        "16, 32 and 64 are not told apart by one run each.\n"
         f"\nTPE with Hyperband over rate, weight decay, schedule, batch size and both dropouts: {sum(above)} of "
         f"{len(above)} searches found a better validation accuracy than the grid's best, {sum(cheap)} of {len(cheap)} "
         "within half of its training time. That is no fair race of methods: the searches may leave the grid (less "

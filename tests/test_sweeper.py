@@ -24,7 +24,7 @@ import sweep_app
 from hydra_plugins.hydra_optuna_queue import current_trial, is_trial
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._objects import make_pruner, make_sampler
-from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue, is_dead
+from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue, is_alive
 from hydra_plugins.hydra_optuna_queue._space import Space, parse_space
 from hydra_plugins.hydra_optuna_queue._storage import Journal, Storage, patiently
 from hydra_plugins.hydra_optuna_queue.sweeper import PRUNERS, SAMPLERS, OptunaQueueConf
@@ -344,7 +344,7 @@ class Studies:
         self.folder, self.space = folder, space
         self.settings = {key: getattr(OptunaQueueConf, key) for key in ("direction", "n_trials", "max_failures")}
         self.settings |= {"sampler": SAMPLERS["tpe"], "pruner": PRUNERS["none"], "metric_names": None}
-        self.settings |= {"may_differ": [], "retry_failed": False, "max_attempts": 3}
+        self.settings |= {"may_differ": [], "retry_failed": False, "max_attempts": 3, "patience": 0}
 
     def queue(self, storage: str | None = None, grace_period: int = 60, **settings: Any) -> Queue:
         where = Storage(storage, self.folder, grace_period)
@@ -413,7 +413,7 @@ def test_an_owner_on_another_host_is_judged_by_its_heartbeat_alone(studies: Stud
     queue, owner = studies.queue(url, grace_period=1, n_trials=1), studies.owner()
     claim = claimed(queue.claim(owner))
     queue._set(0, "owner", {"host": "elsewhere", "lock": "/gone"})
-    assert not is_dead({"host": "elsewhere", "lock": "/gone"})
+    assert is_alive({"host": "elsewhere", "lock": "/gone"}) is None
     queue.beat(0)
     assert queue.claim(owner) is True
     end = time.monotonic() + 5

@@ -22,6 +22,7 @@ from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._objects import is_grid, make_pruner, make_sampler
 from hydra_plugins.hydra_optuna_queue._space import Parameter, Space, Value
 from hydra_plugins.hydra_optuna_queue._storage import Storage
+from hydra_plugins.hydra_optuna_queue._trial import PatientTrial
 
 
 class Owner:
@@ -39,20 +40,20 @@ class Owner:
         Path(self._lock.lock_file).unlink(missing_ok=True)
 
 
-def is_dead(owner: dict[str, str] | None) -> bool:
-    """Return whether a trial's owner is known to be dead; False also where this host cannot tell."""
+def is_alive(owner: dict[str, str] | None) -> bool | None:
+    """Return whether a trial's owner lives; None where this host cannot tell."""
     if owner is None:
-        return True  # it died between taking the trial and signing for it
-    if owner["host"] != socket.gethostname() or not Path(owner["lock"]).exists():
-        return owner["host"] == socket.gethostname() and Path(owner["lock"]).parent.is_dir()
+        return False  # it died between taking the trial and signing for it
+    if owner["host"] != socket.gethostname() or not Path(owner["lock"]).parent.is_dir():
+        return None
     lock = FileLock(owner["lock"])
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        return False
+        return True
     lock.release()
     Path(owner["lock"]).unlink(missing_ok=True)
-    return True
+    return False
 
 
 @dataclass(frozen=True)
@@ -214,11 +215,12 @@ class Queue:
             except ValueError as error:
                 raise SweepError(f"study {self.name}: {error}") from error
             trial.set_user_attr("overrides", overrides)
-        return Claim(trial, overrides)
+        return Claim(PatientTrial(trial, self.settings["patience"]), overrides)
 
     def _is_abandoned(self, trial: FrozenTrial) -> bool:
-        if is_dead(trial.user_attrs.get("owner")):
-            return True
+        alive = is_alive(trial.user_attrs.get("owner"))
+        if alive is not None:
+            return not alive
         stale = getattr(self._backend, "_get_stale_trial_ids", None)  # of databases; Optuna has no public name for it
         return stale is not None and self._id(trial.number) in stale(self._study_id)
 

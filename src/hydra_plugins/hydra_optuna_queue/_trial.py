@@ -9,10 +9,28 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from hydra_plugins.hydra_optuna_queue._objects import make_pruner
-from hydra_plugins.hydra_optuna_queue._storage import Storage
+from hydra_plugins.hydra_optuna_queue._storage import Storage, patiently
 
 MARK = "HYDRA_OPTUNA_QUEUE_TRIAL"  # the trial's number, inherited by the job's child processes
 running: dict[int, optuna.Trial] = {}  # of this process's sweep, by number
+
+
+class PatientTrial(optuna.Trial):
+    """A trial whose storage may be out of reach for a while without costing the trial its job."""
+
+    def __init__(self, trial: optuna.Trial, seconds: float) -> None:
+        self.__dict__.update(trial.__dict__)
+        self._seconds = seconds
+
+    def report(self, value: float, step: int) -> None:
+        """Report the score of a step; what a killed process has reported is not reported again."""
+        if step not in self._cached_frozen_trial.intermediate_values:
+            report = super().report
+            patiently(lambda: report(value, step), self._seconds)
+
+    def should_prune(self) -> bool:
+        """Return whether to stop here."""
+        return patiently(super().should_prune, self._seconds)
 
 
 def is_trial() -> bool:
@@ -41,5 +59,5 @@ def current_trial() -> optuna.Trial | None:
     )
     found = storage.get_trial_id_from_study_id_trial_number(storage.get_study_id_from_name(study.study_name), number)
     os.environ[MARK] = str(number)
-    running[number] = optuna.Trial(study, found)
+    running[number] = PatientTrial(optuna.Trial(study, found), settings.patience)
     return running[number]

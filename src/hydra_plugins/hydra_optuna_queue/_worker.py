@@ -1,6 +1,7 @@
 """The loop of one process: claim a trial, run its job, tell how it ended."""
 
 import contextlib
+import errno
 import math
 import os
 import shutil
@@ -19,11 +20,14 @@ from hydra.plugins.launcher import Launcher
 from optuna.trial import FrozenTrial, TrialState
 
 from hydra_plugins.hydra_optuna_queue import _trial
+from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._progress import Progress, best_first
 from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue
-from hydra_plugins.hydra_optuna_queue._storage import patiently
+from hydra_plugins.hydra_optuna_queue._storage import RETRIED, patiently
 
 POLL = 0.25  # seconds between looks at what others still run
+LONG_WAIT = 30.0  # seconds after which a waiting worker says so
+FULL = (errno.ENOSPC, errno.EDQUOT)  # no fault of the trial
 ENDED_FROM_OUTSIDE = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
@@ -51,6 +55,7 @@ class Worker:
         self.queue, self.launcher, self.folder, self.settings = queue, launcher, folder, settings
         self.progress, self.arguments = progress, arguments
         self._interrupted = False
+        self._waited = 0.0
 
     def work(self, supervisor: int | None = None) -> bool:
         """Run trials until none is left; return whether this process ends before that, since it is an isolated one.
@@ -66,13 +71,22 @@ class Worker:
                 if claim is False:
                     return False
                 if claim is True:
-                    time.sleep(POLL)
+                    self._wait()
                     continue
                 self._run(claim)
                 if self.settings["isolate"]:
                     return True
         finally:
             owner.close()
+
+    def _wait(self) -> None:
+        """Wait for trials of other processes, which may come back; say so where it takes long."""
+        self._waited += POLL
+        if abs(self._waited - LONG_WAIT) < POLL / 2:
+            trials = [trial for trial in self.queue.trials() if trial.state == TrialState.RUNNING]
+            told = [f"{t.number} on {(t.user_attrs.get('owner') or {}).get('host', '?')}" for t in trials]
+            self.progress.say(f"waiting for trials that other processes run: {', '.join(told)}")
+        time.sleep(POLL)
 
     def _patiently(self, do: Any) -> Any:
         return patiently(do, self.settings["patience"], self.progress.say)
@@ -83,8 +97,9 @@ class Worker:
         try:
             with self._as_job(claim), _beating(self.queue, number), _output(log, self.settings["show_output"]):
                 values, state, error = self._launch(claim, log)
-        except BaseException:  # an interrupt, or a configuration that cannot be composed
-            self.queue.release(claim)
+        except BaseException:  # an interrupt, a full disk, or a configuration that cannot be composed
+            with contextlib.suppress(*RETRIED):  # then others see that this process is gone
+                self.queue.release(claim)
             raise
         self._patiently(lambda: self.queue.tell(claim, values, state, error))
         trials = self._patiently(self.queue.trials)
@@ -105,6 +120,8 @@ class Worker:
             error = job._return_value  # return_value would print and raise it
             if isinstance(error, optuna.TrialPruned):
                 return None, TrialState.PRUNED, ""
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise SweepError(f"{error}: free some space; the same command goes on from here") from error
             with contextlib.suppress(OSError), log.open("a") as file:
                 traceback.print_exception(error, file=file)
             return None, TrialState.FAIL, f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
