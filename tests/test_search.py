@@ -51,7 +51,7 @@ def test_a_search_from_its_command_to_its_best(search, command_line, digits_npz:
     given = (*GRID, "model.net.hidden=[8]", "model.optimizer.lr=choice(0.00001,0.01,0.001)")
     out, study = search(*given, "hydra.sweeper.keep_best=1")
     folder = next(Path("outputs/sweeps").iterdir())
-    assert folder.name.endswith("lr-choice-0.00001-0.01-0.001")
+    assert "hidden-8_lr-choice-0.00001" in folder.name
     assert study.metric_names == ["val/acc"]
     assert study.direction.name == "MAXIMIZE"
     values = [trial.value for trial in study.trials]

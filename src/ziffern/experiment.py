@@ -117,7 +117,7 @@ def objectives(given: object) -> list[str]:
     """
     names = [given] if isinstance(given, str) else list(given) if isinstance(given, list | ListConfig) else []
     for name in names or [given]:
-        if name not in OBJECTIVES:
+        if not isinstance(name, str) or name not in OBJECTIVES:
             raise InputError(f"objective={name}: must be one of {', '.join(OBJECTIVES)}, or a list of them")
     return [str(name) for name in names]
 

@@ -80,13 +80,13 @@ class Storage:
     def __init__(self, url: str | None, folder: Path, grace_period: int) -> None:
         self.grace_period = grace_period
         self.url = url if url and "://" in url else None
-        self.path = Path(url) if url and not self.url else folder / JOURNAL
+        self.path = (Path(url) if url and not self.url else folder / JOURNAL).absolute()  # a job may change folder
         self.lock_file = self.path.with_name(self.path.name + ".sweep.lock")
         self.backend = "journal"
         if self.url:
-            self.backend = self._check(self.url, folder)
+            self.backend = self._check(self.url)
 
-    def _check(self, url: str, folder: Path) -> str:
+    def _check(self, url: str) -> str:
         try:
             address = make_url(url)
         except ArgumentError:
@@ -95,7 +95,9 @@ class Storage:
         if backend == "sqlite":
             if not address.database or ":memory:" in address.database:
                 raise SweepError(f"hydra.sweeper.storage={url}: must be a file that outlives the process")
-            self.lock_file = Path(f"{address.database}.sweep.lock")
+            path = Path(address.database).absolute()
+            self.url = address.set(database=str(path)).render_as_string(hide_password=False)
+            self.lock_file = path.with_name(f"{path.name}.sweep.lock")
         elif backend not in LOCK_SQL:
             raise SweepError(f"hydra.sweeper.storage: {backend}: must be a journal file, sqlite, postgresql or mysql")
         try:
@@ -113,7 +115,7 @@ class Storage:
             return JournalStorage(Journal(self.path))
         options: dict[str, Any] = {"pool_pre_ping": True}
         if self.backend == "sqlite":
-            Path(str(make_url(self.url).database)).absolute().parent.mkdir(parents=True, exist_ok=True)
+            self.lock_file.parent.mkdir(parents=True, exist_ok=True)
             options["connect_args"] = {"timeout": 60}
         with self.lock("tables"), warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
