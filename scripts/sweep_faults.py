@@ -72,6 +72,7 @@ def run_study(folder: Path, sampler: str, n_jobs: int, storage: str, random_: ra
     line = command(sampler, n_jobs, storage, seconds=random_.choice([0.05, 0.3]))
     kills = {"worker": 0, "supervisor": 0, "all": 0}
     began = time.monotonic()
+    started: list[subprocess.Popen[bytes]] = []
     for _ in range(random_.randint(2, 4)):
         launches = random_.choice([1, 1, 2])  # now and then a second sweep joins the first
         with (folder / "output.log").open("a") as log:
@@ -79,6 +80,7 @@ def run_study(folder: Path, sampler: str, n_jobs: int, storage: str, random_: ra
                 subprocess.Popen(line, cwd=folder, stdout=log, stderr=log, start_new_session=True)
                 for _ in range(launches)
             ]
+        started += processes
         time.sleep(random_.uniform(0.8, 5))
         for process in processes:
             for _ in range(random_.randint(1, 3)):
@@ -89,9 +91,10 @@ def run_study(folder: Path, sampler: str, n_jobs: int, storage: str, random_: ra
                     time.sleep(random_.uniform(0.05, 1))
             if random_.random() < KILL_ALL:
                 kill(process.pid, "all", random_)
-                process.wait()
     with (folder / "output.log").open("a") as log:
         code = subprocess.run(line, cwd=folder, stdout=log, stderr=log, check=False, timeout=LONGEST).returncode
+    for process in started:
+        process.wait(LONGEST)
     url = storage or f"journal:{folder / 'sweep' / 'study.journal'}"
     return {
         "sampler": sampler,

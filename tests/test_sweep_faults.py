@@ -15,6 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import postgres
 import sweep_faults
 
@@ -33,8 +34,9 @@ def command(*arguments: str, host: str | None = None) -> list[str]:
 
 def start(folder: Path, *arguments: str, host: str | None = None) -> subprocess.Popen[str]:
     folder.mkdir(exist_ok=True)
-    log = (folder / "output.log").open("a")
-    return subprocess.Popen(command(*arguments, host=host), cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    line = command(*arguments, host=host)
+    with (folder / "output.log").open("a") as log:
+        return subprocess.Popen(line, cwd=folder, stdout=log, stderr=log, start_new_session=True)
 
 
 def trials(folder: Path, storage: str | None = None) -> list[optuna.trial.FrozenTrial]:
@@ -143,5 +145,7 @@ def test_a_mistake_is_one_line_without_a_traceback(tmp_path: Path) -> None:
     )
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
-    (line,) = done.stderr.strip().splitlines()
-    assert line.startswith("the study's storage: ")
+    line, _, hydras_own = done.stderr.strip().partition("\n\n")
+    assert line.startswith("the study's storage: connection failed")
+    assert "\n" not in line
+    assert hydras_own.startswith("Set the environment variable HYDRA_FULL_ERROR=1")

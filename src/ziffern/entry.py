@@ -170,6 +170,11 @@ def sweep_folder(study: str | None = None, trials: int | None = None) -> str:
     return f"outputs/sweeps/{study or study_name()}" if trials else f"outputs/sweeps/{study_name()}_{_unique()}"
 
 
+def is_ddp(strategy: str) -> bool:
+    """Return whether a strategy of Lightning's Trainer starts processes of its own."""
+    return strategy.startswith("ddp")
+
+
 def study_name() -> str:
     """Return what a search is called: its overrides, the same for the same command."""
     given = [item for item in sys.argv[1:] if "=" in item and not item.startswith(("-", "hydra", "+hydra"))]
@@ -219,7 +224,7 @@ def register_resolvers() -> None:
     """Make what names folders and studies known to the configuration."""
     from ziffern.experiment import directions
 
-    for resolver in (run_folder, sweep_folder, study_name, directions):
+    for resolver in (run_folder, sweep_folder, study_name, directions, is_ddp):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, use_cache=True, replace=True)
 
 

@@ -280,7 +280,10 @@ def _trial(search: Search, place: int, folder: Path, t: Language) -> dict[str, A
     """Return a trial with its scores in words, its folder and the command that trains it again, if that is known."""
     trial = search.scored[place]
     overrides = trial.user_attrs.get("overrides")
-    command = shlex.join(["python", "train.py", *map(str, overrides)]) if isinstance(overrides, list) else None
+    command = None
+    if isinstance(overrides, list):
+        typed = [str(item) for item in overrides if not str(item).startswith("hparams_search=")]
+        command = shlex.join(["python", "train.py", *typed])
     return {
         "number": trial.number,
         "scores": _scores(trial, search, t),
