@@ -145,16 +145,25 @@ def test_the_wheel_trains_where_there_is_no_checkout(tmp_path: Path) -> None:
     # -S keeps the editable install of this checkout away; the libraries come by path.
     libraries = os.pathsep.join([str(site), *(path for path in sys.path if path.endswith("site-packages"))])
     start = "import ziffern.cli, sys; print(ziffern.__file__); sys.argv[0] = 'ziffern'; ziffern.cli.main()"
-    arguments = ("train", "data=mnist5k", "trainer.max_epochs=1", "data.batch_size=500", *SHORT)
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", start, *arguments],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": libraries},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0].startswith(str(site))
-    assert "test accuracy" in done.stdout
+
+    def ziffern(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", start, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": libraries},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[0].startswith(str(site))
+        return done.stdout
+
+    given = ("data=mnist5k", "trainer.max_epochs=1", "data.batch_size=500", *SHORT)
+    assert "test accuracy" in ziffern("train", *given)
+    search = ("-m", "hydra/sweeper=ziffern", "hydra/sweeper/sampler=grid", "model.optimizer.lr=0.001,0.01")
+    told = ziffern("train", *given, *search)
+    assert "2 complete" in told
+    (folder,) = (tmp_path / "outputs" / "sweeps").iterdir()
+    assert f"train --config-dir outputs/sweeps/{folder.name} experiment=best" in told
     assert (only_run(tmp_path) / "report.html").is_file()

@@ -47,10 +47,20 @@ def export(
         _write(folder / f"{target}.yaml", header, body)
         group = str(target.parent)
         choice = f"{'' if group in groups else '+'}{group}={target.name}"
-        program = ["python", sys.argv[0]] if sys.argv[0].endswith(".py") else [Path(sys.argv[0]).name]
-        commands[number] = shlex.join([*program, "--config-dir", str(folder), choice])
+        commands[number] = shlex.join([*_program(), "--config-dir", str(folder), choice])
     _write(folder / "optimization_results.yaml", "", _results(queue, trials, list(chosen)))
     return commands
+
+
+def _program() -> list[str]:
+    """Return how this program was called, without its arguments."""
+    given = sys.argv[1:]
+    at = len(sys.orig_argv) - len(given)
+    words = sys.orig_argv[1:at] if sys.orig_argv[at:] == given else []
+    words = words or sys.argv[:1]
+    if words[0].endswith(".py") or words[0].startswith("-"):
+        return ["python", *words]
+    return [Path(words[0]).name, *words[1:]]
 
 
 def _results(queue: Queue, trials: list[FrozenTrial], chosen: list[int]) -> dict[str, Any]:
