@@ -44,8 +44,9 @@ search: $(STAMP) ## Search for better settings of the compact CNN (some minutes)
 	@$(RUN) train.py -m hparams_search=tpe model=cnn $(ARGS)
 
 dashboard: $(STAMP) ## Look at a search while it runs: make dashboard SWEEP=outputs/sweeps/NAME
+	@test -n "$(SWEEP)" || { echo "error: say which: make dashboard SWEEP=outputs/sweeps/NAME"; exit 2; }
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dashboard]'
-	@$(VENV)/bin/optuna-dashboard $(SWEEP)/study.journal
+	@$(VENV)/bin/ziffern sweep dashboard $(SWEEP)
 
 sweep: $(STAMP) ## Train the three models in turn
 	@$(RUN) train.py -m model=cnn,nn,dnn $(ARGS)

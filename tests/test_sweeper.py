@@ -273,7 +273,7 @@ def test_several_objectives(sweep) -> None:
         (["x=range(0,3)", "y=choice(1,2)"], "was begun with no y, now y: Categorical"),
         (["x=range(0,3)", "text=b"], "was begun with no text, now text=b"),
         (["x=range(0,3)", "hydra.sweeper.direction=maximize"], "direction"),
-        (["x=range(0,3)", "hydra/sweeper/sampler=tpe"], "was begun with True, now False"),
+        (["x=range(0,3)", "hydra/sweeper/sampler=tpe"], "was begun with a grid, now a search"),
     ],
 )
 def test_another_search_under_the_same_name_is_refused(sweep, change: list[str], named: str) -> None:

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import subprocess
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -76,6 +77,18 @@ def _sweep_report(arguments: argparse.Namespace) -> None:
     print(write_sweep_report(study, arguments.folder, arguments.output, arguments.language))
 
 
+def _sweep_dashboard(arguments: argparse.Namespace) -> None:
+    from ziffern.search import locate
+
+    _, storage = locate(arguments.folder, arguments.storage)
+    program = Path(sys.executable).with_name("optuna-dashboard")
+    if not program.exists():
+        raise InputError(
+            "optuna-dashboard is not installed: pip install 'ziffern[dashboard]', or make dashboard SWEEP=…"
+        )
+    sys.exit(subprocess.run([str(program), storage], check=False).returncode)
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
@@ -107,9 +120,12 @@ def _parser() -> argparse.ArgumentParser:
     sweep = commands.add_parser("sweep", help="read a search for settings: sweep report FOLDER")
     kinds = sweep.add_subparsers(title="commands", metavar="COMMAND", required=True)
     search = kinds.add_parser("report", help="write sweep.html: what was tried, what came out, and what mattered")
-    search.add_argument("folder", metavar="SWEEP", type=Path, help="the folder of a search")
-    search.add_argument("--storage", metavar="ADDRESS", help="of its database, where that is not in the folder")
     search.set_defaults(run=_sweep_report)
+    dashboard = kinds.add_parser("dashboard", help="open optuna-dashboard on a search while it runs")
+    dashboard.set_defaults(run=_sweep_dashboard, output=None)
+    for command in (search, dashboard):
+        command.add_argument("folder", metavar="SWEEP", type=Path, help="the folder of a search")
+        command.add_argument("--storage", metavar="ADDRESS", help="of its database, where that is not in the folder")
     for command in (report, compare, search):
         command.add_argument("--language", metavar="CODE", help="en or de (default: the run's own, or en)")
         command.add_argument("--output", metavar="FILE", type=Path, help="where to write the page")

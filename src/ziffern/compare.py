@@ -22,7 +22,7 @@ from ziffern.analysis.significance import MeanInterval, mean_interval
 from ziffern.errors import InputError
 from ziffern.report.language import Language
 from ziffern.report.run_page import Findings
-from ziffern.runs import Run
+from ziffern.runs import Run, is_search
 
 if TYPE_CHECKING:
     from ziffern.module import DigitClassifier
@@ -142,6 +142,12 @@ def find_runs(names: Sequence[str]) -> list[Run]:
     folders: dict[Path, Path] = {}
     for name in names:
         matches = [Path(name)] if Path(name).exists() else [Path(match) for match in sorted(glob.glob(name))]  # noqa: PTH207
+        for match in matches:
+            if is_search(match):
+                raise InputError(
+                    f"{match}: a search, whose trials are not tested: ziffern sweep report {match} shows it; compare "
+                    "runs of its best setting, experiment=best"
+                )
         found = [folder for match in matches for folder in _runs_in(match)]
         if not found:
             raise InputError(f"{name}: no run there: name run folders, or a sweep folder that holds some")

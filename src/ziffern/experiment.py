@@ -7,6 +7,7 @@ validation score, so another `monitor` is refused.
 
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
     from ziffern.callbacks.pruning import Trial
+    from ziffern.data.datamodule import DigitDataModule
     from ziffern.recording import Recorder
 
 from ziffern.config import build, check_targets, flatten, named
@@ -49,7 +51,12 @@ PLAIN_ONLY = (  # settings of Lightning's Trainer that count its batches or chan
 
 
 def run_experiment(
-    cfg: DictConfig, folder: Path, name: str, trial: "Trial | None" = None, is_trial: bool = False
+    cfg: DictConfig,
+    folder: Path,
+    name: str,
+    trial: "Trial | None" = None,
+    is_trial: bool = False,
+    on_data: "Callable[[DigitDataModule], None]" = lambda data: None,
 ) -> Score:
     """Train, test and record what `cfg` says into `folder`.
 
@@ -59,6 +66,7 @@ def run_experiment(
         name: What people call the model: the option of the group `model`.
         trial: Of a search, to report to after each epoch; in the first process only.
         is_trial: This is a trial of a search: it goes on from what a killed process left, and never tests.
+        on_data: Called with the data before anything is trained on it; may refuse it.
 
     Returns:
         What `cfg.objective` names: one score of the best epoch, or a list of them.
@@ -93,6 +101,7 @@ def run_experiment(
     pruning = [Pruning(trial, cfg.monitor)] if is_trial and isinstance(cfg.objective, str) else []
     trainer = make_trainer(cfg, recorder, *pruning)
     data.setup()
+    on_data(data)
     settings = hyperparameters(cfg) | {"model": name}
     metrics = train(
         data,

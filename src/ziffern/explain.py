@@ -5,7 +5,9 @@ name that exists.
 """
 
 import re
+import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -16,6 +18,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
+from hydra_plugins.hydra_optuna_queue.sweeper import PRUNERS, SAMPLERS, OptunaQueueConf
 from ziffern.config import flatten, nearest
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
@@ -24,15 +27,35 @@ COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
 def explain(error: Exception, overrides: Sequence[str], folder: Path) -> str:
     """Return one line on why Hydra could not compose `overrides` on the configuration in `folder`."""
     if isinstance(error, OverrideParseException):
+        if unknown := re.search(r"Unknown function '(\w+)'", str(error)):
+            functions = ("choice", "range", "interval", "tag", "glob", "shuffle", "sort", "int", "float", "str", "bool")
+            return f"{error.override}: {unknown[1]}: no such function{nearest(unknown[1], functions) or '.'}"
         return f"{error.override}: not a valid override: write key=value, and quote special characters: 'key=\"a b\"'"
     if isinstance(error, MissingMandatoryValue | InterpolationResolutionError):
-        return _first_line(error)
+        return re.sub(r"^(InputError|KeyError) raised while resolving interpolation: ['\"]?", "", _first_line(error))
+    if "does not support sweep type" in str(error) or "requires --multirun" in str(error):
+        return (
+            "interval(...) and other ranges are for a search: add -m and hparams_search=tpe, or hydra/sweeper=ziffern"
+        )
     parsed = [item for item in (_parse(text) for text in overrides) if item is not None]
     for override in parsed:
-        line = _unknown_option(override, folder) or _unknown_key(override, parsed, folder)
+        line = _sweeper(override) or _unknown_option(override, folder) or _unknown_key(override, parsed, folder)
         if line:
             return line
-    return _first_line(error)
+    return _first_line(error) + (f": {_first_line(error.__cause__)}" if error.__cause__ else "")
+
+
+def _sweeper(override: Override) -> str:
+    """Explain a misspelt setting or option of the sweeper."""
+    key, value = override.key_or_group, str(override.value())
+    for group, options in (("hydra/sweeper/sampler", SAMPLERS), ("hydra/sweeper/pruner", PRUNERS)):
+        if key == group and value not in options:
+            return f"{key}={value}: no such option{nearest(value, options) or '.'} Available: {', '.join(options)}"
+    parent, _, name = key.rpartition(".")
+    known = [field.name for field in fields(OptunaQueueConf) if not field.name.startswith("_")]
+    if parent == "hydra.sweeper" and name not in known:
+        return f"{key}: no such setting{nearest(name, known) or '.'}"
+    return ""
 
 
 def _parse(text: str) -> Override | None:
@@ -46,17 +69,26 @@ def _options(group: str, folder: Path) -> list[str]:
     return sorted(path.stem for path in (folder / group).glob("*.yaml"))
 
 
+def _config_dir() -> Path:
+    """Return the folder of --config-dir, or one that does not exist."""
+    given = next((word for word, before in zip(sys.argv[1:], sys.argv, strict=False) if before == "--config-dir"), "")
+    return Path(given or "no --config-dir")
+
+
 def _unknown_option(override: Override, folder: Path) -> str:
     """Explain `model=cnnn`, also as one choice of a sweep."""
     group = override.key_or_group
-    options = _options(group, folder)
+    options = sorted({*_options(group, folder), *_options(group, _config_dir())})
     if not options:
         return ""
     value = override.value()
     chosen = value.list if isinstance(value, ChoiceSweep) else [value]
     for choice in map(str, chosen):
         if choice not in options and choice != "None":
-            return f"{group}={choice}: no such option{nearest(choice, options) or '.'} Available: {', '.join(options)}"
+            near = nearest(choice, options) or "."
+            if group == "experiment" and choice == "best" and not _config_dir().is_dir():
+                near = ": name the folder of a search that came to its end by --config-dir FOLDER."
+            return f"{group}={choice}: no such option{near} Available: {', '.join(options)}"
     return ""
 
 
@@ -99,6 +131,6 @@ def flatten_keys(config: DictConfig) -> list[str]:
     return list(flatten(OmegaConf.to_container(config, resolve=False)))
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     text = str(error).split("\nfull_key:")[0].split("\nobject_type")[0]
     return re.sub(r"\s+", " ", text).strip()

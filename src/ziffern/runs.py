@@ -111,6 +111,14 @@ class Material:
             raise ValueError("a normalisation that is none")
 
 
+def is_search(folder: Path) -> bool:
+    """Return whether this is the folder of a search for settings, with its trials in it."""
+    try:
+        return "OptunaQueueSweeper" in (folder / "multirun.yaml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 @dataclass(frozen=True)
 class Run:
     """A run folder.
@@ -287,6 +295,8 @@ class Run:
             return path
         if not self.folder.exists():
             raise InputError(f"{self.folder}: there is no such folder")
+        if is_search(self.folder):
+            raise InputError(f"{self.folder}: a search and no run: ziffern sweep report {self.folder} shows it")
         if not (self.folder / ".hydra/config.yaml").is_file():
             raise InputError(f"{self.folder}: no run folder: there is no .hydra/config.yaml in it")
         raise InputError(f"{path}: not there: the run did not come so far")

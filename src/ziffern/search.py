@@ -12,13 +12,26 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import SQLAlchemyError
 
 from ziffern.errors import InputError
+from ziffern.runs import is_search
 
 JOURNAL = "study.journal"
 ENVIRONMENT = re.compile(r"\$\{oc\.env:(\w+)\}")
 
 
 def open_study(folder: Path, storage: str | None = None) -> optuna.Study:
-    """Return the study that a sweep folder belongs to.
+    """Return the study that a sweep folder belongs to; see `locate`."""
+    name, given = locate(folder, storage)
+    try:
+        if "://" in given:
+            return optuna.load_study(study_name=name, storage=given)
+        return optuna.load_study(study_name=name, storage=JournalStorage(JournalFileBackend(given)))
+    except (KeyError, ValueError, ImportError, SQLAlchemyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{folder}: its study cannot be read ({reason}): give --storage ADDRESS") from error
+
+
+def locate(folder: Path, storage: str | None = None) -> tuple[str, str]:
+    """Return the name of a search's study and where it lies, an SQLAlchemy address or the path of a journal file.
 
     A database on another machine is asked only where its address was given here or stands in an environment
     variable that the search named: a folder may come from anywhere.
@@ -37,25 +50,25 @@ def open_study(folder: Path, storage: str | None = None) -> optuna.Study:
         assert isinstance(settings, dict)
         name, given = str(settings["study_name"]), storage or settings["storage"]
     except Exception as error:  # whatever reading a file that is no such configuration raises
-        raise InputError(f"{folder}: not the folder of a search (no readable {config.name} with a study)") from error
+        if not folder.exists():
+            raise InputError(f"{folder}: there is no such folder") from error
+        if (folder / "history.csv").exists():
+            raise InputError(f"{folder}: one run and no search: ziffern report {folder} shows it") from error
+        there = [str(path.parent) for path in sorted(folder.glob("*/multirun.yaml")) if is_search(path.parent)]
+        named = f": there are {', '.join(there)}" if there else f" (no readable {config.name} with a study)"
+        raise InputError(f"{folder}: not the folder of a search{named}") from error
     if variable := ENVIRONMENT.fullmatch(str(given)):
         given = os.environ.get(variable[1])
         if not given:
             raise InputError(f"{folder}: its storage is in ${variable[1]}, which is not set: give --storage ADDRESS")
     elif storage is None and given and "://" in given and not given.startswith("sqlite:"):
         raise InputError(f"{folder}: its storage is a database, which is not asked unbidden: give --storage ADDRESS")
-    try:
-        if given and "://" in given:
-            path = given.partition(":///")[2]
-            if given.startswith("sqlite:") and not Path(path).is_file():
-                raise InputError(f"{path}: no such file: give --storage sqlite:///FILE")
-            return optuna.load_study(study_name=name, storage=given)
-        path = Path(given or folder / JOURNAL)
-        if not path.is_file():
-            raise InputError(f"{path}: no such file: the search has not begun, or give --storage FILE")
-        return optuna.load_study(study_name=name, storage=JournalStorage(JournalFileBackend(str(path))))
-    except (KeyError, ValueError, ImportError, SQLAlchemyError) as error:
-        if isinstance(error, InputError):
-            raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{folder}: its study cannot be read ({reason}): give --storage ADDRESS") from error
+    if given and "://" in given:
+        path = given.partition(":///")[2]
+        if given.startswith("sqlite:") and not Path(path).is_file():
+            raise InputError(f"{path}: no such file: give --storage sqlite:///FILE")
+        return name, given
+    journal = Path(given or folder / JOURNAL)
+    if not journal.is_file():
+        raise InputError(f"{journal}: no such file: the search has not begun, or give --storage FILE")
+    return name, str(journal)

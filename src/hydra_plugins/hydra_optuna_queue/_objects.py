@@ -1,5 +1,6 @@
 """Samplers and pruners by configuration; only Optuna's own are taken, whatever a config names."""
 
+import inspect
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -34,6 +35,13 @@ def make_pruner(config: Any) -> optuna.pruners.BasePruner:
     return pruner
 
 
+def left_out(config: Any, kind: str) -> list[str]:
+    """Return the options of a sampler or pruner that its class does not have, which `make_*` leaves out."""
+    found = getattr(getattr(optuna, kind), _target(config).rpartition(".")[2], None)
+    known = set(inspect.signature(found).parameters) if found and _target(config) != GRID else set(config)
+    return sorted(key for key, value in config.items() if not key.startswith("_") and key not in known and value)
+
+
 def is_grid(config: Any) -> bool:
     """Return whether the sampler is the exact grid."""
     return _target(config) == GRID
@@ -52,7 +60,8 @@ def _make(config: Any, kind: str, base: type, **more: Any) -> Any:
             f"hydra.sweeper.{kind.rstrip('s')}: {target}: must be one of Optuna's own, such as by "
             f"hydra/sweeper/{kind.rstrip('s')}={'tpe' if kind == 'samplers' else 'median'}"
         )
-    settings = {str(key): value for key, value in config.items() if not str(key).startswith("_")}
+    known = inspect.signature(found).parameters  # a search may set options that another sampler does not have
+    settings = {str(key): value for key, value in config.items() if key in known}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)

@@ -1,13 +1,17 @@
 """What people read in the terminal: one line a finished trial."""
 
+import os
+import shutil
+import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from optuna.trial import FrozenTrial, TrialState
 
 from hydra_plugins.hydra_optuna_queue._queue import Queue
 
+LARGE = 1000  # a whole number that is written with its thousands apart
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -44,10 +48,35 @@ class Progress:
 
     def __init__(self, queue: Queue, folder: Path) -> None:
         self.queue, self.folder = queue, folder
+        self._is_shown = False
+        self.is_watched = False
+        self._out: TextIO | None = None  # print's own
+
+    def watch(self) -> None:
+        """Show running trials too, if this is a terminal; what the jobs print goes elsewhere meanwhile."""
+        if sys.stdout.isatty():
+            self.is_watched = True
+            self._out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
 
     def say(self, line: str) -> None:
         """Print a line."""
-        print(line, flush=True)
+        self.clear()
+        print(line, file=self._out, flush=True)
+
+    def running(self, number: int, seconds: float, params: dict[str, Any]) -> None:
+        """Show, where somebody watches, that a trial runs; the next line takes its place."""
+        if not self.is_watched:
+            return
+        text = f"trial {number:3d}  runs for {_clock(seconds)}  {shown(params)}"
+        width = shutil.get_terminal_size().columns - 1
+        print(f"\r{text[:width]:<{width}}", end="", file=self._out, flush=True)
+        self._is_shown = True
+
+    def clear(self) -> None:
+        """Take away what `running` shows."""
+        if self._is_shown:
+            print(f"\r{'':<{shutil.get_terminal_size().columns - 1}}\r", end="", file=self._out, flush=True)
+            self._is_shown = False
 
     def start(self) -> None:
         """Say what is to be done, and where it goes."""
@@ -55,17 +84,25 @@ class Progress:
         ended = sum(trial.state in ENDED for trial in trials)
         names = ", ".join(dict.fromkeys(parameter.name for parameter in self.queue.space.parameters()))
         kind = "the grid of" if self.queue.points is not None else "a search of"
-        went = f", {ended} of them done before" if ended else ""
-        self.say(f"study {self.queue.name}: {self.queue.total} trials{went}; {kind} {names}")
+        went = f", {min(ended, self.queue.total)} of them done before" if ended else ""
+        trials_told = "1 trial" if self.queue.total == 1 else f"{self.queue.total} trials"
+        goal = " and ".join(f"{d} {name}" for d, name in zip(self.queue.directions, self._names(), strict=True))
+        self.say(f"study {self.queue.name}: {trials_told}{went}; {kind} {names} to {goal}")
+        if about := self.queue.study.user_attrs.get("about"):
+            self.say(f"  {about}")
         self.say(f"  in {self.folder}; logs/NUMBER.log there has what a trial prints")
 
     def finished(self, trials: list[FrozenTrial], number: int) -> None:
         """Say how one trial ended, and how far the study is."""
+        self.clear()
+        about = self.queue.study.user_attrs.get("about")
+        if about and sum(trial.state in ENDED for trial in trials) == 1:
+            self.say(f"  {about}")
         trial = trials[number]
         seconds = trial.duration.total_seconds() if trial.duration else 0.0
         how = "failed"
         if trial.state == TrialState.COMPLETE:
-            how = _scores(trial.values)
+            how = self._scores(trial.values)
         elif trial.state == TrialState.PRUNED:
             how = "pruned" if trial.last_step is None else f"pruned at {trial.last_step}"
         parts = [f"trial {number:3d}", f"{how:<12}", f"{_clock(seconds):>6}", self._best(trials), shown(trial.params)]
@@ -82,7 +119,7 @@ class Progress:
         self.say(f"\nstudy {self.queue.name}: {', '.join(told)}; {_clock(spent.total_seconds())} of computing")
         for number, command in exported.items():
             trial = trials[number]
-            self.say(f"trial {number}: {_scores(trial.values)}  {shown(trial.params, full=True)}\n  {command}")
+            self.say(f"trial {number}: {self._scores(trial.values)}  {shown(trial.params, full=True)}\n  {command}")
         hint = self.queue.settings["hint"]
         if hint:
             self.say(f"  {hint.format(folder=self.folder)}")
@@ -94,8 +131,22 @@ class Progress:
         if not best:
             return ""
         if len(self.queue.directions) > 1:
-            return f"first of the front {_scores(best[0].values)} ({best[0].number})"
-        return f"best {_scores(best[0].values)} ({best[0].number})"
+            return f"front of {len(self.queue.study.best_trials)}"
+        return f"best {self._scores(best[0].values)} ({best[0].number})"
+
+    def _names(self) -> list[str]:
+        """Return what the scores are called."""
+        count = len(self.queue.directions)
+        names = self.queue.study.metric_names or (
+            ["the score"] if count == 1 else [f"score {k + 1}" for k in range(count)]
+        )
+        return [str(name) for name in names]
+
+    def _scores(self, values: list[float]) -> str:
+        texts = [f"{v:,.0f}" if v == round(v) and abs(v) >= LARGE else f"{v:.5g}" for v in values]
+        if len(texts) == 1:
+            return texts[0]
+        return "  ".join(f"{name} {text}" for name, text in zip(self._names(), texts, strict=True))
 
     def _left(self, trials: list[FrozenTrial]) -> str:
         ended = [trial for trial in trials if trial.state in ENDED]
@@ -114,10 +165,6 @@ def shown(params: dict[str, Any], full: bool = False) -> str:
         f"{name if full else name.rpartition('.')[2]}={f'{value:.4g}' if isinstance(value, float) else value}"
         for name, value in params.items()
     )
-
-
-def _scores(values: list[float]) -> str:
-    return " / ".join(f"{value:.5g}" for value in values)
 
 
 def _clock(seconds: float) -> str:

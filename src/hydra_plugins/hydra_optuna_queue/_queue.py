@@ -130,7 +130,11 @@ class Queue:
             was, now = plan.get(part), mine[part]
             if was == now:
                 continue
-            if isinstance(was, dict) and isinstance(now, dict):
+            if part == "when":
+                was, now = "other conditions (hydra.sweeper.when)", "these"
+            elif part == "grid":
+                was, now = ("a grid", "a search") if was else ("a search", "a grid")
+            elif isinstance(was, dict) and isinstance(now, dict):
                 key = next(key for key in [*was, *now] if was.get(key) != now.get(key))
                 was, now = _told(was, key), _told(now, key)
             raise SweepError(f"study {self.name} was begun with {was}, now {now}: {anew}")

@@ -81,6 +81,16 @@ class Condition:
     values: tuple[str, ...]
     overrides: Overrides
 
+    def may_hold(self, always: Overrides, earlier: Sequence["Condition"], configured: Callable[[str], Any]) -> bool:
+        """Return whether there is a trial in which it holds."""
+        parts = [always, *(condition.overrides for condition in earlier)]
+        if any(self.key in part.parameters or self.key in part.fixed for part in parts[1:]):
+            return True
+        if self.key in always.parameters:
+            return bool({_bare(as_text(value)) for value in always.parameters[self.key].values or ()} & {*self.values})
+        line = always.fixed.get(self.key)
+        return _bare(line.partition("=")[2] if line else as_text(configured(self.key))) in self.values
+
 
 @dataclass(frozen=True)
 class Space:
@@ -209,18 +219,21 @@ def parse_space(
         return Overrides(parameters, fixed)
 
     always = parse(params, arguments)
-    conditions = []
+    conditions: list[Condition] = []
     for text, some in when.items():
         key, _, values = str(text).partition("=")
         if not values:
             raise SweepError(f"hydra.sweeper.when: {text}: write SETTING=VALUE, such as model=cnn or model=cnn,nn")
+        _check_condition(key, values.split(","), always, conditions, config_loader, configured)
         found = parse(some, [])
         given = set(always.parameters) | set(always.fixed)  # the command line decides these
         kept = Overrides(
             {key: item for key, item in found.parameters.items() if key not in given},
             {key: item for key, item in found.fixed.items() if key not in given},
         )
-        conditions.append(Condition(key, tuple(_bare(value) for value in values.split(",")), kept))
+        condition = Condition(key, tuple(_bare(value) for value in values.split(",")), kept)
+        if condition.may_hold(always, conditions, configured):
+            conditions.append(condition)
     space = Space(always, tuple(conditions), configured)
     if not any(space.parameters()):
         raise SweepError(
@@ -228,6 +241,24 @@ def parse_space(
             "on the command line or in hydra.sweeper.params"
         )
     return space
+
+
+def _check_condition(
+    key: str,
+    values: Sequence[str],
+    always: Overrides,
+    earlier: Sequence[Condition],
+    config_loader: ConfigLoader,
+    configured: Callable[[str], Any],
+) -> None:
+    """Raise SweepError where a condition is on a setting or a value that there is not."""
+    parts = [always, *(condition.overrides for condition in earlier)]
+    options = config_loader.get_group_options(key)
+    for value in map(_bare, values):
+        if options and value not in options:
+            raise SweepError(f"hydra.sweeper.when: {key}={value}: no such option: there are {', '.join(options)}")
+    if not options and configured(key) is None and not any(key in p.parameters or key in p.fixed for p in parts):
+        raise SweepError(f"hydra.sweeper.when: {key}: no such setting, and none that is searched")
 
 
 def as_text(value: Any) -> str:
@@ -258,6 +289,8 @@ def _parameter(key: str, override: Override) -> Parameter:
 
 def _interval(value: IntervalSweep) -> IntDistribution | FloatDistribution:
     low, high, log = value.start, value.end, "log" in value.tags
+    if others := value.tags - {"log"}:
+        raise ValueError(f"unknown tag {', '.join(sorted(others))}: the one there is is log")
     if low is None or high is None or not math.isfinite(low) or not math.isfinite(high):
         raise ValueError("both ends must be numbers")
     if isinstance(low, int) and isinstance(high, int):

@@ -80,6 +80,8 @@ class Storage:
     def __init__(self, url: str | None, folder: Path, grace_period: int) -> None:
         self.grace_period = grace_period
         self.url = url if url and "://" in url else None
+        if url and not self.url and ":/" in url:
+            raise SweepError(f"hydra.sweeper.storage={url}: not an address: write sqlite:///FILE, with three slashes")
         self.path = (Path(url) if url and not self.url else folder / JOURNAL).absolute()  # a job may change folder
         self.lock_file = self.path.with_name(self.path.name + ".sweep.lock")
         self.backend = "journal"

@@ -12,7 +12,9 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import fields
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,14 +25,17 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._export import export
+from hydra_plugins.hydra_optuna_queue._objects import left_out
 from hydra_plugins.hydra_optuna_queue._progress import Progress
 from hydra_plugins.hydra_optuna_queue._queue import Queue
 from hydra_plugins.hydra_optuna_queue._space import Space, parse_space
 from hydra_plugins.hydra_optuna_queue._storage import Storage, patiently
 from hydra_plugins.hydra_optuna_queue._worker import Worker
+from hydra_plugins.hydra_optuna_queue.sweeper import OptunaQueueConf
 
 WORKER = "HYDRA_OPTUNA_QUEUE_WORKER"  # for the supervisor's processes: when it was launched
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+CONFIG = "multirun.yaml"
 MORE = 75  # exit code of an isolated worker after its one trial: there may be another
 MOST_CRASHES = 50  # workers that died and were replaced, before the supervisor gives up
 AT_LEAST = {"n_trials": 1, "n_jobs": 1, "max_failures": 1, "max_attempts": 1, "grace_period": 1, "keep_best": 0}
@@ -75,10 +80,14 @@ def sweep(
         )
         more = Worker(queue, launcher, folder, settings, progress, arguments).work(supervisor=os.getppid())
         sys.exit(MORE if more else 0)
+    _check_folder(folder, config, queue)
     folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, folder / "multirun.yaml")
+    OmegaConf.save(config, folder / CONFIG)
     _raise_if_stopped(queue)
     progress.start()
+    for kind in ("sampler", "pruner"):
+        if names := left_out(settings[kind], f"{kind}s"):
+            progress.say(f"  the {kind} has no {', '.join(names)}: left out")
     try:
         if settings["n_jobs"] > 1 or settings["isolate"]:
             _supervise(settings, started)
@@ -86,6 +95,7 @@ def sweep(
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=hydra_context, task_function=task_function, config=config
             )
+            progress.watch()
             Worker(queue, launcher, folder, settings, progress, arguments).work()
     except (KeyboardInterrupt, SystemExit):
         progress.say("stopped: the same command goes on from here")
@@ -93,6 +103,25 @@ def sweep(
     trials = patiently(queue.trials, settings["patience"])
     progress.end(trials, export(queue, trials, folder, settings, loader, config.hydra.runtime.choices))
     _raise_if_stopped(queue)
+
+
+def _check_folder(folder: Path, config: DictConfig, queue: Queue) -> None:
+    """Raise SweepError where the sweep folder holds the trials of another study."""
+    anew = f"remove the folder, or name another study by hydra.sweeper.study_name={queue.name}-2"
+    if (folder / CONFIG).is_file():
+        was, now = _raw_storage(OmegaConf.load(folder / CONFIG)), _raw_storage(config)
+        if was != now:
+            told = f"hydra.sweeper.storage={was or 'null'}, now {now or 'null'}"
+            raise SweepError(f"{folder} belongs to the study in {told}: go on with the former, {anew}")
+    if not queue.trials() and any(path.name.isdigit() for path in folder.glob("[0-9]*")):
+        raise SweepError(f"{folder} holds the trials of a study that is gone: {anew}")
+
+
+def _raw_storage(config: Any) -> Any:
+    """Return the storage's address as it was written, `${oc.env:NAME}` and no password."""
+    node = OmegaConf.select(config, "hydra.sweeper", throw_on_missing=False)
+    raw = OmegaConf.to_container(node, resolve=False) if node is not None else None
+    return raw.get("storage") if isinstance(raw, dict) else None
 
 
 def _raise_if_stopped(queue: Queue) -> None:
@@ -105,6 +134,11 @@ def _plain(value: Any) -> Any:
 
 
 def _check(settings: dict[str, Any]) -> None:
+    known = {field.name for field in fields(OptunaQueueConf)} - {"defaults", "_target_", "_recursive_"}
+    for key in settings:
+        if key not in known:
+            meant = "".join(f": did you mean {near}?" for near in get_close_matches(key, known, 1))
+            raise SweepError(f"hydra.sweeper.{key}: no such setting{meant}")
     for key, least in AT_LEAST.items():
         value = settings[key]
         if not (value is None and key in MAY_BE_NULL) and (not isinstance(value, int) or value < least):
@@ -185,6 +219,8 @@ def _supervise(settings: dict[str, Any], started: datetime) -> None:
                 worker.wait(2)
         raise
     finally:
+        if workers:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would leave some of them behind
         for worker in workers:
             worker.terminate()
         for worker in workers:

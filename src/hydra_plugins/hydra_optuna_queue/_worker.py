@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,8 @@ class Worker:
         number = claim.trial.number
         log = self.folder / "logs" / f"{number}.log"
         try:
-            with self._as_job(claim), _beating(self.queue, number), _output(log, self.settings["show_output"]):
+            beating, showing = _beating(self.queue, number), self._showing(claim)
+            with self._as_job(claim), beating, showing, _output(log, self.settings["show_output"]):
                 values, state, error = self._launch(claim, log)
         except BaseException:  # an interrupt, a full disk, or a configuration that cannot be composed
             with contextlib.suppress(*RETRIED):  # then others see that this process is gone
@@ -120,6 +121,8 @@ class Worker:
             error = job._return_value  # return_value would print and raise it
             if isinstance(error, optuna.TrialPruned):
                 return None, TrialState.PRUNED, ""
+            if isinstance(error, SweepError):  # the job says that the sweep must not go on
+                raise error
             if isinstance(error, OSError) and error.errno in FULL:
                 raise SweepError(f"{error}: free some space; the same command goes on from here") from error
             with contextlib.suppress(OSError), log.open("a") as file:
@@ -137,6 +140,17 @@ class Worker:
         if any(math.isnan(value) for value in values):
             return None, TrialState.PRUNED, "the score is not a number (NaN)"
         return values, TrialState.COMPLETE, ""
+
+    @contextlib.contextmanager
+    def _showing(self, claim: Claim) -> Iterator[None]:
+        """Show once a second that the trial runs."""
+        began, params = time.monotonic(), claim.trial.params
+
+        def show() -> None:
+            self.progress.running(claim.trial.number, time.monotonic() - began, params)
+
+        with _every(1.0 if self.progress.is_watched else None, show):
+            yield
 
     @contextlib.contextmanager
     def _as_job(self, claim: Claim) -> Iterator[None]:
@@ -182,15 +196,22 @@ class Worker:
 @contextlib.contextmanager
 def _beating(queue: Queue, number: int) -> Iterator[None]:
     """Tell the storage in the background that this worker lives, where the storage keeps that."""
+    with _every(queue.beat_interval, lambda: queue.beat(number)):
+        yield
+
+
+@contextlib.contextmanager
+def _every(seconds: float | None, do: Callable[[], None]) -> Iterator[None]:
+    """Call something again and again in the background; never, where `seconds` is None."""
     stop = threading.Event()
 
-    def beat() -> None:
-        while not stop.wait(queue.beat_interval):
-            with contextlib.suppress(Exception):  # out of reach: the next beat may come through
-                queue.beat(number)
+    def loop() -> None:
+        while not stop.wait(seconds):
+            with contextlib.suppress(Exception):  # out of reach: the next time it may come through
+                do()
 
-    thread = threading.Thread(target=beat, daemon=True)
-    if queue.beat_interval is not None:
+    thread = threading.Thread(target=loop, daemon=True)
+    if seconds is not None:
         thread.start()
     try:
         yield

@@ -22,6 +22,7 @@ from ziffern.analysis.calibration import Reliability, RiskCoverage
 from ziffern.analysis.significance import MeanInterval
 from ziffern.report.language import Language
 
+WIDE = 20  # times, between the largest and the smallest, that want a logarithmic scale
 TEXT, GRID, PAGE = "#010203", "#040506", "#070809"
 SERIES = ("#0a0b0c", "#0d0e0f", "#101112", "#131415", "#161718")
 VARIABLES = {TEXT: "currentColor", GRID: "var(--line)", PAGE: "var(--page)"} | {
@@ -201,7 +202,7 @@ def history_chart(
                 line.set_label(language(key))
         axes.set(xlabel=language("sweep.number"), ylabel=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_formatter(_percent(language) if is_share else _number(language))
+        _score_axis(axes, is_share, language)
         _legend(axes)
 
     return _svg(draw, language("sweep.history"))
@@ -237,7 +238,7 @@ def slice_chart(
         room = 0.08 * np.ptp(score) or 0.01 * abs(score[0]) or 1  # all slices have the same scale
         axes.set_ylim(score.min() - room, score.max() + room)
         axes.set(xlabel=_short(parameter.name), ylabel=label)
-        axes.yaxis.set_major_formatter(_percent(language) if is_share else _number(language))
+        _score_axis(axes, is_share, language)
         axes.yaxis.set_major_locator(MaxNLocator(5))
 
     return _svg(draw, parameter.name, width=3.2, height=2.4)
@@ -319,7 +320,7 @@ def trials_curves(
         if limit is not None:
             axes.set_ylim(**{"bottom" if is_maximised else "top": limit})  # type: ignore[arg-type]
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_formatter(_percent(language) if is_share else _number(language))
+        _score_axis(axes, is_share, language)
         _legend(axes)
 
     return _svg(draw, language("sweep.curves"))
@@ -346,6 +347,9 @@ def front_chart(
         for axis, share in zip((axes.xaxis, axes.yaxis), is_share, strict=True):
             axis.set_major_formatter(_percent(language) if share else _number(language))
         axes.xaxis.set_major_locator(MaxNLocator(5))
+        for scale, scores in zip((axes.set_xscale, axes.set_yscale), score.T, strict=True):
+            if scores.min() > 0 and scores.max() > WIDE * scores.min():  # sizes of models differ by powers of ten
+                scale("log")
         _legend(axes)
 
     return _svg(draw, language("sweep.front"))
@@ -360,6 +364,13 @@ def _joined(
     if not parts:
         return gap, gap
     return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
+
+
+def _score_axis(axes: Axes, is_share: bool, language: Language) -> None:
+    """Write scores as people do; no share is above 100 per cent."""
+    axes.yaxis.set_major_formatter(_percent(language) if is_share else _number(language))
+    if is_share:
+        axes.set_ylim(top=min(axes.get_ylim()[1], 1.001))
 
 
 def _scale_axis(axes: Axes, parameter: Searched) -> None:

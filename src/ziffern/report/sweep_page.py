@@ -109,19 +109,28 @@ class Search:
         return [place for place in self.ranked if self.scored[place].number in numbers]
 
     @cached_property
-    def shown(self) -> NDArray[np.float64]:
-        """Scores (N, objectives) as they are drawn: the far-off ones at the edge of the picture."""
-        columns = []
-        for score, objective in zip(self.score.T, self.objectives, strict=True):
-            limit, cut = far_off(score, objective.is_maximised), np.maximum if objective.is_maximised else np.minimum
-            columns.append(score if limit is None else cut(score, limit))
-        return np.stack(columns, axis=1)
+    def last_scores(self) -> dict[int, float]:
+        """The last finite score of each pruned trial, by its number."""
+        pruned = (trial for trial in self.trials if trial.state.name == "PRUNED" and trial.values)
+        return {trial.number: float(trial.values[0]) for trial in pruned if math.isfinite(trial.values[0])}
+
+    @cached_property
+    def limit(self) -> float | None:
+        """Where scores of the first objective, final or last, are far off; None where none is."""
+        scores = np.array([*self.score[:, 0], *self.last_scores.values()])
+        return far_off(scores, self.objectives[0].is_maximised)
+
+    def within(self, score: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return scores of the first objective, the far-off ones at the limit."""
+        if self.limit is None:
+            return score
+        return np.maximum(score, self.limit) if self.objectives[0].is_maximised else np.minimum(score, self.limit)
 
     @property
     def far_off(self) -> int:
-        """How many trials are drawn at the edge of a picture."""
-        drawn = FRONT_OF_TWO if len(self.objectives) == FRONT_OF_TWO else 1
-        return int((self.shown != self.score)[:, :drawn].any(axis=1).sum()) if self.scored else 0
+        """How many completed or pruned trials are drawn at the edge of a picture."""
+        every = np.array([*self.score[:, 0], *self.last_scores.values()])
+        return int((self.within(every) != every).sum()) if self.scored else 0
 
     @cached_property
     def parameters(self) -> list[charts.Searched]:
@@ -245,6 +254,7 @@ def _context(search: Search, folder: Path, t: Language) -> dict[str, Any]:
         "title": t("sweep.title", name=search.study.study_name),
         "search": search,
         "goals": "; ".join(goals),
+        "about": str(search.study.user_attrs.get("about", "")),
         "states": ", ".join(f"{t.number(counts[state])} {t(key)}" for state, key in STATES.items()),
         "note": _note(search, counts, t),
         "seconds": sum(_seconds(trial) or 0 for trial in search.trials),
@@ -287,7 +297,7 @@ def _trial(search: Search, place: int, folder: Path, t: Language) -> dict[str, A
     return {
         "number": trial.number,
         "scores": _scores(trial, search, t),
-        "parameters": {name: plain(trial.params[name]) for name in sorted(trial.params)},
+        "parameters": {name: plain(trial.params[name], 6) for name in sorted(trial.params)},
         "folder": folder / str(trial.number),
         "command": command,
     }
@@ -338,33 +348,36 @@ def _charts(search: Search, t: Language) -> dict[str, Any]:
     drawn: dict[str, Any] = {"history": _history(search, axis), "curves": _curves(search, axis)}
     if shares:
         drawn["importances"] = charts.share_bars(list(shares), list(shares.values()), t("sweep.importances"), t)
-    drawn["slices"] = [charts.slice_chart(each, search.shown[:, 0], best, **axis) for each in search.parameters]
+    shown = search.within(search.score[:, 0])
+    drawn["slices"] = [charts.slice_chart(each, shown, best, **axis) for each in search.parameters]
     if search.parameters and len(search.scored) > 1:
-        shown = search.shown[:, 0]
         score = charts.Searched(first.name, shown, float(shown.min()), float(shown.max()))
         stand_out = search.ranked[: min(10, math.ceil(len(shown) / 10))]
         axes = search.parameters[:MOST_AXES]
         drawn["parallel"] = charts.parallel_chart(
-            axes, score, first.is_maximised, stand_out, lambda value: first.text(value, t), t
+            axes, score, first.is_maximised, stand_out, lambda value: _bounded(value, search, t), t
         )
-        drawn["stand_out"] = len(stand_out)
     if len(search.objectives) == FRONT_OF_TWO:
         numbers = [trial.number for trial in search.scored]
         names, is_share = zip(*((each.name, each.is_share) for each in search.objectives), strict=True)
-        drawn["front"] = charts.front_chart(search.shown, np.array(search.front), numbers, names, is_share, t)
+        drawn["front"] = charts.front_chart(search.score, np.array(search.front), numbers, names, is_share, t)
     return drawn
+
+
+def _bounded(value: float, search: Search, t: Language) -> str:
+    """Return an end of the axis of scores; beyond a limit lie the far-off ones."""
+    text = search.objectives[0].text(value, t)
+    beyond = "≤ " if search.objectives[0].is_maximised else "≥ "
+    return beyond + text if value == search.limit else text
 
 
 def _history(search: Search, axis: dict[str, Any]) -> str:
     numbers = np.array([trial.number for trial in search.scored])
     maximised = search.objectives[0].is_maximised
-    shown = search.shown[:, 0]
+    shown = search.within(search.score[:, 0])
     best = (np.maximum if maximised else np.minimum).accumulate(shown)
-    pruned = [
-        (trial.number, float(np.clip(trial.values[0], shown.min(), shown.max())) if trial.values else math.nan)
-        for trial in search.trials
-        if trial.state.name == "PRUNED"
-    ]
+    last = {number: float(search.within(np.array([score]))[0]) for number, score in search.last_scores.items()}
+    pruned = [(t.number, last.get(t.number, math.nan)) for t in search.trials if t.state.name == "PRUNED"]
     failed = [trial.number for trial in search.trials if trial.state.name == "FAIL"]
     return charts.history_chart(numbers, shown, best, pruned, failed, **axis)
 
@@ -378,7 +391,7 @@ def _curves(search: Search, axis: dict[str, Any]) -> str:
         kind = "best" if trial.number == best else trial.state.name
         if steps and kind in curves:
             curves[kind].append((np.array(steps), np.array([trial.intermediate_values[step] for step in steps])))
-    if not any(curves.values()):
+    if not any(len(steps) > 1 for each in curves.values() for steps, _ in each):
         return ""
     every = np.concatenate([scores for each in curves.values() for _, scores in each])
     maximised = search.objectives[0].is_maximised
