@@ -1,5 +1,6 @@
 """A small Hydra application that knows nothing of ziffern, to sweep over; also run as a program."""
 
+import os
 import time
 from pathlib import Path
 
@@ -7,26 +8,45 @@ import hydra
 import optuna
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 CONFIG = {
     "defaults": ["_self_", {"db": "mysql"}],
-    **{"x": 0, "y": 0, "z": None, "text": "a", "seconds": 0, "fail": [], "nan": [], "prune": False, "two": False},
+    **{
+        "x": 0,
+        "y": 0,
+        "z": None,
+        "text": "a",
+        "seconds": 0,
+        "fail": [],
+        "exit": [],
+        "nan": [],
+        "prune": False,
+        "two": False,
+    },
 }
 store = ConfigStore.instance()
 store.store(name="sweep_app", node=CONFIG)
 store.store(group="db", name="mysql", node={"name": "mysql"})
 store.store(group="db", name="postgres", node={"name": "postgres", "port": 1})
+store.store(group="more", name="postgres", node={"port": 5432})
 
 
 def job(cfg: DictConfig) -> object:
     from hydra_plugins.hydra_optuna_queue import current_trial
 
-    number = HydraConfig.get().job.num
+    mine = HydraConfig.get().job
+    number = -1 if OmegaConf.is_missing(mine, "num") else mine.num
     with Path("started.log").open("a") as file:
         file.write(f"{number}\n")
     print("hello from", number)
     time.sleep(cfg.seconds)
+    (Path(HydraConfig.get().runtime.output_dir) / "weights").mkdir(exist_ok=True)
+    if number in cfg.exit:
+        marker = Path(f"exited.{number}")
+        if not marker.exists():
+            marker.touch()
+            os._exit(0)
     if number in cfg.fail:
         raise RuntimeError("on <purpose>")
     if number in cfg.nan:

@@ -209,8 +209,12 @@ def test_the_report_command(
 
 
 def test_a_folder_without_a_study(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="not the folder of a search"):
+    with pytest.raises(InputError, match="there is no such folder"):
         open_study(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="not the folder of a search: there are .*lr-choice"):
+        open_study(finished.parent)
+    with pytest.raises(InputError, match="one run and no search: ziffern report"):
+        open_study(finished / "0")
     with pytest.raises(InputError, match=r"no such file.*--storage"):
         open_study(finished, "elsewhere.journal")
     config = (finished / "multirun.yaml").read_text()

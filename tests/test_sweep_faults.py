@@ -93,7 +93,7 @@ def test_another_machine_finishes_the_trial_of_a_dead_one(tmp_path: Path, databa
     found = study()
     assert [trial.state for trial in found] == [TrialState.COMPLETE] * 6
     assert len({trial.params["x"] for trial in found}) == 6
-    assert [found[number].user_attrs["attempt"] for number in lost] == [2] * len(lost) != []
+    assert [found[number].user_attrs["owner"]["attempt"] for number in lost] == [2] * len(lost) != []
     text = "".join(path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file())
     assert "oc.env:STUDY" in text
     assert "secret-word" not in text
@@ -125,6 +125,12 @@ def test_an_interrupt_gives_the_trial_back_at_once(tmp_path: Path, n_jobs: int) 
     assert not [trial for trial in trials(tmp_path) if trial.state == TrialState.RUNNING]
     assert start(tmp_path, *given).wait(60) == 0
     assert [trial.params["x"] for trial in trials(tmp_path)] == list(range(4))
+
+
+def test_a_job_that_ends_its_process_is_no_end_of_the_sweep(tmp_path: Path) -> None:
+    sweep = start(tmp_path, "hydra/sweeper/sampler=grid", "x=range(0,6)", "exit=[2,3]", "hydra.sweeper.n_jobs=2")
+    assert sweep.wait(60) == 0
+    assert [trial.state for trial in trials(tmp_path)] == [TrialState.COMPLETE] * 6
 
 
 def test_a_fresh_process_for_each_trial(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import sys
 import time
 from datetime import datetime
@@ -12,6 +13,7 @@ import optuna
 import pytest
 from hydra import initialize
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
@@ -126,9 +128,15 @@ def test_stepped_floats_are_spelt_as_written(parse) -> None:
 
 
 def test_values_go_back_to_the_spelling_of_overrides(parse) -> None:
-    space = parse("a=null,1", "b=choice(true,false)", "c='x, y','z'", "d=5", "~e")
-    lines = space.overrides(lambda parameter: parameter.values[0])
-    assert sorted(lines) == sorted(["a=null", "b=true", "c='x, y'", "d=5", "~e"])
+    space = parse("a=null,1", "b=choice(true,false)", "c=choice('x, y','k=v',\"it's\")", "d=5", "~e")
+    lines = [space.overrides(lambda parameter, k=k: parameter.values[k % len(parameter.values)]) for k in range(3)]
+    assert sorted(lines[0]) == sorted(["a=null", "b=true", r"c=x\,\ y", "d=5", "~e"])
+    parser = OverridesParser.create()
+    meant = [parser.parse_override(next(line for line in found if line.startswith("c="))).value() for found in lines]
+    assert [getattr(value, "text", value) for value in meant] == ["x, y", "k=v", "it's"]
+    # Python takes these for equal; they are four.
+    points = parse("x=choice(0,false,1,true)").grid()
+    assert [point["x"] for point in points] == ["0", "false", "1", "true"]
 
 
 def test_the_command_line_wins_over_params(parse) -> None:
@@ -154,8 +162,16 @@ def test_conditions(parse) -> None:
     assert len(parse("z=1,2", when=when, configured={"model": "c"}).grid()) == 2 * 3
     assert len(parse("z=1,2", "model=c", when=when).grid()) == 2 * 3
     assert len(parse("z=1,2", "model=a", when=when).grid()) == 2
-    with pytest.raises(SweepError, match="SETTING=VALUE"):
-        parse("z=1,2", when={"model": {}})
+    # Values are compared, not their spelling.
+    assert len(parse("p=choice(0.10,0.20)", when={"p=0.1": {"q": "choice(1,2,3)"}}).grid()) == 4
+    assert len(parse("p=choice(1,true)", when={"p=true": {"q": "choice(1,2,3)"}}).grid()) == 4
+    for wrong, named in (
+        ("model", "SETTING=VALUE"),
+        ("modl=b", "modl: no such setting"),
+        ("z=3", "z never has this value: it is searched among .1, 2."),
+    ):
+        with pytest.raises(SweepError, match=named):
+            parse("z=1,2", when={wrong: {"q": "choice(1,2)"}}, configured={"model": "a"})
 
 
 def test_nothing_to_search(parse) -> None:
@@ -174,7 +190,7 @@ def test_every_sampler_draws_and_every_pruner_is_made(name: str, sweep) -> None:
     assert states(found) == ["COMPLETE"] * 4
     assert len({trial.params["x"] for trial in found.trials}) == 4
     first = [trial.params for trial in found.trials]
-    Path("sweep/study.journal").unlink()
+    shutil.rmtree("sweep")
     again = sweep(f"hydra/sweeper/sampler={name}", "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler.seed=3", *names)
     assert [trial.params for trial in again.trials] == first
     for pruner in PRUNERS.values():
@@ -242,10 +258,10 @@ def test_too_many_failures_stop_the_sweep(sweep) -> None:
 def test_a_score_that_is_no_number(sweep) -> None:
     found = sweep(GRID, "x=range(0,3)", "nan=[1]", "two=false")
     assert states(found) == ["COMPLETE", "PRUNED", "COMPLETE"]
-    found = sweep(GRID, "x=range(0,3)", "two=true", "hydra.sweeper.study_name=other")
-    other = optuna.load_study(study_name="other", storage=JournalStorage(JournalFileBackend("sweep/study.journal")))
-    assert states(other) == ["FAIL"] * 3
-    assert other.trials[0].user_attrs["error"] == "the job returned 2 scores for 1 directions"
+    shutil.rmtree("sweep")
+    with pytest.raises(SweepError, match="every trial failed; the last: the job returned 2 scores for 1 directions"):
+        sweep(GRID, "x=range(0,3)", "two=true")
+    assert states(study()) == ["FAIL"] * 3
 
 
 def test_pruning_from_inside_the_job(sweep) -> None:
@@ -297,6 +313,13 @@ def test_what_may_differ_may(sweep) -> None:
         ("direction=up", "direction=up: must be minimize or maximize"),
         ("discard=../..", "without .."),
         ("export=best", "GROUP/NAME"),
+        ("n_trails=3", "n_trails: no such setting: did you mean n_trials"),
+        ("direction=[]", "direction=nothing"),
+        ("metric_names=[a,b]", "must be as many as the directions, 1"),
+        ("sampler.seed=-1", "seed=-1: must be a whole number"),
+        ("storage=sqlite:/x.db", "three slashes"),
+        ("storage=/dev/full", "not a file"),
+        ("storage=postgresql://there:port/x", "not an address"),
         ("storage=redis://there", "must be a journal file, sqlite, postgresql or mysql"),
         ("storage='sqlite:///:memory:'", "outlives the process"),
         ("storage=postgresql+nothing://there", "driver that is not installed"),
@@ -305,7 +328,7 @@ def test_what_may_differ_may(sweep) -> None:
 )
 def test_a_wrong_setting_is_one_line_and_begins_nothing(sweep, setting: str, named: str) -> None:
     with pytest.raises(SweepError, match=named) as error:
-        sweep("x=range(0,3)", f"hydra.sweeper.{setting}")
+        sweep("x=range(0,3)", f"{'+' * setting.startswith('n_trails')}hydra.sweeper.{setting}")
     assert "\n" not in str(error.value)
     assert not Path("sweep").exists()
 
@@ -317,13 +340,11 @@ def test_what_cannot_be_composed_begins_nothing(sweep) -> None:
 
 
 def test_only_the_best_keep_what_is_large(sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("sweep").mkdir()
-    for number in range(5):
-        (Path("sweep") / str(number) / "weights").mkdir(parents=True)
-    sweep(GRID, "x=range(0,5)", "hydra.sweeper.keep_best=2", "hydra.sweeper.discard=weights", "fail=[1]")
-    kept = [number for number in range(5) if (Path("sweep") / str(number) / "weights").exists()]
+    given = ("x=range(0,5)", "hydra.sweeper.keep_best=2", "hydra.sweeper.discard=weights", "fail=[1]")
+    sweep(GRID, *given, "hydra.sweep.subdir='run_${hydra.job.num}'")
+    kept = [number for number in range(5) if Path(f"sweep/run_{number}/weights").exists()]
     assert kept == [2, 3]  # 3 is the best, 2 and 4 are alike, and the first of them counts
-    assert (Path("sweep") / "0").is_dir()
+    assert Path("sweep/run_0").is_dir()
 
 
 def test_without_a_stable_folder_the_study_gives_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -335,6 +356,47 @@ def test_without_a_stable_folder_the_study_gives_one(monkeypatch: pytest.MonkeyP
     (folder,) = Path("multirun").iterdir()
     assert folder.name.startswith("sweep_app-")
     assert (folder / "1").is_dir()
+
+
+def test_two_studies_do_not_share_a_folder(sweep) -> None:
+    sweep(GRID, "x=range(0,2)")
+    for other, named in (
+        ("study_name=other", "study_name=study, now it is other"),
+        ("storage=x.journal", "storage=null"),
+    ):
+        with pytest.raises(SweepError, match=f"sweep belongs to the study with hydra.sweeper.{named}"):
+            sweep(GRID, "x=range(0,2)", f"hydra.sweeper.{other}")
+    Path("sweep/study.journal").unlink()
+    with pytest.raises(SweepError, match="the trials of a study that is gone"):
+        sweep(GRID, "x=range(0,2)")
+
+
+def test_a_study_of_another_program_is_left_alone(sweep) -> None:
+    other = optuna.create_study(study_name="study", storage="sqlite:///other.db")
+    other.add_trial(optuna.create_trial(value=0.1))
+    with pytest.raises(SweepError, match="study study is another program's"):
+        sweep(GRID, "x=range(0,2)", storage="sqlite:///other.db")
+
+
+def test_a_folder_named_by_time_and_by_an_interpolation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PLACE", str(tmp_path / "place"))
+    given = ["hydra/sweeper=optuna", "x=interval(0,1)", "hydra.sweeper.n_trials=1"]
+    monkeypatch.setattr(sys, "argv", ["sweep_app.py", "-m", *given, "hydra.sweep.dir=${oc.env:PLACE}/${now:%Y}/x"])
+    sweep_app.main()
+    (folder,) = (tmp_path / "place").iterdir()
+    assert {"0", "study.journal", "logs", "experiment"} <= {path.name for path in folder.iterdir()}
+
+
+def test_the_best_as_a_config_is_the_configuration_of_the_trial(sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ["+more@foo=postgres", "foo.port=choice(7)", "+added=[1,{a:b}]", "text='5'", "db=postgres,mysql"]
+    sweep(GRID, *given, "x=range(0,2)")
+    config = OmegaConf.load("sweep/2/.hydra/config.yaml")  # x=1 and postgres
+    program = ["sweep_app.py", "--config-dir", "sweep", "+experiment=best", "hydra.run.dir=again"]
+    monkeypatch.setattr(sys, "argv", program)
+    sweep_app.main()
+    assert OmegaConf.load("again/.hydra/config.yaml") == config
+    assert (config.foo.port, config.text, config.db.name) == (7, "5", "postgres")
 
 
 class Studies:
@@ -351,7 +413,7 @@ class Studies:
         return Queue(where, "study", self.space, self.settings | settings, datetime.now())
 
     def owner(self) -> Owner:
-        return Owner(self.folder / ".workers")
+        return Owner(Storage(None, self.folder, 60))
 
 
 @pytest.fixture
@@ -368,13 +430,13 @@ def claimed(found: Claim | bool) -> Claim:
 def test_a_dead_owners_trial_is_taken_over_in_place(studies: Studies, storage: str | None, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/study.db" if storage else None
     one, other = studies.queue(url, n_trials=2), studies.queue(url, n_trials=2)
-    dying, living = studies.owner(), studies.owner()
+    dying, living, waiting = (Owner(one.storage) for _ in range(3))
     first = claimed(one.claim(dying))
     second = claimed(other.claim(living))
     assert [first.trial.number, second.trial.number] == [0, 1]
-    assert other.claim(living) is True  # all are taken, and both may still come back
+    assert other.claim(waiting) is True  # all are taken, and both may still come back
     dying._lock.release()  # as the kernel does
-    again = claimed(other.claim(living))
+    again = claimed(other.claim(waiting))
     assert again.trial.number == 0
     assert again.overrides == first.overrides
     other.tell(again, [0.5], TrialState.COMPLETE)
@@ -383,7 +445,62 @@ def test_a_dead_owners_trial_is_taken_over_in_place(studies: Studies, storage: s
     other.tell(second, [0.1], TrialState.COMPLETE)
     assert other.claim(living) is False
     living.close()
-    assert not list((tmp_path / ".workers").glob("*.lock"))
+    waiting.close()
+    assert not list(one.storage.workers.glob("*.lock"))
+
+
+def test_a_storage_that_fails_within_a_claim_loses_nothing(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever step failed, the same process claims again, and the study is whole."""
+    for step in range(1, 12):
+        studies.folder = studies.folder / str(step)
+        queue, owner, calls = studies.queue(n_trials=2), studies.owner(), []
+        write = Journal.append_logs
+
+        def failing(self: Journal, logs: list, step=step, calls=calls, write=write) -> None:
+            calls.append(1)
+            if len(calls) == step:
+                raise OSError(28, "No space left on device")
+            write(self, logs)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "append_logs", failing)
+            for _ in range(2):
+                claim = claimed(patiently(lambda queue=queue, owner=owner: queue.claim(owner), 5, print))
+                patiently(lambda queue=queue, claim=claim: queue.tell(claim, [1.0], TrialState.COMPLETE), 5, print)
+            assert queue.claim(owner) is False
+        assert [trial.state.name for trial in queue.trials()] == ["COMPLETE"] * 2
+        assert [trial.user_attrs["owner"]["attempt"] for trial in queue.trials()] == [1, 1]
+        owner.close()
+
+
+def test_a_grid_knows_its_points_by_themselves(studies: Studies, parse) -> None:
+    """Not by counting them: a lock that was lost may let one in twice."""
+    studies.space = parse("x=choice(1,2,3)")
+    queue = studies.queue(sampler=SAMPLERS["grid"])
+    queue.study.add_trial(
+        optuna.create_trial(value=0, params={"x": 2}, distributions={"x": CategoricalDistribution((1, 2, 3))})
+    )
+    owner = studies.owner()
+    found = []
+    while isinstance(claim := queue.claim(owner), Claim):
+        found += claim.overrides
+        queue.tell(claim, [1.0], TrialState.COMPLETE)
+    assert found == ["x=3", "x=1"]
+    owner.close()
+
+
+def test_another_name_of_the_machine_and_a_moved_folder(studies: Studies, tmp_path: Path) -> None:
+    queue, owner = studies.queue(n_trials=1), studies.owner()
+    claimed(queue.claim(owner))
+    queue._set(0, "owner", owner.plain | {"host": "formerly"})
+    assert is_alive(queue.trials()[0].user_attrs["owner"], queue.storage) is True
+    owner._lock.release()
+    moved = tmp_path.with_name("moved")
+    tmp_path.rename(moved)
+    studies.folder = moved
+    queue, living = studies.queue(n_trials=1), studies.owner()
+    assert claimed(queue.claim(living)).trial.number == 0
+    living.close()
 
 
 def test_a_trial_that_kills_its_workers_fails_in_the_end(studies: Studies) -> None:
@@ -404,24 +521,28 @@ def test_a_released_trial_comes_back_and_does_not_count_as_a_death(studies: Stud
     for _ in range(5):
         claim = claimed(queue.claim(owner))
         queue.release(claim)
-    assert queue.trials()[0].user_attrs["attempt"] == 0
+    assert queue.trials()[0].user_attrs["owner"]["attempt"] == 0
     owner.close()
 
 
-def test_an_owner_on_another_host_is_judged_by_its_heartbeat_alone(studies: Studies, tmp_path: Path) -> None:
+def test_an_owner_on_another_host_is_judged_by_its_heartbeat_alone(
+    studies: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     queue, owner = studies.queue(url, grace_period=1, n_trials=1), studies.owner()
-    claim = claimed(queue.claim(owner))
-    queue._set(0, "owner", {"host": "elsewhere", "lock": "/gone"})
-    assert is_alive({"host": "elsewhere", "lock": "/gone"}) is None
+    other, claim = studies.owner(), claimed(queue.claim(owner))
+    far = Storage("postgresql+psycopg://there/x", tmp_path, 60)
+    assert is_alive({"host": "elsewhere", "lock": "/gone"}, far) is None
+    monkeypatch.setattr("hydra_plugins.hydra_optuna_queue._queue.is_alive", lambda owner, storage: None)
     queue.beat(0)
-    assert queue.claim(owner) is True
+    assert queue.claim(other) is True
     end = time.monotonic() + 5
-    while (found := queue.claim(owner)) is True:
+    while (found := queue.claim(other)) is True:
         assert time.monotonic() < end
         time.sleep(0.2)
     assert claimed(found).overrides == claim.overrides
     owner.close()
+    other.close()
 
 
 def test_a_journal_survives_half_a_line_and_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,12 +42,13 @@ def export(
     commands = {}
     for number, target in chosen.items():
         overrides = [str(line) for line in trials[number].user_attrs.get("overrides", [])]
+        deleted = [line for line in overrides if line.startswith("~")]  # a config cannot take anything away
         body = _config(overrides, str(path.parent), settings["search_group"], loader)
         header = f"# @package _global_\n# Trial {number} of study {queue.name}: {trials[number].values}\n"
         _write(folder / f"{target}.yaml", header, body)
         group = str(target.parent)
         choice = f"{'' if group in groups else '+'}{group}={target.name}"
-        commands[number] = shlex.join([*_program(), "--config-dir", str(folder), choice])
+        commands[number] = shlex.join([*_program(), "--config-dir", str(folder), choice, *deleted])
     _write(folder / "optimization_results.yaml", "", _results(queue, trials, list(chosen)))
     return commands
 
@@ -84,7 +85,7 @@ def _write(file: Path, header: str, body: dict[str, Any]) -> None:
 
 def _config(overrides: list[str], group: str, search_group: str, loader: ConfigLoader) -> dict[str, Any]:
     """Return overrides as the content of a config in `group`: chosen options as defaults, values as a tree."""
-    first: list[Any] = []
+    before: list[Any] = []  # what the values win over
     chosen: list[Any] = []
     values = OmegaConf.create({}, flags={"allow_objects": True})
     for override in OverridesParser.create(config_loader=loader).parse_overrides(overrides):
@@ -93,14 +94,14 @@ def _config(overrides: list[str], group: str, search_group: str, loader: ConfigL
             continue
         is_group = bool(loader.get_group_options(key))
         if is_group and key == group:
-            first.append(override.value())  # an option of the same group, which this one goes on from
+            before.append(override.value())  # an option of the same group, which this one goes on from
         elif is_group:
             package = f"@{override.package}" if override.package else ""
-            prefix = "" if override.is_add() else "override "
-            chosen.append({f"{prefix}/{key}{package}": override.value()})
+            added = override.is_add() or override.is_force_add()
+            name = f"/{key}{package}" if added else f"override /{key}{package}"
+            (before if added else chosen).append({name: override.value()})
         else:
             OmegaConf.update(values, key, override.value(), force_add=True)
     content = OmegaConf.to_container(values)
     assert isinstance(content, dict)
-    defaults = [*first, *chosen, "_self_"] if not chosen else [*first, "_self_", *chosen]
-    return {"defaults": defaults, **{str(key): value for key, value in content.items()}}
+    return {"defaults": [*before, "_self_", *chosen], **{str(key): value for key, value in content.items()}}

@@ -23,6 +23,8 @@ def make_sampler(config: Any, seed: int, number: int) -> optuna.samplers.BaseSam
     """
     if _target(config) == GRID:
         return optuna.samplers.RandomSampler()  # all is given
+    if not isinstance(config.get("seed") or 0, int) or (config.get("seed") or 0) < 0:
+        raise SweepError(f"hydra.sweeper.sampler.seed={config['seed']}: must be a whole number, 0 or more, or null")
     if _target(config) != SAME_SEED:
         seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     sampler: optuna.samplers.BaseSampler = _make(config, "samplers", optuna.samplers.BaseSampler, seed=seed)

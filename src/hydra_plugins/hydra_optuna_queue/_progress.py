@@ -122,7 +122,7 @@ class Progress:
             self.say(f"trial {number}: {self._scores(trial.values)}  {shown(trial.params, full=True)}\n  {command}")
         hint = self.queue.settings["hint"]
         if hint:
-            self.say(f"  {hint.format(folder=self.folder)}")
+            self.say(f"  {hint.replace('{folder}', str(self.folder))}")
         if not exported:
             self.say("no trial came to its end, so there is no best one")
 

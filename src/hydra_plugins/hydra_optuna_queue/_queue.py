@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._objects import is_grid, make_pruner, make_sampler
-from hydra_plugins.hydra_optuna_queue._space import Parameter, Space, Value
+from hydra_plugins.hydra_optuna_queue._space import Space
 from hydra_plugins.hydra_optuna_queue._storage import Storage
 from hydra_plugins.hydra_optuna_queue._trial import PatientTrial
 
@@ -28,11 +28,11 @@ from hydra_plugins.hydra_optuna_queue._trial import PatientTrial
 class Owner:
     """How others can tell whether this process lives: it holds a file lock until it ends, however it ends."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(folder / f"{uuid.uuid4().hex}.lock")
+    def __init__(self, storage: Storage) -> None:
+        storage.workers.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(storage.workers / f"{uuid.uuid4().hex}.lock")
         self._lock.acquire()
-        self.plain = {"host": socket.gethostname(), "lock": str(Path(self._lock.lock_file).absolute())}
+        self.plain = {"host": socket.gethostname(), "lock": str(self._lock.lock_file)}
 
     def close(self) -> None:
         """Let go of the lock, and remove its file."""
@@ -40,19 +40,24 @@ class Owner:
         Path(self._lock.lock_file).unlink(missing_ok=True)
 
 
-def is_alive(owner: dict[str, str] | None) -> bool | None:
-    """Return whether a trial's owner lives; None where this host cannot tell."""
-    if owner is None:
+def is_alive(owner: dict[str, Any], storage: Storage) -> bool | None:
+    """Return whether a trial's owner lives; None where this host cannot tell.
+
+    A local storage is used by one machine, whatever it is called at the moment, and has the locks beside it.
+    """
+    if "lock" not in owner:
         return False  # it died between taking the trial and signing for it
-    if owner["host"] != socket.gethostname() or not Path(owner["lock"]).parent.is_dir():
+    path = storage.workers / Path(owner["lock"]).name if storage.is_local else Path(owner["lock"])
+    if not storage.is_local and (owner["host"] != socket.gethostname() or not path.exists()):
         return None
-    lock = FileLock(owner["lock"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         return True
     lock.release()
-    Path(owner["lock"]).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
     return False
 
 
@@ -80,15 +85,19 @@ class Queue:
 
     def __init__(self, storage: Storage, name: str, space: Space, settings: dict[str, Any], launched: datetime) -> None:
         self.name, self.space, self.settings, self.launched = name, space, settings, launched
-        self._storage = storage
+        self.storage = storage
         self.extra: list[str] = []  # overrides of this process's trials, unless the command has them
         given = settings["direction"]
         self.directions: list[Any] = list(given) if isinstance(given, list) else [given]
-        for direction in self.directions:
+        for direction in self.directions or ["nothing"]:
             if direction not in ("minimize", "maximize"):
                 raise SweepError(
                     f"hydra.sweeper.direction={direction}: must be minimize or maximize, or a list of them"
                 )
+        names = settings["metric_names"]
+        count = len(self.directions)
+        if names is not None and len([names] if isinstance(names, str) else names) != count:
+            raise SweepError(f"hydra.sweeper.metric_names={names}: must be as many as the directions, {count}")
         self.points = space.grid() if is_grid(settings["sampler"]) else None
         self.pruner = make_pruner(settings["pruner"])
         make_sampler(settings["sampler"], 0, 0)
@@ -105,13 +114,18 @@ class Queue:
         self._study_id = self._backend.get_study_id_from_name(name)
 
     def _locked(self) -> Any:
-        return self._storage.lock(f"study {self.name}")
+        return self.storage.lock(f"study {self.name}")
 
     def _check_same(self) -> None:
         """Raise SweepError where the study is another one than the command's."""
         mine = self.space.signature(without=self.settings["may_differ"])
         mine["grid"] = self.points is not None
         plan = self.study.user_attrs.get("plan")
+        directions = [direction.name.lower() for direction in self.study.directions]
+        if plan is None and (self.trials() or directions != self.directions):
+            raise SweepError(
+                f"study {self.name} is another program's: name one by hydra.sweeper.study_name={self.name}-2"
+            )
         if plan is None:
             seed = self.settings["sampler"].get("seed")
             self.study.set_user_attr("seed", secrets.randbits(32) if seed is None else int(seed))
@@ -123,7 +137,6 @@ class Queue:
             self.study.set_user_attr("plan", mine)
             return
         anew = f"go on with the former, or begin another study by hydra.sweeper.study_name={self.name}-2"
-        directions = [direction.name.lower() for direction in self.study.directions]
         if directions != self.directions:
             raise SweepError(f"study {self.name} was begun with direction {directions}, now {self.directions}: {anew}")
         for part in ("search", "fixed", "when", "grid"):
@@ -148,6 +161,11 @@ class Queue:
         """Return all trials, by number."""
         return self.study.get_trials(deepcopy=False)
 
+    def left(self, trials: list[FrozenTrial]) -> int:
+        """Return how many trials have not ended."""
+        again = sum("retry_of" in trial.user_attrs for trial in trials)
+        return max(0, self.total + again - sum(trial.state.is_finished() for trial in trials))
+
     def failures(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         """Return the failed trials that count against `max_failures`."""
         again = {trial.user_attrs.get("retry_of") for trial in trials}
@@ -170,19 +188,24 @@ class Queue:
 
     def claim(self, owner: Owner) -> Claim | bool:
         """Take a trial to run; True where others still run some, which may come back, and False at the end."""
-        with self._locked():
-            trials = self.trials()
-            for trial in trials:
-                if trial.state == TrialState.RUNNING and self._is_abandoned(trial):
-                    self._give_up_or_requeue(trial)
+        with self._locked() as check:
+            for trial in self.trials():
+                if trial.state == TrialState.RUNNING:
+                    # One who claims has none: what is signed by it, a storage that failed meanwhile has left.
+                    mine = _owner(trial).get("lock") == owner.plain["lock"]
+                    if mine or self._is_abandoned(trial):
+                        self._give_up_or_requeue(trial, is_death=not mine)
             trials = self.trials()
             if self.stopped(trials):
                 return False
             waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
-            if not waiting and not self._enqueue_next(trials):
-                return any(trial.state == TrialState.RUNNING for trial in trials)
-            number = waiting[0].number if waiting else len(trials)
-            return self._take(number, owner)
+            check()
+            if not waiting:
+                if not self._enqueue_next(trials):
+                    return any(trial.state == TrialState.RUNNING for trial in trials)
+                waiting = [trial for trial in self.trials() if trial.state == TrialState.WAITING]
+                check()
+            return self._take(waiting[0].number, owner)
 
     def _enqueue_next(self, trials: list[FrozenTrial]) -> bool:
         """Add what comes next: a failed trial again, a point of the grid, or a blank one; False where all is there."""
@@ -191,58 +214,62 @@ class Queue:
             if trial.state == TrialState.FAIL and self._to_retry(trial) and trial.number not in again:
                 self.study.enqueue_trial(trial.params, user_attrs={"retry_of": trial.number})
                 return True
-        index = sum("retry_of" not in trial.user_attrs for trial in trials)
-        if index >= self.total:
-            return False
-        self.study.enqueue_trial(self.points[index] if self.points is not None else {})
-        return True
+        first = [trial for trial in trials if "retry_of" not in trial.user_attrs]
+        if self.points is None:
+            if len(first) >= self.total:
+                return False
+            self.study.enqueue_trial({})
+            return True
+        there = [trial.system_attrs.get("fixed_params", trial.params) for trial in first]
+        # Points come in order, so that the next one is nearly always the first that is looked at.
+        for point in (*self.points[len(first) :], *self.points[: len(first)]):
+            if point not in there:
+                self.study.enqueue_trial(point)
+                return True
+        return False
 
     def _take(self, number: int, owner: Owner) -> Claim:
         """Make the trial running, sign for it, and draw its parameters; under the lock, so that others see them."""
-        self.study.sampler = make_sampler(self.settings["sampler"], self.study.user_attrs["seed"], number)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            warnings.filterwarnings("ignore", "Heartbeat of storage is supposed to be used with Study.optimize")
-            trial = self.study.ask()
-            self.beat(trial.number)
-            attempt = int(trial.user_attrs.get("attempt", 0)) + 1
-            trial.set_user_attr("owner", owner.plain)
-            trial.set_user_attr("attempt", attempt)
-
-            def suggest(parameter: Parameter) -> Value:
-                return parameter.suggest(trial)
-
-            try:
-                overrides = self.space.overrides(suggest)
-                keys = {line.partition("=")[0].lstrip("+") for line in overrides}
-                overrides += [line for line in self.extra if line.partition("=")[0] not in keys]
-            except ValueError as error:
-                raise SweepError(f"study {self.name}: {error}") from error
-            trial.set_user_attr("overrides", overrides)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                warnings.filterwarnings("ignore", "Heartbeat of storage is supposed to be used with Study.optimize")
+                self.study.sampler = make_sampler(self.settings["sampler"], self.study.user_attrs["seed"], number)
+                trial = self.study.ask()
+                self.beat(trial.number)
+                attempt = trial.user_attrs.get("owner", {}).get("attempt", 0) + 1
+                trial.set_user_attr("owner", {**owner.plain, "attempt": attempt})
+                overrides = self.space.overrides(lambda parameter: parameter.suggest(trial))
+        except (TypeError, ValueError) as error:  # settings that Optuna finds wrong when it uses them
+            raise SweepError(f"study {self.name}: {error}") from error
+        keys = {line.partition("=")[0].lstrip("+") for line in overrides}
+        overrides += [line for line in self.extra if line.partition("=")[0] not in keys]
+        trial.set_user_attr("overrides", overrides)
         return Claim(PatientTrial(trial, self.settings["patience"]), overrides)
 
     def _is_abandoned(self, trial: FrozenTrial) -> bool:
-        alive = is_alive(trial.user_attrs.get("owner"))
+        alive = is_alive(_owner(trial), self.storage)
         if alive is not None:
             return not alive
         stale = getattr(self._backend, "_get_stale_trial_ids", None)  # of databases; Optuna has no public name for it
         return stale is not None and self._id(trial.number) in stale(self._study_id)
 
-    def _give_up_or_requeue(self, trial: FrozenTrial) -> None:
-        if int(trial.user_attrs.get("attempt", 0)) >= self.settings["max_attempts"]:
+    def _give_up_or_requeue(self, trial: FrozenTrial, is_death: bool) -> None:
+        attempt = _owner(trial).get("attempt", 0)
+        if is_death and attempt >= self.settings["max_attempts"]:
             self._set(trial.number, "error", f"its process died {self.settings['max_attempts']} times")
             self._backend.set_trial_state_values(self._id(trial.number), TrialState.FAIL)
         else:
-            self._set(trial.number, "owner", None)
+            self._set(trial.number, "owner", {"attempt": attempt if is_death else attempt - 1})
             self._backend.set_trial_state_values(self._id(trial.number), TrialState.WAITING)
 
     def release(self, claim: Claim) -> None:
         """Put a trial back that this process does not finish."""
         with self._locked():
             number = claim.trial.number
-            if self.trials()[number].state == TrialState.RUNNING:
-                self._set(number, "attempt", int(claim.trial.user_attrs.get("attempt", 1)) - 1)
-                self._backend.set_trial_state_values(self._id(number), TrialState.WAITING)
+            trial = self.trials()[number]
+            if trial.state == TrialState.RUNNING and _owner(trial) == claim.trial.user_attrs["owner"]:
+                self._give_up_or_requeue(trial, is_death=False)
 
     def beat(self, number: int) -> None:
         """Say that the trial's worker lives, where the storage keeps that."""
@@ -267,6 +294,11 @@ class Queue:
 
     def _set(self, number: int, key: str, value: Any) -> None:
         self._backend.set_trial_user_attr(self._id(number), key, value)
+
+
+def _owner(trial: FrozenTrial) -> dict[str, Any]:
+    """Return who signed for a trial; only how often it was begun, where nobody has, or no longer."""
+    return dict(trial.user_attrs.get("owner") or {})
 
 
 def _told(part: dict[str, Any], key: str) -> str:

@@ -5,7 +5,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,9 +15,11 @@ from hydra.core.override_parser.types import (
     ChoiceSweep,
     IntervalSweep,
     Override,
+    QuotedString,
     RangeSweep,
     Transformer,
 )
+from hydra.errors import HydraException
 from optuna import Trial
 from optuna.distributions import (
     BaseDistribution,
@@ -42,11 +44,13 @@ class Parameter:
         key: Of the override, such as `model.optimizer.lr` or `+x`.
         distribution: Where Optuna draws from.
         values: All of its values; None where they are continuous.
+        texts: How an override spells them, where that is not the plain way.
     """
 
     key: str
     distribution: BaseDistribution
     values: tuple[Value, ...] | None
+    texts: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -64,6 +68,10 @@ class Parameter:
         number = trial.suggest_float(self.name, found.low, found.high, step=found.step, log=found.log)
         return min(self.values, key=lambda value: abs(float(value or 0) - number)) if self.values else number
 
+    def text(self, value: Value) -> str:
+        """Return how an override spells a value."""
+        return self.texts[(self.values or ()).index(value)] if self.texts else as_text(value)
+
 
 @dataclass(frozen=True)
 class Overrides:
@@ -75,21 +83,16 @@ class Overrides:
 
 @dataclass(frozen=True)
 class Condition:
-    """Overrides that exist only where the setting `key` has one of `values`."""
+    """Overrides that exist only where the setting `key` has one of `values`; in no trial, where not possible."""
 
     key: str
-    values: tuple[str, ...]
+    values: tuple[object, ...]
     overrides: Overrides
+    is_possible: bool = True
 
-    def may_hold(self, always: Overrides, earlier: Sequence["Condition"], configured: Callable[[str], Any]) -> bool:
-        """Return whether there is a trial in which it holds."""
-        parts = [always, *(condition.overrides for condition in earlier)]
-        if any(self.key in part.parameters or self.key in part.fixed for part in parts[1:]):
-            return True
-        if self.key in always.parameters:
-            return bool({_bare(as_text(value)) for value in always.parameters[self.key].values or ()} & {*self.values})
-        line = always.fixed.get(self.key)
-        return _bare(line.partition("=")[2] if line else as_text(configured(self.key))) in self.values
+    def holds(self, value: object) -> bool:
+        """Return whether a value is among those of the condition; 0.1 and 0.10 are the same, 1 and true are not."""
+        return any(value == wanted and isinstance(value, bool) == isinstance(wanted, bool) for wanted in self.values)
 
 
 @dataclass(frozen=True)
@@ -115,13 +118,13 @@ class Space:
             for name, line in some.fixed.items():
                 texts[name], lines[name] = line.partition("=")[2], line
             for name, parameter in some.parameters.items():
-                texts[name] = as_text(value_of(parameter))
+                texts[name] = parameter.text(value_of(parameter))
                 lines[name] = f"{parameter.key}={texts[name]}"
 
         add(self.always)
         for condition in self.conditions:
             found = texts.get(condition.key)
-            if _bare(as_text(self.configured(condition.key)) if found is None else found) in condition.values:
+            if condition.holds(self.configured(condition.key) if found is None else parse_value(found)):
                 add(condition.overrides)
         return list(lines.values())
 
@@ -154,7 +157,7 @@ class Space:
         try:
             self.overrides(value_of)
         except LookupError:
-            for value in dict.fromkeys(missing[0].values or ()):
+            for value in missing[0].values or ():
                 yield from self._points(chosen | {missing[0].name: value})
         else:
             yield chosen
@@ -221,19 +224,8 @@ def parse_space(
     always = parse(params, arguments)
     conditions: list[Condition] = []
     for text, some in when.items():
-        key, _, values = str(text).partition("=")
-        if not values:
-            raise SweepError(f"hydra.sweeper.when: {text}: write SETTING=VALUE, such as model=cnn or model=cnn,nn")
-        _check_condition(key, values.split(","), always, conditions, config_loader, configured)
-        found = parse(some, [])
-        given = set(always.parameters) | set(always.fixed)  # the command line decides these
-        kept = Overrides(
-            {key: item for key, item in found.parameters.items() if key not in given},
-            {key: item for key, item in found.fixed.items() if key not in given},
-        )
-        condition = Condition(key, tuple(_bare(value) for value in values.split(",")), kept)
-        if condition.may_hold(always, conditions, configured):
-            conditions.append(condition)
+        conditions.append(_condition(str(text), some, parse, always, conditions, config_loader, configured))
+    conditions = [condition for condition in conditions if condition.is_possible]
     space = Space(always, tuple(conditions), configured)
     if not any(space.parameters()):
         raise SweepError(
@@ -243,22 +235,61 @@ def parse_space(
     return space
 
 
-def _check_condition(
-    key: str,
-    values: Sequence[str],
+def _condition(
+    text: str,
+    some: Mapping[str, Any],
+    parse: Callable[[Mapping[str, Any], list[str]], Overrides],
     always: Overrides,
     earlier: Sequence[Condition],
     config_loader: ConfigLoader,
     configured: Callable[[str], Any],
-) -> None:
-    """Raise SweepError where a condition is on a setting or a value that there is not."""
-    parts = [always, *(condition.overrides for condition in earlier)]
+) -> Condition:
+    """Return a condition; not a possible one where its setting is fixed to another value.
+
+    Raises:
+        SweepError: It is on a setting or a value that there is not.
+    """
+    where = f"hydra.sweeper.when: {text}"
+    try:
+        override = OverridesParser.create().parse_override(text)
+        wanted = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
+        values = tuple(item.text if isinstance(item, QuotedString) else item for item in wanted)
+    except HydraException as error:
+        raise SweepError(f"{where}: write SETTING=VALUE, such as model=cnn or model=cnn,nn") from error
+    key, found = override.key_or_group, parse(some, [])
+    given = set(always.parameters) | set(always.fixed)  # the command line decides these
+    kept = Overrides(
+        {name: item for name, item in found.parameters.items() if name not in given},
+        {name: item for name, item in found.fixed.items() if name not in given},
+    )
+    condition = Condition(key, values, kept)
     options = config_loader.get_group_options(key)
-    for value in map(_bare, values):
+    for value in values:
         if options and value not in options:
-            raise SweepError(f"hydra.sweeper.when: {key}={value}: no such option: there are {', '.join(options)}")
-    if not options and configured(key) is None and not any(key in p.parameters or key in p.fixed for p in parts):
-        raise SweepError(f"hydra.sweeper.when: {key}: no such setting, and none that is searched")
+            raise SweepError(f"{where}: {value}: no such option: there are {', '.join(options)}")
+    makers = [item for item in earlier if key in item.overrides.parameters or key in item.overrides.fixed]
+    if makers:
+        return replace(condition, is_possible=any(item.is_possible for item in makers))
+    if key in always.parameters:
+        parameter = always.parameters[key]
+        possible = [parse_value(parameter.text(value)) for value in parameter.values or ()]
+        if parameter.values is not None and not any(map(condition.holds, possible)):
+            raise SweepError(f"{where}: {key} never has this value: it is searched among {possible}")
+        return condition
+    line = always.fixed.get(key)
+    now = configured(key) if line is None else parse_value(line.partition("=")[2])
+    if now is None and not options:
+        raise SweepError(f"{where}: {key}: no such setting, and none that is searched")
+    return replace(condition, is_possible=condition.holds(now))
+
+
+def parse_value(text: str) -> object:
+    """Return what an override means by a value's text."""
+    try:
+        value = OverridesParser.create().parse_override(f"x={text}").value()
+    except HydraException:
+        return text
+    return value.text if isinstance(value, QuotedString) else value
 
 
 def as_text(value: Any) -> str:
@@ -266,10 +297,6 @@ def as_text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)
-
-
-def _bare(text: str) -> str:
-    return text.strip().strip("'\"")
 
 
 def _parameter(key: str, override: Override) -> Parameter:
@@ -281,10 +308,34 @@ def _parameter(key: str, override: Override) -> Parameter:
             return _range(key, value)
         if isinstance(value, ChoiceSweep | RangeSweep):
             value.shuffle = False  # each process would have another order
-        found: Any = dict.fromkeys(override.sweep_iterator(transformer=Transformer.encode))
-        return Parameter(key, CategoricalDistribution(tuple(found)), tuple(found))
+        return _choice(key, override)
     except (ValueError, TypeError) as error:
         raise SweepError(f"{override.input_line}: not a range to search ({error})") from error
+
+
+def _choice(key: str, override: Override) -> Parameter:
+    """Return a categorical parameter; values that Python takes for equal, such as 1 and true, go by their text."""
+    values: list[Any] = list(override.sweep_iterator(transformer=Transformer.encode))
+    texts = [_escaped(text, value) for text, value in zip(override.sweep_string_iterator(), values, strict=True)]
+    kept = list(dict.fromkeys(zip(texts, map(type, values), values, strict=True)))
+    chosen = [value for _, _, value in kept]
+    spelt = tuple(text for text, _, _ in kept)
+    if len(set(chosen)) < len(chosen):
+        chosen = list(spelt)
+    return Parameter(key, CategoricalDistribution(chosen), tuple(chosen), spelt)
+
+
+def _escaped(text: str, value: object) -> str:
+    """Return an override's spelling of a value; quoted, where Hydra's own could not be read back."""
+    if isinstance(value, bool):
+        return as_text(value)
+    try:
+        if not OverridesParser.create().parse_override(f"x={text}").is_sweep_override():
+            return text
+    except HydraException:
+        pass
+    quoted = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{quoted}'"
 
 
 def _interval(value: IntervalSweep) -> IntDistribution | FloatDistribution:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
@@ -20,8 +20,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 
 JOURNAL = "study.journal"
+LONG_WAIT = 30  # seconds after which one who waits says so
 LOCK_SQL = {  # advisory: gone with the connection
-    "postgresql": "SELECT pg_advisory_lock(:key)",
+    "postgresql": "SELECT pg_advisory_xact_lock(:key)",
     "mysql": "SELECT GET_LOCK(:key, 2147483)",
     "mariadb": "SELECT GET_LOCK(:key, 2147483)",
 }
@@ -83,23 +84,31 @@ class Storage:
         if url and not self.url and ":/" in url:
             raise SweepError(f"hydra.sweeper.storage={url}: not an address: write sqlite:///FILE, with three slashes")
         self.path = (Path(url) if url and not self.url else folder / JOURNAL).absolute()  # a job may change folder
-        self.lock_file = self.path.with_name(self.path.name + ".sweep.lock")
         self.backend = "journal"
         if self.url:
             self.backend = self._check(self.url)
+        elif self.path.exists() and not self.path.is_file():
+            raise SweepError(f"hydra.sweeper.storage={url}: not a file")
+        self.is_local = self.backend not in LOCK_SQL
+        self.lock_file = self.path.with_name(self.path.name + ".sweep.lock")
+        # Beside a local storage, so that all who use it agree, and a folder that is moved takes them along.
+        self.workers = (
+            self.path.with_name(self.path.name + ".workers") if self.is_local else folder.absolute() / ".workers"
+        )
 
     def _check(self, url: str) -> str:
         try:
             address = make_url(url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             raise SweepError("hydra.sweeper.storage: not an address: write sqlite:///FILE, or leave it out") from None
         backend = address.get_backend_name()
+        account = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
+        _secrets.update(part for part in (account, *account.split("@")) if part)
         if backend == "sqlite":
             if not address.database or ":memory:" in address.database:
                 raise SweepError(f"hydra.sweeper.storage={url}: must be a file that outlives the process")
-            path = Path(address.database).absolute()
-            self.url = address.set(database=str(path)).render_as_string(hide_password=False)
-            self.lock_file = path.with_name(f"{path.name}.sweep.lock")
+            self.path = Path(address.database).absolute()
+            self.url = address.set(database=str(self.path)).render_as_string(hide_password=False)
         elif backend not in LOCK_SQL:
             raise SweepError(f"hydra.sweeper.storage: {backend}: must be a journal file, sqlite, postgresql or mysql")
         try:
@@ -114,7 +123,10 @@ class Storage:
         """Open the storage; make its file or tables where they do not exist."""
         if self.url is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            return JournalStorage(Journal(self.path))
+            try:
+                return JournalStorage(Journal(self.path))
+            except (ValueError, KeyError, TypeError) as error:
+                raise SweepError(f"hydra.sweeper.storage: {self.path}: not a study's journal ({error})") from error
         options: dict[str, Any] = {"pool_pre_ping": True}
         if self.backend == "sqlite":
             self.lock_file.parent.mkdir(parents=True, exist_ok=True)
@@ -131,19 +143,42 @@ class Storage:
             )
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Hold the lock called `name`, which no other process on any machine then holds."""
-        if self.backend not in LOCK_SQL:
+    def lock(self, name: str) -> Iterator[Callable[[], None]]:
+        """Hold the lock called `name`, which no other process on any machine then holds.
+
+        Yields:
+            What raises an error of SQLAlchemy's where the lock was lost, with the connection that held it.
+        """
+        if self.is_local:
             self.lock_file.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.lock_file):
-                yield
+            lock = FileLock(self.lock_file)
+            while True:
+                try:
+                    lock.acquire(timeout=LONG_WAIT)
+                    break
+                except Timeout:
+                    print(f"waiting for the process that holds {self.lock_file}", flush=True)
+            try:
+                yield lambda: None
+            finally:
+                lock.release()
             return
         digest = hashlib.sha256(name.encode()).digest()[:8]
         key = int.from_bytes(digest, signed=True) if self.backend == "postgresql" else digest.hex()
         engine = create_engine(str(self.url), poolclass=NullPool)
         with engine.connect() as connection:
             connection.execute(text(LOCK_SQL[self.backend]), {"key": key})
-            yield
+            yield lambda: connection.execute(text("SELECT 1")).close()
+
+
+_secrets: set[str] = set()  # parts of the passwords of this process's storages
+
+
+def hidden(text: str) -> str:
+    """Return a message without what may be part of a password: a driver quotes what it could not understand."""
+    for part in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(part, "***")
+    return text
 
 
 def patiently(do: Callable[[], T], seconds: float, say: Callable[[str], None] = print) -> T:
@@ -157,7 +192,7 @@ def patiently(do: Callable[[], T], seconds: float, say: Callable[[str], None] = 
         try:
             return do()
         except RETRIED as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            reason = hidden(str(getattr(error, "orig", None) or error).strip().splitlines()[0])
             if time.monotonic() > end:
                 raise SweepError(
                     f"the study's storage: {reason}: the same command goes on once it is there again"

@@ -5,6 +5,7 @@ The study decides who runs what, so no process knows of another.
 
 import hashlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -18,10 +19,10 @@ from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import optuna
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from optuna.trial import FrozenTrial, TrialState
 
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._export import export
@@ -36,7 +37,8 @@ from hydra_plugins.hydra_optuna_queue.sweeper import OptunaQueueConf
 WORKER = "HYDRA_OPTUNA_QUEUE_WORKER"  # for the supervisor's processes: when it was launched
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 CONFIG = "multirun.yaml"
-MORE = 75  # exit code of an isolated worker after its one trial: there may be another
+ANOTHER_FOLDER = "name another folder by hydra.sweep.dir, or remove this one"
+DONE, MORE, FAILED = b"d", b"m", b"f"  # a worker's last word; MORE: it was for one trial, and there may be another
 MOST_CRASHES = 50  # workers that died and were replaced, before the supervisor gives up
 AT_LEAST = {"n_trials": 1, "n_jobs": 1, "max_failures": 1, "max_attempts": 1, "grace_period": 1, "keep_best": 0}
 MAY_BE_NULL = ("max_failures", "keep_best")
@@ -54,7 +56,36 @@ def sweep(
     Raises:
         SweepError: A setting is wrong, too many trials failed, or the storage stayed out of reach.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    launched, _, pipe = os.environ.pop(WORKER, "").partition(" ")  # not for what the jobs start
+    if pipe:
+        os.set_inheritable(int(pipe), False)
+    word = FAILED
+    try:
+        more = _sweep(hydra_context, task_function, config, settings, arguments, launched)
+        word = MORE if more else DONE
+    except KeyboardInterrupt:
+        if not launched:
+            print("stopped: the same command goes on from here", flush=True)
+        sys.exit(128 + signal.SIGINT)
+    except OSError as error:
+        raise SweepError(f"{error}: mend that; the same command goes on from here") from error
+    finally:
+        if pipe:
+            with suppress(OSError):  # the supervisor is gone
+                os.write(int(pipe), word)
+
+
+def _sweep(
+    hydra_context: HydraContext,
+    task_function: TaskFunction,
+    config: DictConfig,
+    settings: dict[str, Any],
+    arguments: list[str],
+    launched: str,
+) -> bool:
+    """Do what `sweep` says; a worker returns whether it is an isolated one that has run its trial."""
+    for name in ("optuna", "sqlalchemy"):  # what must be known is in the line of the error
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     settings = {key: _plain(value) for key, value in settings.items()}
     _check(settings)
     loader = hydra_context.config_loader
@@ -68,64 +99,68 @@ def sweep(
         loader.load_sweep_config(config, overrides)
     name = settings["study_name"] or _name(str(config.hydra.job.name), space, settings["may_differ"])
     folder = _settle(config, name)
-    launched = os.environ.get(WORKER)
     storage = Storage(settings["storage"], folder, settings["grace_period"])
     started = datetime.fromisoformat(launched) if launched else datetime.now()
+    if not launched:
+        _check_folder(folder, config)
     queue = patiently(lambda: Queue(storage, name, space, settings, started), settings["patience"] if launched else 0)
     progress = Progress(queue, folder)
-    if launched:
-        queue.extra = _threads_override(settings)
+
+    def worker() -> Worker:
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
-        more = Worker(queue, launcher, folder, settings, progress, arguments).work(supervisor=os.getppid())
-        sys.exit(MORE if more else 0)
-    _check_folder(folder, config, queue)
+        return Worker(queue, launcher, folder, settings, progress, arguments)
+
+    if launched:
+        queue.extra = _threads_override(settings)
+        return worker().work(supervisor=os.getppid())
+    if not queue.trials() and any(path.name.isdigit() for path in folder.glob("[0-9]*")):
+        raise SweepError(f"{folder} holds the trials of a study that is gone: {ANOTHER_FOLDER}")
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / CONFIG)
-    _raise_if_stopped(queue)
+    _raise_if_stopped(queue, queue.trials())
     progress.start()
     for kind in ("sampler", "pruner"):
         if names := left_out(settings[kind], f"{kind}s"):
             progress.say(f"  the {kind} has no {', '.join(names)}: left out")
-    try:
-        if settings["n_jobs"] > 1 or settings["isolate"]:
-            _supervise(settings, started)
-        else:
-            launcher = Plugins.instance().instantiate_launcher(
-                hydra_context=hydra_context, task_function=task_function, config=config
-            )
-            progress.watch()
-            Worker(queue, launcher, folder, settings, progress, arguments).work()
-    except (KeyboardInterrupt, SystemExit):
-        progress.say("stopped: the same command goes on from here")
-        raise
+    if settings["n_jobs"] > 1 or settings["isolate"]:
+        _supervise(settings, started)
+    else:
+        progress.watch()
+        worker().work()
     trials = patiently(queue.trials, settings["patience"])
     progress.end(trials, export(queue, trials, folder, settings, loader, config.hydra.runtime.choices))
-    _raise_if_stopped(queue)
+    _raise_if_stopped(queue, trials)
+    ended = [trial for trial in trials if trial.state.is_finished()]
+    if ended and all(trial.state == TrialState.FAIL for trial in ended):
+        raise SweepError(f"study {name}: every trial failed; the last: {ended[-1].user_attrs.get('error', 'unknown')}")
+    if left := queue.left(trials):
+        raise SweepError(f"study {name}: {left} trials are left: the same command goes on from here")
+    return False
 
 
-def _check_folder(folder: Path, config: DictConfig, queue: Queue) -> None:
+def _check_folder(folder: Path, config: DictConfig) -> None:
     """Raise SweepError where the sweep folder holds the trials of another study."""
-    anew = f"remove the folder, or name another study by hydra.sweeper.study_name={queue.name}-2"
     if (folder / CONFIG).is_file():
-        was, now = _raw_storage(OmegaConf.load(folder / CONFIG)), _raw_storage(config)
-        if was != now:
-            told = f"hydra.sweeper.storage={was or 'null'}, now {now or 'null'}"
-            raise SweepError(f"{folder} belongs to the study in {told}: go on with the former, {anew}")
-    if not queue.trials() and any(path.name.isdigit() for path in folder.glob("[0-9]*")):
-        raise SweepError(f"{folder} holds the trials of a study that is gone: {anew}")
+        was, now = (_raw(source) for source in (OmegaConf.load(folder / CONFIG), config))
+        for key in ("study_name", "storage"):
+            if was.get(key, now[key]) != now[key]:
+                told = f"hydra.sweeper.{key}={was[key] or 'null'}, now it is {now[key] or 'null'}"
+                raise SweepError(
+                    f"{folder} belongs to the study with {told}: go on with the former, or {ANOTHER_FOLDER}"
+                )
 
 
-def _raw_storage(config: Any) -> Any:
-    """Return the storage's address as it was written, `${oc.env:NAME}` and no password."""
+def _raw(config: Any) -> dict[Any, Any]:
+    """Return the sweeper's settings as they were written, `${oc.env:NAME}` and no password."""
     node = OmegaConf.select(config, "hydra.sweeper", throw_on_missing=False)
-    raw = OmegaConf.to_container(node, resolve=False) if node is not None else None
-    return raw.get("storage") if isinstance(raw, dict) else None
+    raw = OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else {}
+    return raw if isinstance(raw, dict) else {}
 
 
-def _raise_if_stopped(queue: Queue) -> None:
-    if reason := queue.stopped(queue.trials()):
+def _raise_if_stopped(queue: Queue, trials: list[FrozenTrial]) -> None:
+    if reason := queue.stopped(trials):
         raise SweepError(reason)
 
 
@@ -164,11 +199,11 @@ def _settle(config: DictConfig, name: str) -> Path:
     """
     raw = OmegaConf.to_container(config.hydra.sweep, resolve=False)
     assert isinstance(raw, dict)
-    if "${now:" in str(raw["dir"]):
-        given = str(raw["dir"]).split("${now:")[0].rstrip("/-_") or "multirun"
-        folder = Path(given, name)
-    else:
-        folder = Path(str(config.hydra.sweep.dir))
+    timed = "${now:" in str(raw["dir"])
+    if timed:
+        with read_write(config), open_dict(config):
+            config.hydra.sweep.dir = str(raw["dir"]).split("${now:")[0].rstrip("/-_") or "multirun"
+    folder = Path(str(config.hydra.sweep.dir), *([name] if timed else []))
     settled = {"hydra.sweep.dir": str(folder.absolute()), "hydra.sweeper.study_name": name}
     with read_write(config), open_dict(config):
         for key, value in settled.items():
@@ -195,39 +230,54 @@ def _threads_override(settings: dict[str, Any]) -> list[str]:
     return [f"{settings['threads_key']}={_threads(settings['n_jobs'])}"]
 
 
+class _Process:
+    """A worker, and the pipe through which it says how it ended: nothing, where it was killed."""
+
+    def __init__(self, settings: dict[str, Any], started: datetime) -> None:
+        self._pipe, writing = os.pipe()
+        os.set_blocking(self._pipe, False)
+        limits = dict.fromkeys(THREAD_LIMITS, str(_threads(settings["n_jobs"]))) if settings["n_jobs"] > 1 else {}
+        environment = limits | os.environ | {WORKER: f"{started.isoformat()} {writing}"}
+        command = [sys.executable, *sys.orig_argv[1:]]
+        self.process = subprocess.Popen(command, env=environment, pass_fds=[writing])
+        os.close(writing)
+
+    def last_word(self) -> bytes:
+        """Return how it ended."""
+        try:
+            return os.read(self._pipe, 1)
+        except BlockingIOError:  # a child of it lives, and it said nothing
+            return b""
+        finally:
+            os.close(self._pipe)
+
+
 def _supervise(settings: dict[str, Any], started: datetime) -> None:
-    """Run `n_jobs` processes of this very command until they are done; replace those that were killed."""
-    limits = dict.fromkeys(THREAD_LIMITS, str(_threads(settings["n_jobs"]))) if settings["n_jobs"] > 1 else {}
-    environment = limits | os.environ | {WORKER: started.isoformat()}
-    command = [sys.executable, *sys.orig_argv[1:]]
+    """Run `n_jobs` processes of this very command until they end; replace those that were killed."""
     signal.signal(signal.SIGTERM, _exit)
-    workers = [subprocess.Popen(command, env=environment) for _ in range(settings["n_jobs"])]
-    crashes, broken = 0, 0
+    workers = [_Process(settings, started) for _ in range(settings["n_jobs"])]
+    crashes = 0
     try:
         while workers:
             time.sleep(0.05)
-            for worker in [worker for worker in workers if worker.poll() is not None]:
+            for worker in [worker for worker in workers if worker.process.poll() is not None]:
                 workers.remove(worker)
-                crashes += worker.returncode < 0
-                if worker.returncode == MORE or (worker.returncode < 0 and crashes <= MOST_CRASHES):
-                    workers.append(subprocess.Popen(command, env=environment))
-                elif worker.returncode:
-                    broken = worker.returncode
+                word = worker.last_word()
+                crashes += word == b""
+                if word == MORE or (word == b"" and crashes <= MOST_CRASHES):
+                    workers.append(_Process(settings, started))
     except KeyboardInterrupt:
         for worker in workers:  # a terminal has told them too: this is for a supervisor that was told alone
             with suppress(subprocess.TimeoutExpired):
-                worker.wait(2)
+                worker.process.wait(2)
         raise
     finally:
         if workers:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would leave some of them behind
         for worker in workers:
-            worker.terminate()
+            worker.process.terminate()
         for worker in workers:
-            worker.wait()
-    if broken:
-        why = f"died {crashes} times" if broken < 0 else f"ended with exit code {broken}, and said why"
-        raise SweepError(f"a worker {why}: the same command goes on from here")
+            worker.process.wait()
 
 
 def _exit(number: int, _frame: object) -> None:

@@ -28,6 +28,11 @@ class PatientTrial(optuna.Trial):
             report = super().report
             patiently(lambda: report(value, step), self._seconds)
 
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Keep a value with the trial."""
+        keep = super().set_user_attr
+        patiently(lambda: keep(key, value), self._seconds)
+
     def should_prune(self) -> bool:
         """Return whether to stop here."""
         return patiently(super().should_prune, self._seconds)

@@ -26,8 +26,9 @@ from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue
 from hydra_plugins.hydra_optuna_queue._storage import RETRIED, patiently
 
 POLL = 0.25  # seconds between looks at what others still run
+JOIN = 5.0  # seconds for a thread to end that may hang in a dead connection
 LONG_WAIT = 30.0  # seconds after which a waiting worker says so
-FULL = (errno.ENOSPC, errno.EDQUOT)  # no fault of the trial
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no fault of the trial
 ENDED_FROM_OUTSIDE = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
@@ -62,7 +63,7 @@ class Worker:
 
         A worker whose `supervisor` process is gone ends after its trial.
         """
-        owner = Owner(self.folder / ".workers")
+        owner = Owner(self.queue.storage)
         try:
             while True:
                 if supervisor is not None and os.getppid() != supervisor:
@@ -98,7 +99,7 @@ class Worker:
             beating, showing = _beating(self.queue, number), self._showing(claim)
             with self._as_job(claim), beating, showing, _output(log, self.settings["show_output"]):
                 values, state, error = self._launch(claim, log)
-        except BaseException:  # an interrupt, a full disk, or a configuration that cannot be composed
+        except BaseException:  # an interrupt, or a full disk
             with contextlib.suppress(*RETRIED):  # then others see that this process is gone
                 self.queue.release(claim)
             raise
@@ -114,25 +115,38 @@ class Worker:
             if self._interrupted or error.code in ENDED_FROM_OUTSIDE:
                 raise KeyboardInterrupt from error
             return None, TrialState.FAIL, f"the job ended the process: exit code {error.code}"
+        except Exception as error:  # in front of the job, or of the process that a launcher gave it
+            return self._failure(error, log)
+        if job.hydra_cfg is not None:
+            place = os.path.relpath(job.hydra_cfg.hydra.runtime.output_dir, self.folder.absolute())
+            if place != str(claim.trial.number):
+                claim.trial.set_user_attr("folder", place)
         return self._outcome(job, log)
+
+    def _failure(self, error: Exception, log: Path) -> tuple[None, TrialState, str]:
+        """Return how a trial ended that raised an error, which its log keeps.
+
+        Raises:
+            SweepError: It is no fault of the trial.
+        """
+        if isinstance(error, optuna.TrialPruned):
+            return None, TrialState.PRUNED, ""
+        if isinstance(error, SweepError):  # the job says that the sweep must not go on
+            raise error
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            raise SweepError(f"{error}: mend that; the same command goes on from here") from error
+        with contextlib.suppress(OSError), log.open("a") as file:
+            traceback.print_exception(error, file=file)
+        return None, TrialState.FAIL, f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
 
     def _outcome(self, job: JobReturn, log: Path) -> tuple[list[float] | None, TrialState, str]:
         if job.status != JobStatus.COMPLETED:
-            error = job._return_value  # return_value would print and raise it
-            if isinstance(error, optuna.TrialPruned):
-                return None, TrialState.PRUNED, ""
-            if isinstance(error, SweepError):  # the job says that the sweep must not go on
-                raise error
-            if isinstance(error, OSError) and error.errno in FULL:
-                raise SweepError(f"{error}: free some space; the same command goes on from here") from error
-            with contextlib.suppress(OSError), log.open("a") as file:
-                traceback.print_exception(error, file=file)
-            return None, TrialState.FAIL, f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+            return self._failure(job._return_value, log)  # return_value would print and raise it
         found = job.return_value
         given = list(found) if isinstance(found, list | tuple) else [found]
         try:
             values = [float(value) for value in given]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None, TrialState.FAIL, f"the job returned {found!r:.100}: must be a number, or a list of them"
         if len(values) != len(self.queue.directions):
             wanted = len(self.queue.directions)
@@ -186,7 +200,10 @@ class Worker:
         kept = {trial.number for trial in best}
         for trial in trials:
             if trial.state.is_finished() and trial.number not in kept:
-                path = self.folder / str(trial.number) / self.settings["discard"]
+                place = str(trial.user_attrs.get("folder", trial.number))
+                path = self.folder / place / self.settings["discard"]
+                if ".." in path.parts:  # the job was sent elsewhere
+                    continue
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path, ignore_errors=True)
                 else:
@@ -218,7 +235,7 @@ def _every(seconds: float | None, do: Callable[[], None]) -> Iterator[None]:
     finally:
         stop.set()
         if thread.is_alive():
-            thread.join()
+            thread.join(JOIN)
 
 
 @contextlib.contextmanager

@@ -86,7 +86,8 @@ class OptunaQueueConf:
 
     Attributes:
         sampler: What proposes parameters; `hydra/sweeper/sampler=tpe|random|cmaes|qmc|gp|nsgaii|grid`. Its
-            `seed` makes a study repeatable, whatever is killed; null draws one and keeps it in the study.
+            `seed` makes a study of one worker repeatable, kills and resumes included (but for one in the very
+            moment in which a point is drawn); null draws a seed and keeps it in the study.
         pruner: What stops unpromising trials; `hydra/sweeper/pruner=none|median|hyperband|successive_halving`.
         direction: `minimize` or `maximize`, or a list of them for a job that returns several scores.
         metric_names: What to call the scores, one or a list.
