@@ -93,9 +93,9 @@ def imperfect(imperfect_folder: Path, tmp_path: Path) -> Run:
 def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
     """Call `python train.py ARGS` in this process, in an empty folder; return exit code, output and errors."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
     def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
         try:
             train()

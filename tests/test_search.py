@@ -9,11 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 import torch
 from omegaconf import OmegaConf
 
+from conftest import synthetic_digits
 from ziffern.callbacks.pruning import Pruning
 from ziffern.cli import main as cli
 from ziffern.errors import InputError
@@ -77,6 +79,7 @@ def test_a_search_from_its_command_to_its_best(search, command_line, digits_npz:
 
 def test_every_search_of_the_configuration_begins(search, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hydra_plugins.hydra_optuna_queue._worker.Worker.work", lambda self, supervisor=None: False)
+    monkeypatch.setattr("hydra_plugins.hydra_optuna_queue._queue.Queue.left", lambda self, trials: 0)
     searches = sorted(path.stem for path in (ROOT / "conf/hparams_search").glob("*.yaml"))
     assert {"tpe", "lin2024_grid", "pareto"} <= set(searches)
     for name in searches:
@@ -100,13 +103,30 @@ def test_what_a_search_improves() -> None:
             directions(wrong)
 
 
-def test_the_wrong_direction_is_refused(search) -> None:
+def test_the_wrong_direction_is_refused(command_line, digits_npz: Path) -> None:
     """The plugin's own default is to minimise."""
-    rates = "model.optimizer.lr=choice(0.01,0.001)"
-    sweep = ("hydra/sweeper=optuna", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_trials=2", rates)
-    _, study = search(*sweep)
-    assert [trial.state.name for trial in study.trials] == ["FAIL"] * 2
-    assert "must be maximize for this objective" in study.trials[0].user_attrs["error"]
+    sweep = ("hydra/sweeper=optuna", "hydra/sweeper/sampler=grid", "model.optimizer.lr=choice(0.01,0.001)")
+    code, _, err = command_line("-m", "data=local", f"data.dir={digits_npz}", *QUICK, *sweep)
+    assert code == 2
+    (line,) = err.strip().splitlines()
+    assert "hydra.sweeper.direction=minimize: must be maximize for this objective: use hydra/sweeper=ziffern" in line
+
+
+def test_a_search_goes_on_with_its_own_data_alone(command_line, digits_npz: Path) -> None:
+    given = ("-m", "data=local", "data.dir=digits.npz", *QUICK, "model.net.hidden=[8]", "seed=choice(1,2,3)")
+    given += ("hydra/sweeper=ziffern", "hydra/sweeper/sampler=random", "hydra.sweeper.study_name=study")
+    shutil.copyfile(digits_npz, "digits.npz")
+    code, out, err = command_line(*given, "hydra.sweeper.n_trials=1")
+    assert code == 0, err
+    assert "digits: 240 / 80 digits to train / validate" in out
+    images, labels = synthetic_digits(400, seed=9)
+    np.savez("digits.npz", x_train=images[:300], y_train=labels[:300], x_test=images[300:], y_test=labels[300:])
+    code, _, err = command_line(*given, "hydra.sweeper.n_trials=2")
+    assert code == 2
+    assert "this search was begun on digits" in err
+    shutil.copyfile(digits_npz, "digits.npz")  # the trial that was refused is not lost
+    assert command_line(*given, "hydra.sweeper.n_trials=2")[0] == 0
+    assert [trial.state.name for trial in open_study(Path("outputs/sweeps/study")).trials] == ["COMPLETE"] * 2
 
 
 def test_several_objectives(search) -> None:
@@ -211,7 +231,7 @@ def test_the_report_command(
 def test_a_folder_without_a_study(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="there is no such folder"):
         open_study(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="not the folder of a search: there are .*lr-choice"):
+    with pytest.raises(InputError, match=r"not the folder of a search: there are .*lr-choice"):
         open_study(finished.parent)
     with pytest.raises(InputError, match="one run and no search: ziffern report"):
         open_study(finished / "0")

@@ -391,7 +391,7 @@ def test_a_folder_named_by_time_and_by_an_interpolation(monkeypatch: pytest.Monk
 def test_the_best_as_a_config_is_the_configuration_of_the_trial(sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     given = ["+more@foo=postgres", "foo.port=choice(7)", "+added=[1,{a:b}]", "text='5'", "db=postgres,mysql"]
     sweep(GRID, *given, "x=range(0,2)")
-    config = OmegaConf.load("sweep/2/.hydra/config.yaml")  # x=1 and postgres
+    config = OmegaConf.load("sweep/1/.hydra/config.yaml")  # x=1 and postgres
     program = ["sweep_app.py", "--config-dir", "sweep", "+experiment=best", "hydra.run.dir=again"]
     monkeypatch.setattr(sys, "argv", program)
     sweep_app.main()
