@@ -183,7 +183,9 @@ def test_nothing_to_search(parse) -> None:
         parse("x=range(0,1000)", "y=range(0,1000)").grid()
 
 
-@pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "grid"])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "tpe")) for name in SAMPLERS if name != "grid"]
+)
 def test_every_sampler_draws_and_every_pruner_is_made(name: str, sweep) -> None:
     names = ["x=interval(0,1)", "y=interval(0,1)"]
     found = sweep(f"hydra/sweeper/sampler={name}", "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler.seed=3", *names)

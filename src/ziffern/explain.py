@@ -132,5 +132,5 @@ def flatten_keys(config: DictConfig) -> list[str]:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error).split("\nfull_key:")[0].split("\nobject_type")[0]
+    text = re.split(r"\s+(?:full_key|object_type):", str(error))[0]
     return re.sub(r"\s+", " ", text).strip()
