@@ -162,7 +162,7 @@ def test_the_wheel_trains_where_there_is_no_checkout(tmp_path: Path) -> None:
     given = ("data=mnist5k", "trainer.max_epochs=1", "data.batch_size=500", *SHORT)
     assert "test accuracy" in ziffern("train", *given)
     search = ("-m", "hydra/sweeper=ziffern", "hydra/sweeper/sampler=grid", "model.optimizer.lr=0.001,0.01")
-    told = ziffern("train", *given, *search)
+    told = ziffern("train", *search, *given)
     assert "2 complete" in told
     (folder,) = (tmp_path / "outputs" / "sweeps").iterdir()
     assert f"train --config-dir outputs/sweeps/{folder.name} experiment=best" in told
