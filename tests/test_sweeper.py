@@ -249,12 +249,21 @@ def test_a_failure_is_kept_and_retried_on_demand(sweep, capsys: pytest.CaptureFi
 
 
 def test_too_many_failures_stop_the_sweep(sweep) -> None:
+    given = ("x=interval(0,1)", "fail=[0,2,3]", "hydra.sweeper.max_failures=2", "hydra.sweeper.n_trials=9")
     with pytest.raises(SweepError, match=r"2 trials failed \(max_failures=2\); the last, 2: .*purpose.*retry_failed"):
-        sweep("x=interval(0,1)", "fail=[0,2,3]", "hydra.sweeper.max_failures=2", "hydra.sweeper.n_trials=9")
+        sweep(*given)
     assert states(study()) == ["FAIL", "COMPLETE", "FAIL"]
     with pytest.raises(SweepError, match="2 trials failed"):
-        sweep("x=interval(0,1)", "fail=[0,2,3]", "hydra.sweeper.max_failures=2", "hydra.sweeper.n_trials=9")
+        sweep(*given)
     assert len(study().trials) == 3
+
+
+def test_the_official_plugins_rate_of_failures(sweep) -> None:
+    given = ("x=interval(0,1)", "fail=[0,1]", "hydra.sweeper.n_trials=3")
+    with pytest.raises(SweepError, match="1 trial failed"):
+        sweep(*given, "hydra.sweeper.max_failure_rate=0.0")
+    shutil.rmtree("sweep")
+    assert states(sweep(*given, "hydra.sweeper.max_failure_rate=1")) == ["FAIL", "FAIL", "COMPLETE"]
 
 
 def test_a_score_that_is_no_number(sweep) -> None:

@@ -124,7 +124,7 @@ class Progress:
         if hint:
             self.say(f"  {hint.replace('{folder}', str(self.folder))}")
         if not exported:
-            self.say("no trial came to its end, so there is no best one")
+            self.say("no trial was completed, so there is no best one")
 
     def _best(self, trials: list[FrozenTrial]) -> str:
         best = best_first(self.queue, trials)

@@ -178,7 +178,7 @@ class Queue:
             return ""
         last = failed[-1]
         return (
-            f"study {self.name}: {len(failed)} trials failed (max_failures={most}); the last, {last.number}: "
+            f"study {self.name}: {len(failed)} trial{'s' * (len(failed) != 1)} failed (max_failures={most}); the last, {last.number}: "
             f"{last.user_attrs.get('error', 'unknown')}: mend it, and add hydra.sweeper.retry_failed=true"
         )
 

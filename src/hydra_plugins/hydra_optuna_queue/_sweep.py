@@ -88,6 +88,8 @@ def _sweep(
         logging.getLogger(name).setLevel(logging.CRITICAL)
     settings = {key: _plain(value) for key, value in settings.items()}
     _check(settings)
+    if (share := settings["max_failure_rate"]) is not None:
+        settings["max_failures"] = None if share >= 1 else int(share * settings["n_trials"]) + 1
     loader = hydra_context.config_loader
 
     def configured(name: str) -> Any:
@@ -179,6 +181,8 @@ def _check(settings: dict[str, Any]) -> None:
         if not (value is None and key in MAY_BE_NULL) and (not isinstance(value, int) or value < least):
             null = ", or null" if key in MAY_BE_NULL else ""
             raise SweepError(f"hydra.sweeper.{key}={value}: must be a whole number of at least {least}{null}")
+    if not 0 <= (settings["max_failure_rate"] or 0) <= 1:
+        raise SweepError(f"hydra.sweeper.max_failure_rate={settings['max_failure_rate']}: must be from 0 to 1")
     for key in ("discard", "export"):
         path = PurePosixPath(str(settings[key]))
         least = 2 if key == "export" else 1

@@ -99,6 +99,7 @@ class OptunaQueueConf:
         n_jobs: Worker processes on this machine.
         isolate: A fresh process for each trial.
         max_failures: Stop the sweep when so many trials have failed. None: never.
+        max_failure_rate: The same as a share of `n_trials`, as the official plugin has it; 1: never.
         max_attempts: A trial whose process died so often is a failed one.
         retry_failed: Run what failed in earlier launches again.
         grace_period: Seconds without a heartbeat after which a worker of another machine is taken for dead.
@@ -128,6 +129,7 @@ class OptunaQueueConf:
     n_jobs: int = 1
     isolate: bool = False
     max_failures: int | None = 5
+    max_failure_rate: float | None = None
     max_attempts: int = 10
     retry_failed: bool = False
     grace_period: int = 120
