@@ -176,9 +176,9 @@ class Queue:
         failed, most = self.failures(trials), self.settings["max_failures"]
         if most is None or len(failed) < most:
             return ""
-        last = failed[-1]
+        last, count = failed[-1], "1 trial" if len(failed) == 1 else f"{len(failed)} trials"
         return (
-            f"study {self.name}: {len(failed)} trial{'s' * (len(failed) != 1)} failed (max_failures={most}); the last, {last.number}: "
+            f"study {self.name}: {count} failed (max_failures={most}); the last, {last.number}: "
             f"{last.user_attrs.get('error', 'unknown')}: mend it, and add hydra.sweeper.retry_failed=true"
         )
 
