@@ -24,6 +24,7 @@ from typing import Any
 
 import optuna
 from optuna.storages.journal import JournalFileBackend
+from sqlalchemy import NullPool
 
 import postgres
 
@@ -119,14 +120,22 @@ def kill(group: int, whom: str, random_: random.Random) -> None:
         pass
 
 
-def outcome(url: str, folder: Path, sampler: str, code: int) -> dict[str, Any]:
-    """Return what the study holds, and whether it is right."""
+def read_trials(url: str, name: str = "study") -> list[optuna.trial.FrozenTrial]:
+    """Return the trials of a study in a database or, by `journal:PATH`, in a journal; leave no connection open."""
     if url.startswith("journal:"):
         backend = JournalFileBackend(url.removeprefix("journal:"))
-        storage: Any = optuna.storages.JournalStorage(backend)
-    else:
-        storage = url.replace("sqlite:///", f"sqlite:///{folder}/")
-    trials = optuna.load_study(study_name="study", storage=storage).get_trials()
+        return optuna.load_study(study_name=name, storage=optuna.storages.JournalStorage(backend)).get_trials()
+    storage = optuna.storages.RDBStorage(url, engine_kwargs={"poolclass": NullPool})
+    try:
+        return optuna.load_study(study_name=name, storage=storage).get_trials()
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def outcome(url: str, folder: Path, sampler: str, code: int) -> dict[str, Any]:
+    """Return what the study holds, and whether it is right."""
+    trials = read_trials(url.replace("sqlite:///", f"sqlite:///{folder}/"))
     complete = [trial for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
     points = {(trial.params["x"], trial.params["y"]) for trial in complete}
     wanted = {(x, y) for x in range(6) for y in (0.5, 1.5)} if sampler == "grid" else points

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
@@ -39,9 +37,8 @@ def start(folder: Path, *arguments: str, host: str | None = None) -> subprocess.
         return subprocess.Popen(line, cwd=folder, stdout=log, stderr=log, start_new_session=True)
 
 
-def trials(folder: Path, storage: str | None = None) -> list[optuna.trial.FrozenTrial]:
-    given = storage or JournalStorage(JournalFileBackend(str(folder / "sweep/study.journal")))
-    return optuna.load_study(study_name="study", storage=given).get_trials()
+def trials(folder: Path) -> list[optuna.trial.FrozenTrial]:
+    return sweep_faults.read_trials(f"journal:{folder / 'sweep/study.journal'}")
 
 
 def wait_for(condition, seconds: float = 60) -> None:
@@ -83,7 +80,7 @@ def test_another_machine_finishes_the_trial_of_a_dead_one(tmp_path: Path, databa
     other = start(folders[1], *given, host="b")
 
     def study() -> list[optuna.trial.FrozenTrial]:
-        return optuna.load_study(study_name="two", storage=database).get_trials()
+        return sweep_faults.read_trials(database, "two")
 
     wait_for(lambda: (folders[0] / "started.log").exists() and (folders[1] / "started.log").exists())
     one.kill()
