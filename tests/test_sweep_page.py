@@ -308,3 +308,23 @@ def test_output_and_language_are_the_callers(tmp_path: Path) -> None:
     assert write_sweep_report(study, tmp_path, tmp_path / "a/b.html").is_file()
     with pytest.raises(InputError, match="fr: reports are written in"):
         write_sweep_report(study, tmp_path, language="fr")
+
+
+def test_far_off_scores_are_drawn_at_the_limit_and_counted(tmp_path: Path) -> None:
+    """Pruned ones too; and never in the picture of two objectives, where the front itself may be far off."""
+    study = optuna.create_study(direction="maximize")
+    for value in (0.98, 0.981, 0.982, 0.983):
+        study.add_trial(optuna.create_trial(value=value))
+    for value in (0.979, 0.1):
+        study.add_trial(optuna.create_trial(value=value, state=TrialState.PRUNED, intermediate_values={1: value}))
+    search = Search(study, Language("en"))
+    assert search.last_scores == {4: 0.979, 5: 0.1}
+    assert search.limit is not None
+    assert search.within(np.array([0.979, 0.1])).tolist() == [0.979, search.limit]
+    assert search.far_off == 1
+    both = optuna.create_study(directions=["maximize", "minimize"])
+    for score, size in ((0.9, 10.0), (0.91, 11.0), (0.92, 12.0), (0.99, 1e6)):
+        both.add_trial(optuna.create_trial(values=[score, size]))
+    page = write_sweep_report(both, tmp_path).read_text()
+    assert "1,000,000" in page
+    assert Search(both, Language("en")).far_off == 0
