@@ -500,6 +500,23 @@ def test_a_grid_knows_its_points_by_themselves(studies: Studies, parse) -> None:
     owner.close()
 
 
+def test_a_point_that_waits_twice_is_run_once(studies: Studies, parse) -> None:
+    studies.space = parse("x=choice(1,2,3)")
+    queue, owner = studies.queue(sampler=SAMPLERS["grid"]), studies.owner()
+    first = claimed(queue.claim(owner))
+    queue.tell(first, [1.0], TrialState.COMPLETE)
+    queue.study.enqueue_trial({"x": 1})  # as one would who has lost the lock
+    found = []
+    while isinstance(claim := queue.claim(owner), Claim):
+        found += claim.overrides
+        queue.tell(claim, [1.0], TrialState.COMPLETE)
+    assert found == ["x=2", "x=3"]
+    assert [trial.state.name for trial in queue.trials()] == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
+    assert queue.trials()[1].user_attrs["error"] == "the same point as trial 0"
+    assert (queue.left(queue.trials()), queue.failures(queue.trials())) == (0, [])
+    owner.close()
+
+
 def test_another_name_of_the_machine_and_a_moved_folder(studies: Studies, tmp_path: Path) -> None:
     queue, owner = studies.queue(n_trials=1), studies.owner()
     claimed(queue.claim(owner))

@@ -4,6 +4,7 @@ Whoever holds the lock sees a consistent study: each running trial has an owner.
 whose owner is dead, is taken over in place, with its number and its parameters, and the total stays exact.
 """
 
+import json
 import secrets
 import socket
 import uuid
@@ -164,12 +165,14 @@ class Queue:
     def left(self, trials: list[FrozenTrial]) -> int:
         """Return how many trials have not ended."""
         again = sum("retry_of" in trial.user_attrs for trial in trials)
-        return max(0, self.total + again - sum(trial.state.is_finished() for trial in trials))
+        ended = sum(trial.state.is_finished() and "double_of" not in trial.user_attrs for trial in trials)
+        return max(0, self.total + again - ended)
 
     def failures(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         """Return the failed trials that count against `max_failures`."""
         again = {trial.user_attrs.get("retry_of") for trial in trials}
-        return [t for t in trials if t.state == TrialState.FAIL and t.number not in again and not self._to_retry(t)]
+        failed = [t for t in trials if t.state == TrialState.FAIL and "double_of" not in t.user_attrs]
+        return [trial for trial in failed if trial.number not in again and not self._to_retry(trial)]
 
     def stopped(self, trials: list[FrozenTrial]) -> str:
         """Return why the sweep must stop, or an empty string."""
@@ -195,6 +198,7 @@ class Queue:
                     mine = _owner(trial).get("lock") == owner.plain["lock"]
                     if mine or self._is_abandoned(trial):
                         self._give_up_or_requeue(trial, is_death=not mine)
+            self._drop_doubles(self.trials())
             trials = self.trials()
             if self.stopped(trials):
                 return False
@@ -211,22 +215,37 @@ class Queue:
         """Add what comes next: a failed trial again, a point of the grid, or a blank one; False where all is there."""
         again = {trial.user_attrs.get("retry_of") for trial in trials}
         for trial in trials:
-            if trial.state == TrialState.FAIL and self._to_retry(trial) and trial.number not in again:
+            is_double = "double_of" in trial.user_attrs
+            if trial.state == TrialState.FAIL and self._to_retry(trial) and trial.number not in again and not is_double:
                 self.study.enqueue_trial(trial.params, user_attrs={"retry_of": trial.number})
                 return True
-        first = [trial for trial in trials if "retry_of" not in trial.user_attrs]
+        first = [trial for trial in trials if not {"retry_of", "double_of"} & trial.user_attrs.keys()]
         if self.points is None:
             if len(first) >= self.total:
                 return False
             self.study.enqueue_trial({})
             return True
-        there = [trial.system_attrs.get("fixed_params", trial.params) for trial in first]
+        there = set(map(_point, first))
         # Points come in order, so that the next one is nearly always the first that is looked at.
         for point in (*self.points[len(first) :], *self.points[: len(first)]):
-            if point not in there:
+            if json.dumps(point, sort_keys=True) not in there:
                 self.study.enqueue_trial(point)
                 return True
         return False
+
+    def _drop_doubles(self, trials: list[FrozenTrial]) -> None:
+        """Fail the points of a grid that wait a second time: a lock that was lost may have let somebody add one."""
+        if self.points is None or not any(trial.state == TrialState.WAITING for trial in trials):
+            return
+        seen: dict[str, int] = {}
+        for trial in trials:
+            if "retry_of" in trial.user_attrs:
+                continue
+            twin = seen.setdefault(_point(trial), trial.number)
+            if twin != trial.number and trial.state == TrialState.WAITING:
+                self._set(trial.number, "double_of", twin)
+                self._set(trial.number, "error", f"the same point as trial {twin}")
+                self._backend.set_trial_state_values(self._id(trial.number), TrialState.FAIL)
 
     def _take(self, number: int, owner: Owner) -> Claim:
         """Make the trial running, sign for it, and draw its parameters; under the lock, so that others see them."""
@@ -294,6 +313,11 @@ class Queue:
 
     def _set(self, number: int, key: str, value: Any) -> None:
         self._backend.set_trial_user_attr(self._id(number), key, value)
+
+
+def _point(trial: FrozenTrial) -> str:
+    """Return the point of a grid that a trial is for, whether it has begun or not."""
+    return json.dumps(trial.system_attrs.get("fixed_params", trial.params), sort_keys=True)
 
 
 def _owner(trial: FrozenTrial) -> dict[str, Any]:
