@@ -84,7 +84,7 @@ def _sweep_dashboard(arguments: argparse.Namespace) -> None:
     program = Path(sys.executable).with_name("optuna-dashboard")
     if not program.exists():
         raise InputError(
-            "optuna-dashboard is not installed: pip install 'ziffern[dashboard]', or make dashboard SWEEP=…"
+            "optuna-dashboard is not installed: pip install optuna-dashboard, or make dashboard SWEEP=FOLDER"
         )
     sys.exit(subprocess.run([str(program), storage], check=False).returncode)
 
