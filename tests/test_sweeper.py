@@ -380,6 +380,9 @@ def test_two_studies_do_not_share_a_folder(sweep) -> None:
     Path("sweep/study.journal").unlink()
     with pytest.raises(SweepError, match="the trials of a study that is gone"):
         sweep(GRID, "x=range(0,2)")
+    Path("sweep/multirun.yaml").write_text("hydra: [")
+    with pytest.raises(SweepError, match=r"multirun.yaml: not readable"):
+        sweep(GRID, "x=range(0,2)")
 
 
 def test_a_study_of_another_program_is_left_alone(sweep) -> None:

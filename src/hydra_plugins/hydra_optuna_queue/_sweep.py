@@ -22,7 +22,9 @@ from typing import Any
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 from optuna.trial import FrozenTrial, TrialState
+from yaml import YAMLError
 
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._export import export
@@ -144,14 +146,16 @@ def _sweep(
 
 def _check_folder(folder: Path, config: DictConfig) -> None:
     """Raise SweepError where the sweep folder holds the trials of another study."""
-    if (folder / CONFIG).is_file():
+    if not (folder / CONFIG).is_file():
+        return
+    try:
         was, now = (_raw(source) for source in (OmegaConf.load(folder / CONFIG), config))
-        for key in ("study_name", "storage"):
-            if was.get(key, now[key]) != now[key]:
-                told = f"hydra.sweeper.{key}={was[key] or 'null'}, now it is {now[key] or 'null'}"
-                raise SweepError(
-                    f"{folder} belongs to the study with {told}: go on with the former, or {ANOTHER_FOLDER}"
-                )
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise SweepError(f"{folder / CONFIG}: not readable, it was changed by hand: {ANOTHER_FOLDER}") from error
+    for key in ("study_name", "storage"):
+        if was.get(key, now[key]) != now[key]:
+            told = f"hydra.sweeper.{key}={was[key] or 'null'}, now it is {now[key] or 'null'}"
+            raise SweepError(f"{folder} belongs to the study with {told}: go on with the former, or {ANOTHER_FOLDER}")
 
 
 def _raw(config: Any) -> dict[Any, Any]:
