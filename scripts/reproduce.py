@@ -155,12 +155,15 @@ def fail(line: str) -> NoReturn:
     sys.exit(2)
 
 
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return what stands before `--`, and the overrides after it."""
+    at = [*arguments, "--"].index("--")
+    return list(arguments[:at]), list(arguments[at + 1 :])
+
+
 def main(arguments: Sequence[str]) -> int:
     """Return the exit code: 0, 1 where a run failed, 130 after Ctrl-C."""
-    arguments, overrides = list(arguments), []
-    if "--" in arguments:
-        at = arguments.index("--")
-        arguments, overrides = arguments[:at], arguments[at + 1 :]
+    arguments, overrides = split(arguments)
     usage = "reproduce.py [EXPERIMENT ...] [--seeds SEED ...] [options] [-- data.dir=FOLDER OVERRIDE ...]"
     about = (__doc__ or "").split("Decisions:")[0]
     formatter = argparse.RawDescriptionHelpFormatter

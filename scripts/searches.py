@@ -18,7 +18,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from reproduce import HARDWARE, ROOT, SEEDS, told
+from reproduce import HARDWARE, ROOT, SEEDS, split, told
 from results_page import render
 from ziffern.atomic import write_json
 from ziffern.runs import Run
@@ -82,10 +82,7 @@ def row(folder: Path, trial: FrozenTrial) -> dict[str, Any]:
 
 def main() -> None:
     """Run, collect, and write the page."""
-    arguments, overrides = sys.argv[1:], []
-    if "--" in arguments:
-        at = arguments.index("--")
-        arguments, overrides = arguments[:at], arguments[at + 1 :]
+    arguments, overrides = split(sys.argv[1:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[4, 5, 6])
     parser.add_argument("--n-jobs", type=int, default=2)

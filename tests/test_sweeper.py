@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+import subprocess
 import sys
 import time
 from datetime import datetime
@@ -616,6 +617,12 @@ def test_a_storage_out_of_reach_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
     calls.clear()
     with pytest.raises(SweepError, match=r"No space left.*the same command goes on"):
         patiently(do, -math.inf, said.append)
+
+
+def test_a_job_that_is_no_trial_learns_so_without_optuna() -> None:
+    code = "import sys, hydra_plugins.hydra_optuna_queue as q; print(q.is_trial(), q.current_trial(), 'optuna' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "None", "False"]
 
 
 def test_the_plugin_is_found_and_knows_nothing_of_this_project() -> None:

@@ -18,20 +18,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import hydra
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from hydra_plugins.hydra_optuna_queue._errors import SweepError
+from hydra_plugins.hydra_optuna_queue import SweepError
 from ziffern.config import conf_folder
 from ziffern.errors import DivergedError, InputError
 from ziffern.streams import readable_streams
-
-if TYPE_CHECKING:
-    import optuna
-
-    from ziffern.data.datamodule import DigitDataModule
 
 UNNAMED = ("data.dir", "trainer", "ckpt_path", "threads")  # settings that are not part of a folder's name
 NAME_LENGTH = 80
@@ -81,9 +76,11 @@ def job(cfg: DictConfig) -> "float | list[float]":
         if not (trial := is_trial()):
             score = run_experiment(cfg, folder, choices["model"])
         else:
-            _check_direction(context.sweeper.get("direction"), directions(cfg.objective))
+            from ziffern.search import agree_on_data, check_direction
+
+            check_direction(context.sweeper.get("direction"), directions(cfg.objective))
             mine = current_trial()  # None in the other processes of DDP
-            agree = partial(_agree_on_data, mine.study if mine else None)
+            agree = partial(agree_on_data, mine.study if mine else None)
             score = run_experiment(cfg, folder, choices["model"], mine, is_trial=True, on_data=agree)
     except KeyboardInterrupt:
         remove_if_unused(folder)
@@ -103,32 +100,6 @@ def job(cfg: DictConfig) -> "float | list[float]":
     if language and os.environ.get("LOCAL_RANK", "0") == "0":
         _report(folder, language.code)
     return score
-
-
-def _agree_on_data(study: "optuna.Study | None", data: "DigitDataModule") -> None:
-    """Raise SweepError where a search goes on with other data than it was begun with; say what it is about."""
-    if study is None:
-        return
-    mine = f"{data.digits.name} ({data.digits.fingerprint[:12]}), {data.split_name}"
-    if (theirs := study.user_attrs.get("data")) is None:
-        sizes = " / ".join(f"{len(part):,}" for part in data.parts.indices[:2])
-        note = f" NOTE: {data.digits.note}" if data.digits.note else ""
-        study.set_user_attr("about", f"{data.digits.name}: {sizes} digits to train / validate.{note}")
-        study.set_user_attr("data", mine)
-    elif theirs != mine:
-        raise SweepError(
-            f"this search was begun on {theirs}, and data.dir gives {mine}: give it the same data, or begin another "
-            "by hydra.sweeper.study_name=NAME"
-        )
-
-
-def _check_direction(given: object, wanted: "str | list[str]") -> None:
-    """Raise InputError where a search would take the worst for the best."""
-    found = OmegaConf.to_container(given) if isinstance(given, ListConfig) else given
-    if found is not None and found != wanted:
-        raise InputError(
-            f"hydra.sweeper.direction={found}: must be {wanted} for this objective: use hydra/sweeper=ziffern"
-        )
 
 
 def _print_after_sweep() -> None:

@@ -1,21 +1,51 @@
-"""Reading the study of a search from its sweep folder."""
+"""The study of a search: what its trials agree on, and reading it from its sweep folder."""
 
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
-from omegaconf import OmegaConf
+from omegaconf import ListConfig, OmegaConf
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import SQLAlchemyError
 
+from hydra_plugins.hydra_optuna_queue import SweepError
+from hydra_plugins.hydra_optuna_queue._storage import JOURNAL
 from ziffern.errors import InputError
 from ziffern.runs import is_search
 
-JOURNAL = "study.journal"
+if TYPE_CHECKING:
+    from ziffern.data.datamodule import DigitDataModule
+
 ENVIRONMENT = re.compile(r"\$\{oc\.env:(\w+)\}")
+
+
+def agree_on_data(study: optuna.Study | None, data: "DigitDataModule") -> None:
+    """Raise SweepError where a search goes on with other data than it was begun with; say what it is about."""
+    if study is None:
+        return
+    mine = f"{data.digits.name} ({data.digits.fingerprint[:12]}), {data.split_name}"
+    if (theirs := study.user_attrs.get("data")) is None:
+        sizes = " / ".join(f"{len(part):,}" for part in data.parts.indices[:2])
+        note = f" NOTE: {data.digits.note}" if data.digits.note else ""
+        study.set_user_attr("about", f"{data.digits.name}: {sizes} digits to train / validate.{note}")
+        study.set_user_attr("data", mine)
+    elif theirs != mine:
+        raise SweepError(
+            f"this search was begun on {theirs}, and data.dir gives {mine}: give it the same data, or begin another "
+            "by hydra.sweeper.study_name=NAME"
+        )
+
+
+def check_direction(given: object, wanted: str | list[str]) -> None:
+    """Raise InputError where a search would take the worst for the best."""
+    found = OmegaConf.to_container(given) if isinstance(given, ListConfig) else given
+    if found is not None and found != wanted:
+        raise InputError(
+            f"hydra.sweeper.direction={found}: must be {wanted} for this objective: use hydra/sweeper=ziffern"
+        )
 
 
 def open_study(folder: Path, storage: str | None = None) -> optuna.Study:

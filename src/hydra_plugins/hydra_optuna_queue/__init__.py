@@ -6,25 +6,24 @@ module at every start, so what is heavy lies in modules whose names begin with a
 
 from typing import TYPE_CHECKING
 
+from hydra_plugins.hydra_optuna_queue._errors import SweepError
+from hydra_plugins.hydra_optuna_queue._job import is_trial, trial_number
+
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["current_trial", "is_trial"]
+__all__ = ["SweepError", "current_trial", "is_trial"]
 
 
 def current_trial() -> "optuna.Trial | None":
     """Return the Optuna trial that the running Hydra job is, to report to and to ask `should_prune`.
 
     The job finds it from its own Hydra configuration (storage, study, job number), so it works in whatever
-    process a launcher runs the job. None outside of a sweep by this plugin.
+    process a launcher runs the job. None outside of a sweep by this plugin, and in child processes of a job,
+    such as DDP's, in which `is_trial` is still true.
     """
+    if trial_number() is None:
+        return None
     from hydra_plugins.hydra_optuna_queue._trial import current_trial
 
     return current_trial()
-
-
-def is_trial() -> bool:
-    """Return whether this process runs a trial; also in child processes of the job, such as DDP's."""
-    from hydra_plugins.hydra_optuna_queue._trial import is_trial
-
-    return is_trial()

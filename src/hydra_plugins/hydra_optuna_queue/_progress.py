@@ -26,16 +26,8 @@ def best_first(queue: Queue, trials: list[FrozenTrial]) -> list[FrozenTrial]:
     if len(signs) == 1:
         return sorted(done, key=lambda trial: (losses(trial), trial.number))
 
-    def dominated(trial: FrozenTrial) -> bool:
-        mine = losses(trial)
-        return any(
-            other is not trial
-            and all(a <= b for a, b in zip(losses(other), mine, strict=True))
-            and losses(other) != mine
-            for other in done
-        )
-
-    return sorted(done, key=lambda trial: (dominated(trial), losses(trial)))
+    front = {trial.number for trial in queue.study.best_trials}
+    return sorted(done, key=lambda trial: (trial.number not in front, losses(trial)))
 
 
 class Progress:

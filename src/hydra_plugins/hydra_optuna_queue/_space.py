@@ -306,7 +306,7 @@ def _parameter(key: str, override: Override) -> Parameter:
             return Parameter(key, _interval(value), None)
         if isinstance(value, RangeSweep):
             return _range(key, value)
-        if isinstance(value, ChoiceSweep | RangeSweep):
+        if isinstance(value, ChoiceSweep):
             value.shuffle = False  # each process would have another order
         return _choice(key, override)
     except (ValueError, TypeError) as error:

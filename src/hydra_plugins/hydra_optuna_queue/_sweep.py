@@ -36,7 +36,7 @@ from hydra_plugins.hydra_optuna_queue._storage import Storage, patiently
 from hydra_plugins.hydra_optuna_queue._worker import Worker
 from hydra_plugins.hydra_optuna_queue.sweeper import OptunaQueueConf
 
-WORKER = "HYDRA_OPTUNA_QUEUE_WORKER"  # for the supervisor's processes: when it was launched
+WORKER = "HYDRA_OPTUNA_QUEUE_WORKER"  # for the supervisor's processes: when it was launched, and their pipe to it
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 CONFIG = "multirun.yaml"
 ANOTHER_FOLDER = "name another folder by hydra.sweep.dir, or remove this one"
@@ -99,14 +99,14 @@ def _sweep(
         return OmegaConf.select(config, name) if chosen is None else chosen
 
     space = parse_space(settings["params"] or {}, settings["when"] or {}, arguments, loader, configured)
-    for overrides in space.examples():  # what cannot be composed must not begin a study
-        loader.load_sweep_config(config, overrides)
     name = settings["study_name"] or _name(str(config.hydra.job.name), space, settings["may_differ"])
     folder = _settle(config, name)
     storage = Storage(settings["storage"], folder, settings["grace_period"])
     started = datetime.fromisoformat(launched) if launched else datetime.now()
     if not launched:
         _check_folder(folder, config)
+        for overrides in space.examples():  # what cannot be composed must not begin a study
+            loader.load_sweep_config(config, overrides)
     queue = patiently(lambda: Queue(storage, name, space, settings, started), settings["patience"] if launched else 0)
     progress = Progress(queue, folder)
 

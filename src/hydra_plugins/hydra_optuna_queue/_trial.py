@@ -1,4 +1,4 @@
-"""The job's side: which trial it is."""
+"""The job's side: its trial, to report to."""
 
 import os
 from pathlib import Path
@@ -8,10 +8,10 @@ import optuna
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
+from hydra_plugins.hydra_optuna_queue._job import MARK, trial_number
 from hydra_plugins.hydra_optuna_queue._objects import make_pruner
 from hydra_plugins.hydra_optuna_queue._storage import Storage, patiently
 
-MARK = "HYDRA_OPTUNA_QUEUE_TRIAL"  # the trial's number, inherited by the job's child processes
 running: dict[int, optuna.Trial] = {}  # of this process's sweep, by number
 
 
@@ -38,21 +38,14 @@ class PatientTrial(optuna.Trial):
         return patiently(super().should_prune, self._seconds)
 
 
-def is_trial() -> bool:
-    """Return whether this process runs a trial."""
-    return MARK in os.environ or current_trial() is not None
-
-
 def current_trial() -> optuna.Trial | None:
     """Return the trial of the running Hydra job; None where it is none."""
-    if not HydraConfig.initialized():
+    number = trial_number()
+    if number is None:
         return None
-    hydra = HydraConfig.get()
-    if "OptunaQueueSweeper" not in str(hydra.sweeper.get("_target_")) or OmegaConf.is_missing(hydra.job, "num"):
-        return None
-    number = int(hydra.job.num)
     if number in running:
         return running[number]
+    hydra = HydraConfig.get()
     settings: Any = hydra.sweeper
     storage = Storage(settings.storage, Path(hydra.sweep.dir), settings.grace_period).open()
     # A sampler that draws nothing for all parameters at once: this trial has its parameters.

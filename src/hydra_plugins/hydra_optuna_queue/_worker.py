@@ -19,7 +19,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from optuna.trial import FrozenTrial, TrialState
 
-from hydra_plugins.hydra_optuna_queue import _trial
+from hydra_plugins.hydra_optuna_queue import _job, _trial
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._progress import Progress, best_first
 from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue
@@ -176,7 +176,7 @@ class Worker:
         kept = [item for item in argv[1:] if item not in ("-m", "--multirun") and item not in self.arguments]
         sys.argv = [argv[0], *kept, *claim.overrides]
         _trial.running[number] = claim.trial
-        os.environ[_trial.MARK] = str(number)
+        os.environ[_job.MARK] = str(number)
         before = signal.getsignal(signal.SIGINT)
         if before == signal.default_int_handler:
             signal.signal(signal.SIGINT, self._interrupt)
@@ -186,7 +186,7 @@ class Worker:
             if before == signal.default_int_handler:
                 signal.signal(signal.SIGINT, before)
             sys.argv = argv
-            del _trial.running[number], os.environ[_trial.MARK]
+            del _trial.running[number], os.environ[_job.MARK]
 
     def _interrupt(self, number: int, frame: Any) -> None:
         self._interrupted = True
