@@ -620,7 +620,8 @@ def test_a_storage_out_of_reach_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_job_that_is_no_trial_learns_so_without_optuna() -> None:
-    code = "import sys, hydra_plugins.hydra_optuna_queue as q; print(q.is_trial(), q.current_trial(), 'optuna' in sys.modules)"
+    code = "import sys, hydra_plugins.hydra_optuna_queue as q\n"
+    code += "print(q.is_trial(), q.current_trial(), 'optuna' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "None", "False"]
 
