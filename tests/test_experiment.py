@@ -1,19 +1,26 @@
 import pytest
 from omegaconf import OmegaConf
 
-from ziffern.experiment import hyperparameters, micro_steps, wanted_callbacks
+from ziffern.experiment import clipping, hyperparameters, lightning_settings, micro_steps, wanted_callbacks
 
 
 def test_several_steps_a_training_step_unless_something_counts_them(composed) -> None:
-    assert micro_steps(composed()) == 20
+    assert micro_steps(composed()) == "auto"
     assert micro_steps(composed("trainer.micro_steps=3")) == 3
-    assert micro_steps(composed("callbacks.early_stopping.patience=3")) == 20
+    assert micro_steps(composed("callbacks.early_stopping.patience=3")) == "auto"
+
+
+def test_clipping_is_done_where_the_steps_are_taken(composed) -> None:
+    fast, plain = (composed("trainer.gradient_clip_val=1", f"trainer.micro_steps={k}") for k in ("auto", 1))
+    assert clipping(fast.trainer) == {"gradient_clip_val": 1}
+    assert "gradient_clip_val" not in lightning_settings(fast)
+    assert lightning_settings(plain).gradient_clip_val == 1
+    assert clipping(composed().trainer) == {}
 
 
 @pytest.mark.parametrize(
     "setting",
     [
-        "trainer.gradient_clip_val=1.0",
         "+trainer.accumulate_grad_batches=2",
         "+trainer.limit_train_batches=5",
         "+trainer.overfit_batches=1",

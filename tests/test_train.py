@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,13 +82,80 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(run) -> None:
     assert not same(weights(first.folder), weights(other.folder))
 
 
-@pytest.mark.parametrize("scheduler", ["none", "onecycle", "exponential"])
-def test_several_steps_a_training_step_change_nothing(run, scheduler: str) -> None:
-    settings = (f"model/scheduler={scheduler}", "model.net.dropout=0.3", "data.batch_size=7")
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "model/scheduler=onecycle",
+        "model/scheduler=exponential",
+        "trainer.gradient_clip_val=0.05",
+        "callbacks=ema",
+        "model/augment=affine",
+        "trainer.log_every_n_steps=7",
+        "callbacks.early_stopping.patience=1",
+        "trainer.precision=bf16-mixed",
+    ],
+)
+def test_several_steps_a_training_step_change_nothing(run, setting: str) -> None:
+    settings = (setting, "model.net.dropout=0.3", "data.batch_size=7")
     plain, fast = (run(*settings, f"trainer.micro_steps={k}", folder=str(k)) for k in (1, 4))
     assert same(weights(plain.folder), weights(fast.folder))
-    without_time = [{key: value for key, value in row.items() if key != "seconds"} for row in plain.history]
-    assert without_time == [{key: value for key, value in row.items() if key != "seconds"} for row in fast.history]
+    assert without_time(plain.history) == without_time(fast.history)
+
+
+def without_time(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+
+
+def test_several_steps_a_training_step_log_at_the_same_steps(run, tmp_path: Path) -> None:
+    csv_logger = "{csv: {_target_: pytorch_lightning.loggers.CSVLogger, save_dir: LOGS, name: K}}"
+    settings = ("trainer.log_every_n_steps=3", "data.batch_size=7")
+    logged = []
+    for k in (1, 4):
+        logger = csv_logger.replace("LOGS", str(tmp_path)).replace("K", f"steps{k}")
+        run(*settings, f"trainer.micro_steps={k}", f"+logger={logger}", folder=str(k))
+        (path,) = (tmp_path / f"steps{k}").rglob("metrics.csv")
+        logged.append([row for row in csv.DictReader(path.read_text().splitlines()) if row["train/loss"]])
+    assert [int(row["step"]) for row in logged[0]] == [*range(3, 36, 3), *range(38, 71, 3)]
+    assert logged[0] == logged[1]
+
+
+def test_clipping_changes_the_weights(run) -> None:
+    clipped, free = run("trainer.gradient_clip_val=0.05", folder="a"), run(folder="b")
+    assert not same(weights(clipped.folder), weights(free.folder))
+
+
+def test_auto_gives_the_weights_of_lightnings_own_steps(run) -> None:
+    plain, auto = (run("model.net.dropout=0.3", f"trainer.micro_steps={k}", folder=str(k)) for k in (1, "auto"))
+    assert same(weights(plain.folder), weights(auto.folder))
+
+
+class SaveInTheMiddle(pl.Callback):
+    """Save a checkpoint within an epoch, and stop there."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        if trainer.current_epoch == 1 and trainer.global_step >= 38:
+            trainer.save_checkpoint(Path(trainer.default_root_dir) / "middle.ckpt")
+            raise RuntimeError("killed")
+
+
+@pytest.mark.parametrize("micro_steps", [1, 4])
+@pytest.mark.parametrize("setting", ["model/scheduler=onecycle", "callbacks=ema"])
+def test_a_run_goes_on_from_the_middle_of_an_epoch(run, monkeypatch, setting: str, micro_steps: int) -> None:
+    settings = ("trainer.max_epochs=3", "model.net.dropout=0.3", "data.batch_size=7", "trainer.log_every_n_steps=5")
+    settings += (f"trainer.micro_steps={micro_steps}", setting)
+    straight = run(*settings, folder="straight")
+    with monkeypatch.context() as patch:
+        patch.setattr(History, "on_train_batch_end", SaveInTheMiddle().on_train_batch_end)
+        with pytest.raises(RuntimeError, match="killed"):
+            run(*settings, folder="killed")
+    killed = straight.folder.parent / "killed"
+    resumed = run(*settings, f"ckpt_path={killed}/middle.ckpt", folder="killed")
+    assert same(weights(straight.folder), weights(resumed.folder))
+    assert without_time(resumed.history) == without_time(straight.history)
+    assert resumed.metrics["test/correct"] == straight.metrics["test/correct"]
+    other = 5 - micro_steps
+    with pytest.raises(InputError, match=f"use trainer.micro_steps={micro_steps}"):
+        run(*settings, f"trainer.micro_steps={other}", f"ckpt_path={killed}/middle.ckpt", folder="other")
 
 
 class Killer(pl.Callback):

@@ -41,13 +41,13 @@ STEPWISE = (  # callbacks that do nothing within an epoch, or follow the optimiz
     "ziffern.callbacks.ema.EMA",
 )
 PLAIN_ONLY = (  # settings of Lightning's Trainer that count its batches or change its steps
-    "gradient_clip_val",
     "accumulate_grad_batches",
     "limit_train_batches",
     "overfit_batches",
     "val_check_interval",
     "profiler",
 )
+CLIPPING = ("gradient_clip_val", "gradient_clip_algorithm")
 
 
 def run_experiment(
@@ -81,6 +81,7 @@ def run_experiment(
     from ziffern.callbacks.pruning import Pruning
     from ziffern.data.datamodule import DigitDataModule
     from ziffern.module import DigitClassifier
+    from ziffern.pace import steps_at_once
     from ziffern.recording import Recorder
     from ziffern.train import check_logits, train
 
@@ -96,12 +97,16 @@ def run_experiment(
     pl.seed_everything(cfg.seed, verbose=False)
     model = build(cfg.model, "model", DigitClassifier)
     check_logits(model, cfg.data.num_classes)
-    data = build(cfg.data, "data", DigitDataModule, micro_steps=micro_steps(cfg))
+    data = build(cfg.data, "data", DigitDataModule)
     recorder = Recorder(folder, cfg.monitor, _console())
     pruning = [Pruning(trial, cfg.monitor)] if is_trial and isinstance(cfg.objective, str) else []
     trainer = make_trainer(cfg, recorder, *pruning)
     data.setup()
     on_data(data)
+    several = micro_steps(cfg)
+    if several != 1:
+        data.micro_steps = steps_at_once(model, data, trainer) if several == "auto" else several
+        model.clip = clipping(cfg.trainer)
     settings = hyperparameters(cfg) | {"model": name}
     metrics = train(
         data,
@@ -155,7 +160,7 @@ def make_trainer(cfg: DictConfig, recorder: "Recorder", *more: "pl.Callback") ->
     callbacks = [build(node, f"callbacks.{name}", Callback) for name, node in wanted_callbacks(cfg)]
     loggers = [build(node, f"logger.{name}", Logger) for name, node in named(cfg.logger) if node]
     trainer: pl.Trainer = build(
-        lightning_settings(cfg.trainer),
+        lightning_settings(cfg),
         "trainer",
         Trainer,
         plugins=[AtomicCheckpointIO()],
@@ -177,21 +182,20 @@ def wanted_callbacks(cfg: DictConfig) -> list[tuple[str, DictConfig]]:
     return [(name, node) for name, node in named(cfg.callbacks) if node and node.get("patience", 0) is not None]
 
 
-def micro_steps(cfg: DictConfig) -> int:
-    """Return how many optimizer steps one `training_step` takes.
+def micro_steps(cfg: DictConfig) -> int | str:
+    """Return how many optimizer steps one `training_step` takes, or `auto` for as many as pay (`ziffern.pace`).
 
-    `auto` takes twenty (the Trainer's own cost of about 0.3 ms is then 2 % of the smallest network's steps)
-    unless a setting or a callback is there that counts or changes Lightning's own steps.
+    1 leaves the steps to Lightning; so does `auto` where a setting or a callback counts or changes Lightning's steps.
 
     Raises:
         InputError: Another value than auto or a whole number of at least 1; or above 1 beside such a setting.
     """
     trainer = cfg.trainer
-    wanted = trainer.micro_steps
+    wanted: int | str = trainer.micro_steps
     plain = [f"trainer.{name}" for name in PLAIN_ONLY if trainer.get(name) is not None]
     plain += [f"callbacks.{name}" for name, node in wanted_callbacks(cfg) if node.get("_target_") not in STEPWISE]
     if wanted == "auto":
-        return 1 if plain else 20
+        return 1 if plain else "auto"
     if not isinstance(wanted, int) or wanted < 1:
         raise InputError(f"trainer.micro_steps={wanted}: must be auto, or a whole number of at least 1")
     if wanted > 1 and plain:
@@ -202,9 +206,15 @@ def micro_steps(cfg: DictConfig) -> int:
     return wanted
 
 
-def lightning_settings(trainer: DictConfig) -> DictConfig:
-    """Return the settings that are Lightning's own."""
-    return OmegaConf.create({key: value for key, value in trainer.items() if key != "micro_steps"})
+def clipping(trainer: DictConfig) -> dict[str, float | str]:
+    """Return how gradients are clipped, as arguments of `clip_gradients`; empty where they are not."""
+    return {name: trainer[name] for name in CLIPPING if trainer.get(name)} if trainer.get(CLIPPING[0]) else {}
+
+
+def lightning_settings(cfg: DictConfig) -> DictConfig:
+    """Return the settings of the trainer that are Lightning's own; it clips where it takes the steps."""
+    ours = ("micro_steps", *(CLIPPING if micro_steps(cfg) != 1 else ()))
+    return OmegaConf.create({key: value for key, value in cfg.trainer.items() if key not in ours})
 
 
 def _check(cfg: DictConfig) -> None:
@@ -216,8 +226,10 @@ def _check(cfg: DictConfig) -> None:
         raise InputError("data: a published recipe never runs on other data: leave data= out, or experiment=")
     for name in ("data", "model", "callbacks", "logger"):
         check_targets(cfg[name], name)
-    check_targets(lightning_settings(cfg.trainer), "trainer")
-    micro_steps(cfg)
+    check_targets(lightning_settings(cfg), "trainer")
+    clip = cfg.trainer.gradient_clip_val
+    if clip is not None and not (isinstance(clip, int | float) and clip >= 0):
+        raise InputError(f"trainer.gradient_clip_val={clip}: must be a number of at least 0, or null for no clipping")
     for name in WHOLE_EPOCHS:
         if name in cfg.trainer:
             raise InputError(

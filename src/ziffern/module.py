@@ -70,6 +70,8 @@ class DigitClassifier(pl.LightningModule):
         self.seed, self.fuse = seed, fuse
         self._settle_every = self._batches_seen = 1
         self._backward: Callable[[Tensor], None] = self.manual_backward
+        self._middle: dict[str, Any] = {}  # of the epoch in which the checkpoint was saved that is gone on from
+        self.clip: dict[str, Any] = {}  # arguments of `clip_gradients`, where the steps are taken here
         self.provenance: dict[str, bool | int | float | str] = {}  # plain values that every checkpoint carries
         self.window: dict[str, float] = {}  # training scores of the batches last settled
         self.epoch_scores: dict[str, float] = {}  # training scores of the epoch last finished
@@ -109,6 +111,8 @@ class DigitClassifier(pl.LightningModule):
         """Ask the trainer how often to settle the scores; it says 0 for never, that is once an epoch."""
         self._settle_every = self.trainer.log_every_n_steps or sys.maxsize  # type: ignore[attr-defined]
         self._backward = Tensor.backward if self._backward_is_plain() else self.manual_backward
+        if self._middle:
+            self._restore_middle()
 
     def on_train_epoch_start(self) -> None:
         """Seed the epoch's random stream."""
@@ -188,8 +192,35 @@ class DigitClassifier(pl.LightningModule):
         return planned if self.automatic_optimization else loader.steps * int(self.trainer.max_epochs or 0)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add where the weights come from, as plain values."""
+        """Add where the weights come from, and within an epoch its random streams and scores, as plain values."""
         checkpoint["ziffern"] = dict(self.provenance)
+        if self._batches_seen and not self.trainer.is_last_batch:
+            cuda = self.device.type == "cuda"
+            checkpoint["ziffern_middle"] = {
+                "batches": self._batches_seen,
+                "loader": self.trainer.train_dataloader.state_dict(),  # type: ignore[union-attr]
+                "micro_steps": getattr(self.trainer, "datamodule").micro_steps,  # noqa: B009
+                "scores": self.train_scores.state(),
+                "random": torch.get_rng_state(),
+                "random_cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
+            }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what an epoch that was left in its middle goes on with."""
+        self._middle = checkpoint.get("ziffern_middle", {})
+
+    def _restore_middle(self) -> None:
+        middle, self._middle = self._middle, {}
+        self._batches_seen = middle["batches"]
+        # Lightning does so only if nobody asked for the number of steps before.
+        self.trainer.train_dataloader.load_state_dict(middle["loader"])  # type: ignore[union-attr]
+        if self.global_rank:  # a checkpoint is the first process's
+            torch.manual_seed(derived_seed(self.seed, self.current_epoch, self.global_rank, self._batches_seen))
+            return
+        self.train_scores.restore(middle["scores"])
+        torch.set_rng_state(middle["random"])
+        if self.device.type == "cuda" and middle["random_cuda"] is not None:
+            torch.cuda.set_rng_state(middle["random_cuda"], self.device)
 
     def _take_steps(self, batches: list[Batch]) -> None:
         optimizer, scheduler = self.optimizers(), self._scheduler() if self.steps_each_batch else None
@@ -198,6 +229,8 @@ class DigitClassifier(pl.LightningModule):
             loss = self._scored_loss(batch, step)
             optimizer.zero_grad()
             self._backward(loss)
+            if self.clip:
+                self.clip_gradients(optimizer.optimizer, **self.clip)
             optimizer.step()
             if scheduler is not None:
                 scheduler.step()
@@ -210,12 +243,16 @@ class DigitClassifier(pl.LightningModule):
         single = isinstance(self.trainer.strategy, SingleDeviceStrategy)
         return single and type(self.trainer.precision_plugin) is Precision and not listeners
 
-    def _scored_loss(self, batch: Batch, step: int) -> Tensor:
-        """Return the mean loss of a batch, the one of optimizer step `step`; settle the scores every so many."""
+    def loss_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the mean loss and the logits (B, C) of a training batch."""
         images, labels = batch
         logits = self.forward(images if self.augment is None else self.augment(images))
-        loss: Tensor = self.loss(logits, labels)
-        self.train_scores.add(loss, logits, labels)
+        return self.loss(logits, labels), logits
+
+    def _scored_loss(self, batch: Batch, step: int) -> Tensor:
+        """Return the loss of a training batch, and keep its score; settle every so many batches."""
+        loss, logits = self.loss_of(batch)
+        self.train_scores.add(loss, logits, batch[1])
         self._batches_seen += 1
         if self._batches_seen % self._settle_every == 0:
             self._settle_training(step)

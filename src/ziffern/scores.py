@@ -4,6 +4,8 @@ Decision: a step only appends its logits to a list; every so many steps they are
 object and `self.log` at each step would cost as much as the step of a small network itself.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torchmetrics import SumMetric
@@ -18,6 +20,10 @@ class Scores(nn.Module):
         # "disable": a loss that is not a number must show, not be skipped. Sums, since a MeanMetric would then
         # lose its weights (torchmetrics issue 3434).
         self.loss_sum, self.hits, self.count = (SumMetric(nan_strategy="disable") for _ in range(3))
+
+    @property
+    def _metrics(self) -> tuple[SumMetric, ...]:
+        return self.loss_sum, self.hits, self.count
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Keep the mean loss, the logits (B, C) and the labels (B,) of one batch, to be scored later."""
@@ -34,15 +40,29 @@ class Scores(nn.Module):
         loss_sum = (torch.stack(losses).float() * sizes).sum()
         hits = (torch.cat(logits).argmax(1) == torch.cat(labels)).sum()
         count = sizes.sum()
-        for metric, value in ((self.loss_sum, loss_sum), (self.hits, hits), (self.count, count)):
+        for metric, value in zip(self._metrics, (loss_sum, hits, count), strict=True):
             metric.update(value)
         return {"loss": float(loss_sum / count), "acc": float(hits / count)}
+
+    def state(self) -> dict[str, list[Any]]:
+        """Return everything since the last reset, as plain values and tensors; `restore` takes it up again."""
+        sums = [float(metric.compute()) if metric.update_called else 0.0 for metric in self._metrics]
+        return {"sums": sums, "waiting": [list(batch) for batch in self._waiting]}
+
+    def restore(self, state: dict[str, list[Any]]) -> None:
+        """Go on from a `state`."""
+        for metric, value in zip(self._metrics, state["sums"], strict=True):
+            metric.update(value)
+        device = self.count.device
+        self._waiting = [
+            (loss.to(device), logits.to(device), labels.to(device)) for loss, logits, labels in state["waiting"]
+        ]
 
     def compute(self) -> dict[str, float]:
         """Return `loss` and `acc` of everything since the last call, and start anew."""
         self.settle()
         count = float(self.count.compute())
         scores = {"loss": float(self.loss_sum.compute()) / count, "acc": float(self.hits.compute()) / count}
-        for metric in (self.loss_sum, self.hits, self.count):
+        for metric in self._metrics:
             metric.reset()
         return {name: round(score, 7) for name, score in scores.items()}

@@ -65,10 +65,18 @@ def train(
     model.provenance = provenance(data, settings)
     if model.steps_each_batch:  # such a scheduler is made for a number of steps
         model.provenance["trainer.max_epochs"] = int(trainer.max_epochs or 0)
-    model.automatic_optimization = data.micro_steps == 1
     if take_up and ckpt_path is None:
         ckpt_path = _left_behind(recorder, model, trainer)
     resumed = check_checkpoint(Path(ckpt_path), model, trainer) if ckpt_path else None
+    if ckpt_path and (middle := load_checkpoint(Path(ckpt_path)).get("ziffern_middle")):
+        if (data.micro_steps is None) != (middle["micro_steps"] is None):
+            theirs = 1 if middle["micro_steps"] is None else middle["micro_steps"]
+            raise InputError(
+                f"ckpt_path={ckpt_path}: saved in the middle of an epoch, whose progress is counted in other steps: "
+                f"use trainer.micro_steps={theirs}, as the run that wrote it"
+            )
+        data.micro_steps = middle["micro_steps"]  # its progress is counted in these
+    model.automatic_optimization = data.micro_steps is None
     recorder.checkpoints.continued = Path(ckpt_path) if ckpt_path else None
     main = trainer.is_global_zero
     if main:
@@ -159,7 +167,7 @@ def check_checkpoint(path: Path, model: DigitClassifier, trainer: pl.Trainer) ->
                 f"ckpt_path={path}: this checkpoint has {key}={theirs[key]} and this run "
                 f"{key}={model.provenance.get(key)}: a run goes on with its own settings: give those that wrote it"
             )
-    epochs = int(checkpoint["epoch"]) + 1
+    epochs = int(checkpoint["epoch"]) + ("ziffern_middle" not in checkpoint)
     if trainer.max_epochs is not None and epochs > trainer.max_epochs:
         raise InputError(
             f"ckpt_path={path}: this checkpoint has {epochs} epochs behind it, more than "

@@ -27,7 +27,7 @@ class History(pl.Callback):
     def __init__(self, folder: Path) -> None:
         self.path = folder / "history.csv"
         self.rows: list[Row] = []
-        self._began = 0.0
+        self._began = self._elapsed = 0.0
 
     @property
     def seconds(self) -> float:
@@ -38,6 +38,10 @@ class History(pl.Callback):
         """Write what there is: the header, or the rows of the checkpoint that is continued."""
         if trainer.is_global_zero:
             write_text(self.path, self.as_csv())
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock of an epoch that goes on in its middle."""
+        self._began = time.perf_counter() - self._elapsed
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
@@ -64,8 +68,9 @@ class History(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows, for the checkpoint."""
-        return {"rows": list(self.rows)}
+        return {"rows": list(self.rows), "elapsed": time.perf_counter() - self._began}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the rows up again."""
         self.rows = [dict(row) for row in state_dict["rows"]]
+        self._elapsed = state_dict.get("elapsed", 0.0)

@@ -49,6 +49,7 @@ class Batches:
         self.batch_size, self.shuffle_seed = batch_size, shuffle_seed
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
+        self._taken = self._skip = 0  # batches
 
     batch_sampler = None  # Lightning looks for it wherever there is a sampler
 
@@ -72,9 +73,19 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         order = self._shard(self._order())
-        for start in range(0, len(order), self.batch_size):  # torch.split would cut one batch of nothing
+        first, self._skip = self._skip, 0
+        for start in range(first * self.batch_size, len(order), self.batch_size):  # torch.split would cut an empty one
             chosen = order[start : start + self.batch_size]
+            self._taken = start // self.batch_size + 1
             yield self.images.index_select(0, chosen), self.labels.index_select(0, chosen)
+
+    def state_dict(self) -> dict[str, int]:
+        """Return how far the epoch is; Lightning saves it in every checkpoint."""
+        return {"taken": self._taken % len(self)}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Begin the next epoch where a checkpoint in the middle of it was saved."""
+        self._taken = self._skip = state["taken"]
 
     def _order(self) -> Tensor:
         if self.shuffle_seed is None:

@@ -39,6 +39,14 @@ class Chunks:
         """Return the lists an epoch."""
         return len(self.large)
 
+    def state_dict(self) -> dict[str, int]:
+        """Return how far the epoch is, in lists."""
+        return self.large.state_dict()
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Begin the next epoch there."""
+        self.large.load_state_dict(state)
+
     def __iter__(self) -> Iterator[list[Batch]]:
         for images, labels in self.large:
             cuts = [slice(start, start + self.batch_size) for start in range(0, len(labels), self.batch_size)]

@@ -39,7 +39,7 @@ class DigitDataModule(pl.LightningDataModule):
         folds: For kfold: how many folds.
         num_classes: Labels run from 0 to num_classes - 1.
         seed: Seed of the order of training batches.
-        micro_steps: Above 1, training batches come in lists of so many (`ziffern.data.chunks`).
+        micro_steps: Training batches come in lists of so many (`ziffern.data.chunks`); one by one where None.
 
     Raises:
         InputError: A batch size below 1; from `setup`: data that cannot be used, a split that cannot be
@@ -61,7 +61,7 @@ class DigitDataModule(pl.LightningDataModule):
         folds: int = 5,
         num_classes: int = 10,
         seed: int = 0,
-        micro_steps: int = 1,
+        micro_steps: int | None = None,
     ) -> None:
         super().__init__()
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
@@ -127,8 +127,8 @@ class DigitDataModule(pl.LightningDataModule):
         """Shuffled batches of the training part, sharded under DDP."""
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        batches = self._batches("train", self.batch_size * self.micro_steps, self.seed, rank, world)
-        return batches if self.micro_steps == 1 else Chunks(batches, self.batch_size)
+        batches = self._batches("train", self.batch_size * (self.micro_steps or 1), self.seed, rank, world)
+        return batches if self.micro_steps is None else Chunks(batches, self.batch_size)
 
     def val_dataloader(self) -> Batches:
         """Batches of the validation part in order, sharded under DDP."""
