@@ -64,3 +64,40 @@ def test_a_value_out_of_range_is_named(setting: dict[str, float]) -> None:
     name = next(iter(setting))
     with pytest.raises(InputError, match=f"model.augment.{name}="):
         RandomAffine(**setting)
+
+
+def test_scale_changes_each_side_by_its_own_factor() -> None:
+    torch.manual_seed(0)
+    square = torch.zeros(300, 28, 28, dtype=torch.uint8)
+    square[:, 8:20, 8:20] = 200
+    scaled = RandomAffine(0, 0, scale=0.25)(square)
+    high, wide = ((scaled > 100).any(side).sum(1).float() for side in (2, 1))
+    for extent in (high, wide):
+        assert 9 <= extent.min() <= 10
+        assert 15 <= extent.max() <= 17
+    assert (high - wide).abs().max() >= 4
+
+
+def test_shear_slants_but_keeps_rows() -> None:
+    torch.manual_seed(0)
+    slanted = RandomAffine(0, 0, shear=20)(bar().repeat(300, 1, 1))
+    assert (slanted.sum(2)[:, 8:20] - bar()[0].float().sum(1)[8:20]).abs().max() < 1
+    top, bottom = ((slanted[:, row] * torch.arange(28.0)).sum(1) / slanted[:, row].sum(1) for row in (8, 19))
+    slant = torch.rad2deg(torch.atan((top - bottom) / 11))
+    assert 18 <= slant.abs().max() <= 20.5
+
+
+def test_elastic_displaces_smoothly_by_its_deviation() -> None:
+    torch.manual_seed(0)
+    ramp = (torch.arange(28) * 9).to(torch.uint8).repeat(500, 28, 1)  # the grey level tells the column
+    moved = RandomAffine(0, 0, elastic=1.0)(ramp)[:, 6:22, 6:22] / 9 - torch.arange(6.0, 22.0)
+    assert 0.6 < moved.std() < 1.1
+    assert (moved[:, :, 1:] - moved[:, :, :-1]).abs().mean() < 0.25
+
+
+def test_new_effects_leave_the_draws_of_recipes_without_them() -> None:
+    torch.manual_seed(0)
+    plain = RandomAffine(20, 0.2)(bar().repeat(5, 1, 1))
+    torch.manual_seed(0)
+    same = RandomAffine(20, 0.2, scale=1e-9)(bar().repeat(5, 1, 1))
+    torch.testing.assert_close(plain, same, atol=1e-3, rtol=0)

@@ -30,6 +30,7 @@ FLOORS = {  # module or package -> floor; a module may import its own floor and 
     "report": 3,
     "compare": 3,
     "search": 3,
+    "ensemble": 3,
     "entry": 3,
     "cli": 3,
 }

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ziffern.errors import InputError
-from ziffern.models import CNN, MLP
+from ziffern.models import CNN, MLP, ConvNet, Views
 from ziffern.models.mlp import ACTIVATIONS
 
 
@@ -94,3 +94,53 @@ def test_bad_settings_are_refused(build, settings, words):
         build(**settings)
     assert str(error.value).isprintable()
     assert all(word in str(error.value) for word in words), error.value
+
+
+def test_convnet_is_built_as_written():
+    net = ConvNet(["unshuffle", "3x16", "pool", "5x24", "mean"])
+    kinds = [type(layer).__name__ for layer in net.features]
+    assert kinds == [
+        *("PixelUnshuffle", "Conv2d", "BatchNorm2d", "MaxPool2d", "ReLU"),
+        *("Conv2d", "BatchNorm2d", "ReLU", "AdaptiveAvgPool2d"),
+    ]
+    assert net.features(torch.rand(2, 1, 28, 28)).shape == (2, 24, 1, 1)
+    assert net(torch.rand(2, 1, 28, 28)).shape == (2, 10)
+    convolutions = 4 * 9 * 16 + 16 * 25 * 24
+    assert sum(each.numel() for each in net.parameters()) == convolutions + 2 * (16 + 24) + 24 * 10 + 10
+    assert ConvNet([]).classifier[1].in_features == 784
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (["3x16", "spool"], "spool: expected KERNELxCHANNELS"),
+        (["0x16"], "0x16: expected"),
+        (["29x4"], "nothing is left of 28 pixels at 29x4"),
+        (["pool"] * 5, "nothing is left"),
+        (["2x4", "unshuffle"], "unshuffle at an odd number of pixels"),
+    ],
+)
+def test_convnet_refuses_what_cannot_be_built(layers, message):
+    with pytest.raises(InputError, match=message):
+        ConvNet(layers)
+
+
+class Corner(nn.Module):
+    """Logits that tell the grey level of the pixel at (1, 1)."""
+
+    def forward(self, images):
+        level = images[:, 0, 1, 1]
+        return torch.stack((level, -level), 1)
+
+
+def test_views_average_probabilities_over_shifted_copies_in_evaluation_only():
+    images = torch.rand(4, 1, 28, 28)
+    images[:, :, 0] = images[:, :, :, 0] = -1.0  # the colour around
+    views = Views(Corner(), 1)
+    assert torch.equal(views.train()(images), Corner()(images))
+    around = nn.functional.unfold(images[:, :, :3, :3], 3)[:, :, 0]  # (4, 9), what (1, 1) sees from nine places
+    mean = torch.stack((around, -around), 1).softmax(1).mean(2)
+    torch.testing.assert_close(views.eval()(images), mean.log())
+    assert torch.equal(Views(Corner(), 0).eval()(images), Corner()(images))
+    with pytest.raises(InputError, match=r"pixels=9"):
+        Views(Corner(), 9)

@@ -15,30 +15,59 @@ from ziffern.errors import InputError
 
 
 class RandomAffine(nn.Module):
-    """Shift each image at random, then rotate it about the centre; bilinear, black where nothing was.
+    """Bend, shift, scale and shear each image at random, then rotate it about the centre; bilinear, black outside.
 
     Args:
         degrees: Rotation, uniform in [-degrees, degrees], about the centre.
         translate: Shift along each side, uniform in [-translate, translate], as a share of the side.
+        scale: Each side by its own factor, uniform in [1 - scale, 1 + scale].
+        shear: Slant in degrees, uniform in [-shear, shear].
+        elastic: Standard deviation in pixels of a smooth random displacement (Simard, Steinkraus and Platt 2003),
+            drawn at GRID × GRID points and interpolated between them.
 
     Raises:
-        InputError: degrees outside 0 to 180, or translate outside 0 to 1.
+        InputError: degrees outside 0 to 180, translate, scale outside 0 to 1, shear outside 0 to 60, elastic
+            outside 0 to 10.
     """
 
-    def __init__(self, degrees: float = 20.0, translate: float = 0.2) -> None:
+    GRID = 5
+
+    def __init__(
+        self,
+        degrees: float = 20.0,
+        translate: float = 0.2,
+        scale: float = 0.0,
+        shear: float = 0.0,
+        elastic: float = 0.0,
+    ) -> None:
         super().__init__()
-        for name, value, most in (("degrees", degrees, 180), ("translate", translate, 1)):
+        given = {"degrees": degrees, "translate": translate, "scale": scale, "shear": shear, "elastic": elastic}
+        for (name, value), most in zip(given.items(), (180, 1, 1, 60, 10), strict=True):
             if not 0 <= value <= most:
                 raise InputError(f"model.augment.{name}={value}: must lie between 0 and {most}")
-        self.degrees, self.translate = degrees, translate
+        self.degrees, self.translate, self.scale, self.shear, self.elastic = given.values()
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Return float32 grey levels (B, H, H) of uint8 images (B, H, H)."""
-        draws = torch.rand(3, len(images), device=images.device) * 2 - 1  # (3, B)
+        count, side, device = len(images), images.shape[-1], images.device
+        draws = torch.rand(3, count, device=device) * 2 - 1  # (3, B)
         angle = draws[0] * math.radians(self.degrees)
         cosine, sine = angle.cos(), angle.sin()
         shift_x, shift_y = draws[1:] * self.translate * 2  # the grid runs from -1 to 1
-        theta = torch.stack((cosine, -sine, shift_x, sine, cosine, shift_y), 1).view(-1, 2, 3)
-        grid = F.affine_grid(theta, [len(images), 1, *images.shape[1:]], align_corners=False)
+        columns = (cosine, -sine, shift_x, sine, cosine, shift_y)
+        if self.scale or self.shear:
+            draws = torch.rand(3, count, device=device) * 2 - 1
+            wide, high = 1 + draws[:2] * self.scale
+            slant = (draws[2] * math.radians(self.shear)).tan()
+            columns = (
+                *(cosine * wide, (cosine * slant - sine) * high, shift_x),
+                *(sine * wide, (sine * slant + cosine) * high, shift_y),
+            )
+        theta = torch.stack(columns, 1).view(-1, 2, 3)
+        grid = F.affine_grid(theta, [count, 1, side, side], align_corners=False)
+        if self.elastic:
+            pushes = torch.randn(count, 2, self.GRID, self.GRID, device=device) * (2 * self.elastic / side)
+            pushes = F.interpolate(pushes, size=(side, side), mode="bicubic", align_corners=True)
+            grid = grid + pushes.permute(0, 2, 3, 1)
         return F.grid_sample(images.unsqueeze(1).float(), grid, align_corners=False).squeeze(1)

@@ -66,6 +66,12 @@ def _compare(arguments: argparse.Namespace) -> None:
     compare(arguments.folder, arguments.output, arguments.language or "en", arguments.margin / 100)
 
 
+def _ensemble(arguments: argparse.Namespace) -> None:
+    from ziffern.ensemble import ensemble
+
+    ensemble(arguments.folder, arguments.output, arguments.data)
+
+
 def _sweep_report(arguments: argparse.Namespace) -> None:
     import optuna
 
@@ -117,6 +123,15 @@ def _parser() -> argparse.ArgumentParser:
         help="a larger model must be better by so many percentage points to be recommended (default: 0.2)",
     )
     compare.set_defaults(run=_compare)
+    ensemble = commands.add_parser(
+        "ensemble", help="average the probabilities of runs: a run that report and compare read"
+    )
+    ensemble.add_argument("folder", metavar="RUN", type=Path, nargs="+", help="a run folder; two at least")
+    ensemble.add_argument(
+        "--data", metavar="FOLDER", help="where the digits lie (default: where the first run found them)"
+    )
+    ensemble.add_argument("--output", metavar="FOLDER", type=Path, help="the new run folder")
+    ensemble.set_defaults(run=_ensemble)
     sweep = commands.add_parser("sweep", help="read a search for settings: sweep report FOLDER")
     kinds = sweep.add_subparsers(title="commands", metavar="COMMAND", required=True)
     search = kinds.add_parser("report", help="write sweep.html: what was tried, what came out, and what mattered")

@@ -81,7 +81,7 @@ def job(cfg: DictConfig) -> "float | list[float]":
             check_direction(context.sweeper.get("direction"), directions(cfg.objective))
             mine = current_trial()  # None in the other processes of DDP
             agree = partial(agree_on_data, mine.study if mine else None)
-            score = run_experiment(cfg, folder, choices["model"], mine, is_trial=True, on_data=agree)
+            score = run_experiment(cfg, folder, choices["model"], mine, is_trial=True, on_ready=agree)
     except KeyboardInterrupt:
         remove_if_unused(folder)
         raise

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ziffern.callbacks.pruning import Trial
     from ziffern.data.datamodule import DigitDataModule
+    from ziffern.module import DigitClassifier
     from ziffern.recording import Recorder
 
 from ziffern.config import build, check_targets, flatten, named
@@ -56,7 +57,7 @@ def run_experiment(
     name: str,
     trial: "Trial | None" = None,
     is_trial: bool = False,
-    on_data: "Callable[[DigitDataModule], None]" = lambda data: None,
+    on_ready: "Callable[[DigitDataModule, DigitClassifier], None]" = lambda data, model: None,
 ) -> Score:
     """Train, test and record what `cfg` says into `folder`.
 
@@ -66,7 +67,7 @@ def run_experiment(
         name: What people call the model: the option of the group `model`.
         trial: Of a search, to report to after each epoch; in the first process only.
         is_trial: This is a trial of a search: it goes on from what a killed process left, and never tests.
-        on_data: Called with the data before anything is trained on it; may refuse it.
+        on_ready: Called with the data and the model before anything is trained; may refuse the data.
 
     Returns:
         What `cfg.objective` names: one score of the best epoch, or a list of them.
@@ -102,9 +103,9 @@ def run_experiment(
     pruning = [Pruning(trial, cfg.monitor)] if is_trial and isinstance(cfg.objective, str) else []
     trainer = make_trainer(cfg, recorder, *pruning)
     data.setup()
-    on_data(data)
+    on_ready(data, model)
     several = micro_steps(cfg)
-    if several != 1:
+    if several != 1 and cfg.trainer.max_epochs:
         data.micro_steps = steps_at_once(model, data, trainer) if several == "auto" else several
         model.clip = clipping(cfg.trainer)
     settings = hyperparameters(cfg) | {"model": name}
@@ -118,6 +119,7 @@ def run_experiment(
         ckpt_path=cfg.ckpt_path,
         test=cfg.test and not is_trial,
         take_up=is_trial,
+        spent=float(OmegaConf.select(cfg, "ensemble.train_seconds", default=0.0)),
     )
     scores = [float(metrics[objective]) for objective in objectives(cfg.objective)]
     return scores[0] if isinstance(cfg.objective, str) else scores

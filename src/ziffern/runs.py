@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ziffern.analysis.outcome import Outcome
@@ -167,6 +167,12 @@ class Run:
         except Exception:  # nothing rests on it
             return None
         return [str(item) for item in found] if isinstance(found, list) else None
+
+    @cached_property
+    def members(self) -> list[str]:
+        """The names of the runs that an ensemble is made of; empty for any other run."""
+        found = OmegaConf.select(self.config, "ensemble.members")
+        return [str(name) for name in found] if isinstance(found, ListConfig) else []
 
     @property
     def is_finished(self) -> bool:

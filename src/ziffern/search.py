@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ENVIRONMENT = re.compile(r"\$\{oc\.env:(\w+)\}")
 
 
-def agree_on_data(study: optuna.Study | None, data: "DigitDataModule") -> None:
+def agree_on_data(study: optuna.Study | None, data: "DigitDataModule", model: object = None) -> None:
     """Raise SweepError where a search goes on with other data than it was begun with; say what it is about."""
     if study is None:
         return

@@ -41,6 +41,7 @@ def train(
     ckpt_path: str | None = None,
     test: bool = True,
     take_up: bool = False,
+    spent: float = 0.0,
 ) -> Metrics:
     """Fit `model` to `data` with `trainer`, test its best checkpoint, and write the run folder.
 
@@ -53,6 +54,7 @@ def train(
         settings: Flat hyperparameters for the loggers.
         ckpt_path: Continue from this checkpoint.
         test: Look at the test part at the end.
+        spent: Seconds of training that the model has behind it from other runs.
         take_up: Go on from what an earlier process left in the folder, where that is of these settings.
 
     Returns:
@@ -98,7 +100,7 @@ def train(
     metrics = _validation_metrics(data, model, trainer, recorder)
     if test:
         metrics |= _test(data, model, trainer, recorder)
-    metrics |= _description(name, data, model) | {"train_seconds": round(recorder.history.seconds, 3)}
+    metrics |= _description(name, data, model) | {"train_seconds": round(recorder.history.seconds + spent, 3)}
     if main:
         log_outcome(trainer.loggers, metrics)
         recorder.metrics(metrics)

@@ -109,7 +109,7 @@ class Findings:
     @cached_property
     def suggestions(self) -> list[Suggestion]:
         """What to try next."""
-        if not (self.epochs or self.run.is_finished):  # it was stopped, and whoever did so knows
+        if self.run.members or not (self.epochs or self.run.is_finished):  # stopped, and whoever did so knows
             return []
         train_acc = float(self.history["train/acc"][-1]) if self.epochs else math.nan
         return suggest(self.fit, self.epochs, train_acc, self.run.settings)
@@ -309,6 +309,8 @@ def _notes(found: Findings, t: Language) -> list[str]:
     """Return what must not be missed."""
     about = found.about
     notes = [str(about[key]) for key in ("data/note", "data/leak") if about.get(key)]
+    if members := found.run.members:
+        notes.append(t("notes.ensemble", count=t.number(len(members)), members=", ".join(members)))
     if not found.run.is_finished:
         ended = "notes.pruned" if found.run.was_pruned else "notes.unfinished"
         notes.append(t(ended, epochs=found.epochs, of=about.get("max_epochs", "?")))

@@ -1,0 +1,105 @@
+"""`ziffern ensemble`: an ensemble of finished runs, itself a run that report and compare read.
+
+Decisions: it is a model like any other, whose net holds the members' nets, so its checkpoint needs no other file;
+it is validated and tested as a run of no epochs is; members must share data and split, since a member that was
+trained on another's test digits would make the ensemble's test worthless.
+"""
+
+import shutil
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from ziffern.atomic import write_text
+from ziffern.errors import InputError
+from ziffern.runs import Run
+
+if TYPE_CHECKING:
+    from ziffern.data.datamodule import DigitDataModule
+    from ziffern.module import DigitClassifier
+
+NAME = "ensemble"
+COMMON = ("data/name", "data/fingerprint", "data/split")
+
+
+def ensemble(folders: Sequence[Path], output: Path | None, data: str | None) -> Path:
+    """Write the run folder of an ensemble of runs, and return it.
+
+    Args:
+        folders: Run folders, two at least.
+        output: The new run folder; where None, one below outputs/runs.
+        data: Where the digits lie, where that is no longer where the first run found them.
+
+    Raises:
+        InputError: Fewer than two runs, one that is not finished, runs of other data or another split, a folder that
+            is there already, or the digits are not found.
+    """
+    from ziffern.experiment import run_experiment
+
+    runs = [Run(folder) for folder in dict.fromkeys(folder.resolve() for folder in folders)]
+    _check(runs)
+    folder = output or Path(f"outputs/runs/{NAME}_{datetime.now():%Y%m%d-%H%M%S}")
+    if folder.exists():
+        raise InputError(f"--output {folder}: is there already: name another folder")
+    models = [run.load_model() for run in runs]
+    cfg = configuration(runs, data)
+
+    def take_weights(data: "DigitDataModule", model: "DigitClassifier") -> None:
+        if data.digits.fingerprint != runs[0].metrics["data/fingerprint"]:
+            raise InputError(
+                f"{cfg.data.dir}: other digits than those of {runs[0].folder}: name theirs with --data FOLDER"
+            )
+        for place, member in enumerate(models):
+            model.net.nets[place].load_state_dict(member.net.state_dict())  # type: ignore[index, union-attr]
+            model.net.normalize[place].load_state_dict(member.normalize.state_dict())  # type: ignore[index, union-attr]
+
+    write_text(folder / ".hydra/config.yaml", OmegaConf.to_yaml(cfg))
+    try:
+        run_experiment(cfg, folder, NAME, on_ready=take_weights)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    return folder
+
+
+def configuration(runs: Sequence[Run], data: str | None) -> DictConfig:
+    """Return the configuration of a run of no epochs of the ensemble of these runs."""
+    plain = [OmegaConf.to_container(run.config.model, resolve=True) for run in runs]
+    first = runs[0].config
+    cfg = OmegaConf.create(OmegaConf.to_container(first, resolve=True))
+    assert isinstance(cfg, DictConfig)
+    with open_dict(cfg):
+        cfg.pop("published", None)
+        cfg.callbacks, cfg.logger, cfg.ckpt_path = {}, {}, None
+        cfg.objective = cfg.monitor
+        cfg.trainer.max_epochs = 0
+        cfg.data.dir = data or cfg.data.dir
+        cfg.model.augment = cfg.model.scheduler = None
+        cfg.model.normalize = {"_target_": "ziffern.normalize.Normalize", "kind": "unit"}
+        cfg.model.net = {
+            "_target_": "ziffern.models.Ensemble",
+            "nets": [model["net"] for model in plain],  # type: ignore[index, call-overload]
+            "normalize": [model["normalize"] for model in plain],  # type: ignore[index, call-overload]
+        }
+        cfg.ensemble = {
+            "members": [run.folder.name for run in runs],
+            "train_seconds": sum(float(run.metrics["train_seconds"]) for run in runs),
+        }
+    return cfg
+
+
+def _check(runs: Sequence[Run]) -> None:
+    if len(runs) < 2:  # noqa: PLR2004
+        raise InputError(f"{runs[0].folder}: one run is no ensemble: name at least two")
+    first = runs[0]
+    for run in runs:
+        metrics = run.metrics
+        for key in COMMON:
+            if metrics[key] != first.metrics[key]:
+                raise InputError(
+                    f"{run.folder} has {key}={metrics[key]} and {first.folder} {first.metrics[key]}: the members of an "
+                    "ensemble must share data and split, or some were trained on digits that it is tested on"
+                )

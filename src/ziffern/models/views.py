@@ -1,0 +1,40 @@
+"""Test-time augmentation: a network that looks at an image from several places."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ziffern.errors import InputError
+
+
+class Views(nn.Module):
+    """In training the network itself; in evaluation the mean probability over shifted copies of each image.
+
+    The copies are shifted by up to `pixels` in rows and columns: 9 of them for one pixel. What comes in from outside
+    is the colour of the first pixel. Costs as many evaluations, and no parameter.
+
+    Args:
+        net: Maps images (B, 1, 28, 28) to logits (B, C).
+        pixels: 0 is the network itself.
+
+    Raises:
+        InputError: pixels below 0 or above 4.
+    """
+
+    def __init__(self, net: nn.Module, pixels: int = 1) -> None:
+        super().__init__()
+        if not 0 <= pixels <= 4:  # noqa: PLR2004
+            raise InputError(f"model.net.pixels={pixels}: must lie between 0 and 4")
+        self.net, self.pixels = net, pixels
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (B, C), in evaluation logarithms of mean probabilities, of images (B, 1, 28, 28)."""
+        if self.training or not self.pixels:
+            logits: Tensor = self.net(images)
+            return logits
+        height, width = images.shape[2:]
+        around = images[:1, :1, :1, :1]
+        padded = F.pad(images - around, [self.pixels] * 4) + around
+        places = range(2 * self.pixels + 1)
+        views = [padded[:, :, y : y + height, x : x + width] for y in places for x in places]
+        return torch.stack([self.net(view).float().softmax(1) for view in views]).mean(0).clamp_min(1e-12).log()
