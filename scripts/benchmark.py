@@ -1,235 +1,285 @@
-"""Measure this project's training beside a bare loop and beside the usual recipe, in one process.
+"""Measure this project's training beside a bare loop, the usual recipe and Keras, in one process.
 
-    python scripts/benchmark.py data.dir=FOLDER        # about ten minutes; writes docs/benchmark.md
+    python scripts/benchmark.py data.dir=FOLDER            # about ten minutes; writes docs/benchmark.md
+    python scripts/benchmark.py data.dir=FOLDER --parts loop,sweep
 
-Decisions: the three arms take turns within each round, so that a change of the machine's load hits all of
-them; a fit is timed over the training batches of its second epoch, since the first has what happens once
-(event files, the first checkpoint), and one round goes before to warm up; what is reported is
-the median of each round's ratio to the bare loop, with its range. One thread, so that nothing depends on
-who else uses the other core. The bare loop is a good one: fused Adam, channels_last, uint8 images in
-memory, batches cut by index. The usual recipe is what lightning-hydra-template does: an image at a time
-through PIL and torchvision transforms, a DataLoader, torchmetrics and `self.log` at each step. The project
-runs with its defaults on: TensorBoard, progress, checkpoints.
+Decisions: the arms take turns within each round, so that a change of the machine's load hits all of them; one round
+goes before to warm up; what is reported is the median of each round's ratio to the bare loop, with its range. One
+thread, so that nothing depends on who else uses the other core. The parts:
+
+loop        an epoch's training batches, without validation: the second epoch of a fit, as the first has what happens
+            once
+whole       five epochs as a user has them: TensorBoard, progress bar, checkpoints, validation; the bare loop validates
+            and saves too
+evaluation  14,000 digits through the compact CNN
+start       from the command to the first optimizer step, less what importing torch and Lightning takes
+fast        the training of experiment=fast beside half an epoch of the bare compact CNN at batch 16
+sweep       the published grid as one search beside its runs one after the other (some minutes; only when named)
 """
 
 import argparse
 import io
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
-from PIL import Image
-from pytorch_lightning.loggers import TensorBoardLogger
 from rich.console import Console
-from rich.table import Table
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
-from torchmetrics import MaxMetric, MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
-from torchvision import transforms
+from rich.markdown import Markdown
 
+from arms import BareLoop, keras_arm, project, usual_recipe
 from ziffern.config import build, conf_folder
 from ziffern.data.datamodule import DigitDataModule
-from ziffern.experiment import make_trainer, micro_steps, quieten
+from ziffern.experiment import quieten
 from ziffern.module import DigitClassifier
-from ziffern.recording import Recorder, processor_name
+from ziffern.recording import processor_name
 
-CASES = (("cnn", 16), ("cnn", 128), ("nn", 128), ("dnn", 128))
-LIMITS = {("cnn", 16): 1.25, ("cnn", 128): 1.10, ("nn", 128): 1.10, ("dnn", 128): 1.10}
-
-
-class EpochTimer(pl.Callback):
-    """Seconds from the start of an epoch to the end of its last training batch; validation is left out."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
-        self._began = time.perf_counter()
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Stop the clock after the last batch."""
-        if trainer.is_last_batch:
-            self.seconds.append(time.perf_counter() - self._began)
+CASES = (("cnn", 16, 1.05), ("cnn", 128, 1.02), ("nn", 128, 1.10), ("dnn", 128, 1.10))
+PARTS = ("loop", "whole", "evaluation", "start", "fast")
+HALF = 30_000  # digits: half an epoch of the 60,000
+GRID = ("16,32,64,128", "0.0001,0.001,0.01")  # batch sizes and rates, as published
+UNTIL_FIRST_STEP = """
+import os, runpy, sys
+from torch.optim.optimizer import register_optimizer_step_post_hook
+register_optimizer_step_post_hook(lambda *_: os._exit(0))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
-def bare_loop(model: DigitClassifier, data: DigitDataModule) -> float:
-    """Return the seconds of one epoch of a hand-written loop."""
-    net = model.net.to(memory_format=torch.channels_last).train()
-    mean, std = model.normalize.mean, model.normalize.std
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
-    loss_of = nn.CrossEntropyLoss()
-    images, labels = torch.from_numpy(data.digits.images), torch.from_numpy(data.digits.labels)
-    train = torch.from_numpy(data.parts.train)
-    began = time.perf_counter()
-    for chosen in torch.split(train[torch.randperm(len(train))], data.batch_size):
-        batch = images.index_select(0, chosen).unsqueeze(1).float().sub_(mean).div_(std)
-        loss = loss_of(net(batch), labels.index_select(0, chosen))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return time.perf_counter() - began
-
-
-def project(cfg: DictConfig, model: DigitClassifier, data: DigitDataModule) -> float:
-    """Return the seconds of one epoch through `Trainer.fit`, as `python train.py` sets it up."""
-    model.automatic_optimization = data.micro_steps == 1
-    with tempfile.TemporaryDirectory() as folder:
-        timer = EpochTimer()
-        recorder = Recorder(Path(folder), cfg.monitor, Console(file=io.StringIO()))
-        cfg.logger.tensorboard.save_dir = folder
-        trainer = make_trainer(cfg, recorder, timer)
-        trainer.fit(model, datamodule=data)
-    return timer.seconds[-1]
-
-
-class ImageAtATime(Dataset[tuple[Tensor, int]]):
-    """What torchvision's MNIST does for each image: to PIL, to tensor, normalise."""
-
-    def __init__(self, data: DigitDataModule) -> None:
-        self.images = torch.from_numpy(data.digits.images[data.parts.train])
-        self.labels = torch.from_numpy(data.digits.labels[data.parts.train])
-        self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(Image.fromarray(self.images[index].numpy())), int(self.labels[index])
-
-
-class UsualModule(pl.LightningModule):
-    """A LightningModule as the template writes it: metrics and logs at every step."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net, self.criterion = net, nn.CrossEntropyLoss()
-        self.train_acc, self.train_loss = MulticlassAccuracy(num_classes=10), MeanMetric()
-        self.best = MaxMetric()
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Return the loss, after updating and logging two metrics."""
-        images, labels = batch
-        logits = self.net(images)
-        loss: Tensor = self.criterion(logits, labels)
-        self.train_loss(loss)
-        self.train_acc(logits.argmax(1), labels)
-        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, prog_bar=True)
-        self.log("train/acc", self.train_acc, on_step=False, on_epoch=True, prog_bar=True)
-        return loss
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return Adam with its defaults."""
-        return torch.optim.Adam(self.parameters(), lr=1e-3)
-
-
-def usual_recipe(net: nn.Module, data: DigitDataModule) -> float:
-    """Return the seconds of one epoch the usual way."""
-    with tempfile.TemporaryDirectory() as folder:
-        timer = EpochTimer()
-        trainer = pl.Trainer(
-            accelerator="cpu",
-            max_epochs=2,
-            callbacks=[timer],
-            logger=TensorBoardLogger(folder),
-            enable_model_summary=False,
-            enable_progress_bar=True,
-        )
-        loader = DataLoader(ImageAtATime(data), batch_size=data.batch_size, shuffle=True)
-        stdout, sys.stdout = sys.stdout, io.StringIO()
-        try:
-            trainer.fit(UsualModule(net), loader)
-        finally:
-            sys.stdout = stdout
-    return timer.seconds[-1]
-
-
-def measure(name: str, batch_size: int, overrides: list[str], rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each arm in each round."""
+def prepared(overrides: list[str]) -> tuple[DictConfig, DigitDataModule]:
+    """Return a configuration and its data, set up."""
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        run = [f"model={name}", f"data.batch_size={batch_size}", "trainer=cpu", "trainer.max_epochs=2"]
-        cfg = compose("train", overrides=run + overrides)
-    data = build(cfg.data, "data", micro_steps=micro_steps(cfg))
+        cfg = compose("train", overrides=["trainer=cpu", *overrides])
+    data: DigitDataModule = build(cfg.data, "data")
     data.setup()
+    return cfg, data
 
-    def fresh() -> DigitClassifier:
-        torch.manual_seed(0)
-        model: DigitClassifier = build(cfg.model, "model")
-        model.normalize.fit(data.digits.images, data.parts.train)
-        return model
 
-    arms: dict[str, Callable[[], float]] = {
-        "bare loop": lambda: bare_loop(fresh(), data),
-        "ziffern": lambda: project(cfg, fresh(), data),
-        "usual recipe": lambda: usual_recipe(fresh().net, data),
-    }
+def fresh(cfg: DictConfig, data: DigitDataModule) -> DigitClassifier:
+    """Return an untrained model."""
+    torch.manual_seed(0)
+    model: DigitClassifier = build(cfg.model, "model")
+    model.normalize.fit(data.digits.images, data.parts.train)
+    return model
+
+
+def interleave(arms: dict[str, Callable[[], float]], rounds: int, what: str) -> dict[str, list[float]]:
+    """Return the seconds of each arm in each round, after one round to warm up."""
     seconds: dict[str, list[float]] = {arm: [] for arm in arms}
     for number in range(rounds + 1):
-        for arm, run_once in arms.items():
-            spent = run_once()
-            if number:  # the first round warms up
+        for arm, measure in arms.items():
+            spent = measure()
+            if number:
                 seconds[arm].append(spent)
-        print(f"{name} batch {batch_size}: round {number} of {rounds}", file=sys.stderr)
-    images = len(data.parts.train)
-    return {arm: [images / spent for spent in values] for arm, values in seconds.items()}
+        print(f"{what}: round {number} of {rounds}", file=sys.stderr)
+    return seconds
 
 
-def summarise(speeds: dict[str, list[float]], arm: str) -> tuple[float, float, float, float]:
-    """Return images a second, and the median, least and largest ratio of times to the bare loop's."""
-    ratios = [bare / own for bare, own in zip(speeds["bare loop"], speeds[arm], strict=True)]
-    return statistics.median(speeds[arm]), statistics.median(ratios), min(ratios), max(ratios)
+def spread(values: list[float], form: str = ".2f") -> str:
+    """Return the median with the range."""
+    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
 
-def main() -> None:
-    """Measure every case, print a table, and write docs/benchmark.md."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("overrides", nargs="*", help="such as data.dir=FOLDER")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--cases", default=",".join(f"{name}:{size}" for name, size in CASES))
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmark.md"))
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    quieten()
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*no `val_dataloader`.*")
+def ratios(seconds: dict[str, list[float]], arm: str, base: str = "bare loop") -> list[float]:
+    """Return the time of an arm in each round, as a multiple of another's."""
+    return [own / other for own, other in zip(seconds[arm], seconds[base], strict=True)]
+
+
+def loop(overrides: list[str], rounds: int) -> str:
+    """Measure the training batches of an epoch of half the training part."""
     lines = [
         "| model | batch | arm | images a second | time, ratio to the bare loop (range) | aim |",
         "|---|---:|---|---:|---:|---|",
     ]
-    table = Table("model", "batch", "arm", "images/s", "ratio (range)", "aim")
-    for case in options.cases.split(","):
-        name, size = case.split(":")
-        speeds = measure(name, int(size), options.overrides, options.rounds)
-        for arm in speeds:
-            speed, ratio, low, high = summarise(speeds, arm)
-            aim = f"at most {LIMITS[name, int(size)]:.2f}" if arm == "ziffern" and (name, int(size)) in LIMITS else ""
-            row = (name, size, arm, f"{speed:,.0f}", f"{ratio:.2f} ({low:.2f} to {high:.2f})", aim)
-            table.add_row(*row)
-            lines.append(f"| {' | '.join(row)} |")
-    Console().print(table)
-    options.out.write_text(
-        "# Benchmark\n\nThe training batches of one epoch, one thread; arms alternate in one process; median of "
-        f"{options.rounds} rounds after one to warm up.\n\n"
-        + "\n".join(lines)
-        + f"\n\n{processor_name()}, torch {torch.__version__}, pytorch-lightning {version('pytorch-lightning')}, "
-        f"numpy {np.__version__}, {date.today()}.\n\n"
-        "Command: `python scripts/benchmark.py data.dir=FOLDER`\n"
+    for name, size, aim in CASES:
+        short = ["data.fractions=[0.3,0.01,0.69]", f"model={name}", f"data.batch_size={size}"]
+        cfg, data = prepared([*short, "trainer.max_epochs=2", *overrides])
+        arms: dict[str, Callable[[], float]] = {
+            "bare loop": lambda cfg=cfg, data=data: BareLoop(fresh(cfg, data), data).epoch(),  # type: ignore[misc]
+            "ziffern": lambda cfg=cfg, data=data: project(cfg, fresh(cfg, data), data)[0],  # type: ignore[misc]
+            "usual recipe": lambda cfg=cfg, data=data: usual_recipe(fresh(cfg, data).net, data),  # type: ignore[misc]
+        }
+        if keras := keras_arm(name, data):
+            arms["Keras"] = keras
+        seconds = interleave(arms, rounds, f"loop: {name}, batch {size}")
+        for arm, spent in seconds.items():
+            speed = len(data.parts.train) / statistics.median(spent)
+            note = f"at most {aim:.2f}" if arm == "ziffern" else ""
+            lines.append(f"| {name} | {size} | {arm} | {speed:,.0f} | {spread(ratios(seconds, arm))} | {note} |")
+        for arm, least in (("usual recipe", 3.0 if size < 100 else None), ("Keras", 1.0)):  # noqa: PLR2004
+            if arm in seconds:
+                note = "" if least is None else f"at least {least:.2f}"
+                faster = spread(ratios(seconds, arm, "ziffern"))
+                lines.append(f"| {name} | {size} | {arm}, ratio to ziffern | | {faster} | {note} |")
+    return "## An epoch\n\nThe training batches alone.\n\n" + "\n".join(lines)
+
+
+def whole(overrides: list[str], rounds: int) -> str:
+    """Measure five epochs with everything on."""
+    lines = ["| model | batch | bare loop, seconds | ziffern, ratio (range) | aim |", "|---|---:|---:|---:|---|"]
+    for name, size in (("cnn", 16), ("nn", 128)):
+        cfg, data = prepared([f"model={name}", f"data.batch_size={size}", "trainer.max_epochs=5", *overrides])
+        arms: dict[str, Callable[[], float]] = {
+            "bare loop": lambda cfg=cfg, data=data: BareLoop(fresh(cfg, data), data).whole(5),  # type: ignore[misc]
+            "ziffern": lambda cfg=cfg, data=data: project(cfg, fresh(cfg, data), data)[1],  # type: ignore[misc]
+        }
+        seconds = interleave(arms, rounds, f"whole: {name}, batch {size}")
+        base = spread(seconds["bare loop"], ".1f")
+        lines.append(f"| {name} | {size} | {base} | {spread(ratios(seconds, 'ziffern'))} | at most 1.10 |")
+    about = "With TensorBoard, progress bar, checkpoints and validation; the bare loop validates and saves its weights."
+    return f"## Five epochs as a user has them\n\n{about}\n\n" + "\n".join(lines)
+
+
+def evaluation(overrides: list[str], rounds: int) -> str:
+    """Measure the prediction of 14,000 digits."""
+    cfg, data = prepared(overrides)
+    model = fresh(cfg, data).eval()
+
+    def evaluate() -> float:
+        began = time.perf_counter()
+        with torch.inference_mode():
+            torch.cat([model(images) for images, _ in data.test_dataloader()])
+        return time.perf_counter() - began
+
+    seconds = interleave({"ziffern": evaluate}, rounds, "evaluation")["ziffern"]
+    return (
+        f"## Evaluation\n\n{len(data.parts.test):,} digits through the compact CNN: {spread(seconds)} seconds "
+        "(aim: under 0.5)."
     )
+
+
+def start(overrides: list[str], rounds: int) -> str:
+    """Measure the time from the command to the first optimizer step."""
+    root = Path(__file__).parents[1]
+
+    def command(*arguments: str) -> float:
+        began = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], cwd=root, check=True, capture_output=True)
+        return time.perf_counter() - began
+
+    with tempfile.TemporaryDirectory() as folder:
+        run = [str(root / "train.py"), "trainer=cpu", f"hydra.run.dir={folder}", *overrides]
+        arms = {
+            "import": lambda: command("-c", "import torch, pytorch_lightning"),
+            "train.py": lambda: command("-c", UNTIL_FIRST_STEP, *run),
+        }
+        seconds = interleave(arms, rounds, "start")
+    more = [own - base for own, base in zip(seconds["train.py"], seconds["import"], strict=True)]
+    return (
+        f"## Start\n\nImporting torch and Lightning: {spread(seconds['import'], '.1f')} seconds. From the command to "
+        f"the first optimizer step: {spread(more)} seconds more (aim: at most 1)."
+    )
+
+
+def fast(overrides: list[str], rounds: int) -> str:
+    """Measure the training of experiment=fast in CPU seconds, beside the bare compact CNN."""
+    cfg, data = prepared(["experiment=fast", *overrides])
+    other, digits = prepared(["model=cnn", "data.batch_size=16", "data.split=official", *overrides])
+    used: list[float] = []
+
+    def train() -> float:
+        began = time.process_time()
+        spent = project(cfg, fresh(cfg, data), data)[1]
+        used.append(time.process_time() - began)
+        return spent
+
+    arms = {"bare loop": lambda: BareLoop(fresh(other, digits), digits).epoch(HALF), "fast": train}
+    seconds = interleave(arms, rounds, "fast")
+    return (
+        f"## experiment=fast\n\nIts whole training, validation and checkpoints included: {spread(used[1:], '.1f')} CPU "
+        f"seconds (aim: at most 4), {spread(ratios(seconds, 'fast'))} of the time in which the bare compact CNN at "
+        f"batch 16 sees {HALF:,} digits (aim: at most 1)."
+    )
+
+
+def sweep(overrides: list[str], rounds: int) -> str:
+    """Measure the published grid as one search, and as twelve runs one after the other."""
+    root = Path(__file__).parents[1]
+    settings = ["experiment=lin2024", "trainer=cpu", "threads=1", "test=false", *overrides]
+
+    def train(*arguments: str) -> None:
+        subprocess.run([sys.executable, "train.py", *settings, *arguments], cwd=root, check=True, capture_output=True)
+
+    def search() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.perf_counter()
+            train("-m", "hparams_search=lin2024_grid", f"hydra.sweep.dir={folder}")
+            return time.perf_counter() - began
+
+    def one_after_the_other() -> float:
+        began = time.perf_counter()
+        for size in GRID[0].split(","):
+            for lr in GRID[1].split(","):
+                with tempfile.TemporaryDirectory() as folder:
+                    train(f"data.batch_size={size}", f"model.optimizer.lr={lr}", f"hydra.run.dir={folder}/run")
+        return time.perf_counter() - began
+
+    found: dict[str, list[float]] = {"search": [], "runs": []}
+    for number in range(rounds):
+        found["search"].append(search())
+        found["runs"].append(one_after_the_other())
+        print(f"sweep: round {number + 1} of {rounds}: {found}", file=sys.stderr)
+    times = ratios(found, "runs", "search")
+    return (
+        f"## The published grid\n\n12 trials of 5 epochs. As one search: {spread(found['search'], '.0f')} seconds; as "
+        f"12 runs one after the other, with the same settings: {spread(found['runs'], '.0f')}. The search is "
+        f"{spread(times)} times as fast (aim: at least 2.5). {rounds} round{'s' * (rounds > 1)}."
+    )
+
+
+def main() -> None:
+    """Measure the chosen parts, print them, and write docs/benchmark.md."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*", help="such as data.dir=FOLDER")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmark.md"))
+    options = parser.parse_args()
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    torch.set_num_threads(1)
+    quieten()
+    for noise in (".*does not have many workers.*", ".*no `val_dataloader`.*", ".*isinstance.treespec, LeafSpec.*"):
+        warnings.filterwarnings("ignore", noise)
+    known: dict[str, Callable[[list[str], int], str]] = {
+        **{"loop": loop, "whole": whole, "evaluation": evaluation, "start": start, "fast": fast, "sweep": sweep}
+    }
+    chosen = options.parts.split(",")
+    if unknown := set(chosen) - known.keys():
+        parser.error(f"--parts {', '.join(sorted(unknown))}: expected some of {', '.join(known)}")
+    found = []
+    for part in chosen:
+        # The long ones have fewer rounds, so that all of it takes ten minutes.
+        rounds = {"whole": max(1, options.rounds - 2), "sweep": 1}.get(part, options.rounds)
+        with redirect_stdout(io.StringIO()):
+            found.append(known[part](options.overrides, rounds))
+    packages = []
+    for package in ("torch", "pytorch-lightning", "tensorflow-cpu", "keras"):
+        try:
+            packages.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    parts = "" if options.parts == ",".join(PARTS) else f" --parts {options.parts}"
+    text = (
+        f"# Benchmark\n\nOne thread; the arms take turns in one process; the median of {options.rounds} rounds "
+        f"({max(1, options.rounds - 2)} of five epochs) after one to warm up, with the range.\n\n"
+        + "\n\n".join(found)
+        + f"\n\n{processor_name()}, {', '.join(packages)}, {date.today()}.\n\n"
+        f"Command: `python scripts/benchmark.py data.dir=FOLDER{parts}`\n"
+    )
+    Console().print(Markdown(text))
+    options.out.write_text(text)
 
 
 if __name__ == "__main__":
