@@ -76,7 +76,7 @@ class Measured:
 
     def published(self, key: str) -> Any:
         """Return a published figure, or None."""
-        return self.recipe.published.get(key)
+        return OmegaConf.select(self.recipe, f"published.{key}")
 
 
 def fit_of(path: Path) -> Fit:
@@ -138,6 +138,61 @@ def overview(found: Sequence[Measured]) -> str:
     names = ("parameters", "epochs", "seconds")
     pairs = (f"{name}, {which}" for name in names for which in ("published", "measured"))
     return above + table(("experiment", *pairs), costs)
+
+
+def recipes(found: Sequence[Measured]) -> str:
+    """Return the table of the recipes that are this project's own, best first, or an empty string."""
+    if not found:
+        return ""
+    rows = []
+    for own in sorted(found, key=lambda own: -mean(own.all("test/acc"))):
+        test = f"{spread(own.all('test/acc'))} (n = {len(own.metrics)})"
+        shares = own.all("test/acc")
+        rows.append(
+            [
+                *(
+                    f"`{own.name}`",
+                    own.all("data/name")[0],
+                    ", ".join(f"{size:,}" for size in sorted(set(own.all("params")))),
+                ),
+                *(test, " to ".join(map(percent, interval(own))), f"{percent(min(shares))} to {percent(max(shares))}"),
+                *(spread(own.all("val/acc")), span(own.all("epochs")), span(own.all("train_seconds"))),
+            ]
+        )
+    header = ("experiment", "data", "parameters", "test %", "95 % interval", "worst to best seed", "validation %")
+    about = (
+        "\n## Recipes of our own\n\nChosen on validation digits alone, tested once a seed on the official 10,000 test "
+        "digits. Seconds are those of training and validation on one CPU thread. For comparison: the published compact "
+        "CNN has 21,840 parameters and reached 98.20 % of 14,000 digits of a split of its own.\n"
+    )
+    return about + table((*header, "epochs", "seconds"), rows)
+
+
+def ablation(docs: Path) -> str:
+    """Return what each part of a recipe is worth, from docs/results/ablation.json, or an empty string."""
+    path = docs / "results" / "ablation.json"
+    if not path.exists():
+        return ""
+    study = json.loads(path.read_text())
+    base = [row for row in study["rows"] if not row["overrides"]]
+    changes = list(dict.fromkeys(row["change"] for row in study["rows"]))
+    rows = []
+    for change in changes:
+        own = [row for row in study["rows"] if row["change"] == change]
+        wrong, loss = ([float(row[key]) for row in own] for key in ("wrong", "loss"))
+        paired = [row["wrong"] - other["wrong"] for row in own for other in base if other["seed"] == row["seed"]]
+        differs = f"{mean(paired):+.1f}" if own[0]["overrides"] and paired else ""
+        typed = " ".join(f"`{item}`" for item in own[0]["overrides"])
+        shown = (f"{mean(wrong):.1f}", differs, f"{mean(loss):.4f}", f"{mean(row['seconds'] for row in own):.0f}")
+        rows.append([change, typed, len(own), *shown])
+    header = ("change", "override", "seeds", "wrong", "difference", "validation loss", "seconds")
+    return (
+        f"\n## What the parts of `{study['experiment']}` are worth\n\nEach part taken away, or another put in place, "
+        f"with {study['epochs']} epochs; validated on {study['val']:,} digits that were not trained on, never tested. "
+        "Wrong is the mean number of validation digits read wrongly; the difference is to the recipe with the same "
+        f"seed and split. One seed's number has a standard error of about {study['error']:.0f}: only large differences "
+        f"mean anything.\n{table(header, rows)}\n`python scripts/ablation.py data.dir=FOLDER`\n"
+    )
 
 
 def interval(own: Measured, single: bool = False) -> tuple[float, float]:
@@ -219,7 +274,8 @@ def details(own: Measured) -> str:
     asked = " ".join(["data.dir=FOLDER", *own.common.get("settings", [])])
     command = f"python scripts/reproduce.py {own.name} --seeds {' '.join(map(str, own.metrics))} -- {asked}"
     source = own.published("source")
-    return f"\n## {own.name}\n\n{source}.\n{table(header, rows)}\n{machine}{''.join(differing)}.\n\n`{command}`\n"
+    above = f"{source}.\n" if source else ""
+    return f"\n## {own.name}\n\n{above}{table(header, rows)}\n{machine}{''.join(differing)}.\n\n`{command}`\n"
 
 
 def patience_study(docs: Path) -> str:
@@ -343,8 +399,11 @@ def _short(value: Any) -> Any:
 def render(docs: Path, order: Sequence[str]) -> None:
     """Write docs/results.md from docs/results, the experiments in this order, others after them."""
     present = {path.parent.name for path in docs.glob("results/*/seed*.json")}
-    found = [Measured.read(name, docs) for name in [*order, *sorted(present - set(order))] if name in present]
+    all_found = [Measured.read(name, docs) for name in [*order, *sorted(present - set(order))] if name in present]
+    found = [own for own in all_found if "published" in own.recipe]
+    ours = [own for own in all_found if "published" not in own.recipe]
     text = INTRODUCTION + "\n## Published and measured\n"
     if found:
         text += overview(found) + READING + "\n" + "".join(map(verdict, found)) + "".join(map(details, found))
+    text += recipes(ours) + "".join(map(details, ours)) + ablation(docs)
     write_text(docs / "results.md", text + searches(docs) + patience_study(docs) + labels(found, docs))

@@ -97,17 +97,25 @@ def test_bad_settings_are_refused(build, settings, words):
 
 
 def test_convnet_is_built_as_written():
-    net = ConvNet(["unshuffle", "3x16", "pool", "5x24", "mean"])
+    net = ConvNet(["8x16/2", "pool", "3x24", "mean"])
     kinds = [type(layer).__name__ for layer in net.features]
     assert kinds == [
-        *("PixelUnshuffle", "Conv2d", "BatchNorm2d", "MaxPool2d", "ReLU"),
-        *("Conv2d", "BatchNorm2d", "ReLU", "AdaptiveAvgPool2d"),
+        *("Conv2d", "BatchNorm2d", "MaxPool2d", "ReLU", "Conv2d", "BatchNorm2d", "ReLU"),
+        "AdaptiveAvgPool2d",
     ]
+    assert net.features[:1](torch.rand(2, 1, 28, 28)).shape == (2, 16, 11, 11)
     assert net.features(torch.rand(2, 1, 28, 28)).shape == (2, 24, 1, 1)
     assert net(torch.rand(2, 1, 28, 28)).shape == (2, 10)
-    convolutions = 4 * 9 * 16 + 16 * 25 * 24
+    convolutions = 64 * 16 + 16 * 9 * 24
     assert sum(each.numel() for each in net.parameters()) == convolutions + 2 * (16 + 24) + 24 * 10 + 10
     assert ConvNet([]).classifier[1].in_features == 784
+
+
+def test_the_relu_after_the_pooling_changes_nothing():
+    net = ConvNet(["3x8", "pool", "3x8"])
+    convolution, norm, pool, relu = net.features[:4]
+    images = torch.randn(5, 1, 28, 28)
+    assert torch.equal(net.features[:4](images), pool(relu(norm(convolution(images)))))
 
 
 @pytest.mark.parametrize(
@@ -115,9 +123,9 @@ def test_convnet_is_built_as_written():
     [
         (["3x16", "spool"], "spool: expected KERNELxCHANNELS"),
         (["0x16"], "0x16: expected"),
+        (["3x16/0"], "3x16/0: expected"),
         (["29x4"], "nothing is left of 28 pixels at 29x4"),
         (["pool"] * 5, "nothing is left"),
-        (["2x4", "unshuffle"], "unshuffle at an odd number of pixels"),
     ],
 )
 def test_convnet_refuses_what_cannot_be_built(layers, message):
@@ -138,7 +146,8 @@ def test_views_average_probabilities_over_shifted_copies_in_evaluation_only():
     images[:, :, 0] = images[:, :, :, 0] = -1.0  # the colour around
     views = Views(Corner(), 1)
     assert torch.equal(views.train()(images), Corner()(images))
-    around = nn.functional.unfold(images[:, :, :3, :3], 3)[:, :, 0]  # (4, 9), what (1, 1) sees from nine places
+    around = nn.functional.unfold(images[:, :, :3, :3], 3)[:, 1::2, 0]  # (4, 4), what (1, 1) sees from four places
+    around = torch.cat((around, images[:, 0, 1, 1, None]), 1)
     mean = torch.stack((around, -around), 1).softmax(1).mean(2)
     torch.testing.assert_close(views.eval()(images), mean.log())
     assert torch.equal(Views(Corner(), 0).eval()(images), Corner()(images))

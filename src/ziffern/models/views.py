@@ -10,8 +10,8 @@ from ziffern.errors import InputError
 class Views(nn.Module):
     """In training the network itself; in evaluation the mean probability over shifted copies of each image.
 
-    The copies are shifted by up to `pixels` in rows and columns: 9 of them for one pixel. What comes in from outside
-    is the colour of the first pixel. Costs as many evaluations, and no parameter.
+    The copies are shifted by up to `pixels` steps up, down, left or right: 5 of them for one pixel, itself included.
+    What comes in from outside is the colour of the first pixel. Costs as many evaluations, and no parameter.
 
     Args:
         net: Maps images (B, 1, 28, 28) to logits (B, C).
@@ -35,6 +35,7 @@ class Views(nn.Module):
         height, width = images.shape[2:]
         around = images[:1, :1, :1, :1]
         padded = F.pad(images - around, [self.pixels] * 4) + around
-        places = range(2 * self.pixels + 1)
-        views = [padded[:, :, y : y + height, x : x + width] for y in places for x in places]
+        steps = range(-self.pixels, self.pixels + 1)
+        places = [(self.pixels + y, self.pixels + x) for y in steps for x in steps if abs(y) + abs(x) <= self.pixels]
+        views = [padded[:, :, y : y + height, x : x + width] for y, x in places]
         return torch.stack([self.net(view).float().softmax(1) for view in views]).mean(0).clamp_min(1e-12).log()
