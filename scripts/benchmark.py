@@ -172,7 +172,7 @@ def start(overrides: list[str], rounds: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         run = [str(root / "train.py"), "trainer=cpu", f"hydra.run.dir={folder}", *overrides]
         arms = {
-            "import": lambda: command("-c", "import torch, pytorch_lightning"),
+            "import": lambda: command("-c", "import os, torch, pytorch_lightning; os._exit(0)"),
             "train.py": lambda: command("-c", UNTIL_FIRST_STEP, *run),
         }
         seconds = interleave(arms, rounds, "start")

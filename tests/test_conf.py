@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 
 from ziffern.config import build, conf_folder
 from ziffern.data.datamodule import DigitDataModule
+from ziffern.entry import register_resolvers
 from ziffern.module import DigitClassifier
 
 GROUPS = sorted({path.parent.relative_to(conf_folder()) for path in conf_folder().glob("*/**/*.yaml")})
@@ -65,8 +68,10 @@ def keys(name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", options("experiment"))
 def test_every_experiment_forbids_other_data(name: str) -> None:
-    content = yaml.safe_load((conf_folder() / "experiment" / f"{name}.yaml").read_text())
-    assert content["data"]["source"]["fallback"] is False
+    GlobalHydra.instance().clear()
+    register_resolvers()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        assert compose("train", overrides=[f"experiment={name}"]).data.source.fallback is False
 
 
 def test_only_mnist_may_fall_back(composed) -> None:

@@ -274,3 +274,31 @@ def test_a_changed_recipe_leaves_the_published_page_alone(monkeypatch, overrides
     monkeypatch.setattr(reproduce, "run_all", lambda runs, folder, docs, overrides: seen.append(docs) or [])
     assert reproduce.main(["lin2024", "--", *overrides]) == 0
     assert seen[0] in (Path(place), reproduce.ROOT / place)
+
+
+def test_recipes_of_our_own_have_a_table_of_their_own(docs, tmp_path) -> None:
+    for seed, right in enumerate(RIGHT[:3]):
+        run_ = fake_run(tmp_path / f"own{seed}", right, seed)
+        reproduce.collect(run_, "fast", seed, docs, [])
+    results_page.render(docs, ["lin2024"])
+    page = (docs / "results.md").read_text()
+    published, own = page.split("## Recipes of our own")
+    assert "`fast`" not in published
+    assert f"{100 * min(RIGHT[:3]) / 14000:.2f} to {100 * max(RIGHT[:3]) / 14000:.2f}" in own
+    assert "(n = 3)" in own
+    assert "## fast" in own
+
+
+def test_ablation_compares_runs_of_the_same_seed(docs) -> None:
+    figures = {"loss": 0.3, "seconds": 100.0}
+    rows = [
+        {"change": "the recipe", "overrides": [], "seed": 0, "wrong": 40, **figures},
+        {"change": "the recipe", "overrides": [], "seed": 1, "wrong": 30, **figures},
+        {"change": "no bending", "overrides": ["model.augment.elastic=0"], "seed": 1, "wrong": 37, **figures},
+    ]
+    study = {"experiment": "champion", "epochs": 20, "val": 10000, "error": 6.3, "rows": rows}
+    (docs / "results/ablation.json").write_text(json.dumps(study))
+    results_page.render(docs, [])
+    page = (docs / "results.md").read_text()
+    assert "| the recipe |  | 2 | 35.0 |  | 0.3000 | 100 |" in page
+    assert "| no bending | `model.augment.elastic=0` | 1 | 37.0 | +7.0 | 0.3000 | 100 |" in page
