@@ -68,8 +68,10 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 def _ensemble(arguments: argparse.Namespace) -> None:
     from ziffern.ensemble import ensemble
+    from ziffern.report.run_page import write_report
+    from ziffern.runs import Run
 
-    ensemble(arguments.folder, arguments.output, arguments.data)
+    print(write_report(Run(ensemble(arguments.folder, arguments.output, arguments.data))))
 
 
 def _sweep_report(arguments: argparse.Namespace) -> None:

@@ -73,7 +73,12 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
 
 
 def _rows(metrics: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = [("validation accuracy", f"{metrics['val/acc']:.2%} (epoch {metrics['best_epoch']}, the best)")]
+    epochs, spent = metrics["epochs"], metrics["train_seconds"]
+    chosen = f" (epoch {metrics['best_epoch']}, the best)" if epochs else ""
+    training = f"{clock(spent)} for {epochs} epoch{'s' * (epochs != 1)}"
+    if not epochs:
+        training = f"{clock(spent)}, that of its members" if spent else "none"
+    rows = [("validation accuracy", f"{metrics['val/acc']:.2%}{chosen}")]
     if "test/acc" in metrics:
         low, high = metrics["test/acc_low"], metrics["test/acc_high"]
         rows = [
@@ -85,9 +90,6 @@ def _rows(metrics: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         *rows,
         ("parameters", f"{metrics['params']:,}"),
-        (
-            "training",
-            f"{clock(metrics['train_seconds'])} for {metrics['epochs']} epoch{'s' * (metrics['epochs'] != 1)}",
-        ),
+        ("training", training),
         ("data", metrics["data/name"]),
     ]
