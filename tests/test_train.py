@@ -205,6 +205,13 @@ def test_no_epochs_test_the_untrained_model(run) -> None:
     assert finished.metrics["test/total"] == 80
 
 
+@pytest.mark.parametrize("epochs", [0, 2])
+def test_a_checkpoint_at_the_end_of_an_epoch_has_no_middle(run, epochs: int) -> None:
+    folder = run(f"trainer.max_epochs={epochs}").folder
+    for name in ("best", "last"):
+        assert "ziffern_middle" not in torch.load(folder / f"checkpoints/{name}.ckpt", weights_only=True)
+
+
 def test_early_stopping_stops(run) -> None:
     finished = run("trainer.max_epochs=50", "callbacks.early_stopping.patience=2", "model.optimizer.lr=0")
     assert finished.metrics["epochs"] == 3

@@ -68,7 +68,7 @@ class DigitClassifier(pl.LightningModule):
         self.loss = loss or nn.CrossEntropyLoss()
         self.train_scores, self.val_scores = Scores(), Scores()
         self.seed, self.fuse = seed, fuse
-        self._settle_every = self._batches_seen = 1
+        self._settle_every, self._batches_seen = 1, 0  # the latter within the epoch
         self._backward: Callable[[Tensor], None] = self.manual_backward
         self._middle: dict[str, Any] = {}  # of the epoch in which the checkpoint was saved that is gone on from
         self.clip: dict[str, Any] = {}  # arguments of `clip_gradients`, where the steps are taken here
