@@ -35,9 +35,9 @@ def test_who_meets_whom() -> None:
         ended.append(name)
 
     meeting.run([lambda: worker("a", "xxy"), lambda: worker("b", "xy"), lambda: worker("c", "yyz", 0.05)])
-    assert met[:2] == [["a", "b"], ["a"]] or met[0] == ["a", "b"]
+    assert met[0] == ["a", "b"]  # who pauses is not waited for
     assert sorted(ended) == ["a", "b", "c"]
-    assert sum(map(len, met)) == 8
+    assert sorted(name for group in met for name in group) == [*"aaabbccc"]
 
 
 def test_a_failure_reaches_those_who_worked_together() -> None:
@@ -164,11 +164,11 @@ def test_a_search_together_is_the_search_one_by_one(search, steps: list[int]) ->
 
 def test_a_pruned_trial_leaves_the_others_as_they_are(search, steps: list[int]) -> None:
     given = ("model=nn", "model.net.hidden=[8]", "model/optimizer=sgd", "trainer.max_epochs=4")
-    given += ("model.optimizer.lr=choice(0.05,0.03,0.0000001)",)
+    given += ("model.optimizer.lr=choice(0.003,0.0000001,0.01)",)
     alone, _ = search("alone", *given)
     pruning = ("hydra/sweeper/pruner=successive_halving", "hydra.sweeper.pruner.reduction_factor=2")
     together, found = search("together", *given, *pruning, "hydra.sweeper.together=3")
-    assert found[2].state.name == "PRUNED"
+    assert found[1].state.name == "PRUNED"
     assert {2, 3} <= set(steps)
     complete = [trial.number for trial in found if trial.state.name == "COMPLETE"]
     assert complete
@@ -179,7 +179,7 @@ def test_a_pruned_trial_leaves_the_others_as_they_are(search, steps: list[int]) 
 
 def test_what_cannot_be_stacked_trains_alone(search, steps: list[int]) -> None:
     given = ("model=nn", "model.net.hidden=[8]", "seed=choice(1,2)", "hydra.sweeper.together=2")
-    folder, trials = search("plain", *given, "trainer.micro_steps=1")
+    _, trials = search("plain", *given, "trainer.micro_steps=1")
     assert [trial.state.name for trial in trials] == ["COMPLETE"] * 2
     assert not steps
 
@@ -217,23 +217,19 @@ def test_jobs_that_fail_or_exit_fail_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_jobs", [1, 2])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupt_gives_every_trial_back(tmp_path: Path, number: int, n_jobs: int) -> None:
-    given = ("hydra.sweeper.together=2", f"hydra.sweeper.n_jobs={n_jobs}")
+@pytest.mark.parametrize(
+    ("number", "n_jobs", "left"),
+    [(signal.SIGINT, 1, "WAITING"), (signal.SIGINT, 2, "RUNNING"), (signal.SIGKILL, 1, "RUNNING")],
+)
+def test_what_was_interrupted_is_taken_up(tmp_path: Path, number: int, n_jobs: int, left: str) -> None:
+    given = ("hydra.sweeper.together=2", f"hydra.sweeper.n_jobs={n_jobs}", "hydra.sweeper.may_differ=[meet]")
     process = start(tmp_path, *given, "meet=100000")
     end = time.monotonic() + 120
     while not (tmp_path / "met.log").exists() or (tmp_path / "met.log").read_text().count(", ") < 5 * n_jobs:
         assert time.monotonic() < end
         time.sleep(0.1)
-    if n_jobs == 1 or number == signal.SIGINT:
-        process.send_signal(number)
-        assert process.wait(60) in (128 + signal.SIGINT, -signal.SIGKILL)
-        expected = "WAITING" if number == signal.SIGINT else "RUNNING"
-        assert states(tmp_path) == [expected] * 2 * n_jobs
-    else:
-        process.kill()
-        process.wait(60)
-        pytest.skip("workers outlive a killed supervisor until their trials end")
+    process.send_signal(number)
+    assert process.wait(60) in (128 + signal.SIGINT, -signal.SIGKILL)
+    assert states(tmp_path) == [left] * 2 * n_jobs
     assert start(tmp_path, *given, "meet=3").wait(120) == 0, (tmp_path / "output.log").read_text()
     assert states(tmp_path) == ["COMPLETE"] * 5
