@@ -178,6 +178,18 @@ def test_what_cannot_be_stacked_says_why(net: nn.Module, reason: str) -> None:
     assert net.training
 
 
+def test_who_differs_in_more_than_numbers_is_not_stacked() -> None:
+    images = torch.zeros(2, 1, 28, 28)
+    assert chain(CNN(0.1, 0.2), images) == chain(CNN(0.3, 0.0), images)
+    for one, other in (
+        (nn.BatchNorm2d(1, momentum=0.1), nn.BatchNorm2d(1, momentum=0.2)),
+        (nn.AvgPool2d(3), nn.AvgPool2d(3, count_include_pad=False)),
+        (nn.Conv2d(1, 4, 3), nn.Conv2d(1, 4, 3, bias=False)),
+        (nn.ReLU(), nn.SiLU()),
+    ):
+        assert chain(nn.Sequential(one), images) != chain(nn.Sequential(other), images)
+
+
 class Nobody:
     """A meeting to which no other comes."""
 

@@ -179,7 +179,8 @@ def test_a_pruned_trial_leaves_the_others_as_they_are(search, steps: list[int]) 
 
 def test_what_cannot_be_stacked_trains_alone(search, steps: list[int]) -> None:
     given = ("model=nn", "model.net.hidden=[8]", "seed=choice(1,2)", "hydra.sweeper.together=2")
-    _, trials = search("plain", *given, "trainer.micro_steps=1")
+    folder, trials = search("plain", *given, "trainer.micro_steps=1")
+    assert "this run trains alone: its steps are Lightning's own" in (folder / "1/train.log").read_text()
     assert [trial.state.name for trial in trials] == ["COMPLETE"] * 2
     assert not steps
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 from ziffern.config import build, check_targets, flatten, named
 from ziffern.errors import InputError
 
+log = logging.getLogger(__name__)
 MAX_SEED = 2**32 - 1
 OBJECTIVES = {"val/acc": "maximize", "val/loss": "minimize", "params": "minimize", "train_seconds": "minimize"}
 Score = float | list[float]
@@ -115,6 +116,8 @@ def run_experiment(
         data.micro_steps = int(several)
         model.clip = clipping(cfg.trainer)
         model.steps_with_others = stacked(meeting) if meeting else None
+    elif meeting:
+        log.info("this run trains alone: its steps are Lightning's own (trainer.micro_steps=1, or what needs it)")
     settings = hyperparameters(cfg) | {"model": name}
     metrics = train(
         data,

@@ -48,7 +48,7 @@ class Layer:
 
     Attributes:
         name: In the net.
-        settings: As it prints itself; a dropout's probability is each run's own.
+        settings: Its kind and attributes, but for a dropout's probability: that is each run's own.
         strides: Of its parameters and buffers: optimizers rely on them.
         shape: Of what it takes, without the batch.
         format: Of what it takes alone, since masks are drawn in the order of memory.
@@ -84,10 +84,10 @@ def chain(net: nn.Module, images: Tensor) -> tuple[Layer, ...]:
             layer = net.get_submodule(name)
             if images.dim() not in DIMENSIONS[type(layer)]:
                 raise NotStackableError(f"{layer} takes {images.dim()} dimensions")
-            settings = type(layer).__name__ if isinstance(layer, DROPOUT) else str(layer)
+            settings = {key: value for key, value in vars(layer).items() if key != "p" and not key.startswith("_")}
             strides = tuple(tensor.stride() for tensor in (*layer.parameters(), *layer.buffers()))
             kept = torch.contiguous_format if images.is_contiguous() else torch.channels_last
-            layers.append(Layer(name, settings, strides, tuple(images.shape[1:]), kept))
+            layers.append(Layer(name, f"{type(layer).__name__} {settings}", strides, tuple(images.shape[1:]), kept))
             with torch.no_grad():
                 images = layer(images)
     finally:
@@ -218,7 +218,7 @@ class Run:
     module: DigitClassifier
     batches: list[Batch]
     layers: tuple[Layer, ...]
-    random: list[Tensor] = field(default_factory=list)
+    random: list[Tensor] = field(init=False)
     taken: Taken | None = None
 
     def __post_init__(self) -> None:
@@ -261,13 +261,11 @@ def take_steps(runs: list[Run]) -> None:
     with Stacked([run.module.net for run in runs], runs[0].layers) as net:
         for batches in zip(*(run.batches for run in runs), strict=True):
             drawn = [run.draw(images) for run, (images, _) in zip(runs, batches, strict=True)]
-            together = zip(*(masks for _, masks in drawn), strict=True)
-            # Of 4 dimensions beside each other in the channels, of 2 one after the other
-            stacked = [torch.cat(mask, 1) if mask[0].dim() == 4 else torch.stack(mask) for mask in together]  # noqa: PLR2004
-            logits = net(torch.cat([images for images, _ in drawn], 1), stacked).unbind()  # K times (B, C)
-            losses = [
-                run.module.loss(said, labels) for run, said, (_, labels) in zip(runs, logits, batches, strict=True)
-            ]
+            together = zip(*(masks for _, masks in drawn), strict=True)  # of each dropout, the runs' masks
+            masks = [torch.stack(mask) if mask[0].dim() == 2 else torch.cat(mask, 1) for mask in together]  # noqa: PLR2004
+            logits = net(torch.cat([images for images, _ in drawn], 1), masks).unbind()  # K times (B, C)
+            answers = zip(runs, logits, batches, strict=True)
+            losses = [run.module.loss(said, labels) for run, said, (_, labels) in answers]
             net.backward(losses)
             for step, mine, loss, said in zip(steps, taken, losses, logits, strict=True):
                 step()

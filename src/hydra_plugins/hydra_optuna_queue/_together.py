@@ -27,7 +27,7 @@ _meeting: "Meeting | None" = None  # of this process's sweep
 
 def current_meeting() -> "Meeting | None":
     """Return where the trials of this process meet; None where each has a process for itself."""
-    return _meeting
+    return _meeting if _meeting is not None and _meeting.process == os.getpid() else None
 
 
 class _Belongings:
@@ -75,6 +75,7 @@ class Meeting:
     """Where the trials of one process meet, and the loop that gives their workers turns."""
 
     def __init__(self) -> None:
+        self.process = os.getpid()  # a forked one has the memory of this one, and none of its workers
         self._hub = getcurrent()
         self._home = _Belongings()
         self._came: dict[greenlet, _Comer] = {}

@@ -89,7 +89,7 @@ class Worker:
         if abs(self._waited - LONG_WAIT) < POLL / 2:
             trials = [trial for trial in self.queue.trials() if trial.state == TrialState.RUNNING]
             told = [f"{t.number} on {(t.user_attrs.get('owner') or {}).get('host', '?')}" for t in trials]
-            self.progress.say(f"waiting for trials that other processes run: {', '.join(told)}")
+            self.progress.say(f"waiting for trials that others run: {', '.join(told)}")
         pause = self.meeting.pause if self.meeting else time.sleep
         pause(POLL)
 
