@@ -23,6 +23,7 @@ CONFIG = {
         "nan": [],
         "prune": False,
         "two": False,
+        "meet": 0,
     },
 }
 store = ConfigStore.instance()
@@ -32,8 +33,14 @@ store.store(group="db", name="postgres", node={"name": "postgres", "port": 1})
 store.store(group="more", name="postgres", node={"port": 5432})
 
 
+def met(numbers: list[int]) -> None:
+    with Path("met.log").open("a") as file:
+        file.write(f"{numbers}\n")
+    time.sleep(0.02)
+
+
 def job(cfg: DictConfig) -> object:
-    from hydra_plugins.hydra_optuna_queue import current_trial
+    from hydra_plugins.hydra_optuna_queue import current_trial, meeting
 
     mine = HydraConfig.get().job
     number = -1 if OmegaConf.is_missing(mine, "num") else mine.num
@@ -42,6 +49,8 @@ def job(cfg: DictConfig) -> object:
     print("hello from", number)
     time.sleep(cfg.seconds)
     (Path(HydraConfig.get().runtime.output_dir) / "weights").mkdir(exist_ok=True)
+    for _ in range(cfg.meet):
+        meeting().meet("all", number, met)
     if number in cfg.exit:
         marker = Path(f"exited.{number}")
         if not marker.exists():

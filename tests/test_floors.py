@@ -17,6 +17,7 @@ FLOORS = {  # module or package -> floor; a module may import its own floor and 
     "data.datamodule": 1,
     "scores": 1,
     "module": 1,
+    "stack": 1,
     "callbacks": 1,
     "tensorboard": 1,
     "recording": 2,

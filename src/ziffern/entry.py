@@ -62,7 +62,7 @@ def job(cfg: DictConfig) -> "float | list[float]":
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from hydra_plugins.hydra_optuna_queue import current_trial, is_trial
+    from hydra_plugins.hydra_optuna_queue import current_trial, is_trial, meeting
     from ziffern.experiment import directions, run_experiment
     from ziffern.report.language import Language
 
@@ -81,7 +81,9 @@ def job(cfg: DictConfig) -> "float | list[float]":
             check_direction(context.sweeper.get("direction"), directions(cfg.objective))
             mine = current_trial()  # None in the other processes of DDP
             agree = partial(agree_on_data, mine.study if mine else None)
-            score = run_experiment(cfg, folder, choices["model"], mine, is_trial=True, on_ready=agree)
+            score = run_experiment(
+                cfg, folder, choices["model"], mine, is_trial=True, on_ready=agree, meeting=meeting()
+            )
     except KeyboardInterrupt:
         remove_if_unused(folder)
         raise

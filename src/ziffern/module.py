@@ -29,6 +29,8 @@ from ziffern.errors import DivergedError, InputError
 from ziffern.normalize import Normalize
 from ziffern.scores import Scores
 
+Taken = list[tuple[Tensor, Tensor]]  # the mean loss and the logits (B, C) of each step of a list of batches
+
 
 class DigitClassifier(pl.LightningModule):
     """Normalise, run the net, take the loss, and keep score.
@@ -71,6 +73,8 @@ class DigitClassifier(pl.LightningModule):
         self._settle_every = self._batches_seen = 1
         self._backward: Callable[[Tensor], None] = self.manual_backward
         self._middle: dict[str, Any] = {}  # of the epoch in which the checkpoint was saved that is gone on from
+        # Takes the steps of a list of batches together with other runs, or returns None (`ziffern.stack`).
+        self.steps_with_others: Callable[[DigitClassifier, list[Batch]], Taken | None] | None = None
         self.clip: dict[str, Any] = {}  # arguments of `clip_gradients`, where the steps are taken here
         self.provenance: dict[str, bool | int | float | str] = {}  # plain values that every checkpoint carries
         self.window: dict[str, float] = {}  # training scores of the batches last settled
@@ -110,7 +114,7 @@ class DigitClassifier(pl.LightningModule):
     def on_train_start(self) -> None:
         """Ask the trainer how often to settle the scores; it says 0 for never, that is once an epoch."""
         self._settle_every = self.trainer.log_every_n_steps or sys.maxsize  # type: ignore[attr-defined]
-        self._backward = Tensor.backward if self._backward_is_plain() else self.manual_backward
+        self._backward = Tensor.backward if self.backward_is_plain() else self.manual_backward
         if self._middle:
             self._restore_middle()
 
@@ -223,19 +227,34 @@ class DigitClassifier(pl.LightningModule):
             torch.cuda.set_rng_state(middle["random_cuda"], self.device)
 
     def _take_steps(self, batches: list[Batch]) -> None:
+        first = self.trainer.global_step + 1
+        taken = None if self.steps_with_others is None else self.steps_with_others(self, batches)
+        if taken is not None:
+            for step, ((_, labels), (loss, logits)) in enumerate(zip(batches, taken, strict=True), start=first):
+                self._keep_score(loss, logits, labels, step)
+            return
+        optimizer, take_step = self.optimizers(), self.stepper()
+        for step, batch in enumerate(batches, start=first):
+            loss = self._scored_loss(batch, step)
+            optimizer.zero_grad()  # type: ignore[union-attr]
+            self._backward(loss)
+            take_step()
+
+    def stepper(self) -> Callable[[], None]:
+        """Return what clips the gradients and steps the optimizer, and the scheduler where it steps every batch."""
         optimizer, scheduler = self.optimizers(), self._scheduler() if self.steps_each_batch else None
         assert isinstance(optimizer, LightningOptimizer)
-        for step, batch in enumerate(batches, start=self.trainer.global_step + 1):
-            loss = self._scored_loss(batch, step)
-            optimizer.zero_grad()
-            self._backward(loss)
+
+        def take_step() -> None:
             if self.clip:
                 self.clip_gradients(optimizer.optimizer, **self.clip)
             optimizer.step()
             if scheduler is not None:
                 scheduler.step()
 
-    def _backward_is_plain(self) -> bool:
+        return take_step
+
+    def backward_is_plain(self) -> bool:
         """Say whether Lightning would do nothing around `loss.backward()`: it takes 3 % of a small network's step."""
         callbacks: list[pl.Callback] = self.trainer.callbacks  # type: ignore[attr-defined]  # set by its connector
         hooks = ("on_before_backward", "on_after_backward")
@@ -252,11 +271,14 @@ class DigitClassifier(pl.LightningModule):
     def _scored_loss(self, batch: Batch, step: int) -> Tensor:
         """Return the loss of a training batch, and keep its score; settle every so many batches."""
         loss, logits = self.loss_of(batch)
-        self.train_scores.add(loss, logits, batch[1])
+        self._keep_score(loss, logits, batch[1], step)
+        return loss
+
+    def _keep_score(self, loss: Tensor, logits: Tensor, labels: Tensor, step: int) -> None:
+        self.train_scores.add(loss, logits, labels)
         self._batches_seen += 1
         if self._batches_seen % self._settle_every == 0:
             self._settle_training(step)
-        return loss
 
     def _settle_training(self, step: int | None) -> None:
         """Score the batches that wait, and log them at `step`; a rest too small to compare is not logged."""

@@ -15,7 +15,7 @@ from ziffern.module import DigitClassifier
 
 TOGETHER = 0.05  # seconds that the steps of one `training_step` take together
 MOST = 100  # beyond, nothing is gained
-AGREED = 20
+AGREED = 20  # where several have to take the same number
 TRIES = 3
 
 

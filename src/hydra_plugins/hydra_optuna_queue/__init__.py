@@ -12,7 +12,9 @@ from hydra_plugins.hydra_optuna_queue._job import is_trial, trial_number
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["SweepError", "current_trial", "is_trial"]
+    from hydra_plugins.hydra_optuna_queue._together import Meeting
+
+__all__ = ["SweepError", "current_trial", "is_trial", "meeting"]
 
 
 def current_trial() -> "optuna.Trial | None":
@@ -27,3 +29,15 @@ def current_trial() -> "optuna.Trial | None":
     from hydra_plugins.hydra_optuna_queue._trial import current_trial
 
     return current_trial()
+
+
+def meeting() -> "Meeting | None":
+    """Return where the running job can meet the other trials of its process, to compute together with them.
+
+    None outside of a sweep by this plugin, and where `hydra.sweeper.together` is 1.
+    """
+    if trial_number() is None:
+        return None
+    from hydra_plugins.hydra_optuna_queue._together import current_meeting
+
+    return current_meeting()

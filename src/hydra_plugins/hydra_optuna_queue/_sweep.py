@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -33,6 +34,7 @@ from hydra_plugins.hydra_optuna_queue._progress import Progress
 from hydra_plugins.hydra_optuna_queue._queue import Queue
 from hydra_plugins.hydra_optuna_queue._space import Space, parse_space
 from hydra_plugins.hydra_optuna_queue._storage import Storage, patiently
+from hydra_plugins.hydra_optuna_queue._together import Meeting
 from hydra_plugins.hydra_optuna_queue._worker import Worker
 from hydra_plugins.hydra_optuna_queue.sweeper import OptunaQueueConf
 
@@ -42,7 +44,15 @@ CONFIG = "multirun.yaml"
 ANOTHER_FOLDER = "name another folder by hydra.sweep.dir, or remove this one"
 DONE, MORE, FAILED = b"d", b"m", b"f"  # a worker's last word; MORE: it was for one trial, and there may be another
 MOST_CRASHES = 50  # workers that died and were replaced, before the supervisor gives up
-AT_LEAST = {"n_trials": 1, "n_jobs": 1, "max_failures": 1, "max_attempts": 1, "grace_period": 1, "keep_best": 0}
+AT_LEAST = {
+    "n_trials": 1,
+    "n_jobs": 1,
+    "together": 1,
+    "max_failures": 1,
+    "max_attempts": 1,
+    "grace_period": 1,
+    "keep_best": 0,
+}
 MAY_BE_NULL = ("max_failures", "keep_best")
 
 
@@ -110,15 +120,24 @@ def _sweep(
     queue = patiently(lambda: Queue(storage, name, space, settings, started), settings["patience"] if launched else 0)
     progress = Progress(queue, folder)
 
-    def worker() -> Worker:
+    def worker(meeting: Meeting | None = None) -> Worker:
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
-        return Worker(queue, launcher, folder, settings, progress, arguments)
+        return Worker(queue, launcher, folder, settings, progress, arguments, meeting)
+
+    def work(supervisor: int | None = None) -> bool:
+        """Run trials in this process; return whether it is an isolated one that has run its trial."""
+        if settings["together"] == 1:
+            return worker().work(supervisor)
+        meeting = Meeting()
+        workers = [worker(meeting) for _ in range(settings["together"])]
+        meeting.run([partial(each.work, supervisor) for each in workers])
+        return False
 
     if launched:
         queue.extra = _threads_override(settings)
-        return worker().work(supervisor=os.getppid())
+        return work(supervisor=os.getppid())
     if not queue.trials() and any(path.name.isdigit() for path in folder.glob("[0-9]*")):
         raise SweepError(f"{folder} holds the trials of a study that is gone: {ANOTHER_FOLDER}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +151,7 @@ def _sweep(
         _supervise(settings, started)
     else:
         progress.watch()
-        worker().work()
+        work()
     trials = patiently(queue.trials, settings["patience"])
     progress.end(trials, export(queue, trials, folder, settings, loader, config.hydra.runtime.choices))
     _raise_if_stopped(queue, trials)
@@ -185,6 +204,8 @@ def _check(settings: dict[str, Any]) -> None:
         if not (value is None and key in MAY_BE_NULL) and (not isinstance(value, int) or value < least):
             null = ", or null" if key in MAY_BE_NULL else ""
             raise SweepError(f"hydra.sweeper.{key}={value}: must be a whole number of at least {least}{null}")
+    if settings["together"] > 1 and settings["isolate"]:
+        raise SweepError(f"hydra.sweeper.together={settings['together']} beside isolate=true: use one of the two")
     if not 0 <= (settings["max_failure_rate"] or 0) <= 1:
         raise SweepError(f"hydra.sweeper.max_failure_rate={settings['max_failure_rate']}: must be from 0 to 1")
     for key in ("discard", "export"):

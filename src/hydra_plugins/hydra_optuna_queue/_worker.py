@@ -24,6 +24,7 @@ from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._progress import Progress, best_first
 from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue
 from hydra_plugins.hydra_optuna_queue._storage import RETRIED, patiently
+from hydra_plugins.hydra_optuna_queue._together import Meeting
 
 POLL = 0.25  # seconds between looks at what others still run
 JOIN = 5.0  # seconds for a thread to end that may hang in a dead connection
@@ -42,6 +43,7 @@ class Worker:
         settings: `hydra.sweeper`, as plain values.
         progress: Where people read.
         arguments: The overrides of the command, which the trial's take the place of in a job's own command line.
+        meeting: Where other workers of this process are, which go on while this one waits.
     """
 
     def __init__(
@@ -52,9 +54,10 @@ class Worker:
         settings: dict[str, Any],
         progress: Progress,
         arguments: Sequence[str],
+        meeting: Meeting | None = None,
     ) -> None:
         self.queue, self.launcher, self.folder, self.settings = queue, launcher, folder, settings
-        self.progress, self.arguments = progress, arguments
+        self.progress, self.arguments, self.meeting = progress, arguments, meeting
         self._interrupted = False
         self._waited = 0.0
 
@@ -81,13 +84,14 @@ class Worker:
             owner.close()
 
     def _wait(self) -> None:
-        """Wait for trials of other processes, which may come back; say so where it takes long."""
+        """Wait for trials of other workers, which may come back; say so where it takes long."""
         self._waited += POLL
         if abs(self._waited - LONG_WAIT) < POLL / 2:
             trials = [trial for trial in self.queue.trials() if trial.state == TrialState.RUNNING]
             told = [f"{t.number} on {(t.user_attrs.get('owner') or {}).get('host', '?')}" for t in trials]
-            self.progress.say(f"waiting for trials that other processes run: {', '.join(told)}")
-        time.sleep(POLL)
+            self.progress.say(f"waiting for trials that others run: {', '.join(told)}")
+        pause = self.meeting.pause if self.meeting else time.sleep
+        pause(POLL)
 
     def _patiently(self, do: Any) -> Any:
         return patiently(do, self.settings["patience"], self.progress.say)
@@ -97,7 +101,8 @@ class Worker:
         log = self.folder / "logs" / f"{number}.log"
         try:
             beating, showing = _beating(self.queue, number), self._showing(claim)
-            with self._as_job(claim), beating, showing, _output(log, self.settings["show_output"]):
+            output = _output(log, self.settings["show_output"], with_descriptors=self.meeting is None)
+            with self._as_job(claim), beating, showing, output:
                 values, state, error = self._launch(claim, log)
         except BaseException:  # an interrupt, or a full disk
             with contextlib.suppress(*RETRIED):  # then others see that this process is gone
@@ -239,8 +244,8 @@ def _every(seconds: float | None, do: Callable[[], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _output(log: Path, show: bool) -> Iterator[None]:
-    """Send what the job and its child processes print to a file."""
+def _output(log: Path, show: bool, with_descriptors: bool) -> Iterator[None]:
+    """Send what the job and, `with_descriptors`, its child processes print to a file."""
     if show:
         yield
         return
@@ -250,7 +255,8 @@ def _output(log: Path, show: bool) -> Iterator[None]:
         try:
             for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
                 stream.flush()
-                os.dup2(file.fileno(), descriptor)
+                if with_descriptors:
+                    os.dup2(file.fileno(), descriptor)
             with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
                 yield
         finally:

@@ -97,6 +97,9 @@ class OptunaQueueConf:
             search space, so that the same command goes on.
         n_trials: Total over all processes and resumes. A grid runs all of its points.
         n_jobs: Worker processes on this machine.
+        together: Trials that each worker process runs in turns, so that the job can compute them together
+            (`hydra_optuna_queue.meeting`); each then takes as long as all. What is not printed by Python itself
+            does not reach their logs.
         isolate: A fresh process for each trial.
         max_failures: Stop the sweep when so many trials have failed. None: never.
         max_failure_rate: The same as a share of `n_trials`, as the official plugin has it; 1: never.
@@ -127,6 +130,7 @@ class OptunaQueueConf:
     study_name: str | None = None
     n_trials: int = 20
     n_jobs: int = 1
+    together: int = 1
     isolate: bool = False
     max_failures: int | None = 5
     max_failure_rate: float | None = None
