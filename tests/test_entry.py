@@ -17,7 +17,11 @@ MISTAKES = {  # arguments -> what the one line has to say
     "data.batchsize=3": ["data.batchsize: no such setting", "did you mean data.batch_size?"],
     "modle=cnn": ["modle: no such setting", "did you mean model?"],
     "experiment=lin2024 data=mnist5k": ["a published recipe never runs on other data", "leave data= out"],
-    "model=cnnn": ["model=cnnn: no such option", "did you mean cnn?", "Available: cnn, dnn, m3, m5, m7, nn"],
+    "model=cnnn": [
+        "model=cnnn: no such option",
+        "did you mean cnn?",
+        "Available: champion, cnn, dnn, fast, m3, m5, m7, nn",
+    ],
     "model/optimizer=adma": ["did you mean adam?", "Available: adam, adamw, sgd"],
     "data.batch_size=0": ["data.batch_size=0", "at least 1"],
     "data.batch_size=241": ["data.batch_size=241", "240 images", "at most"],

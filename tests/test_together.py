@@ -234,3 +234,10 @@ def test_what_was_interrupted_is_taken_up(tmp_path: Path, number: int, n_jobs: i
     assert states(tmp_path) == [left] * 2 * n_jobs
     assert start(tmp_path, *given, "meet=3").wait(120) == 0, (tmp_path / "output.log").read_text()
     assert states(tmp_path) == ["COMPLETE"] * 5
+
+
+def test_seconds_that_are_shared_are_no_objective(command_line, digits_npz: Path) -> None:
+    given = ("-m", "data=local", f"data.dir={digits_npz}", *QUICK, *GRID, "seed=choice(1,2)")
+    code, _, errors = command_line(*given, "objective=train_seconds", "hydra.sweeper.together=2")
+    assert code == 2
+    assert "together=2 beside objective=train_seconds" in errors

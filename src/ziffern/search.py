@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,15 @@ def check_direction(given: object, wanted: str | list[str]) -> None:
     if found is not None and found != wanted:
         raise InputError(
             f"hydra.sweeper.direction={found}: must be {wanted} for this objective: use hydra/sweeper=ziffern"
+        )
+
+
+def check_seconds(objectives: Sequence[str], together: int) -> None:
+    """Raise InputError where seconds are to be improved that trials share."""
+    if together > 1 and "train_seconds" in objectives:
+        raise InputError(
+            f"hydra.sweeper.together={together} beside objective=train_seconds: a trial would have the seconds of all "
+            "that are trained with it: use hydra.sweeper.together=1"
         )
 
 
