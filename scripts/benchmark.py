@@ -30,6 +30,7 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -44,11 +45,13 @@ from ziffern.data.datamodule import DigitDataModule
 from ziffern.experiment import quieten
 from ziffern.module import DigitClassifier
 from ziffern.recording import processor_name
+from ziffern.runs import Run
+from ziffern.search import open_study
 
 CASES = (("cnn", 16, 1.05), ("cnn", 128, 1.02), ("nn", 128, 1.10), ("dnn", 128, 1.10))
 PARTS = ("loop", "whole", "evaluation", "start", "fast")
 HALF = 30_000  # digits: half an epoch of the 60,000
-GRID = ("16,32,64,128", "0.0001,0.001,0.01")  # batch sizes and rates, as published
+GRID = ((16, 32, 64, 128), (0.0001, 0.001, 0.01))  # batch sizes and rates, as published
 UNTIL_FIRST_STEP = """
 import os, runpy, sys
 from torch.optim.optimizer import register_optimizer_step_post_hook
@@ -212,31 +215,52 @@ def sweep(overrides: list[str], rounds: int) -> str:
     def train(*arguments: str) -> None:
         subprocess.run([sys.executable, "train.py", *settings, *arguments], cwd=root, check=True, capture_output=True)
 
-    def search() -> float:
-        with tempfile.TemporaryDirectory() as folder:
-            began = time.perf_counter()
-            train("-m", "hparams_search=lin2024_grid", f"hydra.sweep.dir={folder}")
-            return time.perf_counter() - began
+    def search(folder: str, *more: str) -> dict[str, float]:
+        train("-m", "hparams_search=lin2024_grid", f"hydra.sweep.dir={folder}", "hydra.sweeper.keep_best=null", *more)
+        trials = open_study(Path(folder)).trials
+        return {
+            f"{t.params['data.batch_size']}, {t.params['model.optimizer.lr']:g}": float(t.value or 0) for t in trials
+        }
 
-    def one_after_the_other() -> float:
-        began = time.perf_counter()
-        for size in GRID[0].split(","):
-            for lr in GRID[1].split(","):
-                with tempfile.TemporaryDirectory() as folder:
-                    train(f"data.batch_size={size}", f"model.optimizer.lr={lr}", f"hydra.run.dir={folder}/run")
-        return time.perf_counter() - began
+    def one_after_the_other(folder: str) -> dict[str, float]:
+        found = {}
+        for size, lr in product(*GRID):
+            run = f"{folder}/{size}_{lr}"
+            train(f"data.batch_size={size}", f"model.optimizer.lr={lr:g}", f"hydra.run.dir={run}")
+            found[f"{size}, {lr:g}"] = float(Run(Path(run)).metrics["val/acc"])
+        return found
 
-    found: dict[str, list[float]] = {"search": [], "runs": []}
-    for number in range(rounds):
-        found["search"].append(search())
-        found["runs"].append(one_after_the_other())
-        print(f"sweep: round {number + 1} of {rounds}: {found}", file=sys.stderr)
-    times = ratios(found, "runs", "search")
-    return (
-        f"## The published grid\n\n12 trials of 5 epochs. As one search: {spread(found['search'], '.0f')} seconds; as "
-        f"12 runs one after the other, with the same settings: {spread(found['runs'], '.0f')}. The search is "
-        f"{spread(times)} times as fast (aim: at least 2.5). {rounds} round{'s' * (rounds > 1)}."
-    )
+    workers = ["hydra.sweeper.n_jobs=2", "hydra.sweeper.together=1"]
+    arms: dict[str, Callable[[str], dict[str, float]]] = {
+        "12 runs one after the other": one_after_the_other,
+        "a search by two workers": lambda folder: search(folder, *workers),
+        "a search by two workers, three trials together in each": lambda folder: search(
+            folder, *workers, "hydra.sweeper.together=3"
+        ),
+    }
+    seconds: dict[str, list[float]] = {arm: [] for arm in arms}
+    scores: dict[str, dict[str, float]] = {}
+    for number in range(1, rounds + 1):
+        for arm, measure in arms.items():
+            with tempfile.TemporaryDirectory() as folder:
+                began = time.perf_counter()
+                scores[arm] = measure(folder)
+                seconds[arm].append(time.perf_counter() - began)
+            print(f"sweep: round {number} of {rounds}: {arm}: {seconds[arm][-1]:.0f} s", file=sys.stderr)
+    first = "12 runs one after the other"
+    lines = [
+        "| how | seconds | times as fast | aim | best (batch size, rate): validation % | largest difference |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for arm, spent in seconds.items():
+        best = max(scores[arm], key=lambda point: scores[arm][point])
+        differs = max(abs(scores[arm][point] - scores[first][point]) for point in scores[first])
+        faster = statistics.median(ratios(seconds, first, arm))
+        shown = ("1.00", "", "") if arm == first else (f"{faster:.2f}", "at least 2.50", f"{100 * differs:.2f} points")
+        figures = (f"{statistics.median(spent):.0f}", *shown[:2], f"{best}: {100 * scores[arm][best]:.2f}", shown[2])
+        lines.append(f"| {arm} | {' | '.join(figures)} |")
+    about = f"12 trials of 5 epochs, one thread each, on two cores; {rounds} round{'s' * (rounds > 1)}."
+    return f"## The published grid\n\n{about}\n\n" + "\n".join(lines)
 
 
 def main() -> None:
