@@ -54,6 +54,7 @@ HALF = 30_000  # digits: half an epoch of the 60,000
 GRID = ((16, 32, 64, 128), (0.0001, 0.001, 0.01))  # batch sizes and rates, as published
 UNTIL_FIRST_STEP = """
 import os, runpy, sys
+sys.modules["tensorflow"] = None  # TensorBoard would load it, where it is installed
 from torch.optim.optimizer import register_optimizer_step_post_hook
 register_optimizer_step_post_hook(lambda *_: os._exit(0))
 sys.argv = sys.argv[1:]
