@@ -1,6 +1,6 @@
 """Measure what each part of a recipe is worth: take it away, or put another in its place.
 
-    python scripts/ablation.py data.dir=FOLDER [--experiment champion] [--epochs 20] [--seeds 0 1]
+    python scripts/ablation.py data.dir=FOLDER [--epochs 20] [--seeds 0 1]
 
 Nothing here looks at test digits: runs end with their validation score. Rows that are there already are not measured
 again, so the same command completes what was stopped; docs/results.md is written anew after each.
@@ -20,6 +20,7 @@ from results_page import render
 from ziffern.atomic import write_json
 from ziffern.runs import Run
 
+EXPERIMENT = "champion"
 VALIDATION = ["data.val_share=0.16666667"]  # 10,000 of the 60,000
 CHANGES: dict[str, list[str]] = {
     "the recipe": [],
@@ -34,10 +35,10 @@ CHANGES: dict[str, list[str]] = {
 }
 
 
-def measure(experiment: str, change: str, seed: int, epochs: int, overrides: list[str]) -> dict[str, object]:
+def measure(change: str, seed: int, epochs: int, overrides: list[str]) -> dict[str, object]:
     """Return one row: a run without test."""
     with tempfile.TemporaryDirectory() as folder:
-        typed = [f"experiment={experiment}", f"seed={seed}", f"data.split_seed={seed}", *VALIDATION, *overrides]
+        typed = [f"experiment={EXPERIMENT}", f"seed={seed}", f"data.split_seed={seed}", *VALIDATION, *overrides]
         more = [f"trainer.max_epochs={epochs}", "threads=1", "test=false", "report=null", f"hydra.run.dir='{folder}'"]
         call = [sys.executable, str(ROOT / "train.py"), *typed, *more, *CHANGES[change]]
         subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
@@ -51,24 +52,22 @@ def main() -> None:
     """Measure every change with every seed, two runs at a time."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overrides", nargs="*", help="such as data.dir=FOLDER")
-    parser.add_argument("--experiment", default="champion")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
     options = parser.parse_args()
     path = options.docs / "results" / "ablation.json"
-    study = {"experiment": options.experiment, "epochs": options.epochs, "val": 0, "error": 0.0, "rows": []}
-    if path.exists() and (known := json.loads(path.read_text()))["epochs"] == options.epochs:
-        study = known
+    study = {"experiment": EXPERIMENT, "epochs": options.epochs, "val": 0, "error": 0.0, "rows": []}
+    if path.exists():
+        study = json.loads(path.read_text())
+        if study["epochs"] != options.epochs:
+            parser.error(f"{path} holds rows of {study['epochs']} epochs: remove it, or use --epochs {study['epochs']}")
     rows = study["rows"]
     assert isinstance(rows, list)
     done = {(row["change"], row["seed"]) for row in rows}
     wanted = [(change, seed) for seed in options.seeds for change in CHANGES if (change, seed) not in done]
     with ThreadPoolExecutor(2) as pool:
-        tasks = [
-            pool.submit(measure, options.experiment, change, seed, options.epochs, options.overrides)
-            for change, seed in wanted
-        ]
+        tasks = [pool.submit(measure, change, seed, options.epochs, options.overrides) for change, seed in wanted]
         for number, task in enumerate(tasks, 1):
             rows.append(task.result())
             study["val"] = rows[-1].pop("val")

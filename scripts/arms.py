@@ -120,9 +120,9 @@ def project(cfg: DictConfig, model: DigitClassifier, data: DigitDataModule) -> t
         recorder = Recorder(Path(folder), cfg.monitor, Console(file=io.StringIO(), force_terminal=True))
         cfg.logger.tensorboard.save_dir = folder
         trainer = make_trainer(cfg, recorder, timer)
+        began = time.perf_counter()
         data.micro_steps = steps_at_once(model, data, trainer)
         model.automatic_optimization, model.clip = False, clipping(cfg.trainer)
-        began = time.perf_counter()
         trainer.fit(model, datamodule=data)
         return timer.seconds[-1], time.perf_counter() - began
 
@@ -183,8 +183,14 @@ def usual_recipe(net: nn.Module, data: DigitDataModule) -> float:
     return timer.seconds[-1]
 
 
-def keras_arm(name: str, data: DigitDataModule) -> Callable[[], float] | None:
-    """Return what measures an epoch of Keras on the TensorFlow backend, or None where it is not installed."""
+def keras_arm(name: str, data: DigitDataModule, steps: int = 1) -> Callable[[], float] | None:
+    """Return what measures an epoch of Keras on the TensorFlow backend, or None where it is not installed.
+
+    Args:
+        name: cnn, nn or dnn.
+        data: Set up.
+        steps: Optimizer steps that Keras takes in one call of its compiled function; 1 is its default.
+    """
     try:
         import keras
         import tensorflow as tf
@@ -216,7 +222,7 @@ def keras_arm(name: str, data: DigitDataModule) -> Callable[[], float] | None:
             hidden = [layers.Flatten(), *(layers.Dense(width, activation="relu") for width in dense[name])]
         model = keras.Sequential([keras.Input((28, 28, 1)), *hidden, layers.Dense(10)])
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"])
+        model.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"], steps_per_execution=steps)
         return model
 
     def epoch() -> float:

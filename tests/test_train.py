@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.precision import MixedPrecision
 
+from ziffern import experiment
 from ziffern.callbacks.history import History
 from ziffern.errors import InputError
 from ziffern.experiment import run_experiment
@@ -88,17 +90,19 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(run) -> None:
         "model/scheduler=onecycle",
         "model/scheduler=exponential",
         "trainer.gradient_clip_val=0.05",
+        "trainer.gradient_clip_val=0.001 +trainer.gradient_clip_algorithm=value",
         "callbacks=ema",
         "model/augment=affine",
         "trainer.log_every_n_steps=7",
-        "callbacks.early_stopping.patience=1",
+        "callbacks.early_stopping.patience=1 trainer.max_epochs=8",
         "trainer.precision=bf16-mixed",
     ],
 )
 def test_several_steps_a_training_step_change_nothing(run, setting: str) -> None:
-    settings = (setting, "model.net.dropout=0.3", "data.batch_size=7")
+    settings = (*setting.split(), "model.net.dropout=0.3", "data.batch_size=7")
     plain, fast = (run(*settings, f"trainer.micro_steps={k}", folder=str(k)) for k in (1, 4))
     assert same(weights(plain.folder), weights(fast.folder))
+    assert len(fast.history) == 2  # that with early stopping, too
     assert without_time(plain.history) == without_time(fast.history)
 
 
@@ -119,6 +123,22 @@ def test_several_steps_a_training_step_log_at_the_same_steps(run, tmp_path: Path
     assert logged[0] == logged[1]
 
 
+@pytest.mark.parametrize("algorithm", ["norm", "value"])
+def test_clipping_sees_gradients_that_are_not_scaled(run, monkeypatch, algorithm: str) -> None:
+    made = experiment.make_trainer
+
+    def with_scaler(*arguments: Any) -> pl.Trainer:  # what 16-mixed is on a GPU
+        trainer = made(*arguments)
+        trainer.strategy.precision_plugin = MixedPrecision("16-mixed", "cpu")
+        return trainer
+
+    monkeypatch.setattr(experiment, "make_trainer", with_scaler)
+    settings = ("model/optimizer=sgd", "trainer.gradient_clip_val=0.05", "trainer.precision=bf16-mixed")
+    settings += (f"+trainer.gradient_clip_algorithm={algorithm}",)
+    plain, fast = (run(*settings, f"trainer.micro_steps={k}", folder=str(k)) for k in (1, 4))
+    assert same(weights(plain.folder), weights(fast.folder))
+
+
 def test_clipping_changes_the_weights(run) -> None:
     clipped, free = run("trainer.gradient_clip_val=0.05", folder="a"), run(folder="b")
     assert not same(weights(clipped.folder), weights(free.folder))
@@ -129,25 +149,33 @@ def test_auto_gives_the_weights_of_lightnings_own_steps(run) -> None:
     assert same(weights(plain.folder), weights(auto.folder))
 
 
-class SaveInTheMiddle(pl.Callback):
-    """Save a checkpoint within an epoch, and stop there."""
+class SaveAt(pl.Callback):
+    """Save a checkpoint after a step, and stop there."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
-        if trainer.current_epoch == 1 and trainer.global_step >= 38:
+        if trainer.global_step >= self.step:
             trainer.save_checkpoint(Path(trainer.default_root_dir) / "middle.ckpt")
             raise RuntimeError("killed")
 
 
+def killed_at(step: int, run, monkeypatch, *settings: str) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(History, "on_train_batch_end", SaveAt(step).on_train_batch_end)
+        with pytest.raises(RuntimeError, match="killed"):
+            run(*settings, folder="killed")
+
+
 @pytest.mark.parametrize("micro_steps", [1, 4])
 @pytest.mark.parametrize("setting", ["model/scheduler=onecycle", "callbacks=ema"])
-def test_a_run_goes_on_from_the_middle_of_an_epoch(run, monkeypatch, setting: str, micro_steps: int) -> None:
+@pytest.mark.parametrize("step", [36, 62])  # of 35 an epoch
+def test_a_run_goes_on_from_the_middle_of_an_epoch(run, monkeypatch, setting: str, micro_steps: int, step: int) -> None:
     settings = ("trainer.max_epochs=3", "model.net.dropout=0.3", "data.batch_size=7", "trainer.log_every_n_steps=5")
     settings += (f"trainer.micro_steps={micro_steps}", setting)
     straight = run(*settings, folder="straight")
-    with monkeypatch.context() as patch:
-        patch.setattr(History, "on_train_batch_end", SaveInTheMiddle().on_train_batch_end)
-        with pytest.raises(RuntimeError, match="killed"):
-            run(*settings, folder="killed")
+    killed_at(step, run, monkeypatch, *settings)
     killed = straight.folder.parent / "killed"
     resumed = run(*settings, f"ckpt_path={killed}/middle.ckpt", folder="killed")
     assert same(weights(straight.folder), weights(resumed.folder))
@@ -156,6 +184,35 @@ def test_a_run_goes_on_from_the_middle_of_an_epoch(run, monkeypatch, setting: st
     other = 5 - micro_steps
     with pytest.raises(InputError, match=f"use trainer.micro_steps={micro_steps}"):
         run(*settings, f"trainer.micro_steps={other}", f"ckpt_path={killed}/middle.ckpt", folder="other")
+
+
+@pytest.mark.parametrize("micro_steps", [1, 4])
+def test_a_checkpoint_that_owes_a_validation_is_refused(run, monkeypatch, micro_steps: int) -> None:
+    settings = ("trainer.max_epochs=3", "data.batch_size=7", f"trainer.micro_steps={micro_steps}")
+    killed_at(70, run, monkeypatch, *settings)
+    killed = run("trainer.max_epochs=0", folder="other").folder.parent / "killed"
+    with pytest.raises(InputError, match="between an epoch's last step and its validation"):
+        run(*settings, f"ckpt_path={killed}/middle.ckpt", folder="resumed")
+
+
+@pytest.mark.filterwarnings("ignore:.*(called without a model|no last checkpoint)")
+def test_a_checkpoint_saved_in_an_exception_is_refused(run) -> None:
+    settings = ("trainer.max_epochs=3", "data.batch_size=7", "trainer.micro_steps=1", "model.optimizer.lr=1e30")
+    saving = "{_target_: pytorch_lightning.callbacks.OnExceptionCheckpoint, dirpath: FOLDER}"
+    folder = run("trainer.max_epochs=0", folder="other").folder.parent
+    with pytest.raises(InputError, match="diverged"):
+        run(*settings, "trainer.log_every_n_steps=3", f"+callbacks.x={saving.replace('FOLDER', str(folder))}")
+    with pytest.raises(InputError, match="within a step"):
+        run(*settings, f"ckpt_path={folder}/on_exception.ckpt", folder="resumed")
+
+
+def test_a_run_goes_on_without_its_best_checkpoint(run, monkeypatch, caplog, tmp_path: Path) -> None:
+    settings = ("trainer.max_epochs=3", "data.batch_size=7", "trainer.micro_steps=4")
+    killed_at(38, run, monkeypatch, *settings)
+    alone = shutil.copyfile(tmp_path / "killed/middle.ckpt", tmp_path / "alone.ckpt")
+    resumed = run(*settings, f"ckpt_path={alone}", folder="new")
+    assert resumed.metrics["best_epoch"] in (2, 3)
+    assert "best.ckpt is not there" in caplog.text
 
 
 class Killer(pl.Callback):

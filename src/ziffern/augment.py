@@ -15,15 +15,17 @@ from ziffern.errors import InputError
 
 
 class RandomAffine(nn.Module):
-    """Bend, shift, scale and shear each image at random, then rotate it about the centre; bilinear, black outside.
+    """Shift each image at random, rotate it about the centre, shear, scale and bend it; bilinear, black outside.
+
+    Under mixed precision the places are worked out in its 16 bits: with bfloat16 they are up to 0.08 pixels off.
 
     Args:
         degrees: Rotation, uniform in [-degrees, degrees], about the centre.
         translate: Shift along each side, uniform in [-translate, translate], as a share of the side.
-        scale: Each side by its own factor, uniform in [1 - scale, 1 + scale].
+        scale: Each side is divided by its own factor, uniform in [1 - scale, 1 + scale].
         shear: Slant in degrees, uniform in [-shear, shear].
-        elastic: Standard deviation in pixels of a smooth random displacement (Simard, Steinkraus and Platt 2003),
-            drawn at GRID × GRID points and interpolated between them.
+        elastic: Standard deviation in pixels of a random displacement (Simard, Steinkraus and Platt 2003) at
+            GRID × GRID points; between them it is interpolated, and smaller.
 
     Raises:
         InputError: degrees outside 0 to 180, translate, scale outside 0 to 1, shear outside 0 to 60, elastic

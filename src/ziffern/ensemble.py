@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from ziffern.atomic import write_text
+from ziffern.config import conf_folder
 from ziffern.errors import InputError
 from ziffern.runs import Run
 
@@ -75,7 +76,9 @@ def configuration(runs: Sequence[Run], data: str | None) -> DictConfig:
         cfg.pop("published", None)
         cfg.callbacks, cfg.logger, cfg.ckpt_path = {}, {}, None
         cfg.objective = cfg.monitor
-        cfg.trainer.max_epochs = 0
+        # Nothing of how the first member was trained decides how all of them are tested.
+        cfg.trainer = {**OmegaConf.load(conf_folder() / "train.yaml").trainer, "max_epochs": 0}
+        cfg.test = True
         cfg.data.dir = data or cfg.data.dir
         cfg.model.augment = cfg.model.scheduler = None
         cfg.model.normalize = {"_target_": "ziffern.normalize.Normalize", "kind": "unit"}

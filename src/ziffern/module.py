@@ -72,6 +72,7 @@ class DigitClassifier(pl.LightningModule):
         self.seed, self.fuse = seed, fuse
         self._settle_every, self._batches_seen = 1, 0  # the latter within the epoch
         self._backward: Callable[[Tensor], None] = self.manual_backward
+        self._epoch_is_done = False
         self._middle: dict[str, Any] = {}  # of the epoch in which the checkpoint was saved that is gone on from
         # Takes the steps of a list of batches together with other runs, or returns None (`ziffern.stack`).
         self.steps_with_others: Callable[[DigitClassifier, list[Batch]], Taken | None] | None = None
@@ -121,7 +122,7 @@ class DigitClassifier(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Seed the epoch's random stream."""
         torch.manual_seed(derived_seed(self.seed, self.current_epoch, self.global_rank))
-        self._batches_seen = 0
+        self._batches_seen, self._epoch_is_done = 0, False
 
     def training_step(self, batch: Batch | list[Batch], batch_idx: int) -> Tensor | None:
         """Return the loss of one batch for Lightning to step on, or take the steps of a list of batches."""
@@ -139,6 +140,7 @@ class DigitClassifier(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Step an epoch's scheduler, before the checkpoint is saved: Lightning would do it after."""
+        self._epoch_is_done = True
         scheduler = self._scheduler()
         if scheduler is None or self.steps_each_batch:
             return
@@ -162,6 +164,8 @@ class DigitClassifier(pl.LightningModule):
         # For whatever monitors them; equal on all processes already, and sync_dist says so to Lightning.
         self.log_dict(values, logger=False, sync_dist=True)
         if self.trainer.state.fn == TrainerFn.FITTING:
+            # Lightning goes on well from a checkpoint saved now, unless the epoch is validated several times.
+            self._epoch_is_done = self.trainer.is_last_batch and self.trainer.val_check_interval == 1.0
             self._log(values, self.trainer.global_step)
 
     def on_test_start(self) -> None:
@@ -184,6 +188,11 @@ class DigitClassifier(pl.LightningModule):
             "lr_scheduler": {"scheduler": scheduler, **(how if self.automatic_optimization else {})},
         }
 
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradients where the steps are taken here: now they are no longer scaled for 16 bits."""
+        if self.clip:
+            self.clip_gradients(optimizer, **self.clip)
+
     def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
         """Step for Lightning the scheduler that steps every batch; the others step in `on_train_epoch_end`."""
         if self.steps_each_batch:
@@ -198,7 +207,14 @@ class DigitClassifier(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add where the weights come from, and within an epoch its random streams and scores, as plain values."""
         checkpoint["ziffern"] = dict(self.provenance)
-        if self._batches_seen and not self.trainer.is_last_batch:
+        current: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
+        if (
+            self._batches_seen
+            and not self._epoch_is_done
+            and (self.trainer.is_last_batch or current.processed < current.ready)
+        ):
+            checkpoint["ziffern_middle"] = {"nowhere": True}
+        elif self._batches_seen and not self._epoch_is_done:
             cuda = self.device.type == "cuda"
             checkpoint["ziffern_middle"] = {
                 "batches": self._batches_seen,
@@ -241,13 +257,11 @@ class DigitClassifier(pl.LightningModule):
             take_step()
 
     def stepper(self) -> Callable[[], None]:
-        """Return what clips the gradients and steps the optimizer, and the scheduler where it steps every batch."""
+        """Return what steps the optimizer, and the scheduler where it steps every batch."""
         optimizer, scheduler = self.optimizers(), self._scheduler() if self.steps_each_batch else None
         assert isinstance(optimizer, LightningOptimizer)
 
         def take_step() -> None:
-            if self.clip:
-                self.clip_gradients(optimizer.optimizer, **self.clip)
             optimizer.step()
             if scheduler is not None:
                 scheduler.step()

@@ -305,7 +305,7 @@ class Run:
             raise InputError(f"{self.folder}: a search and no run: ziffern sweep report {self.folder} shows it")
         if not (self.folder / ".hydra/config.yaml").is_file():
             raise InputError(f"{self.folder}: no run folder: there is no .hydra/config.yaml in it")
-        raise InputError(f"{path}: not there: the run did not come so far")
+        raise InputError(f"{path}: not there: the run did not come so far, or only the best trials kept theirs")
 
 
 def _check_metrics(path: Path, metrics: dict[str, Any], needed: Sequence[str]) -> None:

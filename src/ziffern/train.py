@@ -162,6 +162,11 @@ def check_checkpoint(path: Path, model: DigitClassifier, trainer: pl.Trainer) ->
             f"ckpt_path={path}: this checkpoint is of another architecture ({len(differing)} tensors differ, "
             f"such as {differing[0]}): give the model= and settings of the run that wrote it"
         )
+    if checkpoint.get("ziffern_middle", {}).get("nowhere"):
+        raise InputError(
+            f"ckpt_path={path}: saved within a step, or between an epoch's last step and its validation, where no run "
+            "can go on: name another, such as the run's checkpoints/last.ckpt"
+        )
     theirs = checkpoint.get("ziffern", {})
     for key in model.provenance.keys() | theirs.keys():
         if key in theirs and theirs[key] != model.provenance.get(key):

@@ -1,5 +1,6 @@
 """The two checkpoints of a run: `best.ckpt` by a validation score, `last.ckpt` after every epoch."""
 
+import logging
 import shutil
 from functools import cached_property
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
+
+log = logging.getLogger(__name__)
 
 
 class RunCheckpoints(ModelCheckpoint):
@@ -54,6 +57,10 @@ class RunCheckpoints(ModelCheckpoint):
             self.best_path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(there, self.best_path)
         state = dict(state_dict, dirpath=self.dirpath)
+        if not self.best_path.exists() and state["best_model_path"]:
+            log.warning("%s is not there: the best of the epochs to come is kept", there)
+            state |= {"best_k_models": {}, "kth_value": self.kth_value, "best_model_score": None}
+            state |= {"best_model_path": "", "kth_best_model_path": ""}
         for key in ("best_model_path", "kth_best_model_path"):
             state[key] = str(self.best_path) if state[key] else ""
         scores = state["best_k_models"].values()  # one at the most: the best

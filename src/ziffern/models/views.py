@@ -11,7 +11,7 @@ class Views(nn.Module):
     """In training the network itself; in evaluation the mean probability over shifted copies of each image.
 
     The copies are shifted by up to `pixels` steps up, down, left or right: 5 of them for one pixel, itself included.
-    What comes in from outside is the colour of the first pixel. Costs as many evaluations, and no parameter.
+    What comes in from outside is the colour of the image's first pixel. Costs as many evaluations, and no parameter.
 
     Args:
         net: Maps images (B, 1, 28, 28) to logits (B, C).
@@ -33,7 +33,7 @@ class Views(nn.Module):
             logits: Tensor = self.net(images)
             return logits
         height, width = images.shape[2:]
-        around = images[:1, :1, :1, :1]
+        around = images[:, :, :1, :1]
         padded = F.pad(images - around, [self.pixels] * 4) + around
         steps = range(-self.pixels, self.pixels + 1)
         places = [(self.pixels + y, self.pixels + x) for y in steps for x in steps if abs(y) + abs(x) <= self.pixels]
