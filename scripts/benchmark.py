@@ -216,7 +216,7 @@ def sweep(overrides: list[str], rounds: int) -> str:
     settings = ["experiment=lin2024", "trainer=cpu", "threads=1", "test=false", *overrides]
 
     def train(*arguments: str) -> None:
-        subprocess.run([sys.executable, "train.py", *settings, *arguments], cwd=root, check=True, capture_output=True)
+        subprocess.run([sys.executable, "train.py", *arguments, *settings], cwd=root, check=True, capture_output=True)
 
     def search(folder: str, *more: str) -> dict[str, float]:
         train("-m", "hparams_search=lin2024_grid", f"hydra.sweep.dir={folder}", "hydra.sweeper.keep_best=null", *more)
