@@ -88,7 +88,6 @@ def run_experiment(
     from ziffern.module import DigitClassifier
     from ziffern.pace import AGREED, steps_at_once
     from ziffern.recording import Recorder
-    from ziffern.stack import stacked
     from ziffern.train import check_logits, train
 
     quieten()
@@ -115,7 +114,10 @@ def run_experiment(
             several = AGREED if meeting else steps_at_once(model, data, trainer)
         data.micro_steps = int(several)
         model.clip = clipping(cfg.trainer)
-        model.steps_with_others = stacked(meeting) if meeting else None
+        if meeting:
+            from ziffern.stack import stacked
+
+            model.steps_with_others = stacked(meeting)
     elif meeting:
         log.info("this run trains alone: its steps are Lightning's own (trainer.micro_steps=1, or what needs it)")
     settings = hyperparameters(cfg) | {"model": name}
