@@ -35,7 +35,7 @@ def print_start(
     data: DigitDataModule,
     model: DigitClassifier,
     trainer: pl.Trainer,
-    resumed: int | None,
+    resumed: int,
 ) -> None:
     """Print what is trained on what, and above it whatever must not be missed."""
     console, digits, parts = recorder.console, data.digits, data.parts

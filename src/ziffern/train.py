@@ -9,6 +9,7 @@ import pickle
 import signal
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,8 @@ def train(
         model.provenance["trainer.max_epochs"] = int(trainer.max_epochs or 0)
     if take_up and ckpt_path is None:
         ckpt_path = _left_behind(recorder, model, trainer)
-    resumed = check_checkpoint(Path(ckpt_path), model, trainer) if ckpt_path else None
-    if ckpt_path and (middle := load_checkpoint(Path(ckpt_path)).get("ziffern_middle")):
+    checkpoint = check_checkpoint(Path(ckpt_path), model, trainer) if ckpt_path else {}
+    if middle := checkpoint.get("ziffern_middle"):
         if (data.micro_steps is None) != (middle["micro_steps"] is None):
             theirs = 1 if middle["micro_steps"] is None else middle["micro_steps"]
             raise InputError(
@@ -85,7 +86,7 @@ def train(
         recorder.environment(trainer)
         recorder.data(data.digits, data.parts, model.normalize)
         recorder.events.write("start", **_description(name, data, model), max_epochs=trainer.max_epochs)
-        print_start(recorder, name, data, model, trainer, resumed)
+        print_start(recorder, name, data, model, trainer, epochs_behind(checkpoint))
         log_layout(trainer.loggers)
         log_hyperparameters(trainer.loggers, settings)
     try:
@@ -146,8 +147,13 @@ def check_logits(model: DigitClassifier, classes: int) -> None:
     )
 
 
-def check_checkpoint(path: Path, model: DigitClassifier, trainer: pl.Trainer) -> int:
-    """Return the epochs that a checkpoint has behind it, after checking that it can be continued here.
+def epochs_behind(checkpoint: Mapping[str, Any]) -> int:
+    """Return the whole epochs that a checkpoint, or an empty one, has behind it."""
+    return int(checkpoint["epoch"]) + ("ziffern_middle" not in checkpoint) if checkpoint else 0
+
+
+def check_checkpoint(path: Path, model: DigitClassifier, trainer: pl.Trainer) -> dict[str, Any]:
+    """Return the content of a checkpoint, after checking that it can be continued here.
 
     Raises:
         InputError: It is damaged, of another architecture, of other data or settings, or already further
@@ -174,13 +180,13 @@ def check_checkpoint(path: Path, model: DigitClassifier, trainer: pl.Trainer) ->
                 f"ckpt_path={path}: this checkpoint has {key}={theirs[key]} and this run "
                 f"{key}={model.provenance.get(key)}: a run goes on with its own settings: give those that wrote it"
             )
-    epochs = int(checkpoint["epoch"]) + ("ziffern_middle" not in checkpoint)
+    epochs = epochs_behind(checkpoint)
     if trainer.max_epochs is not None and epochs > trainer.max_epochs:
         raise InputError(
             f"ckpt_path={path}: this checkpoint has {epochs} epochs behind it, more than "
             f"trainer.max_epochs={trainer.max_epochs}: raise it to at least {epochs}"
         )
-    return epochs
+    return checkpoint
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
