@@ -43,6 +43,7 @@ from arms import BareLoop, keras_arm, project, usual_recipe
 from ziffern.config import build, conf_folder
 from ziffern.data.datamodule import DigitDataModule
 from ziffern.experiment import quieten
+from ziffern.machine import tune_cpu_process
 from ziffern.module import DigitClassifier
 from ziffern.recording import processor_name
 from ziffern.runs import Run
@@ -276,6 +277,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     torch.set_num_threads(1)
+    tune_cpu_process()
     quieten()
     for noise in (".*does not have many workers.*", ".*no `val_dataloader`.*", ".*isinstance.treespec, LeafSpec.*"):
         warnings.filterwarnings("ignore", noise)

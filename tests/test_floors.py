@@ -25,6 +25,7 @@ FLOORS = {  # module or package -> floor; a module may import its own floor and 
     "train": 2,
     "config": 2,
     "explain": 2,
+    "machine": 0,
     "pace": 2,
     "experiment": 2,
     "runs": 2,

@@ -82,9 +82,11 @@ def run_experiment(
     _check(cfg)
     import pytorch_lightning as pl
     import torch
+    from pytorch_lightning.accelerators import CPUAccelerator
 
     from ziffern.callbacks.pruning import Pruning
     from ziffern.data.datamodule import DigitDataModule
+    from ziffern.machine import tune_cpu_process
     from ziffern.module import DigitClassifier
     from ziffern.pace import AGREED, steps_at_once
     from ziffern.recording import Recorder
@@ -106,6 +108,8 @@ def run_experiment(
     recorder = Recorder(folder, cfg.monitor, _console())
     pruning = [Pruning(trial, cfg.monitor)] if is_trial and isinstance(cfg.objective, str) else []
     trainer = make_trainer(cfg, recorder, *pruning)
+    if isinstance(trainer.accelerator, CPUAccelerator):
+        tune_cpu_process()
     data.setup()
     on_ready(data, model)
     several = micro_steps(cfg)

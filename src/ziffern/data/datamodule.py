@@ -51,7 +51,7 @@ class DigitDataModule(pl.LightningDataModule):
         source: Source,
         dir: str,
         batch_size: int = 16,
-        eval_batch_size: int = 500,
+        eval_batch_size: int = 1000,
         split: str = "resplit",
         fractions: Sequence[float] = (0.6, 0.2, 0.2),
         split_seed: int = 0,
