@@ -74,6 +74,17 @@ def _ensemble(arguments: argparse.Namespace) -> None:
     print(write_report(Run(ensemble(arguments.folder, arguments.output, arguments.data))))
 
 
+def _studio(arguments: argparse.Namespace) -> None:
+    from ziffern.studio.server import Options, read_people, serve
+
+    people = read_people(arguments.people) if arguments.people else {}
+    serve(
+        Options(
+            arguments.output, arguments.data, arguments.host, arguments.port, people, browser=not arguments.no_browser
+        )
+    )
+
+
 def _sweep_report(arguments: argparse.Namespace) -> None:
     import optuna
 
@@ -134,6 +145,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     ensemble.add_argument("--output", metavar="FOLDER", type=Path, help="the new run folder")
     ensemble.set_defaults(run=_ensemble)
+    studio = commands.add_parser("studio", help="open a page for people who do not program")
+    studio.add_argument("--data", metavar="FOLDER", type=Path, help="where data sets lie, or are downloaded to")
+    studio.add_argument(
+        "--output", metavar="FOLDER", type=Path, default=Path("outputs"), help="where runs go (default: outputs)"
+    )
+    studio.add_argument("--port", metavar="N", type=int, default=7860, help="or the next free one (default: 7860)")
+    studio.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="listen beyond this machine")
+    studio.add_argument("--people", metavar="FILE", type=Path, help="lines NAME:PASSWORD: who may use it, each apart")
+    studio.add_argument("--no-browser", action="store_true", help="do not open the page in a browser")
+    studio.set_defaults(run=_studio, folder=[])
     sweep = commands.add_parser("sweep", help="read a search for settings: sweep report FOLDER")
     kinds = sweep.add_subparsers(title="commands", metavar="COMMAND", required=True)
     search = kinds.add_parser("report", help="write sweep.html: what was tried, what came out, and what mattered")

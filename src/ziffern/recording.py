@@ -28,6 +28,7 @@ from ziffern.callbacks.progress import EventLog, ProgressReport
 from ziffern.data.dataset import LabelledImages
 from ziffern.data.split import Split
 from ziffern.normalize import Normalize
+from ziffern.runs import Material
 
 PACKAGES = (
     "ziffern",
@@ -41,7 +42,6 @@ PACKAGES = (
 )
 
 
-EXAMPLES = 5  # images that the report shows before and after normalisation
 MOST_MISTAKES = 1000  # misclassified images kept, the most confident first: an untrained model has thousands
 
 
@@ -89,20 +89,12 @@ class Recorder:
 
     def data(self, digits: LabelledImages, parts: Split, normalize: Normalize) -> None:
         """Write data.npz: class_names (C,), counts (3, C) of train, val and test, five examples, mean and std."""
-        labels = digits.labels
-        counts = [np.bincount(labels[part], minlength=len(digits.class_names)) for part in parts.indices]
-        _, first = np.unique(labels[parts.train], return_index=True)
-        examples = parts.train[np.sort(first)[:EXAMPLES]]
+        material = Material.of(digits, parts, float(normalize.mean), float(normalize.std))
         write_atomically(
             self.folder / "data.npz",
             lambda file: np.savez_compressed(
                 file,
-                class_names=np.array(digits.class_names, dtype=np.str_),
-                counts=np.array(counts, np.int64),
-                example_label=labels[examples],
-                example_image=digits.images[examples],
-                mean=float(normalize.mean),
-                std=float(normalize.std),
+                **{**vars(material), "class_names": np.array(material.class_names, dtype=np.str_)},
             ),
         )
 

@@ -23,8 +23,11 @@ from ziffern.analysis.outcome import Outcome
 from ziffern.errors import InputError
 
 if TYPE_CHECKING:
+    from ziffern.data.dataset import LabelledImages
+    from ziffern.data.split import Split
     from ziffern.module import DigitClassifier
 
+EXAMPLES = 5  # images that the report shows before and after normalisation
 
 MOST = 1e15  # no figure of a run is larger
 LEAST = 1e-6  # no deviation of grey levels is smaller
@@ -92,6 +95,15 @@ class Material:
     example_image: NDArray[np.uint8]  # (E, 28, 28)
     mean: float  # of the normalisation, in grey levels
     std: float
+
+    @classmethod
+    def of(cls, digits: "LabelledImages", parts: "Split", mean: float, std: float) -> "Material":
+        """Return what `digits` in these parts are: counts, and one example of each of the first few classes."""
+        labels = digits.labels
+        counts = [np.bincount(labels[part], minlength=len(digits.class_names)) for part in parts.indices]
+        _, first = np.unique(labels[parts.train], return_index=True)
+        examples = parts.train[np.sort(first)[:EXAMPLES]]
+        return cls(digits.class_names, np.array(counts, np.int64), labels[examples], digits.images[examples], mean, std)
 
     def check(self) -> None:
         """Raise ValueError where the arrays are not of their types, or do not fit each other."""

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from ziffern.module import DigitClassifier
 
 log = logging.getLogger(__name__)
+STOP = "stop"  # a file of this name in a run folder ends the training after the epoch: the best model is tested
 
 
 def clock(seconds: float) -> str:
@@ -107,7 +108,7 @@ class ProgressReport(pl.Callback):
             self._line(f"{self._epoch(trainer)} {done} · {scores_now or 'started'} · {self._eta_text(trainer)}")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave a line an epoch."""
+        """Leave a line an epoch, and end the training here where a file `stop` asks for it."""
         assert isinstance(pl_module, DigitClassifier)
         if not trainer.is_global_zero:
             return
@@ -121,6 +122,9 @@ class ProgressReport(pl.Callback):
         )
         if self._bar:
             self._show(trainer, "")
+        if (stop := self._events.path.with_name(STOP)).exists():
+            stop.unlink(missing_ok=True)
+            trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Close the bar."""

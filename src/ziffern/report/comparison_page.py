@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ziffern.analysis.recommendation import LEVEL, Pair
 from ziffern.report.language import NONE, Language
@@ -22,8 +22,14 @@ WIDE = 1000  # characters: no table is wider
 
 def write_comparison(comparison: "Comparison", path: Path, margin: float, t: Language) -> None:
     """Write the page of a comparison."""
-    from ziffern.report.charts import trade_chart
     from ziffern.report.page import write_page
+
+    write_page(path, "comparison.html", t, page_context(comparison, margin, t))
+
+
+def page_context(comparison: "Comparison", margin: float, t: Language) -> dict[str, Any]:
+    """Return what the template of a comparison shows."""
+    from ziffern.report.charts import trade_chart
 
     tested = [recipe for recipe in comparison.recipes if recipe.is_tested]
     chosen = comparison.choice.place if comparison.choice else None
@@ -36,7 +42,7 @@ def write_comparison(comparison: "Comparison", path: Path, margin: float, t: Lan
             chosen,
             t,
         )
-    context = {
+    return {
         "title": t("compare.title", count=len(comparison.recipes)),
         "comparison": comparison,
         "pair_columns": PAIR_COLUMNS,
@@ -48,7 +54,6 @@ def write_comparison(comparison: "Comparison", path: Path, margin: float, t: Lan
         "chart_svg": chart,
         "level": LEVEL,
     }
-    write_page(path, "comparison.html", t, context)
 
 
 def print_comparison(comparison: "Comparison", path: Path, margin: float, t: Language) -> None:

@@ -15,21 +15,26 @@ import yaml
 from ziffern.errors import InputError
 
 LANGUAGES = ("en", "de")
+TEXTS = Path(__file__).with_name("texts")
 NONE = "–"
 
 
 class Language:
     """One of LANGUAGES.
 
+    Args:
+        code: Of the language.
+        texts: The folder of its texts: those of the reports, unless another is named.
+
     Raises:
         InputError: Another one.
     """
 
-    def __init__(self, code: str = "en") -> None:
+    def __init__(self, code: str = "en", texts: Path = TEXTS) -> None:
         if code not in LANGUAGES:
             raise InputError(f"{code}: reports are written in {' or '.join(LANGUAGES)}: use one of them")
         self.code = code
-        self._texts = _texts(code)
+        self._texts = _texts(texts / f"{code}.yaml")
 
     def __call__(self, key: str, **values: object) -> str:
         """Return the text `key`, such as `fit.gap`, with `values` in its placeholders."""
@@ -68,7 +73,6 @@ class Language:
 
 
 @cache
-def _texts(code: str) -> dict[str, Any]:
-    path = Path(__file__).with_name("texts") / f"{code}.yaml"
+def _texts(path: Path) -> dict[str, Any]:
     texts: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return texts

@@ -208,11 +208,11 @@ def write_report(run: Run, path: Path | None = None, language: str | None = None
     own = run.config.get("report")  # also tells whether this is a run at all
     words = Language(language or (own if own in LANGUAGES else "en"))
     path = path or run.folder / "report.html"
-    write_page(path, "run.html", words, _context(Findings(run), words))
+    write_page(path, "run.html", words, page_context(Findings(run), words))
     return path
 
 
-def _context(found: Findings, t: Language) -> dict[str, Any]:
+def page_context(found: Findings, t: Language) -> dict[str, Any]:
     """Return what the template shows."""
     from ziffern.report.pictures import as_seen
 

@@ -1,0 +1,144 @@
+"""Turn a drawing, photo or scan of one handwritten digit into the image that MNIST would have made of it.
+
+Decisions: the steps are those of LeCun et al. (1998, "Gradient-based learning applied to document recognition",
+section III.A): the ink, with its aspect kept, in a box of 20×20 pixels, anti-aliased, and its centre of mass at the
+centre of 28×28. Paper is flattened before a threshold is sought, since no single one fits both ends of a shadow;
+on an even canvas this changes nothing. Grey edges are kept, so that a digit of MNIST comes back as it was.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from ziffern.data.dataset import IMAGE_SIZE
+from ziffern.errors import InputError
+
+Grey = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+BOX = 20  # MNIST's longest side
+WORKING_SIZE = 512  # more pixels only bring the noise of a photo
+SMALL_SIZE = 48  # enough to tell paper from ink
+EVERYWHERE = np.ones((3, 3), np.bool_)  # the eight neighbours
+LEAST_CONTRAST, LEAST_SIGNAL = 0.03, 4.0  # of ink, as a share of the paper's brightness, and in its noise's deviations
+LEAST_EXTENT = 0.15  # of the largest part: the bar of a 5 is longer, dust is not
+LEAST_GREY = 0.1  # fainter edges are no part of the box
+THIN, THICKENED = 1.5, 2.3  # stroke width in the box; in MNIST 1 % are below 1.4, half below 2.5
+
+
+def as_digit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the digit in a picture (H, W) of grey levels as MNIST shows it: (28, 28) uint8, white on black.
+
+    The picture may have any size, be dark on light or light on dark, unevenly lit, and have specks.
+
+    Raises:
+        InputError: The picture has no pixels, or nothing is drawn on it.
+    """
+    if picture.size == 0:
+        height, width = picture.shape
+        raise InputError(f"the picture is {width}×{height} and has no pixels: draw or choose another one")
+    ink = _find_ink(_dark_on_light(_reduced(picture, WORKING_SIZE)))
+    rows, columns = (np.flatnonzero((ink > LEAST_GREY).any(axis)) for axis in (1, 0))
+    ink = _thicken(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    return _centre(_fit(ink))
+
+
+def _reduced(picture: NDArray[np.uint8], size: int) -> Grey:
+    """Return the picture (H, W) float32 in 0 to 255, averaged to at most `size` pixels a side."""
+    height, width = picture.shape
+    scale = min(1.0, size / max(height, width))
+    smaller = max(1, round(width * scale)), max(1, round(height * scale))
+    return _resize(picture.astype(np.float32), smaller, Image.Resampling.BOX)
+
+
+def _resize(picture: Grey, size: tuple[int, int], how: Image.Resampling) -> Grey:
+    """Return the picture at (width, height), as Pillow counts."""
+    return np.asarray(Image.fromarray(picture).resize(size, how), np.float32)
+
+
+def _dark_on_light(grey: Grey) -> Grey:
+    """Invert light ink on dark paper: strokes stand out from the median of their surroundings, whatever the shading."""
+    small = _reduced(grey.astype(np.uint8), SMALL_SIZE)
+    excess = small - ndimage.median_filter(small, size=SMALL_SIZE, mode="nearest")
+    return 255 - grey if (excess**3).sum() > 0 else grey
+
+
+def _find_ink(grey: Grey) -> Grey:
+    """Return how much of each pixel is ink, 0 to 1, without paper, shading and specks."""
+    # A closing wider than any stroke fills the ink with the paper around it
+    paper = ndimage.grey_closing(grey, size=max(grey.shape) // 2 + 1, mode="nearest")
+    contrast = 1 - grey / np.maximum(paper, 1)
+    level = float(np.median(contrast))
+    noise = 1.4826 * float(np.median(np.abs(contrast - level)))
+    contrast -= level
+    mask = contrast > _otsu(contrast)
+    if not mask.any() or contrast[mask].mean() < max(LEAST_CONTRAST, LEAST_SIGNAL * noise):
+        raise InputError("nothing is drawn on the picture: draw one digit, or choose a picture with more contrast")
+    mask = _digit_parts(mask)
+    ink = np.clip(contrast / np.percentile(contrast[mask], 75), 0, 1)
+    edges = ndimage.binary_dilation(mask, EVERYWHERE)
+    return np.where(edges & (contrast > 2 * noise), ink, 0).astype(np.float32)
+
+
+def _otsu(values: Grey) -> float:
+    """Return the threshold that separates two groups best (Otsu 1979)."""
+    counts, edges = np.histogram(values, 256)
+    middles = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)[:-1].astype(np.float64)
+    above = values.size - below
+    sums = np.cumsum(counts * middles)
+    between = below * above * (sums[:-1] / np.maximum(below, 1) - (sums[-1] - sums[:-1]) / np.maximum(above, 1)) ** 2
+    best = np.flatnonzero(between >= between.max() * (1 - 1e-9))  # a plateau where no value lies between the groups
+    return float(edges[1:][best].mean())
+
+
+def _digit_parts(mask: Mask) -> Mask:
+    """Drop specks, and whatever reaches in from the picture's edges (a shadow, the table) beside an inner digit."""
+    near = max(mask.shape) // 100  # bridges the gaps of a dry pen
+    parts, _ = ndimage.label(ndimage.binary_dilation(mask, EVERYWHERE, near) if near else mask, EVERYWHERE)
+    parts[~mask] = 0
+    places = ndimage.find_objects(parts)
+    extents = np.array([max(side.stop - side.start for side in place) for place in places])
+    sides = np.array([_sides(place, mask.shape) for place in places])
+    wanted = extents >= LEAST_EXTENT * extents.max()
+    inner = wanted & (sides <= 1)  # a digit drawn over one edge is still a digit
+    if inner.any():
+        wanted = inner & (extents >= LEAST_EXTENT * extents[inner].max())
+    return np.append(False, wanted)[parts]
+
+
+def _sides(place: tuple[slice, ...], shape: tuple[int, ...]) -> int:
+    """Return how many of the picture's four sides a part touches."""
+    return sum((side.start == 0) + (side.stop == length) for side, length in zip(place, shape, strict=True))
+
+
+def _thicken(ink: Grey) -> Grey:
+    """Widen the strokes of a thin pen: scaled to 20 pixels they would be a faint grey that no digit of MNIST has."""
+    mask = ink > 1 / 2
+    size = max(ink.shape)
+    width = 4 * (ndimage.distance_transform_edt(mask)[mask].mean() - 1 / 2)  # a stroke's mean depth is width / 4
+    if width * BOX >= THIN * size:
+        return ink
+    grow = (THICKENED * size / BOX - width) / 2 / (1 - THICKENED / BOX)  # the box grows too
+    padded = np.pad(ink, int(np.ceil(grow)))
+    distance = ndimage.distance_transform_edt(padded <= 1 / 2)
+    return np.maximum(padded, np.clip(grow + 1 - distance, 0, 1)).astype(np.float32)
+
+
+def _fit(ink: Grey) -> Grey:
+    """Scale to a longest side of 20 pixels."""
+    height, width = ink.shape
+    longest = max(height, width)
+    size = max(1, round(width * BOX / longest)), max(1, round(height * BOX / longest))
+    how = Image.Resampling.BOX if longest > BOX else Image.Resampling.BICUBIC
+    return np.clip(_resize(ink, size, how), 0, 1)
+
+
+def _centre(ink: Grey) -> NDArray[np.uint8]:
+    """Put it into 28×28 with the centre of mass at (14, 14), as in MNIST, and its brightest pixel at 255."""
+    digit = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+    places = zip(ndimage.center_of_mass(ink), ink.shape, strict=True)
+    top, left = (min(max(round(IMAGE_SIZE / 2 - mass), 0), IMAGE_SIZE - length) for mass, length in places)
+    digit[top : top + ink.shape[0], left : left + ink.shape[1]] = np.rint(ink * (255 / ink.max()))
+    return digit

@@ -1,0 +1,647 @@
+"""The page itself: Gradio's components, tab by tab, and what they call.
+
+Decisions: one `Blocks` a language; every handler is private and works on the workspace of whoever asks; what a handler
+is given is a value of the form or a name, which is looked up, and never a path; what the browser forgets on a reload is
+read from the run folders again.
+"""
+
+import base64
+import binascii
+import contextlib
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import gradio as gr
+
+from ziffern.drawing import as_digit
+from ziffern.errors import InputError
+from ziffern.report.run_page import Findings
+from ziffern.runs import Run
+from ziffern.studio import settings, views
+from ziffern.studio.jobs import Job, go_on, quoted, start
+from ziffern.studio.theory import theory
+from ziffern.studio.views import Words
+from ziffern.studio.workspace import PERSON_FOLDER, UPLOADS, Workspace
+
+Update = Any  # what Gradio takes for a component: a value, or gr.update(...)
+CLOUD = ("mnist5k", "mnist", "fashion_mnist", "kmnist", "qmnist", "emnist_digits", "usps")
+MODELS = ("nn", "dnn", "cnn", "fast", "champion", "m3", "m5", "m7")
+UPLOADED = "upload:"
+MOST_TIPS = 4
+FEW = 3  # runs that are chosen to begin with
+MOST_TEXT = 8_000_000  # characters of a drawing
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+SLOW: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+
+
+def _html(value: str = "", js_on_load: str | None = None, **more: Any) -> gr.HTML:
+    """Return a component for our own HTML, in our own style."""
+    return gr.HTML(value, js_on_load=js_on_load, apply_default_css=False, **more)
+
+
+class Studio:
+    """What the pages of all languages share.
+
+    Args:
+        output: Where runs and uploads go.
+        data: Where data sets lie; None for the command line's default.
+        is_shared: Several people use it, each with a workspace of their own.
+    """
+
+    def __init__(self, output: Path, data: Path | None, is_shared: bool) -> None:
+        self.output, self.data, self.is_shared = output, data, is_shared
+
+    def workspace(self, request: Any) -> Workspace:
+        """Return the workspace of whoever sends a request."""
+        if not self.is_shared:
+            return Workspace(self.output)
+        scope = getattr(request, "scope", None) or request.request.scope
+        return Workspace(self.output / PERSON_FOLDER / str(scope["ziffern.person"]))
+
+    def data_overrides(self, workspace: Workspace, source: str) -> list[str]:
+        """Return the overrides that name a data set or an upload."""
+        if source.startswith(UPLOADED):
+            path = workspace.uploads().get(source.removeprefix(UPLOADED))
+            if path is None:
+                raise InputError(f"{source.removeprefix(UPLOADED)}: it is not here any more: choose other data")
+            return ["data=local", f"data.dir={quoted(path)}"]
+        if source not in settings.options("data"):
+            raise InputError(f"{source}: no such data")
+        where = [f"data.dir={quoted(self.data)}"] if self.data and source != "mnist5k" else []
+        return [f"data={source}", *where]
+
+    def page(self, language: str) -> gr.Blocks:
+        """Return the page in one language."""
+        page: gr.Blocks = Page(self, Words(language)).build()
+        return page
+
+
+class Page:
+    """The page in one language.
+
+    Args:
+        studio: Whose page.
+        words: Its language.
+    """
+
+    def __init__(self, studio: Studio, words: Words) -> None:
+        self.studio, self.words = studio, words
+        self.s, self.t = words.s, words.t
+
+    def build(self) -> gr.Blocks:
+        """Return the page."""
+        s = self.s
+        other = "de" if self.words.code == "en" else "en"
+        with gr.Blocks(title=s("title"), analytics_enabled=False, delete_cache=(600, 600)) as blocks:
+            _html(
+                f'<div class="zf zf-top"><h1>{s("title")}</h1><a href="../{other}/" hreflang="{other}" lang="{other}">'
+                f'{s("other_language")}</a></div><div class="zf"><p>{s("intro")}</p></div>'
+            )
+            with gr.Tabs() as self.tabs:
+                with gr.Tab(s("tabs.data"), id="data"):
+                    self._data_tab()
+                with gr.Tab(s("tabs.settings"), id="settings"):
+                    self._settings_tab()
+                with gr.Tab(s("tabs.train"), id="train") as train:
+                    self._train_tab()
+                with gr.Tab(s("tabs.results"), id="results") as results:
+                    self._results_tab()
+                with gr.Tab(s("tabs.compare"), id="compare") as compare:
+                    self._compare_tab()
+                with gr.Tab(s("tabs.try"), id="try") as trying:
+                    self._try_tab()
+                with gr.Tab(s("tabs.theory"), id="theory"):
+                    text, script = theory(self.words.code)
+                    _html(text, js_on_load=script)
+            self._connect()
+            train.select(self.watch, None, self.watched, **QUIET)
+            results.select(self.run_choices, self.run, self.run, **QUIET)
+            compare.select(self.model_choices, self.compared, self.compared, **QUIET)
+            trying.select(self.model_choices, self.asked, self.asked, **QUIET)
+            blocks.load(self.on_load, self.source, [self.source, self.upload_choice, *self.watched], **QUIET)
+        blocks.queue(default_concurrency_limit=8, max_size=100)
+        return cast(gr.Blocks, blocks)
+
+    # Data
+
+    def _data_tab(self) -> None:
+        s = self.s
+        with gr.Row():
+            with gr.Column(scale=1):
+                self.source = gr.Radio(
+                    self.sources(None), value="mnist5k", label=s("data.source"), info=s("data.source_means")
+                )
+                self.split = gr.Radio(
+                    [(s(f"data.{name}"), name) for name in settings.SPLITS],
+                    value="resplit",
+                    label=s("data.split"),
+                    info=s("data.split_means"),
+                )
+                self.look = gr.Button(s("data.look"), variant="primary")
+            with gr.Column(scale=1):
+                self.upload = gr.UploadButton(s("data.upload"), file_types=list(UPLOADS))
+                _html(f'<div class="zf"><p>{s("data.upload_means")}</p></div>')
+                self.upload_said = _html()
+                self.upload_choice = gr.Dropdown([], label=s("data.uploads"), visible=False)
+                self.remove = gr.Button(s("data.remove"), visible=False)
+        self.shown_data = _html(self.words.message(s("data.press")))
+
+    def sources(self, workspace: Workspace | None) -> list[tuple[str, str]]:
+        """Return the data to choose from."""
+        found = [(self.s(f"sources.{name}"), name) for name in CLOUD]
+        uploads = workspace.uploads() if workspace else {}
+        return found + [(self.s("data.uploaded", name=name), UPLOADED + name) for name in uploads]
+
+    def _source_updates(self, workspace: Workspace, chosen: str) -> tuple[Update, Update, Update]:
+        uploads = list(workspace.uploads())
+        choices = self.sources(workspace)
+        known = [value for _, value in choices]
+        return (
+            gr.update(choices=choices, value=chosen if chosen in known else "mnist5k"),
+            gr.update(choices=uploads, value=uploads[-1] if uploads else None, visible=bool(uploads)),
+            gr.update(visible=bool(uploads)),
+        )
+
+    def show_data(self, source: str, split: str, request: gr.Request) -> str:
+        """Show what data are made of."""
+        try:
+            data = self.studio.data_overrides(self.studio.workspace(request), source)
+            return views.data_view(self.words, ["model=nn", *data, f"data.split={split}"])
+        except (InputError, OSError) as error:
+            return self.words.message(error)
+
+    def take_upload(self, file: str | None, source: str, request: gr.Request) -> tuple[Update, ...]:
+        """Check an uploaded file and choose it."""
+        workspace = self.studio.workspace(request)
+        said, chosen = "", source
+        if file:
+            try:
+                name = workspace.keep_upload(Path(file), Path(file).name)
+                chosen, said = UPLOADED + name, self.s("data.kept", name=name)
+            except (InputError, OSError) as error:
+                said = self.s("data.refused", reason=str(error))
+            with contextlib.suppress(OSError):
+                Path(file).unlink()
+        return (self.words.message(said) if said else "", *self._source_updates(workspace, chosen))
+
+    def remove_upload(self, name: str | None, source: str, request: gr.Request) -> tuple[Update, ...]:
+        """Remove an upload."""
+        workspace = self.studio.workspace(request)
+        said = ""
+        try:
+            workspace.remove_upload(str(name))
+        except InputError as error:
+            said = self.words.message(error)
+        return (said, *self._source_updates(workspace, source))
+
+    # Settings
+
+    def _settings_tab(self) -> None:
+        s = self.s
+        values = settings.form(["model=nn", "data=mnist5k"])
+        with gr.Row():
+            self.preset = gr.Dropdown(
+                [(s("settings.own"), ""), *((s(f"presets.{name}"), name) for name in settings.PRESETS)],
+                value="",
+                label=s("settings.preset"),
+                info=s("settings.preset_means"),
+            )
+            self.models = gr.CheckboxGroup(
+                [(s(f"models.{name}"), name) for name in MODELS],
+                value=["nn", "dnn"],
+                label=s("settings.models"),
+                info=s("settings.models_means"),
+            )
+        self.fields: dict[str, gr.components.Component] = {}
+        with gr.Row():
+            for field in settings.NUMBERS:
+                self.fields[field.name] = gr.Number(
+                    value=cast(Any, values[field.name]),
+                    label=s(f"fields.{field.name}.name"),
+                    info=s(f"fields.{field.name}.means"),
+                    precision=0 if field.whole else None,
+                    step=1 if field.whole else 0.001,
+                    min_width=220,
+                )
+        with gr.Row():
+            for name, known in (
+                ("dropout", settings.DROPOUTS),
+                ("optimizer", settings.OPTIMIZERS),
+                ("loss", tuple(settings.LOSSES)),
+                ("augment", settings.AUGMENTS),
+            ):
+                self.fields[name] = gr.Dropdown(
+                    [
+                        (option if option[:1].isdigit() else s(f"fields.{name}.{option or 'own'}"), option)
+                        for option in known
+                    ],
+                    value=cast(Any, values[name]),
+                    label=s(f"fields.{name}.name"),
+                    info=s(f"fields.{name}.means"),
+                )
+        self.fields["split"] = self.split
+        self.command = _html()
+        self.start_here = gr.Button(s("settings.start"), variant="primary", size="lg")
+
+    @property
+    def form(self) -> list[gr.components.Component]:
+        """Everything that says what is trained, in the order of `Page.read`."""
+        return [self.source, self.preset, self.models, *(self.fields[name] for name in settings.FORM)]
+
+    def read(self, form: Sequence[Any], request: gr.Request) -> list[list[str]]:
+        """Return the overrides of each training that the form asks for.
+
+        Raises:
+            InputError: A value is out of its bounds, or what was chosen is not there.
+        """
+        source, preset, models, *given = form
+        values = dict(zip(settings.FORM, given, strict=True))
+        data = self.studio.data_overrides(self.studio.workspace(request), source)
+        if preset:
+            if preset not in settings.PRESETS:
+                raise InputError(f"{preset}: no such recipe")
+            own = settings.model_of(preset)
+            models = [own, *(name for name in models if name != own)] if own in models or not models else models
+        chosen = []
+        for model in models:
+            if model not in MODELS:
+                raise InputError(f"{model}: no such model")
+            recipe = preset if preset and model == settings.model_of(preset) else None
+            chosen.append(settings.overrides_of(model, recipe, self._for_recipe(data, recipe), values))
+        return chosen
+
+    @staticmethod
+    def _for_recipe(data: list[str], recipe: str | None) -> list[str]:
+        """Return the overrides of the data beside a recipe, which names its own set of them."""
+        return [item for item in data if item != "data=mnist"] if recipe else data
+
+    def check(self, *form: Any) -> list[Any]:
+        """Say at each field what is wrong with its value."""
+        said = []
+        for name, value in zip(("source", "preset", "models", *settings.FORM), form, strict=True):
+            problem = ""
+            field = next((each for each in settings.NUMBERS if each.name == name), None)
+            if field and (found := field.problem(value)):
+                low, high = (f"{bound:g}" for bound in (field.low, field.high))
+                problem = self.s(f"problems.{found}", low=low, high=high)
+            if name == "models" and not value:
+                problem = self.s("problems.no_model")
+            said.append(gr.validate(not problem, problem))
+        return said
+
+    def show_command(self, request: gr.Request, *form: Any) -> str:
+        """Show what would be typed."""
+        try:
+            lines = [shlex.join(["ziffern", "train", *overrides]) for overrides in self.read(form, request)]
+        except (InputError, OSError) as error:
+            return self.words.render("parts.html", "command", lines=[], problem=str(error))
+        return self.words.render("parts.html", "command", lines=lines, problem="")
+
+    def fill(self, overrides: Sequence[str], models: list[str] | None = None) -> list[Update]:
+        """Return updates of the form's fields, but for the data: what overrides mean."""
+        values = settings.form(overrides)
+        return [
+            gr.update(value=models) if models else gr.skip(),
+            *(gr.update(value=values[name]) for name in settings.FORM),
+        ]
+
+    def take_preset(self, preset: str) -> list[Update]:
+        """Fill the form with a published experiment."""
+        if preset not in settings.PRESETS:
+            return [gr.skip(), *self.fill(["model=nn", "data=mnist5k"])]
+        source = settings.data_of(preset)
+        return [gr.update(value=source), *self.fill([f"experiment={preset}"], [settings.model_of(preset)])]
+
+    # Training
+
+    def _train_tab(self) -> None:
+        s = self.s
+        self.begin = gr.Button(s("train.start"), variant="primary", size="lg")
+        self.said = _html()
+        self.live = _html()
+        with gr.Row():
+            self.active = gr.Dropdown([], label=s("train.which"), visible=False)
+            self.stop = gr.Button(s("train.stop"), visible=False)
+            self.stop_now = gr.Button(s("train.stop_now"), variant="stop", visible=False)
+        with gr.Row():
+            self.broken = gr.Dropdown([], label=s("train.broken"), visible=False)
+            self.go_on = gr.Button(s("train.go_on"), visible=False)
+        self.timer = gr.Timer(1.0)
+
+    @property
+    def watched(self) -> list[gr.components.Component]:
+        """What `watch` updates."""
+        return [self.live, self.active, self.stop, self.stop_now, self.broken, self.go_on]
+
+    def watch(self, request: gr.Request) -> list[Update]:
+        """Show how far the trainings are."""
+        shown, active, broken = views.jobs_view(self.words, self.studio.workspace(request))
+        return [
+            shown,
+            gr.update(choices=active, value=active[0][1] if active else None, visible=len(active) > 1),
+            gr.update(visible=bool(active)),
+            gr.update(visible=bool(active)),
+            gr.update(choices=broken, value=broken[0][1] if broken else None, visible=bool(broken)),
+            gr.update(visible=bool(broken)),
+        ]
+
+    def tick(self, before: str, request: gr.Request) -> list[Update]:
+        """Show how far the trainings are where that has changed; lists keep what was chosen in them."""
+        shown, active, broken = views.jobs_view(self.words, self.studio.workspace(request))
+        stamp = repr((hash(shown), active, broken))
+        if stamp == before:
+            return [gr.skip()] * (len(self.watched) + 1)
+        return [stamp, *self.watch(request)]
+
+    def train(self, request: gr.Request, *form: Any) -> tuple[Update, ...]:
+        """Start what the form asks for, and show it."""
+        try:
+            job = start(self.studio.workspace(request), self.read(form, request))
+        except (InputError, OSError) as error:
+            return (gr.Tabs(selected="train"), self.words.message(error), *self.watch(request))
+        count = len(job.plan)
+        return (
+            gr.Tabs(selected="train"),
+            self.words.message(self.s("train.started", count=count)),
+            *self.watch(request),
+        )
+
+    def end(self, name: str | None, request: gr.Request) -> list[Update]:
+        """Stop a job after the epoch that is being trained."""
+        return self._end(name, request, Job.stop, "train.asked")
+
+    def end_now(self, name: str | None, request: gr.Request) -> list[Update]:
+        """Stop a job at once."""
+        return self._end(name, request, Job.stop_now, "train.asked_now")
+
+    def _end(self, name: str | None, request: gr.Request, stop: Callable[[Job], None], answer: str) -> list[Update]:
+        try:
+            stop(Job(self.studio.workspace(request).job_folder(str(name))))
+            said = self.words.message(self.s(answer))
+        except (InputError, OSError) as error:
+            said = self.words.message(error)
+        return [said, *self.watch(request)]
+
+    def take_up(self, name: str | None, request: gr.Request) -> list[Update]:
+        """Take up a training that was interrupted."""
+        workspace = self.studio.workspace(request)
+        try:
+            folder, _, number = str(name).partition(":")
+            go_on(workspace, Job(workspace.job_folder(folder)).trainings()[int(number)])
+            said = ""
+        except (InputError, OSError, ValueError, IndexError) as error:
+            said = self.words.message(error)
+        return [said, *self.watch(request)]
+
+    # Results
+
+    def _results_tab(self) -> None:
+        s, t = self.s, self.t
+        self.run = gr.Dropdown([], label=s("results.run"), info=s("results.run_means"))
+        self.file = _html(self.words.message(s("results.none")))
+        self.parts: dict[str, gr.HTML] = {"summary": _html(), "published": _html(), "curves": _html()}
+        with gr.Row():
+            self.tips = [gr.Button(visible=False) for _ in range(MOST_TIPS)]
+        self.tip_keys = gr.State([])
+        for name, heading in (
+            ("classes", t("classes.heading")),
+            ("confusion", t("confusion.heading")),
+            ("sure", t("sure.heading")),
+            ("data", t("data.heading")),
+            ("again", t("again.heading")),
+        ):
+            with gr.Accordion(heading, open=False):
+                self.parts[name] = _html()
+        with gr.Accordion(s("results.mistakes"), open=True):
+            with gr.Row():
+                self.true = gr.Dropdown([], label=s("results.was"))
+                self.predicted = gr.Dropdown([], label=s("results.read"))
+            self.mistakes = _html()
+
+    def label(self, run: Run) -> str:
+        """Return what a run is called in a list."""
+        try:
+            metrics = run.metrics if run.is_finished else {}
+            score = (
+                self.t.percent(metrics.get("test/acc", metrics.get("val/acc"))) if metrics else self.s("results.open")
+            )
+            return f"{views.title(run)} · {score} · {run.folder.name[-24:]}"
+        except InputError:
+            return f"{run.folder.name}: ?"
+
+    def runs(self, request: gr.Request, is_finished: bool) -> list[tuple[str, str]]:
+        """Return the runs to choose from, the newest first."""
+        workspace = self.studio.workspace(request)
+        found = [workspace.run(name) for name in workspace.run_names()]
+        return [(self.label(run), run.folder.name) for run in found if run.is_finished or not is_finished]
+
+    def run_choices(self, chosen: str | None, request: gr.Request) -> Update:
+        """Update the list of runs; the newest one is chosen where none is."""
+        choices = self.runs(request, is_finished=False)
+        names = [name for _, name in choices]
+        return gr.update(choices=choices, value=chosen if chosen in names else next(iter(names), None))
+
+    def model_choices(self, chosen: list[str] | None, request: gr.Request) -> Update:
+        """Update the list of finished runs; the newest few are chosen where none are."""
+        choices = self.runs(request, is_finished=True)
+        names = [name for _, name in choices]
+        return gr.update(choices=choices, value=[name for name in chosen or [] if name in names] or names[:FEW])
+
+    def show_run(self, name: str | None, request: gr.Request) -> list[Update]:
+        """Show the report of a run, in parts."""
+        nothing: list[Update] = [""] * len(self.parts) + [gr.update(visible=False)] * MOST_TIPS
+        if not name:
+            return [self.words.message(self.s("results.none")), *nothing, [], gr.skip(), gr.skip()]
+        try:
+            run = self.studio.workspace(request).run(name)
+            shown = views.run_views(self.words, run)
+            found = Findings(run)
+            tips = found.suggestions[:MOST_TIPS]
+            names = list(found.class_names)
+        except (InputError, OSError) as error:
+            return [self.words.message(error), *nothing, [], gr.skip(), gr.skip()]
+        link = f"../report/{self.words.code}/{name}"
+        file = f'<div class="zf"><p><a href="{link}" target="_blank">{self.s("results.file")}</a> · ' + (
+            f'<a href="{link}" download="{name}.html">{self.s("results.download")}</a></p></div>'
+        )
+        buttons = [
+            gr.update(value=self.s("results.tip", tip=self.t(f"tips.{tip.reason}")), visible=True) for tip in tips
+        ]
+        buttons += [gr.update(visible=False)] * (MOST_TIPS - len(tips))
+        digits = gr.update(choices=[(self.s("results.any"), ""), *((each, each) for each in names)], value="")
+        return [file, *(shown[part] for part in self.parts), *buttons, [tip.override for tip in tips], digits, digits]
+
+    def show_mistakes(self, name: str | None, true: str, predicted: str, request: gr.Request) -> str:
+        """Show misclassified digits of one true and one predicted class."""
+        try:
+            run = self.studio.workspace(request).run(str(name))
+            return views.mistakes_view(self.words, run, true or None, predicted or None)
+        except InputError:
+            return ""
+
+    def take_tip(self, name: str, place: int, tips: list[str], request: gr.Request) -> list[Update]:
+        """Fill the settings with those of a run and one of its suggestions."""
+        try:
+            workspace = self.studio.workspace(request)
+            run = workspace.run(name)
+            key = tips[place].partition("=")[0]
+            typed = [item for item in run.overrides or [] if not item.startswith(("ckpt_path=", f"{key}="))]
+            if key == "model":
+                typed = [item for item in typed if not item.startswith(("experiment=", "model."))]
+            typed = [*typed, tips[place]]
+            found = dict(item.partition("=")[::2] for item in typed)
+            preset = found.get("experiment", "")
+            model = found.get("model") or (settings.model_of(preset) if preset else "cnn")
+            where = found.get("data.dir", "").strip("'\"")
+            uploads = {str(path): UPLOADED + each for each, path in workspace.uploads().items()}
+            default = settings.data_of(preset) if preset else "mnist"
+            source = uploads.get(where) if found.get("data") == "local" else found.get("data", default)
+            filled = self.fill(typed, [model])
+        except (InputError, OSError, IndexError) as error:
+            raise gr.Error(str(error)) from error
+        return [
+            gr.Tabs(selected="settings"),
+            gr.update(value=source) if source else gr.skip(),
+            gr.update(value=preset if preset in settings.PRESETS else ""),
+            *filled,
+        ]
+
+    # Comparison
+
+    def _compare_tab(self) -> None:
+        s = self.s
+        self.compared = gr.Dropdown(
+            [], multiselect=True, label=s("compare.runs"), info=s("compare.runs_means"), max_choices=12
+        )
+        self.compare_now = gr.Button(s("compare.go"), variant="primary")
+        self.comparison = _html()
+
+    def compare(self, names: list[str] | None, request: gr.Request) -> str:
+        """Compare runs."""
+        if len(names or []) < 2:  # noqa: PLR2004
+            return self.words.message(self.s("compare.two"))
+        try:
+            workspace = self.studio.workspace(request)
+            return views.comparison_view(self.words, [workspace.run(name) for name in names or []])
+        except (InputError, OSError) as error:
+            return self.words.message(error)
+
+    # Trying it
+
+    def _try_tab(self) -> None:
+        s = self.s
+        folder = Path(__file__).parent
+        board = (folder / "templates/canvas.html").read_text(encoding="utf-8")
+        for key in ("label", "clear", "picture", "hint"):
+            board = board.replace(f"[[{key}]]", s(f"try.{key}"))
+        self.asked = gr.Dropdown([], multiselect=True, label=s("try.models"), info=s("try.models_means"), max_choices=6)
+        with gr.Row():
+            with gr.Column(scale=1, min_width=300):
+                self.board = _html(
+                    value="",
+                    html_template=board,
+                    js_on_load=(folder / "canvas.js").read_text(encoding="utf-8"),
+                )
+            with gr.Column(scale=2, min_width=300):
+                self.answers = _html(self.words.message(s("try.draw")))
+        self.seen = gr.State(None)
+        with gr.Accordion(s("try.own"), open=False):
+            with gr.Row():
+                self.truth = gr.Dropdown([str(digit) for digit in range(10)], value="0", label=s("try.truth"))
+                self.keep = gr.Button(s("try.keep"))
+                self.test_own = gr.Button(s("try.test_own"))
+                self.forget = gr.Button(s("try.forget"), variant="stop")
+            self.own = _html()
+
+    def _asked(self, names: list[str] | None, request: gr.Request) -> list[Run]:
+        workspace = self.studio.workspace(request)
+        return [workspace.run(name) for name in (names or [])[:6]]
+
+    def ask(self, drawing: str, names: list[str] | None, request: gr.Request) -> tuple[Update, Update]:
+        """Ask models what a drawing is."""
+        if not drawing:
+            return self.words.message(self.s("try.draw")), None
+        try:
+            image = as_digit(views.decode(self._bytes(drawing)))
+            return views.answers_view(self.words, image, self._asked(names, request)), image.tolist()
+        except (InputError, OSError) as error:
+            return self.words.message(error), None
+
+    @staticmethod
+    def _bytes(drawing: str) -> bytes:
+        head, _, content = str(drawing)[:MOST_TEXT].partition(",")
+        try:
+            if not head.startswith("data:image/"):
+                raise InputError("this is no picture: draw, or choose a PNG or JPEG")
+            return base64.b64decode(content, validate=True)
+        except binascii.Error as error:
+            raise InputError("this picture did not arrive whole: try a smaller one") from error
+
+    def keep_digit(self, image: list[list[int]] | None, truth: str, request: gr.Request) -> str:
+        """Keep the digit that was drawn last."""
+        import numpy as np
+
+        workspace = self.studio.workspace(request)
+        if image is None:
+            return self.words.message(self.s("try.draw"))
+        try:
+            workspace.keep_digit(np.array(image, np.uint8), int(truth))
+        except (InputError, OSError) as error:
+            return self.words.message(error)
+        return views.own_view(self.words, workspace, [], tested=False)
+
+    def test_digits(self, names: list[str] | None, request: gr.Request) -> str:
+        """Test models on the digits kept."""
+        try:
+            return views.own_view(self.words, self.studio.workspace(request), self._asked(names, request), tested=True)
+        except (InputError, OSError) as error:
+            return self.words.message(error)
+
+    def forget_digits(self, request: gr.Request) -> str:
+        """Remove the digits kept."""
+        workspace = self.studio.workspace(request)
+        workspace.remove_digits()
+        return views.own_view(self.words, workspace, [], tested=False)
+
+    # What calls what
+
+    def on_load(self, source: str, request: gr.Request) -> list[Update]:
+        """Fill what the browser does not know: the uploads, and the trainings."""
+        sources, uploads, _ = self._source_updates(self.studio.workspace(request), source)
+        return [sources, uploads, *self.watch(request)]
+
+    def _connect(self) -> None:
+        data = [self.source, self.upload_choice, self.remove]
+        self.look.click(self.show_data, [self.source, self.split], self.shown_data, **SLOW)
+        self.upload.upload(self.take_upload, [self.upload, self.source], [self.upload_said, *data], **SLOW)
+        self.remove.click(self.remove_upload, [self.upload_choice, self.source], [self.upload_said, *data], **QUIET)
+        for each in self.form:
+            event: Callable[..., Any] = getattr(each, "change")  # noqa: B009
+            event(self.show_command, self.form, self.command, trigger_mode="always_last", **QUIET)
+        filled = [self.models, *(self.fields[name] for name in settings.FORM)]
+        self.preset.input(self.take_preset, self.preset, [self.source, *filled], **QUIET)
+        started = [self.tabs, self.said, *self.watched]
+        for button in (self.begin, self.start_here):
+            button.click(self.train, self.form, started, validator=self.check, **SLOW)
+        stamp = gr.State("")
+        self.timer.tick(self.tick, stamp, [stamp, *self.watched], **QUIET)
+        ended = [self.said, *self.watched]
+        self.stop.click(self.end, self.active, ended, **QUIET)
+        self.stop_now.click(self.end_now, self.active, ended, **QUIET)
+        self.go_on.click(self.take_up, self.broken, ended, **QUIET)
+        shown = [self.file, *self.parts.values(), *self.tips, self.tip_keys, self.true, self.predicted]
+        wrong = [self.run, self.true, self.predicted]
+        self.run.change(self.show_run, self.run, shown, **SLOW).then(self.show_mistakes, wrong, self.mistakes, **QUIET)
+        for choice in (self.true, self.predicted):
+            choice.input(self.show_mistakes, wrong, self.mistakes, **QUIET)
+        for place, button in enumerate(self.tips):
+            filling = [self.tabs, self.source, self.preset, *filled]
+            button.click(self.take_tip, [self.run, gr.State(place), self.tip_keys], filling, **QUIET)
+        self.compare_now.click(self.compare, self.compared, self.comparison, **SLOW)
+        self.board.submit(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET)
+        self.asked.input(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET)
+        self.keep.click(self.keep_digit, [self.seen, self.truth], self.own, **QUIET)
+        self.test_own.click(self.test_digits, self.asked, self.own, **SLOW)
+        self.forget.click(self.forget_digits, None, self.own, **QUIET)

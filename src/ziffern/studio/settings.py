@@ -1,0 +1,188 @@
+"""The fields of the page, and the overrides that they mean.
+
+Decision: a field is a dotted name of the configuration, so presets, suggestions and earlier runs fill the form by being
+composed; what differs from the composed recipe is what has to be typed, and nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from threading import Lock
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from ziffern.config import conf_folder
+from ziffern.errors import InputError
+
+Value = bool | int | float | str | None
+Values = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Field:
+    """A number that the form asks for.
+
+    Args:
+        name: Of its text, and in the form.
+        key: Of the configuration.
+        low: The least.
+        high: The most.
+        whole: No fractions.
+    """
+
+    name: str
+    key: str
+    low: float
+    high: float
+    whole: bool = True
+
+    def problem(self, value: object) -> str:
+        """Return the name of the text that says what is wrong with a value, or an empty string."""
+        if value is None or value == "":
+            return "empty"
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return "no_number"
+        if not self.low <= value <= self.high:
+            return "bounds"
+        return "no_whole" if self.whole and value != int(value) else ""
+
+
+NUMBERS = (
+    Field("epochs", "trainer.max_epochs", 0, 100),
+    Field("batch_size", "data.batch_size", 1, 1024),
+    Field("rate", "model.optimizer.lr", 0.000001, 1, whole=False),
+    Field("l2", "model.optimizer.weight_decay", 0, 1, whole=False),
+    Field("patience", "callbacks.early_stopping.patience", 0, 100),  # 0: never, null in the configuration
+    Field("seed", "seed", 0, 2**32 - 1),
+)
+DROPOUT = "model.net.dropout"
+DROPOUTS = ("", *(f"{tenth / 10:g}" for tenth in range(10)))  # "" leaves what the model has
+OPTIMIZERS = ("adam", "sgd", "adamw")
+AUGMENTS = ("none", "affine")
+LOSSES = {  # what stands in model.loss
+    "cross_entropy": None,
+    "label_smoothing": {"_target_": "torch.nn.CrossEntropyLoss", "label_smoothing": 0.1},
+    "multi_margin": {"_target_": "torch.nn.MultiMarginLoss"},
+}
+SPLITS = ("resplit", "official")
+PRESETS = ("lin2024", "gomez2025_nn", "gomez2025_dnn", "fast", "champion", "an2020_m7")
+CHOICES = ("dropout", "optimizer", "loss", "augment", "split")
+FORM = (*(field.name for field in NUMBERS), *CHOICES)
+_hydra = Lock()  # Hydra composes one configuration at a time
+
+
+def options(group: str) -> list[str]:
+    """Return the options of a group of the configuration, such as `model`."""
+    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
+
+
+@cache
+def composed(overrides: tuple[str, ...]) -> DictConfig:
+    """Return the configuration that overrides make.
+
+    Raises:
+        InputError: One of them is wrong.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from ziffern.explain import COMPOSITION_ERRORS, explain
+
+    with _hydra:
+        try:
+            with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+                return compose("train", overrides=list(overrides))
+        except COMPOSITION_ERRORS as error:
+            raise InputError(explain(error, list(overrides), conf_folder())) from error
+        finally:
+            GlobalHydra.instance().clear()
+
+
+def form(overrides: Sequence[str]) -> dict[str, Value]:
+    """Return the values of the form that overrides mean."""
+    cfg = composed(tuple(overrides))
+    values: dict[str, Value] = {field.name: OmegaConf.select(cfg, field.key, default=0) or 0 for field in NUMBERS}
+    typed = [item.partition("=")[2] for item in overrides if item.startswith(f"{DROPOUT}=")]
+    values["dropout"] = typed[-1] if typed and typed[-1] in DROPOUTS else ""
+    target = str(OmegaConf.select(cfg, "model.optimizer._target_", default=""))
+    values["optimizer"] = target.rpartition(".")[2].lower()
+    loss = OmegaConf.select(cfg, "model.loss", default=None)
+    given = None if loss is None else OmegaConf.to_container(loss)
+    values["loss"] = next((name for name, node in LOSSES.items() if node == given), "cross_entropy")
+    values["augment"] = "affine" if OmegaConf.select(cfg, "model.augment", default=None) is not None else "none"
+    values["split"] = str(cfg.data.split)
+    return values
+
+
+@cache
+def model_of(preset: str) -> str:
+    """Return the option of the group `model` that a recipe chooses."""
+    return _chosen(preset, "model") or "cnn"
+
+
+@cache
+def data_of(preset: str) -> str:
+    """Return the option of the group `data` that a recipe chooses."""
+    return _chosen(preset, "data") or "mnist"
+
+
+def _chosen(preset: str, group: str) -> str:
+    recipe = OmegaConf.load(conf_folder() / "experiment" / f"{preset}.yaml")
+    choices = [entry for entry in OmegaConf.select(recipe, "defaults") or [] if isinstance(entry, DictConfig)]
+    return next((str(entry[f"override /{group}"]) for entry in choices if f"override /{group}" in entry), "")
+
+
+def overrides_of(model: str, preset: str | None, data: Sequence[str], values: Values) -> list[str]:
+    """Return what to type for one training.
+
+    Args:
+        model: An option of the group `model`.
+        preset: An option of the group `experiment`, where the training is that recipe, perhaps changed.
+        data: Overrides that name the data.
+        values: Of the form; None, or a name that is missing, leaves what the recipe has.
+
+    Raises:
+        InputError: A value is out of its bounds.
+    """
+    for field in NUMBERS:
+        if field.name in values and field.problem(values[field.name]):
+            raise InputError(f"{field.key}={values[field.name]}: must lie between {field.low:g} and {field.high:g}")
+    start = [f"experiment={preset}"] if preset else [f"model={model}"]
+    typed = [*start, *data]
+    before = form(typed)
+    for name, group in (("optimizer", "model/optimizer"), ("augment", "model/augment")):
+        if (wanted := values.get(name)) and wanted != before[name]:
+            typed.append(f"{group}={wanted}")
+    base = form(typed)
+    if (loss := values.get("loss")) and loss != base["loss"]:
+        typed.append(f"model.loss={_written(LOSSES[str(loss)])}")
+    if (split := values.get("split")) and split != base["split"]:
+        typed.append(f"data.split={split}")
+    cfg = composed(tuple(typed))
+    if (dropout := values.get("dropout")) and _holds(cfg, DROPOUT):
+        typed.append(f"{DROPOUT}={dropout}")
+    for field in NUMBERS:
+        wanted = values.get(field.name)
+        if wanted is not None and wanted != base[field.name] and _holds(cfg, field.key):
+            typed.append(f"{field.key}={_number(field, wanted)}")
+    return typed
+
+
+def _holds(cfg: DictConfig, key: str) -> bool:
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(cfg, parent) if parent else cfg
+    return isinstance(node, DictConfig) and name in node
+
+
+def _number(field: Field, value: Value) -> str:
+    assert isinstance(value, int | float)
+    if field.name == "patience" and not value:
+        return "null"
+    return str(int(value)) if field.whole else f"{value:g}"
+
+
+def _written(node: Mapping[str, Any] | None) -> str:
+    if node is None:
+        return "null"
+    return "{" + ",".join(f"{key}:{value}" for key, value in node.items()) + "}"

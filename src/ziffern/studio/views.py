@@ -1,0 +1,310 @@
+"""What the page shows, as HTML: blocks of the reports, and of this package's own templates. No Gradio here."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ziffern.compare import make_comparison
+from ziffern.errors import InputError
+from ziffern.report import charts, comparison_page, run_page
+from ziffern.report.language import Language
+from ziffern.report.page import environment, render_block
+from ziffern.report.pictures import as_seen
+from ziffern.report.run_page import Findings
+from ziffern.runs import Material, Run
+from ziffern.studio.jobs import Job, State, Training, jobs
+from ziffern.studio.settings import composed
+from ziffern.studio.workspace import Workspace
+
+if TYPE_CHECKING:
+    from ziffern.data.dataset import LabelledImages
+    from ziffern.data.split import Split
+    from ziffern.module import DigitClassifier
+
+FOLDER = Path(__file__).parent
+MOST_DIGITS = 60  # pictures at once
+MARGIN = 0.002  # as `ziffern compare`: a larger model must be better by so much
+PARTS = ("summary", "curves", "published", "data", "classes", "confusion", "sure", "again")
+ACTIVE = (State.WAITING, State.RUNNING)
+UNSURE = 0.5  # an answer less probable than this is told to be a guess
+
+
+@dataclass(frozen=True)
+class Words:
+    """A language: `t` has the reports' texts, `s` the studio's."""
+
+    code: str
+
+    @cached_property
+    def t(self) -> Language:
+        """The reports' texts."""
+        return Language(self.code)
+
+    @cached_property
+    def s(self) -> Language:
+        """The studio's texts."""
+        return Language(self.code, FOLDER / "texts")
+
+    def render(self, template: str, block: str, **context: Any) -> str:
+        """Return a block of one of this package's templates."""
+        found = environment(self.t, FOLDER / "templates").get_template(template)
+        return "".join(found.blocks[block](found.new_context({"s": self.s, **context})))
+
+    def message(self, text: object) -> str:
+        """Return one line as HTML."""
+        return self.render("parts.html", "message", text=str(text))
+
+
+@lru_cache(maxsize=3)
+def _loaded(overrides: tuple[str, ...]) -> "tuple[LabelledImages, Split, str, float, float]":
+    from ziffern.config import build
+    from ziffern.data.datamodule import DigitDataModule
+    from ziffern.normalize import Normalize
+
+    cfg = composed(overrides)
+    data: DigitDataModule = build(cfg.data, "data", DigitDataModule)
+    data.setup()
+    normalize: Normalize = build(cfg.model.normalize, "model.normalize", Normalize)
+    normalize.fit(data.digits.images, data.parts.train)
+    return data.digits, data.parts, data.split_name, float(normalize.mean), float(normalize.std)
+
+
+def data_view(words: Words, overrides: Sequence[str]) -> str:
+    """Return what data are made of: parts, shares, samples, and what the normalisation does.
+
+    Raises:
+        InputError: They cannot be loaded.
+    """
+    digits, parts, split, mean, std = _loaded(tuple(overrides))
+    material = Material.of(digits, parts, mean, std)
+    sizes = {f"data/{name}": len(part) for name, part in zip(("train", "val", "test"), parts.indices, strict=True)}
+    context = {
+        "heading": words.s("data.heading"),
+        "about": {"data/name": digits.name, "data/split": split, "data/leak": parts.leak, **sizes},
+        "material": material,
+        "seen": [as_seen(image, mean, std) for image in material.example_image],
+        "charts": {"shares": charts.share_chart(material.counts.sum(0), material.class_names, words.t)},
+    }
+    chosen = np.random.default_rng(0).choice(len(digits.labels), min(30, len(digits.labels)), replace=False)
+    samples = [(digits.images[place], digits.class_names[digits.labels[place]]) for place in np.sort(chosen)]
+    more = words.render("data.html", "samples", samples=samples, note=digits.note, leak=parts.leak)
+    return f'<div class="zf">{more}{render_block("run.html", "data", words.t, context)}</div>'
+
+
+def title(run: Run, overrides: Sequence[str] = ()) -> str:
+    """Return what people call a run: its model or recipe, and its data."""
+    typed = dict(item.partition("=")[::2] for item in (run.overrides or overrides))
+    about = run.description if (run.folder / "progress.jsonl").is_file() else {}
+    model = typed.get("experiment") or about.get("model") or typed.get("model", "cnn")
+    data = about.get("data/name") or typed.get("data", "mnist")
+    return f"{model} · {data}"
+
+
+def jobs_view(words: Words, workspace: Workspace) -> tuple[str, list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return the trainings as HTML, and the names of jobs that can be stopped, and of trainings that can go on."""
+    shown, active, broken = [], [], []
+    for place, job in enumerate(jobs(workspace)):
+        trainings = job.trainings()
+        for training in trainings:
+            # Pictures of what is at work, and of what was started last.
+            shown.append(_training(words, job, training, pictured=place == 0 or training.state in ACTIVE))
+            if training.state is State.INTERRUPTED:
+                broken.append((title(training.run, training.overrides), f"{job.folder.name}:{training.number}"))
+        if any(training.state in ACTIVE for training in trainings):
+            names = ", ".join(title(training.run, training.overrides) for training in trainings)
+            active.append((names, job.folder.name))
+    return words.render("jobs.html", "jobs", shown=shown), active, broken
+
+
+def _training(words: Words, job: Job, training: Training, pictured: bool) -> dict[str, Any]:
+    s, t, event, run = words.s, words.t, training.last_event, training.run
+    found: dict[str, Any] = {"title": title(run, training.overrides), "state": training.state.value, "share": None}
+    found |= {"line": "", "reason": "", "charts": None, "command": training.command}
+    if training.state is State.RUNNING:
+        found["line"] = s("train.starting")
+        found["share"] = 0.0
+        if event:
+            epochs = run.description.get("max_epochs", "?")
+            scores = [
+                s(f"train.{part}", acc=t.percent(event[f"{part}/acc"]), loss=t.number(event[f"{part}/loss"], 4))
+                for part in ("train", "val")
+                if f"{part}/acc" in event
+            ]
+            left = s("train.left", time=t.duration(event.get("eta_seconds")))
+            found["line"] = " · ".join([s("train.epoch", epoch=event["epoch"], of=epochs), *scores, left])
+            found["share"] = min(1.0, event["step"] / max(1, event["steps"]))
+        if job.is_stopping:
+            found["line"] += " " + s("train.stopping")
+    elif training.state in (State.DONE, State.STOPPED) and run.is_finished:
+        metrics = run.metrics
+        found["line"] = s(
+            "train.done",
+            acc=t.percent(metrics.get("test/acc", metrics["val/acc"])),
+            epochs=metrics["epochs"],
+            time=t.duration(metrics["train_seconds"]),
+        )
+    elif training.state is State.FAILED:
+        found["reason"] = s("train.failed", reason=training.reason)
+    elif training.state in (State.INTERRUPTED, State.STOPPED):
+        found["line"] = s(f"train.{training.state.value}")
+    if pictured and (training.folder / "history.csv").is_file():
+        stamp = (training.folder / "history.csv").stat().st_mtime_ns
+        found["charts"] = _curves(training.folder, stamp, words.code)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _curves(folder: Path, stamp: int, code: str) -> dict[str, str] | None:
+    """Return the learning curves of a run so far; drawn anew when its history has changed, which `stamp` says."""
+    try:
+        found = Findings(Run(folder))
+        if not found.epochs:
+            return None
+        history, t = found.history, Language(code)
+        return {
+            name: charts.learning_curve(
+                history[f"train/{name}"], history[f"val/{name}"], found.kept_epoch, name == "acc", t
+            )
+            for name in ("acc", "loss")
+        }
+    except InputError:
+        return None
+
+
+def run_views(words: Words, run: Run) -> dict[str, str]:
+    """Return the parts of a run's report, by the names of PARTS; empty where there is nothing to show.
+
+    Raises:
+        InputError: The folder is no run, or a file in it was changed or is damaged.
+    """
+    found = Findings(run)
+    context = run_page.page_context(found, words.t)
+    there = {
+        "published": bool(context["published"]),
+        **dict.fromkeys(("classes", "confusion", "sure"), found.outcome is not None),
+        "data": found.run.material is not None,
+    }
+    notes = "".join(words.message(note) for note in context["notes"])
+    parts = {
+        part: f'<div class="zf">{render_block("run.html", part, words.t, context)}</div>'
+        if there.get(part, True)
+        else ""
+        for part in PARTS
+    }
+    return {**parts, "summary": notes + parts["summary"]}
+
+
+def mistakes_view(words: Words, run: Run, true: str | None, predicted: str | None) -> str:
+    """Return the misclassified digits of one true and one predicted class; None is any."""
+    found = Findings(run)
+    if found.outcome is None:
+        return words.message(words.t("notes.untested"))
+    kept = [d for d in found.mistakes if true in (None, d.true) and predicted in (None, d.predicted)]
+    return words.render("parts.html", "mistakes", shown=kept[:MOST_DIGITS], count=len(kept))
+
+
+def comparison_view(words: Words, runs: Sequence[Run]) -> str:
+    """Return the comparison of runs, with its recommendation.
+
+    Raises:
+        InputError: Fewer than two came to their end.
+    """
+    comparison = make_comparison(runs, MARGIN, words.t)
+    context = comparison_page.page_context(comparison, MARGIN, words.t)
+    blocks = ["which", "all", *(["pairs"] if context["pair_rows"] else [])]
+    shown = "".join(render_block("comparison.html", block, words.t, context) for block in blocks)
+    notes = "".join(words.message(note) for note in comparison.notes)
+    return f'{notes}<div class="zf">{shown}</div>'
+
+
+@cache
+def _model(folder: Path, stamp: int) -> "DigitClassifier":
+    return Run(folder).load_model()
+
+
+def model_of(run: Run) -> "DigitClassifier":
+    """Return the best model of a run; loaded anew where its checkpoint has changed.
+
+    Raises:
+        InputError: It has none, or it is damaged.
+    """
+    path = run.folder / "checkpoints/best.ckpt"
+    return _model(run.folder, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+def probabilities(run: Run, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return what the best model of a run says of images (N, 28, 28): (N, C)."""
+    import torch
+
+    with torch.inference_mode():
+        logits = model_of(run)(torch.from_numpy(np.ascontiguousarray(images)))
+    found: NDArray[np.float32] = logits.float().softmax(1).numpy()
+    return found
+
+
+def answers_view(words: Words, image: NDArray[np.uint8], runs: Sequence[Run]) -> str:
+    """Return what models say of one image (28, 28), side by side."""
+    s, t, answers = words.s, words.t, []
+    for run in runs:
+        shares = probabilities(run, image[None])[0]
+        names = run.material.class_names if run.material else tuple(map(str, range(len(shares))))
+        best = int(shares.argmax())
+        sure = "sure" if shares[best] >= 0.9 else "likely" if shares[best] >= UNSURE else "guess"  # noqa: PLR2004
+        answers.append(
+            {
+                "name": title(run),
+                "said": names[best],
+                "words": s(f"try.{sure}", share=t.percent(float(shares[best]), 1)),
+                "shares": [(name, float(share)) for name, share in zip(names, shares, strict=True)],
+            }
+        )
+    said = {answer["said"] for answer in answers}
+    agreement = ""
+    if len(answers) > 1:
+        agreement = s("try.agree", said=next(iter(said))) if len(said) == 1 else s("try.disagree")
+    return words.render(
+        "parts.html",
+        "answers",
+        image=image,
+        answers=answers,
+        agreement=agreement,
+        problem="" if runs else s("try.no_model"),
+    )
+
+
+def own_view(words: Words, workspace: Workspace, runs: Sequence[Run], tested: bool) -> str:
+    """Return the digits of one's own, and where `tested`, how many of them each model reads."""
+    images, labels = workspace.digits()
+    scores = []
+    if tested and len(images):
+        for run in runs:
+            said = probabilities(run, images).argmax(1)
+            scores.append((title(run), int((said == labels).sum())))
+    pictures = [(image, int(label)) for image, label in zip(images[-MOST_DIGITS:], labels[-MOST_DIGITS:], strict=True)]
+    return words.render("parts.html", "own", count=len(images), pictures=pictures, scores=scores)
+
+
+def decode(content: bytes) -> NDArray[np.uint8]:
+    """Return a picture (H, W) in grey levels, transparent places white.
+
+    Raises:
+        InputError: It is no picture, or too large a one.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP", "GIF", "BMP")) as picture:
+            if max(picture.size) > 6000:  # noqa: PLR2004
+                raise InputError(f"a picture of {picture.size[0]} by {picture.size[1]} pixels: at most 6000 each way")
+            picture.thumbnail((1024, 1024))
+            ground = Image.new("RGBA", picture.size, "white")
+            ground.alpha_composite(picture.convert("RGBA"))
+            return np.asarray(ground.convert("L"), np.uint8)
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError("this is no picture that can be read: use PNG, JPEG or WebP") from error

@@ -1,0 +1,52 @@
+"""The process behind a job: trains what job.json says, one after the other, and notes how each ended.
+
+Holds the job's lock as long as it lives. A training is `ziffern train`, as it would be typed.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from filelock import FileLock
+
+from ziffern.atomic import write_json
+from ziffern.studio.jobs import Job, State, quoted
+
+SECONDS_TO_LOCK = 30
+
+
+def work(folder: Path) -> None:
+    """Work on the job in `folder` until it is done or was asked to stop."""
+    signal.signal(signal.SIGTERM, lambda *_: None)  # the training gets it too, and how it ended is noted
+    with FileLock(folder / "lock", timeout=SECONDS_TO_LOCK):
+        write_json(folder / "worker.json", {"pid": os.getpid()})
+        job = Job(folder)
+        for number, one in enumerate(job.plan):
+            if not job.is_stopping:
+                train(job, number, one["overrides"], Path(one["folder"]))
+
+
+def train(job: Job, number: int, overrides: list[str], run: Path) -> None:
+    """Train once, and note how it ended."""
+    program = "import sys; sys.argv[0] = 'ziffern'; from ziffern.cli import main; main()"
+    command = [sys.executable, "-c", program, "train", *overrides, f"hydra.run.dir={quoted(run)}"]
+    log = job.folder / f"{number}.log"
+    with log.open("wb") as file:
+        code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=False).returncode
+    state, reason = State.DONE, ""
+    if code:
+        said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+        reason = errors[-1] if errors else said[-1] if said else ""
+        state = State.STOPPED if job.is_stopping and not errors else State.FAILED
+        if code < 0:
+            reason = f"{signal.Signals(-code).name}"
+    elif job.is_stopping:
+        state = State.STOPPED
+    write_json(job.folder / f"{number}.json", {"state": state, "reason": reason})
+
+
+if __name__ == "__main__":
+    work(Path(sys.argv[1]))
