@@ -19,8 +19,10 @@ Mask = NDArray[np.bool_]
 
 BOX = 20  # MNIST's longest side
 WORKING_SIZE = 512  # more pixels only bring the noise of a photo
-SMALL_SIZE = 48  # enough to tell paper from ink
+SMALL_SIZE = 24  # enough to tell paper from ink
 EVERYWHERE = np.ones((3, 3), np.bool_)  # the eight neighbours
+SMOOTHING = 200  # of a picture's size is blurred
+DEEPEST_SHADE = 0.4  # of the brightest paper; what is darker is ink
 LEAST_CONTRAST, LEAST_SIGNAL = 0.03, 4.0  # of ink, as a share of the paper's brightness, and in its noise's deviations
 LEAST_EXTENT = 0.15  # of the largest part: the bar of a 5 is longer, dust is not
 LEAST_GREY = 0.1  # fainter edges are no part of the box
@@ -66,9 +68,7 @@ def _dark_on_light(grey: Grey) -> Grey:
 
 def _find_ink(grey: Grey) -> Grey:
     """Return how much of each pixel is ink, 0 to 1, without paper, shading and specks."""
-    # A closing wider than any stroke fills the ink with the paper around it
-    paper = ndimage.grey_closing(grey, size=max(grey.shape) // 2 + 1, mode="nearest")
-    contrast = 1 - grey / np.maximum(paper, 1)
+    contrast = 1 - grey / _paper(grey)
     level = float(np.median(contrast))
     noise = 1.4826 * float(np.median(np.abs(contrast - level)))
     contrast -= level
@@ -79,6 +79,15 @@ def _find_ink(grey: Grey) -> Grey:
     ink = np.clip(contrast / np.percentile(contrast[mask], 75), 0, 1)
     edges = ndimage.binary_dilation(mask, EVERYWHERE)
     return np.where(edges & (contrast > 2 * noise), ink, 0).astype(np.float32)
+
+
+def _paper(grey: Grey) -> Grey:
+    """Return the brightness of the paper, also where ink hides it, by a closing wider than any stroke."""
+    width = max(grey.shape) // 4
+    smooth = ndimage.gaussian_filter(grey, max(grey.shape) / SMOOTHING)  # else the closing would follow the noise
+    padded = np.pad(smooth, width)  # nothing outside, so that the closing reaches the corners' shade
+    closed = ndimage.grey_closing(padded, size=2 * width + 1)[width:-width, width:-width]
+    return np.asarray(np.maximum(closed, max(1.0, DEEPEST_SHADE * float(closed.max()))), np.float32)
 
 
 def _otsu(values: Grey) -> float:
@@ -95,9 +104,7 @@ def _otsu(values: Grey) -> float:
 
 def _digit_parts(mask: Mask) -> Mask:
     """Drop specks, and whatever reaches in from the picture's edges (a shadow, the table) beside an inner digit."""
-    near = max(mask.shape) // 100  # bridges the gaps of a dry pen
-    parts, _ = ndimage.label(ndimage.binary_dilation(mask, EVERYWHERE, near) if near else mask, EVERYWHERE)
-    parts[~mask] = 0
+    parts, _ = ndimage.label(mask, EVERYWHERE)
     places = ndimage.find_objects(parts)
     extents = np.array([max(side.stop - side.start for side in place) for place in places])
     sides = np.array([_sides(place, mask.shape) for place in places])
@@ -105,7 +112,7 @@ def _digit_parts(mask: Mask) -> Mask:
     inner = wanted & (sides <= 1)  # a digit drawn over one edge is still a digit
     if inner.any():
         wanted = inner & (extents >= LEAST_EXTENT * extents[inner].max())
-    return np.append(False, wanted)[parts]
+    return np.asarray(np.append(False, wanted)[parts], np.bool_)
 
 
 def _sides(place: tuple[slice, ...], shape: tuple[int, ...]) -> int:
@@ -132,7 +139,7 @@ def _fit(ink: Grey) -> Grey:
     longest = max(height, width)
     size = max(1, round(width * BOX / longest)), max(1, round(height * BOX / longest))
     how = Image.Resampling.BOX if longest > BOX else Image.Resampling.BICUBIC
-    return np.clip(_resize(ink, size, how), 0, 1)
+    return np.asarray(np.clip(_resize(ink, size, how), 0, 1), np.float32)
 
 
 def _centre(ink: Grey) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ Decisions: matplotlib draws them, and each of its colours stands for a variable 
 picture serves light, dark and print; text stays text, so it can be read out, searched and enlarged.
 """
 
+import html
 import io
 import re
 import warnings
@@ -478,4 +479,5 @@ def _svg(draw: Callable[[Axes], None], title: str, width: float = 4.8, height: f
         text = text.replace(colour, variable)
     text = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font-size: \1px", text)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    return re.sub(r'<svg ([^>]*?)width="[^"]+" ?', r'<svg \1role="img" ', text, count=1)
+    label = html.escape(title).replace("\\", r"\\")
+    return re.sub(r'<svg ([^>]*?)width="[^"]+" ?', rf'<svg \1role="img" aria-label="{label}" ', text, count=1)

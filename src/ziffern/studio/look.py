@@ -4,18 +4,23 @@ from pathlib import Path
 from typing import Any
 
 from ziffern.report.page import stylesheet
+from ziffern.studio.theory import theory_css
 
 FOLDER = Path(__file__).parent
 
 
 def css() -> str:
     """Return the page's style: the reports' rules hold within `.zf`."""
-    return stylesheet(".zf") + (FOLDER / "studio.css").read_text(encoding="utf-8")
+    return stylesheet(".zf") + (FOLDER / "studio.css").read_text(encoding="utf-8") + theory_css()
 
 
 def head(language: str) -> str:
-    """Return what goes into the page's head: Gradio's own words follow the page's language, not the browser's."""
+    """Return what goes into the page's head: our style; and Gradio's own words follow the page's language."""
+    icon = "%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='6'/%3E"
+    icon += "%3Ctext x='16' y='25' font-size='26' text-anchor='middle' fill='white'%3E7%3C/text%3E%3C/svg%3E"
     return (
+        f'<link rel="icon" href="data:image/svg+xml,{icon}">'
+        f"<style>{css()}</style>"  # not by Gradio's `css`, which rewrites selectors
         f"<script>for (const [name, value] of [['language', '{language}'], ['languages', ['{language}']]]) "
         "Object.defineProperty(navigator, name, {get: () => value, configurable: true}); "
         f"document.documentElement.lang = '{language}';</script>"

@@ -438,10 +438,11 @@ class Page:
         return [(self.label(run), run.folder.name) for run in found if run.is_finished or not is_finished]
 
     def run_choices(self, chosen: str | None, request: gr.Request) -> Update:
-        """Update the list of runs; the newest one is chosen where none is."""
-        choices = self.runs(request, is_finished=False)
+        """Update the list of runs; the newest finished one is chosen where none is."""
+        choices, finished = self.runs(request, is_finished=False), self.runs(request, is_finished=True)
         names = [name for _, name in choices]
-        return gr.update(choices=choices, value=chosen if chosen in names else next(iter(names), None))
+        newest = next((name for _, name in (*finished, *choices)), None)
+        return gr.update(choices=choices, value=chosen if chosen in names else newest)
 
     def model_choices(self, chosen: list[str] | None, request: gr.Request) -> Update:
         """Update the list of finished runs; the newest few are chosen where none are."""
@@ -470,8 +471,9 @@ class Page:
             gr.update(value=self.s("results.tip", tip=self.t(f"tips.{tip.reason}")), visible=True) for tip in tips
         ]
         buttons += [gr.update(visible=False)] * (MOST_TIPS - len(tips))
-        digits = gr.update(choices=[(self.s("results.any"), ""), *((each, each) for each in names)], value="")
-        return [file, *(shown[part] for part in self.parts), *buttons, [tip.override for tip in tips], digits, digits]
+        choices = [(self.s("results.any"), ""), *((each, each) for each in names)]
+        filters = [gr.update(choices=choices, value="") for _ in range(2)]
+        return [file, *(shown[part] for part in self.parts), *buttons, [tip.override for tip in tips], *filters]
 
     def show_mistakes(self, name: str | None, true: str, predicted: str, request: gr.Request) -> str:
         """Show misclassified digits of one true and one predicted class."""

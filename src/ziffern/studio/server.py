@@ -197,7 +197,7 @@ def make_app(options: Options) -> Callable[..., Any]:
     from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 
     from ziffern.report.run_page import write_report
-    from ziffern.studio.look import css, head, theme
+    from ziffern.studio.look import head, theme
     from ziffern.studio.page import Studio
 
     plain: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": None}
@@ -209,6 +209,10 @@ def make_app(options: Options) -> Callable[..., Any]:
         wanted = request.headers.get("accept-language", "").lower()
         first = next((word[:2] for word in re.split(r"[,;]", wanted) if word[:2] in LANGUAGES), "en")
         return RedirectResponse(f"/{first}/")
+
+    @app.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(status_code=204)  # the page names its own
 
     @app.get("/report/{language}/{name}")
     def report(request: Request, language: str, name: str) -> Response:
@@ -228,7 +232,6 @@ def make_app(options: Options) -> Callable[..., Any]:
             max_file_size=MOST_UPLOADED,
             show_error=True,
             theme=theme(),
-            css=css(),
             head=head(language),
             footer_links=[],
         )

@@ -33,8 +33,12 @@ def train(job: Job, number: int, overrides: list[str], run: Path) -> None:
     program = "import sys; sys.argv[0] = 'ziffern'; from ziffern.cli import main; main()"
     command = [sys.executable, "-c", program, "train", *overrides, f"hydra.run.dir={quoted(run)}"]
     log = job.folder / f"{number}.log"
+    # Two trainings that both take every core wait for one another most of the time.
+    free = max(1, (os.cpu_count() or 1) - round(os.getloadavg()[0]))
+    env = {"OMP_NUM_THREADS": str(free), **os.environ}
     with log.open("wb") as file:
-        code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=False).returncode
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, check=False)
+    code = done.returncode
     state, reason = State.DONE, ""
     if code:
         said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]

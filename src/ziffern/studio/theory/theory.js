@@ -7,7 +7,8 @@ root.dataset.ready = "yes";
 
 const language = root.dataset.lang;
 const find = (id) => root.querySelector(`#${id}`);
-const write = (value, options) => value.toLocaleString(language, { signDisplay: "negative", ...options }).replace("-", "−");
+const write = (value, options) =>
+  value.toLocaleString(language, { signDisplay: "negative", ...options }).replace("-", "−");
 const number = (value, digits = 0) =>
   write(value, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const short = (value, digits = 2) => write(value, { maximumSignificantDigits: digits });
@@ -51,7 +52,7 @@ const draw = (parent, tag, attributes, text) => {
 
 const line = (svg, kind, a, b, more = {}) =>
   draw(svg, "line", { class: kind, x1: a[0], y1: a[1], x2: b[0], y2: b[1], ...more });
-const write_at = (svg, x, y, text, kind = "", anchor = "middle") =>
+const label = (svg, x, y, text, kind = "", anchor = "middle") =>
   draw(svg, "text", { class: kind, x, y, "text-anchor": anchor }, text);
 
 /* What of the way from a to b lies within the box, or null. */
@@ -81,14 +82,14 @@ const plot = (svg, { x, y, xTicks, yTicks, xText, yText }) => {
   const Y = (value) => bottom - ((value - y[0]) / (y[1] - y[0])) * (bottom - top);
   for (const tick of xTicks) {
     line(svg, tick === 0 ? "axis" : "grid", [X(tick), top], [X(tick), bottom]);
-    write_at(svg, X(tick), bottom + 15, xText(tick), "tick");
+    label(svg, X(tick), bottom + 15, xText(tick), "tick");
   }
   for (const tick of yTicks) {
     line(svg, tick === 0 ? "axis" : "grid", [left, Y(tick)], [right, Y(tick)]);
-    write_at(svg, left - 6, Y(tick) + 4, yText(tick), "tick", "end");
+    label(svg, left - 6, Y(tick) + 4, yText(tick), "tick", "end");
   }
-  write_at(svg, right, bottom + 32, svg.dataset.x, "name", "end");
-  write_at(svg, 4, 13, svg.dataset.y, "name", "start");
+  label(svg, right, bottom + 32, svg.dataset.x, "name", "end");
+  label(svg, 4, 13, svg.dataset.y, "name", "start");
   const curve = (kind, points) => {
     let path = "";
     let last = null;
@@ -127,23 +128,23 @@ const neuron = () => {
     [[40, 46], [40, 146]].forEach((place, i) => {
       link(place, center, w[i]);
       draw(svg, "circle", { class: "cell", cx: place[0], cy: place[1], r: 24 });
-      write_at(svg, place[0], place[1] + 5, tenth(x[i]), "strong");
-      write_at(svg, place[0], place[1] - 30, `x${"₁₂"[i]}`, "name");
+      label(svg, place[0], place[1] + 5, tenth(x[i]), "strong");
+      label(svg, place[0], place[1] - 30, `x${"₁₂"[i]}`, "name");
       const middle = [112, i ? 139 : 60];
-      write_at(svg, middle[0], middle[1] + (i ? 8 : -8), `w${"₁₂"[i]} = ${tenth(w[i])}`, "name");
+      label(svg, middle[0], middle[1] + (i ? 8 : -8), `w${"₁₂"[i]} = ${tenth(w[i])}`, "name");
     });
     link([196, 176], center, b);
     draw(svg, "circle", { class: "cell soft", cx: 196, cy: 178, r: 19 });
-    write_at(svg, 196, 183, tenth(b), "strong");
-    write_at(svg, 222, 183, svg.dataset.bias, "name", "start");
+    label(svg, 196, 183, tenth(b), "strong");
+    label(svg, 222, 183, svg.dataset.bias, "name", "start");
     line(svg, "link flow", center, [268, 96], { "stroke-width": 2 });
     draw(svg, "path", { class: "arrow", d: "M266 90 L278 96 L266 102 Z" });
     draw(svg, "circle", { class: "cell", cx: center[0], cy: center[1], r: 31 });
-    write_at(svg, center[0], center[1] + 5, number(sum, 2), "strong");
-    write_at(svg, center[0], center[1] - 38, svg.dataset.sum, "name");
+    label(svg, center[0], center[1] + 5, number(sum, 2), "strong");
+    label(svg, center[0], center[1] - 38, svg.dataset.sum, "name");
     draw(svg, "circle", { class: output > 0 ? "cell lit" : "cell", cx: 306, cy: 96, r: 27 });
-    write_at(svg, 306, 101, number(output, 2), output > 0 ? "strong inverse" : "strong");
-    write_at(svg, 306, 58, svg.dataset.output, "name");
+    label(svg, 306, 101, number(output, 2), output > 0 ? "strong inverse" : "strong");
+    label(svg, 306, 58, svg.dataset.output, "name");
     const calculation = `${tenth(x[0])} · ${bracketed(w[0])} + ${tenth(x[1])} · ${bracketed(w[1])} + ${bracketed(b)}`;
     const values = { calculation, sum: number(sum, 2), output: number(output, 2) };
     says.textContent = fill(sum < 0 ? says.dataset.silent : says.dataset.active, values);
@@ -244,14 +245,17 @@ const layers = () => {
     });
     const told = all.map((layer, i) => {
       const high = height(layer);
-      draw(svg, "rect", { class: `block ${layer.kind}`, x: place(i) - 14, y: 112 - high / 2, width: 28, height: high, rx: 3 });
-      write_at(svg, place(i), 106 - high / 2, number(layer.units), "strong");
-      if (layer.shape) write_at(svg, place(i), 127 + high / 2, layer.shape, "tick");
+      draw(svg, "rect", {
+        class: `block ${layer.kind}`, x: place(i) - 14, y: 112 - high / 2, width: 28, height: high, rx: 3,
+      });
+      label(svg, place(i), 106 - high / 2, number(layer.units), "strong");
+      if (layer.shape) label(svg, place(i), 127 + high / 2, layer.shape, "tick");
       counts[layer.kind] = (counts[layer.kind] || 0) + 1;
       const name = fill(svg.dataset[layer.kind], { n: counts[layer.kind] });
       if (layer.factors) {
-        const made = layer.factors.reduce((product, factor) => product * factor) + layer.biases;
-        rows.append(row(name, `${layer.factors.map(number_plain).join(" · ")} + ${number(layer.biases)}`, number(made)));
+        const made = layer.factors.reduce((a, b) => a * b) + layer.biases;
+        const product = layer.factors.map((factor) => number(factor)).join(" · ");
+        rows.append(row(name, `${product} + ${number(layer.biases)}`, number(made)));
         sum += made;
       }
       return `${name}: ${number(layer.units)}`;
@@ -261,7 +265,6 @@ const layers = () => {
   }
   show();
 };
-const number_plain = (value) => number(value);
 
 /* 4. Softmax */
 
@@ -287,12 +290,13 @@ const softmax = () => {
     svg.replaceChildren();
     shares.forEach((share, i) => {
       const y = 14 + 46 * i;
-      write_at(svg, 16, y + 23, digits[i], "digit");
+      label(svg, 16, y + 23, digits[i], "digit");
       draw(svg, "rect", { class: "track", x: 36, y, width: 232, height: 32, rx: 4 });
       draw(svg, "rect", {
-        class: z[i] === most ? "block best" : "block hidden", x: 36, y, width: Math.max(1.5, 232 * share), height: 32, rx: 4,
+        class: z[i] === most ? "block best" : "block hidden",
+        x: 36, y, width: Math.max(1.5, 232 * share), height: 32, rx: 4,
       });
-      write_at(svg, 334, y + 22, texts[i], "strong", "end");
+      label(svg, 334, y + 22, texts[i], "strong", "end");
     });
     const values = {
       sum: `${texts.join(" + ")} = ${percent(1)}`,
@@ -385,10 +389,11 @@ const optimizer = () => {
     svg.replaceChildren();
     draw(svg, "rect", { class: "field", x: 0, y: 0, width: 340, height: 187 });
     for (const level of [9, 6.5, 4.6, 3.1, 2, 1.2, 0.6, 0.2]) {
-      draw(svg, "ellipse", { class: "level", cx: X(0), cy: Y(0), rx: 34 * Math.sqrt(level * 10), ry: 34 * Math.sqrt(level) });
+      const [rx, ry] = [34 * Math.sqrt(level * 10), 34 * Math.sqrt(level)];
+      draw(svg, "ellipse", { class: "level", cx: X(0), cy: Y(0), rx, ry });
     }
     draw(svg, "path", { class: "goal", d: `M${X(0) - 6} ${Y(0)} h12 M${X(0)} ${Y(0) - 6} v12` });
-    write_at(svg, 170, Y(0) + 24, svg.dataset.goal, "name halo");
+    label(svg, 170, Y(0) + 24, svg.dataset.goal, "name halo");
     const seen = path.map((place, i) => {
       const part = i && state === "out" ? clip(path[i - 1], place, box) : null;
       return (part ? part[1] : place).map((value, axis) => (axis ? Y(value) : X(value)));
@@ -398,7 +403,7 @@ const optimizer = () => {
       draw(svg, "circle", { class: `step ${chosen()}`, cx, cy, r: i === path.length - 1 ? 6 : 2.6 });
     });
     const [startX, startY] = seen[0];
-    write_at(svg, startX, startY - 9, svg.dataset.start, "name halo");
+    label(svg, startX, startY - 9, svg.dataset.start, "name halo");
     if (state === "out") {
       const [x, y] = seen.at(-1).map((value, axis) => Math.min(Math.max(value, 9), (axis ? 187 : 340) - 9));
       draw(svg, "path", { class: "lost", d: `M${x - 6} ${y - 6} l12 12 M${x + 6} ${y - 6} l-12 12` });
@@ -483,7 +488,7 @@ const fit = () => {
     return { degree, curve, train: distance(curve, learned), validation: distance(curve, kept) };
   });
   const best = all.reduce((a, b) => (b.validation < a.validation ? b : a));
-  const degree = slider("th-degree", number_plain, show);
+  const degree = slider("th-degree", (value) => number(value), show);
   function show() {
     const now = all[degree() - 1];
     const shown = plot(svg, {
@@ -494,7 +499,8 @@ const fit = () => {
     learned.forEach(([x, y]) => shown.dot("dot text", x, y, 4.2));
     kept.forEach(([x, y]) => shown.dot("dot two hollow", x, y, 4.2));
     const below = plot(errors, {
-      x: [1, 12], y: [0, 1.3], xTicks: range(12, 1, 12), yTicks: [0, 0.5, 1], xText: number, yText: (tick) => number(tick, 1),
+      x: [1, 12], y: [0, 1.3], xTicks: range(12, 1, 12), yTicks: [0, 0.5, 1],
+      xText: number, yText: (tick) => number(tick, 1),
     });
     line(errors, "guide", [below.X(now.degree), below.top], [below.X(now.degree), below.bottom]);
     below.curve("line text", all.map((each) => [each.degree, each.train]));
