@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+STUDIO := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[studio]'
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow lint format typecheck sweep search dashboard tensorboard benchmark reproduce clean
+.PHONY: help install train test test-slow test-browser lint format typecheck sweep search dashboard studio tensorboard benchmark reproduce clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,6 +32,10 @@ test: $(STAMP) ## Run the fast tests (one to two minutes)
 test-slow: $(STAMP) ## Run the tests that train, kill, resume, and install the wheel (some minutes)
 	@$(RUN) -m pytest -q -m "slow and not gpu and not browser"
 
+test-browser: $(STAMP) ## Drive the studio in headless Chromium (some minutes; needs the program chromium)
+	@$(STUDIO) --group browser
+	@$(RUN) -m pytest -q -m browser
+
 lint: $(STAMP) ## Check style
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check .
 
@@ -47,6 +52,10 @@ dashboard: $(STAMP) ## Look at a search while it runs: make dashboard SWEEP=outp
 	@test -n "$(SWEEP)" || { echo "error: say which: make dashboard SWEEP=outputs/sweeps/NAME"; exit 2; }
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dashboard]'
 	@$(VENV)/bin/ziffern sweep dashboard $(SWEEP)
+
+studio: $(STAMP) ## Open the page for people who do not program
+	@$(STUDIO)
+	@$(VENV)/bin/ziffern studio $(ARGS)
 
 sweep: $(STAMP) ## Train the three models in turn
 	@$(RUN) train.py -m model=cnn,nn,dnn $(ARGS)

@@ -56,3 +56,13 @@ def test_steps_are_reported_as_they_happen(run) -> None:
     steps = [event for event in events if event["event"] == "step"]
     assert [event["step"] for event in steps] == [5, 10, 15, 20, 25, 30]
     assert {"epoch", "steps", "train/loss", "train/acc", "eta_seconds"} <= steps[0].keys()
+
+
+def test_a_file_stop_ends_the_training_after_the_epoch_with_the_best_model_tested(run, tmp_path: Path) -> None:
+    folder = tmp_path / "stopped"
+    folder.mkdir()
+    (folder / "stop").touch()
+    finished = run("trainer.max_epochs=4", folder=str(folder))
+    assert finished.metrics["epochs"] == 1
+    assert finished.is_tested
+    assert not (finished.folder / "stop").exists()

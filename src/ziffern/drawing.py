@@ -69,10 +69,10 @@ def _dark_on_light(grey: Grey) -> Grey:
 def _find_ink(grey: Grey) -> Grey:
     """Return how much of each pixel is ink, 0 to 1, without paper, shading and specks."""
     contrast = 1 - grey / _paper(grey)
-    level = float(np.median(contrast))
-    noise = 1.4826 * float(np.median(np.abs(contrast - level)))
-    contrast -= level
     mask = contrast > _otsu(contrast)
+    level = float(np.median(contrast[~mask]))
+    noise = 1.4826 * float(np.median(np.abs(contrast[~mask] - level)))
+    contrast -= level
     if not mask.any() or contrast[mask].mean() < max(LEAST_CONTRAST, LEAST_SIGNAL * noise):
         raise InputError("nothing is drawn on the picture: draw one digit, or choose a picture with more contrast")
     mask = _digit_parts(mask)

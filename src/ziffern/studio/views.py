@@ -93,7 +93,9 @@ def data_view(words: Words, overrides: Sequence[str]) -> str:
     }
     chosen = np.random.default_rng(0).choice(len(digits.labels), min(30, len(digits.labels)), replace=False)
     samples = [(digits.images[place], digits.class_names[digits.labels[place]]) for place in np.sort(chosen)]
-    more = words.render("data.html", "samples", samples=samples, note=digits.note, leak=parts.leak)
+    more = words.render(
+        "data.html", "samples", samples=samples, count=len(digits.labels), note=digits.note, leak=parts.leak
+    )
     return f'<div class="zf">{more}{render_block("run.html", "data", words.t, context)}</div>'
 
 
