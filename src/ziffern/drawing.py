@@ -19,14 +19,16 @@ Mask = NDArray[np.bool_]
 
 BOX = 20  # MNIST's longest side
 WORKING_SIZE = 512  # more pixels only bring the noise of a photo
-SMALL_SIZE = 24  # enough to tell paper from ink
+PAPER_SIZE = 128  # shading is smooth
+SMALL_SIZE = 48  # enough to tell paper from ink
 EVERYWHERE = np.ones((3, 3), np.bool_)  # the eight neighbours
-SMOOTHING = 200  # of a picture's size is blurred
 DEEPEST_SHADE = 0.4  # of the brightest paper; what is darker is ink
-LEAST_CONTRAST, LEAST_SIGNAL = 0.03, 4.0  # of ink, as a share of the paper's brightness, and in its noise's deviations
+LEAST_CONTRAST = 0.03  # of ink, as a share of the paper's brightness
+LEAST_SIGNAL = 4.0  # of ink, in standard deviations of the paper's noise
 LEAST_EXTENT = 0.15  # of the largest part: the bar of a 5 is longer, dust is not
 LEAST_GREY = 0.1  # fainter edges are no part of the box
 THIN, THICKENED = 1.5, 2.3  # stroke width in the box; in MNIST 1 % are below 1.4, half below 2.5
+NOTHING = "nothing is drawn on the picture: draw one digit, or choose a picture with more contrast"
 
 
 def as_digit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -46,7 +48,7 @@ def as_digit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return _centre(_fit(ink))
 
 
-def _reduced(picture: NDArray[np.uint8], size: int) -> Grey:
+def _reduced(picture: NDArray[np.uint8] | Grey, size: int) -> Grey:
     """Return the picture (H, W) float32 in 0 to 255, averaged to at most `size` pixels a side."""
     height, width = picture.shape
     scale = min(1.0, size / max(height, width))
@@ -60,34 +62,38 @@ def _resize(picture: Grey, size: tuple[int, int], how: Image.Resampling) -> Grey
 
 
 def _dark_on_light(grey: Grey) -> Grey:
-    """Invert light ink on dark paper: strokes stand out from the median of their surroundings, whatever the shading."""
-    small = _reduced(grey.astype(np.uint8), SMALL_SIZE)
-    excess = small - ndimage.median_filter(small, size=SMALL_SIZE, mode="nearest")
+    """Invert light ink on dark paper: strokes stand out from the blurred picture on one side, shading on both."""
+    small = _reduced(grey, SMALL_SIZE)
+    excess = small - ndimage.gaussian_filter(small, max(small.shape) / 10, mode="nearest")
     return 255 - grey if (excess**3).sum() > 0 else grey
 
 
 def _find_ink(grey: Grey) -> Grey:
     """Return how much of each pixel is ink, 0 to 1, without paper, shading and specks."""
     contrast = 1 - grey / _paper(grey)
+    if np.ptp(contrast) < LEAST_CONTRAST:
+        raise InputError(NOTHING)
     mask = contrast > _otsu(contrast)
-    level = float(np.median(contrast[~mask]))
-    noise = 1.4826 * float(np.median(np.abs(contrast[~mask] - level)))
-    contrast -= level
-    if not mask.any() or contrast[mask].mean() < max(LEAST_CONTRAST, LEAST_SIGNAL * noise):
-        raise InputError("nothing is drawn on the picture: draw one digit, or choose a picture with more contrast")
+    paper = contrast[~mask]
+    noise = 1.4826 * float(np.median(np.abs(paper - np.median(paper))))
+    contrast -= np.median(paper)
+    if contrast[mask].mean() < LEAST_SIGNAL * noise:
+        raise InputError(NOTHING)
     mask = _digit_parts(mask)
     ink = np.clip(contrast / np.percentile(contrast[mask], 75), 0, 1)
-    edges = ndimage.binary_dilation(mask, EVERYWHERE)
-    return np.where(edges & (contrast > 2 * noise), ink, 0).astype(np.float32)
+    edges = ndimage.binary_dilation(mask, EVERYWHERE) & (contrast > 2 * noise)
+    return np.where(edges, ink, 0).astype(np.float32)
 
 
 def _paper(grey: Grey) -> Grey:
     """Return the brightness of the paper, also where ink hides it, by a closing wider than any stroke."""
-    width = max(grey.shape) // 4
-    smooth = ndimage.gaussian_filter(grey, max(grey.shape) / SMOOTHING)  # else the closing would follow the noise
+    small = _reduced(grey, PAPER_SIZE)
+    smooth = ndimage.gaussian_filter(small, max(small.shape) / PAPER_SIZE)  # else the closing would follow the noise
+    width = max(small.shape) // 4 + 1
     padded = np.pad(smooth, width)  # nothing outside, so that the closing reaches the corners' shade
     closed = ndimage.grey_closing(padded, size=2 * width + 1)[width:-width, width:-width]
-    return np.asarray(np.maximum(closed, max(1.0, DEEPEST_SHADE * float(closed.max()))), np.float32)
+    shade = np.maximum(closed, max(1.0, DEEPEST_SHADE * float(closed.max())))
+    return _resize(shade, (grey.shape[1], grey.shape[0]), Image.Resampling.BILINEAR)
 
 
 def _otsu(values: Grey) -> float:
@@ -130,7 +136,7 @@ def _thicken(ink: Grey) -> Grey:
     grow = (THICKENED * size / BOX - width) / 2 / (1 - THICKENED / BOX)  # the box grows too
     padded = np.pad(ink, int(np.ceil(grow)))
     distance = ndimage.distance_transform_edt(padded <= 1 / 2)
-    return np.maximum(padded, np.clip(grow + 1 - distance, 0, 1)).astype(np.float32)
+    return np.asarray(np.maximum(padded, np.clip(grow + 1 - distance, 0, 1)), np.float32)
 
 
 def _fit(ink: Grey) -> Grey:

@@ -16,10 +16,10 @@ import pytorch_lightning as pl
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from ziffern.callbacks import STOP
 from ziffern.module import DigitClassifier
 
 log = logging.getLogger(__name__)
-STOP = "stop"  # a file of this name in a run folder ends the training after the epoch: the best model is tested
 
 
 def clock(seconds: float) -> str:

@@ -234,7 +234,7 @@ def page_context(found: Findings, t: Language) -> dict[str, Any]:
         "seen": [as_seen(image, material.mean, material.std) for image in material.example_image] if material else [],
         "sure_share": coverage_at(outcome.risk_coverage, 1 - SURE) if outcome else math.nan,
         "sure": SURE,
-        "guess": math.log(len(found.class_names)),
+        "guess": math.log(max(1, len(found.class_names))),
         "macro": macro,
         "heat": _heat(outcome.confusion) if outcome else None,
         "weak_names": ", ".join(f"{found.class_names[place]} ({t.percent(f1[place])})" for place in weakest),

@@ -1,30 +1,35 @@
 """Trainings that the page started, each job a process of its own that outlives the page.
 
-A job is a folder: `job.json` says what was asked for, `lock` is held by the process that works on it (the kernel
-releases it, however the process ends), `N.json` says how training N ended, `N.log` what it printed. Whatever else is
-known of a training stands in its run folder. So a page that was reloaded, or a server that was killed, finds all of it.
+A job is a folder: `job.json` says what was asked for, `lock` is held by whatever works on it, worker and training, from
+before the first of them begins (the kernel releases it, however they end), `N.json` says how training N ended, `N.log`
+what it printed. Whatever else is known of a training stands in its run folder. So a page that was reloaded, or a server
+that was killed, finds all of it.
 """
 
+import fcntl
 import json
 import os
+import re
+import secrets
 import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, Any
 
 from ziffern.atomic import write_json
-from ziffern.callbacks.progress import STOP
+from ziffern.callbacks import STOP
 from ziffern.errors import InputError
-from ziffern.runs import Run
-from ziffern.studio.workspace import Workspace, unique
+
+if TYPE_CHECKING:  # the worker must start at once
+    from ziffern.runs import Run
+    from ziffern.studio.workspace import Workspace
 
 MOST_TRAININGS = 12  # in one job
 MOST_JOBS = 8  # at work at the same time
@@ -59,8 +64,10 @@ class Training:
         return shlex.join(["ziffern", "train", *self.overrides])
 
     @property
-    def run(self) -> Run:
+    def run(self) -> "Run":
         """Its run."""
+        from ziffern.runs import Run
+
         return Run(self.folder)
 
     @cached_property
@@ -94,12 +101,13 @@ class Job:
     def is_at_work(self) -> bool:
         """Whether a process works on it."""
         try:
-            with FileLock(self.folder / "lock", timeout=0):
-                return False
-        except Timeout:
+            with (self.folder / "lock").open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look do not see each other
+        except BlockingIOError:
             return True
         except OSError:
-            return False
+            pass
+        return False
 
     @property
     def is_stopping(self) -> bool:
@@ -113,14 +121,16 @@ class Job:
         for number, one in enumerate(self.plan):
             folder = Path(one["folder"])
             ended = _read(self.folder / f"{number}.json")
-            if ended:
-                state, reason = State(ended["state"]), str(ended["reason"])
+            if ended.get("state") in list(State):
+                state, reason = State(ended["state"]), str(ended.get("reason", ""))
             elif at_work:
                 state, reason = State.RUNNING if (self.folder / f"{number}.log").exists() else State.WAITING, ""
                 if state is State.WAITING and is_stopping:
                     state = State.STOPPED
             elif (folder / "metrics.json").exists():
                 state, reason = State.DONE, ""
+            elif not (self.folder / f"{number}.log").exists() and (said := _lines(self.folder / "worker.log")):
+                state, reason = State.FAILED, said[-1]
             else:
                 state, reason = State.STOPPED if is_stopping else State.INTERRUPTED, ""
             found.append(Training(number, tuple(one["overrides"]), folder, state, reason))
@@ -130,7 +140,8 @@ class Job:
         """Ask it to end after the epoch that is being trained, with the best model tested; begin nothing more."""
         (self.folder / "stop").touch()
         for training in self.trainings():
-            if training.state is State.RUNNING and training.folder.is_dir():
+            if training.state is State.RUNNING:
+                training.folder.mkdir(parents=True, exist_ok=True)
                 (training.folder / STOP).touch()
 
     def stop_now(self) -> None:
@@ -138,10 +149,15 @@ class Job:
         (self.folder / "stop").touch()
         worker = _read(self.folder / "worker.json").get("pid")
         if isinstance(worker, int) and self.is_at_work:
-            os.killpg(worker, signal.SIGTERM)  # the lock is held, so the number is still its own
+            os.killpg(worker, signal.SIGTERM)  # the lock is held, so the group is still its own
 
 
-def start(workspace: Workspace, trainings: Sequence[Sequence[str]]) -> Job:
+def unique() -> str:
+    """Return a name that sorts by time."""
+    return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def start(workspace: "Workspace", trainings: Sequence[Sequence[str]]) -> Job:
     """Start trainings, one after the other, in a process of their own.
 
     Args:
@@ -165,22 +181,30 @@ def start(workspace: Workspace, trainings: Sequence[Sequence[str]]) -> Job:
     return _begin(workspace, name, planned)
 
 
-def go_on(workspace: Workspace, training: Training) -> Job:
-    """Take up a training that was interrupted, where its last checkpoint is."""
+def go_on(workspace: "Workspace", training: Training) -> Job:
+    """Take up a training that was interrupted, where its last checkpoint is.
+
+    Raises:
+        InputError: It is being trained.
+    """
+    folders = [Path(one["folder"]) for job in jobs(workspace) if job.is_at_work for one in job.plan]
+    if training.folder in folders:
+        raise InputError(f"{training.folder.name}: it is being trained: wait until it has ended")
     checkpoint = training.folder / "checkpoints/last.ckpt"
     more = [f"ckpt_path={quoted(checkpoint)}"] if checkpoint.is_file() else []
     kept = [item for item in training.overrides if not item.startswith("ckpt_path=")]
     return _begin(workspace, unique(), [{"overrides": [*kept, *more], "folder": str(training.folder)}])
 
 
-def jobs(workspace: Workspace) -> list[Job]:
+def jobs(workspace: "Workspace") -> list[Job]:
     """Return the jobs of a workspace, the newest first."""
     folder = workspace.jobs_folder
     found = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
-    return [Job(each) for each in found if (each / "job.json").is_file()][:MOST_SHOWN]
+    there = [Job(each) for each in found if (each / "job.json").is_file()]
+    return [job for place, job in enumerate(there) if place < MOST_SHOWN or job.is_at_work]
 
 
-def run_folder(workspace: Workspace, overrides: Sequence[str], name: str, number: int) -> Path:
+def run_folder(workspace: "Workspace", overrides: Sequence[str], name: str, number: int) -> Path:
     """Return the folder of a run: its model or recipe, and when."""
     first = overrides[0].partition("=")[2]
     return (workspace.runs_folder / f"{first}_{name}-{number}").absolute()
@@ -188,17 +212,27 @@ def run_folder(workspace: Workspace, overrides: Sequence[str], name: str, number
 
 def quoted(path: Path) -> str:
     """Return a path as a value that Hydra's grammar takes, whatever characters are in it."""
-    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    # Hydra's grammar minds backslashes before a quote alone.
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), str(path))
     return str(path) if all(c.isalnum() or c in "/._-" for c in str(path)) else f"'{escaped}'"
 
 
-def _begin(workspace: Workspace, name: str, planned: list[dict[str, Any]]) -> Job:
+def _begin(workspace: "Workspace", name: str, planned: list[dict[str, Any]]) -> Job:
     folder = (workspace.jobs_folder / name).absolute()
     folder.mkdir(parents=True)
     write_json(folder / "job.json", {"trainings": planned})
-    with (folder / "worker.log").open("wb") as log:
-        command = [sys.executable, "-m", "ziffern.studio.worker", str(folder)]
-        worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    with (folder / "worker.log").open("wb") as log, (folder / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # handed on: held until the last process that has it ends
+        number = lock.fileno()
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "ziffern.studio.worker", str(folder), str(number)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=(number,),
+        )
+        write_json(folder / "worker.json", {"pid": worker.pid})
     _workers[:] = [each for each in (*_workers, worker) if each.poll() is None]
     return Job(folder)
 

@@ -6,7 +6,6 @@ read from the run folders again.
 """
 
 import base64
-import binascii
 import contextlib
 import shlex
 from collections.abc import Callable, Sequence
@@ -57,7 +56,8 @@ class Studio:
         """Return the workspace of whoever sends a request."""
         if not self.is_shared:
             return Workspace(self.output)
-        scope = getattr(request, "scope", None) or request.request.scope
+        inner = getattr(request, "request", None)  # Gradio wraps the server's request
+        scope = (request if inner is None else inner).scope
         return Workspace(self.output / PERSON_FOLDER / str(scope["ziffern.person"]))
 
     def data_overrides(self, workspace: Workspace, source: str) -> list[str]:
@@ -67,7 +67,7 @@ class Studio:
             if path is None:
                 raise InputError(f"{source.removeprefix(UPLOADED)}: it is not here any more: choose other data")
             return ["data=local", f"data.dir={quoted(path)}"]
-        if source not in settings.options("data"):
+        if source not in CLOUD:
             raise InputError(f"{source}: no such data")
         where = [f"data.dir={quoted(self.data)}"] if self.data and source != "mnist5k" else []
         return [f"data={source}", *where]
@@ -302,6 +302,8 @@ class Page:
     def fill(self, overrides: Sequence[str], models: list[str] | None = None) -> list[Update]:
         """Return updates of the form's fields, but for the data: what overrides mean."""
         values = settings.form(overrides)
+        for field in settings.NUMBERS:  # a recipe may go beyond what is asked of a page
+            values[field.name] = min(cast(float, values[field.name]), field.high)
         return [
             gr.update(value=models) if models else gr.skip(),
             *(gr.update(value=values[name]) for name in settings.FORM),
@@ -578,7 +580,7 @@ class Page:
             if not head.startswith("data:image/"):
                 raise InputError("this is no picture: draw, or choose a PNG or JPEG")
             return base64.b64decode(content, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:  # binascii.Error is one
             raise InputError("this picture did not arrive whole: try a smaller one") from error
 
     def keep_digit(self, image: list[list[int]] | None, truth: str, request: gr.Request) -> str:

@@ -28,11 +28,10 @@ MOST_UPLOADED = 200 * 2**20  # bytes of a file
 LOCAL = ("127.0.0.1", "localhost", "::1")
 PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 LEAST_PASSWORD = 8  # characters
+BY_NAME = re.compile(r"/[a-z]{2}/gradio_api/(run|api|call)(/|$)")  # Gradio's other way to call what the page calls
+POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; frame-ancestors 'self'"
 HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'",
-    ),
+    (b"content-security-policy", POLICY.encode()),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
@@ -74,7 +73,7 @@ def read_people(path: Path) -> dict[str, str]:
     Raises:
         InputError: A line is none, or a password is too short.
     """
-    people = {}
+    people: dict[str, str] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -83,6 +82,8 @@ def read_people(path: Path) -> dict[str, str]:
             raise InputError(f"{path}: line {number}: a name has up to 40 letters, digits, _ and -: NAME:PASSWORD")
         if len(password) < LEAST_PASSWORD:
             raise InputError(f"{path}: line {number}: {name}'s password is shorter than {LEAST_PASSWORD} characters")
+        if name.casefold() in (known.casefold() for known in people):  # they would share a folder on some systems
+            raise InputError(f"{path}: line {number}: {name} is there already: give another name")
         people[name] = password
     if not people:
         raise InputError(f"{path}: no names in it: a line is NAME:PASSWORD")
@@ -100,7 +101,7 @@ class Guard:
 
     def __init__(self, app: Callable[..., Any], people: Mapping[str, str], shared: bool) -> None:
         self.app, self.people = app, people
-        self.names = {*LOCAL, *((socket.gethostname(), socket.getfqdn()) if shared else ())}
+        self.names = {*LOCAL, *((socket.gethostname().lower(), socket.getfqdn().lower()) if shared else ())}
         self.shared = shared
 
     async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
@@ -110,6 +111,11 @@ class Guard:
             return
         headers = {name.decode("latin1"): value.decode("latin1") for name, value in scope["headers"]}
         status, text = self.refusal(headers)
+        if not status and BY_NAME.match(scope["path"]):
+            status, text = 404, "not here\n"
+        if status and scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if status:
             more = [(b"www-authenticate", b'Basic realm="ziffern", charset="UTF-8"')] if status == 401 else []  # noqa: PLR2004
             kind = [(b"content-type", b"text/plain; charset=utf-8")]
@@ -130,7 +136,7 @@ class Guard:
         if not self._is_ours(host):
             return 400, f"{host[:80]}: this page is not served under that name\n"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _place(origin) != host:
             return 403, "asked for from another site's page\n"
         if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
             return 403, "asked for from another site's page\n"
@@ -163,6 +169,14 @@ class Guard:
             return False
 
 
+def _place(address: str) -> str:
+    """Return host and port of an address; an empty string where there are none."""
+    try:
+        return urlsplit(address).netloc
+    except ValueError:
+        return ""
+
+
 def serve(options: Options) -> None:
     """Serve the page until it is interrupted.
 
@@ -170,7 +184,6 @@ def serve(options: Options) -> None:
         InputError: It would be open to others, or there is no free port.
     """
     options.check()
-    listening = free_socket(options.host, options.port)
     with tempfile.TemporaryDirectory(prefix="ziffern-studio-") as temporary:
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": temporary}  # before its import
         try:
@@ -181,8 +194,10 @@ def serve(options: Options) -> None:
                 f"the studio needs gradio ({error}): pip install 'ziffern[studio]', or make studio"
             ) from error
         app = make_app(options)
+        listening = free_socket(options.host, options.port)
         host, port = listening.getsockname()[:2]
-        address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}/"
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{port}/"
         print(f"ziffern studio: {address}  (Ctrl-C ends the page, not the trainings)", flush=True)
         if options.browser:
             threading.Timer(1.0, webbrowser.open, [address]).start()
@@ -224,9 +239,11 @@ def make_app(options: Options) -> Callable[..., Any]:
         return FileResponse(path, media_type="text/html")
 
     for language in LANGUAGES:
+        page = studio.page(language)
+        page.has_launched = True  # so that Gradio takes no file that it was not sent: mounting alone does not say so
         app = gr.mount_gradio_app(
             app,
-            studio.page(language),
+            page,
             path=f"/{language}",
             app_kwargs=plain,
             max_file_size=MOST_UPLOADED,
@@ -234,6 +251,7 @@ def make_app(options: Options) -> Callable[..., Any]:
             theme=theme(),
             head=head(language),
             footer_links=[],
+            run_history=False,
         )
     return Guard(app, options.people, options.host not in LOCAL)
 

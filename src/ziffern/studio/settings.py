@@ -6,7 +6,7 @@ composed; what differs from the composed recipe is what has to be typed, and not
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from threading import Lock
 from typing import Any
 
@@ -60,7 +60,8 @@ DROPOUT = "model.net.dropout"
 DROPOUTS = ("", *(f"{tenth / 10:g}" for tenth in range(10)))  # "" leaves what the model has
 OPTIMIZERS = ("adam", "sgd", "adamw")
 AUGMENTS = ("none", "affine")
-LOSSES = {  # what stands in model.loss
+LOSSES: dict[str, dict[str, Any] | None] = {  # what stands in model.loss; `own` is whatever a recipe has there
+    "own": {},
     "cross_entropy": None,
     "label_smoothing": {"_target_": "torch.nn.CrossEntropyLoss", "label_smoothing": 0.1},
     "multi_margin": {"_target_": "torch.nn.MultiMarginLoss"},
@@ -77,7 +78,7 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
 
 
-@cache
+@lru_cache(maxsize=256)
 def composed(overrides: tuple[str, ...]) -> DictConfig:
     """Return the configuration that overrides make.
 
@@ -109,7 +110,7 @@ def form(overrides: Sequence[str]) -> dict[str, Value]:
     values["optimizer"] = target.rpartition(".")[2].lower()
     loss = OmegaConf.select(cfg, "model.loss", default=None)
     given = None if loss is None else OmegaConf.to_container(loss)
-    values["loss"] = next((name for name, node in LOSSES.items() if node == given), "cross_entropy")
+    values["loss"] = next((name for name, node in LOSSES.items() if node == given), "own")
     values["augment"] = "affine" if OmegaConf.select(cfg, "model.augment", default=None) is not None else "none"
     values["split"] = str(cfg.data.split)
     return values
@@ -148,6 +149,10 @@ def overrides_of(model: str, preset: str | None, data: Sequence[str], values: Va
     for field in NUMBERS:
         if field.name in values and field.problem(values[field.name]):
             raise InputError(f"{field.key}={values[field.name]}: must lie between {field.low:g} and {field.high:g}")
+    known = {"dropout": DROPOUTS, "optimizer": OPTIMIZERS, "loss": LOSSES, "augment": AUGMENTS, "split": SPLITS}
+    for name, options_of in known.items():
+        if values.get(name) and values[name] not in options_of:
+            raise InputError(f"{name}={values[name]}: must be one of {', '.join(filter(None, options_of))}")
     start = [f"experiment={preset}"] if preset else [f"model={model}"]
     typed = [*start, *data]
     before = form(typed)
@@ -155,7 +160,7 @@ def overrides_of(model: str, preset: str | None, data: Sequence[str], values: Va
         if (wanted := values.get(name)) and wanted != before[name]:
             typed.append(f"{group}={wanted}")
     base = form(typed)
-    if (loss := values.get("loss")) and loss != base["loss"]:
+    if (loss := values.get("loss")) and loss not in ("own", base["loss"]):
         typed.append(f"model.loss={_written(LOSSES[str(loss)])}")
     if (split := values.get("split")) and split != base["split"]:
         typed.append(f"data.split={split}")
@@ -179,7 +184,7 @@ def _number(field: Field, value: Value) -> str:
     assert isinstance(value, int | float)
     if field.name == "patience" and not value:
         return "null"
-    return str(int(value)) if field.whole else f"{value:g}"
+    return str(int(value)) if field.whole else repr(value)
 
 
 def _written(node: Mapping[str, Any] | None) -> str:

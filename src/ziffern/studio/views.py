@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,20 +111,36 @@ def title(run: Run, overrides: Sequence[str] = ()) -> str:
 def jobs_view(words: Words, workspace: Workspace) -> tuple[str, list[tuple[str, str]], list[tuple[str, str]]]:
     """Return the trainings as HTML, and the names of jobs that can be stopped, and of trainings that can go on."""
     shown, active, broken = [], [], []
+    seen: set[Path] = set()  # a run that a newer job took up is that job's
     for place, job in enumerate(jobs(workspace)):
-        trainings = job.trainings()
+        trainings = [training for training in job.trainings() if training.folder not in seen]
+        seen |= {training.folder for training in trainings}
         for training in trainings:
             # Pictures of what is at work, and of what was started last.
             shown.append(_training(words, job, training, pictured=place == 0 or training.state in ACTIVE))
             if training.state is State.INTERRUPTED:
-                broken.append((title(training.run, training.overrides), f"{job.folder.name}:{training.number}"))
+                broken.append((shown[-1]["title"], f"{job.folder.name}:{training.number}"))
         if any(training.state in ACTIVE for training in trainings):
-            names = ", ".join(title(training.run, training.overrides) for training in trainings)
-            active.append((names, job.folder.name))
+            active.append((", ".join(each["title"] for each in shown[-len(trainings) :]), job.folder.name))
     return words.render("jobs.html", "jobs", shown=shown), active, broken
 
 
 def _training(words: Words, job: Job, training: Training, pictured: bool) -> dict[str, Any]:
+    """Return what is shown of a training; of one whose files were damaged, why it cannot be read."""
+    try:
+        return _readable_training(words, job, training, pictured)
+    except (InputError, KeyError, TypeError, ValueError, OSError) as error:
+        found = {
+            "title": training.folder.name,
+            "state": training.state.value,
+            "share": None,
+            "line": "",
+            "charts": None,
+        }
+        return {**found, "reason": str(error), "command": training.command}
+
+
+def _readable_training(words: Words, job: Job, training: Training, pictured: bool) -> dict[str, Any]:
     s, t, event, run = words.s, words.t, training.last_event, training.run
     found: dict[str, Any] = {"title": title(run, training.overrides), "state": training.state.value, "share": None}
     found |= {"line": "", "reason": "", "charts": None, "command": training.command}
@@ -225,7 +241,7 @@ def comparison_view(words: Words, runs: Sequence[Run]) -> str:
     return f'{notes}<div class="zf">{shown}</div>'
 
 
-@cache
+@lru_cache(maxsize=12)
 def _model(folder: Path, stamp: int) -> "DigitClassifier":
     return Run(folder).load_model()
 

@@ -1,6 +1,7 @@
 """The process behind a job: trains what job.json says, one after the other, and notes how each ended.
 
-Holds the job's lock as long as it lives. A training is `ziffern train`, as it would be typed.
+It is given the job's lock, and hands it on to each training, so that the job is at work as long as any of them lives. A
+training is `ziffern train`, as it would be typed.
 """
 
 import os
@@ -9,26 +10,23 @@ import subprocess
 import sys
 from pathlib import Path
 
-from filelock import FileLock
-
 from ziffern.atomic import write_json
+from ziffern.callbacks import STOP
 from ziffern.studio.jobs import Job, State, quoted
 
-SECONDS_TO_LOCK = 30
 
-
-def work(folder: Path) -> None:
-    """Work on the job in `folder` until it is done or was asked to stop."""
+def work(folder: Path, lock: int) -> None:
+    """Work on the job in `folder`, whose lock is the open file `lock`, until it is done or was asked to stop."""
     signal.signal(signal.SIGTERM, lambda *_: None)  # the training gets it too, and how it ended is noted
-    with FileLock(folder / "lock", timeout=SECONDS_TO_LOCK):
-        write_json(folder / "worker.json", {"pid": os.getpid()})
-        job = Job(folder)
-        for number, one in enumerate(job.plan):
-            if not job.is_stopping:
-                train(job, number, one["overrides"], Path(one["folder"]))
+    job = Job(folder)
+    for number, one in enumerate(job.plan):
+        run = Path(one["folder"])
+        (run / STOP).unlink(missing_ok=True)  # of an earlier attempt; one that comes from here on is meant
+        if not job.is_stopping:
+            train(job, number, one["overrides"], run, lock)
 
 
-def train(job: Job, number: int, overrides: list[str], run: Path) -> None:
+def train(job: Job, number: int, overrides: list[str], run: Path, lock: int) -> None:
     """Train once, and note how it ended."""
     program = "import sys; sys.argv[0] = 'ziffern'; from ziffern.cli import main; main()"
     command = [sys.executable, "-c", program, "train", *overrides, f"hydra.run.dir={quoted(run)}"]
@@ -37,10 +35,11 @@ def train(job: Job, number: int, overrides: list[str], run: Path) -> None:
     free = max(1, (os.cpu_count() or 1) - round(os.getloadavg()[0]))
     env = {"OMP_NUM_THREADS": str(free), **os.environ}
     with log.open("wb") as file:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, check=False)
-    code = done.returncode
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, pass_fds=(lock,), check=False
+        )
     state, reason = State.DONE, ""
-    if code:
+    if code := done.returncode:
         said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
         reason = errors[-1] if errors else said[-1] if said else ""
@@ -53,4 +52,4 @@ def train(job: Job, number: int, overrides: list[str], run: Path) -> None:
 
 
 if __name__ == "__main__":
-    work(Path(sys.argv[1]))
+    work(Path(sys.argv[1]), int(sys.argv[2]))

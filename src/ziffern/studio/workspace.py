@@ -1,10 +1,8 @@
 """Where one person's runs, uploads and own digits lie. Nothing of the page reaches outside of it."""
 
 import re
-import secrets
 import shutil
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +13,14 @@ from ziffern.atomic import write_atomically
 from ziffern.data.local import read_local
 from ziffern.errors import InputError
 from ziffern.runs import Run
+from ziffern.studio.jobs import unique
 
 UPLOADS = (".zip", ".csv", ".npz")
 MOST_UPLOADS = 20
 MOST_DIGITS = 500
 MOST_RUNS = 200  # that the page lists, the newest first
 PERSON_FOLDER = "people"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=,+@-]*")
-
-
-def unique() -> str:
-    """Return a name that sorts by time."""
-    return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+NAME = re.compile(r"\w[\w .=,+@-]{0,199}")
 
 
 @dataclass(frozen=True)
@@ -62,7 +56,8 @@ class Workspace:
         """Return the names of the run folders, the newest first."""
         if not self.runs_folder.is_dir():
             return []
-        found = [each for each in self.runs_folder.iterdir() if (each / ".hydra/config.yaml").is_file()]
+        there = [each for each in self.runs_folder.iterdir() if NAME.fullmatch(each.name) and not each.is_symlink()]
+        found = [each for each in there if (each / ".hydra/config.yaml").is_file()]
         found.sort(key=lambda each: (each / ".hydra/config.yaml").stat().st_mtime, reverse=True)
         return [each.name for each in found[:MOST_RUNS]]
 
@@ -98,15 +93,17 @@ class Workspace:
         Raises:
             InputError: It holds no labelled digits, or is dangerous; nothing is kept then.
         """
-        plain = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(name).name).strip("-.")[-60:]
-        suffix = Path(plain).suffix.lower()
+        suffix = Path(name).suffix.lower()
+        stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(name).stem)[:60].strip("-") or "digits"
+        plain = stem + suffix
         if suffix not in UPLOADS:
-            raise InputError(f"{plain or name}: a file of another kind: upload one of {', '.join(UPLOADS)}")
+            raise InputError(f"{plain[:80]}: a file of another kind: upload one of {', '.join(UPLOADS)}")
         if len(self.uploads()) >= MOST_UPLOADS:
             raise InputError(f"{MOST_UPLOADS} files are here already: remove one first")
-        self._uploads_folder.mkdir(parents=True, exist_ok=True)
-        kept = self._uploads_folder / f"{Path(plain).stem or 'digits'}_{unique()}{suffix}"
-        part = kept.with_name(f"part-{kept.name}")
+        kept = self._uploads_folder / f"{stem}_{unique()}{suffix}"
+        part = self._uploads_folder.with_name("incoming") / kept.name  # not yet to be chosen
+        for folder in (kept.parent, part.parent):
+            folder.mkdir(parents=True, exist_ok=True)
         try:
             shutil.copyfile(source, part)
             try:
