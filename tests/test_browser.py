@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
 
-PATIENCE = 45  # seconds; other programs may need the machine too
+PATIENCE = 120  # seconds; other programs may need the machine too
 ZIFFERN = [sys.executable, "-c", "from ziffern.cli import main; main()"]
 TABS = ("Data", "Settings", "Training", "Results", "Compare", "Try it", "Theory")
 ELSEWHERE = re.compile(r"^(?!data:|blob:|about:|http://127\.0\.0\.1[:/])")
@@ -268,7 +268,11 @@ def epoch_of(place: Locator) -> int:
 
 
 def reaches(place: Locator, epoch: int) -> None:
-    until(lambda: epoch_of(place) >= epoch, f"epoch {epoch}")
+    try:
+        until(lambda: epoch_of(place) >= epoch, f"epoch {epoch}")
+    except AssertionError as error:
+        error.add_note(place.inner_text())
+        raise
 
 
 def picture_of_zero(size: int = 280) -> bytes:
@@ -637,7 +641,9 @@ def test_bad_upload_is_refused_in_one_line_and_nothing_is_chosen(
 def test_good_upload_is_chosen_shown_and_removed(page: Page, name: str, content: bytes) -> None:
     upload(page, name, content)
     own = page.get_by_role("radio", name=re.compile("Own: "))
-    expect(page.get_by_text(re.compile("is here, and chosen|Not taken:"))).to_contain_text("is here, and chosen")
+    said = page.get_by_text(re.compile("is here, and chosen|Not taken:"))
+    expect(said).to_be_visible()
+    assert "is here, and chosen" in said.inner_text()
     expect(own).to_be_checked()
     page.get_by_role("button", name="Show these data").click()
     expect(page.get_by_role("heading", name="A look at the pictures")).to_be_visible()
@@ -665,15 +671,15 @@ def test_server_that_was_killed_finds_its_training_again_and_shows_its_end(
     expect(place).to_contain_text("Epochs: 20")
 
 
-def test_training_whose_process_was_killed_is_failed_with_a_reason_and_another_can_be_started(
+def test_training_whose_process_was_killed_says_by_what_and_can_go_on_or_another_be_started(
     page: Page, studio: Studio
 ) -> None:
     place = begin(page, epochs=100, batch_size=2)
     reaches(place, 1)
     os.kill(studio.training(), signal.SIGKILL)
-    expect(place.locator(".badge")).to_have_text("failed")
-    expect(place.locator("p.failed")).to_contain_text("It did not work:")
-    expect(place.locator("p.failed")).to_contain_text(re.compile("kill", re.IGNORECASE))
+    expect(place.locator(".badge")).to_have_text("interrupted")
+    expect(place).to_contain_text("SIGKILL")
+    expect(page.get_by_role("button", name="Go on with it")).to_be_visible()
     page.get_by_role("button", name=START).click()
     expect(page.locator(".state")).to_have_count(2)
     expect(place.locator(".badge")).to_have_text("learning")

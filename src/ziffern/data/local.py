@@ -5,6 +5,7 @@ silently preferring one would hide half of the data; a data set may lie below on
 archives have one; nothing is ever written, unpacked to disk or unpickled.
 """
 
+import re
 import stat
 from collections import defaultdict
 from collections.abc import Callable
@@ -86,7 +87,8 @@ READERS: dict[str, Callable[[Path, int], Found]] = {
 def _read_members(members: Members, num_classes: int, label: str) -> Found:
     """Read the one data set that lies at the top or, where none does, below one wrapper folder."""
     for folders in ({"": members}, _wrapped(members)):
-        found = [(name, form, inner) for name, inner in folders.items() for form in _forms(inner)]
+        known = {name: _with_train(inner) for name, inner in folders.items()}
+        found = [(name, form, inner) for name, inner in known.items() for form in _forms(inner)]
         if len(found) > 1:
             where = one_line(", ".join(f"{name}{FORMS[form]}" for name, form, _ in found))
             raise InputError(f"{label}: holds {len(found)} data sets ({where}), one is allowed: keep or give one")
@@ -94,6 +96,13 @@ def _read_members(members: Members, num_classes: int, label: str) -> Found:
             return form(inner, num_classes, label)
     some = one_line(", ".join(sorted(members)[:3]) or "no file")
     raise InputError(f"{label}: holds no data set in an accepted form (but {some}): {ACCEPTED}")
+
+
+def _with_train(members: Members) -> Members:
+    """Return members that are nothing but folders named by a label as those of train/."""
+    if members and all(re.fullmatch(r"[0-9]{1,3}/.+", path) for path in members):
+        return {f"train/{path}": member for path, member in members.items()}
+    return members
 
 
 def _wrapped(members: Members) -> dict[str, Members]:

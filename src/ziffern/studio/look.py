@@ -16,6 +16,7 @@ def css() -> str:
 
 def head(language: str) -> str:
     """Return what goes into the page's head: our style; and Gradio's own words follow the page's language."""
+    script = (FOLDER / "studio.js").read_text(encoding="utf-8")
     icon = "%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='6'/%3E"
     icon += "%3Ctext x='16' y='25' font-size='26' text-anchor='middle' fill='white'%3E7%3C/text%3E%3C/svg%3E"
     return (
@@ -23,7 +24,7 @@ def head(language: str) -> str:
         f"<style>{css()}</style>"  # not by Gradio's `css`, which rewrites selectors
         f"<script>for (const [name, value] of [['language', '{language}'], ['languages', ['{language}']]]) "
         "Object.defineProperty(navigator, name, {get: () => value, configurable: true}); "
-        f"document.documentElement.lang = '{language}';</script>"
+        f"document.documentElement.lang = '{language}';</script><script>{script}</script>"
     )
 
 

@@ -120,6 +120,9 @@ class Page:
             results.select(self.run_choices, self.run, self.run, **QUIET)
             compare.select(self.model_choices, self.compared, self.compared, **QUIET)
             trying.select(self.model_choices, self.asked, self.asked, **QUIET)
+            blocks.load(self.run_choices, self.run, self.run, **QUIET)
+            for chosen in (self.compared, self.asked):
+                blocks.load(self.model_choices, chosen, chosen, **QUIET)
             blocks.load(self.on_load, self.source, [self.source, self.upload_choice, *self.watched], **QUIET)
         blocks.queue(default_concurrency_limit=8, max_size=100)
         return cast(gr.Blocks, blocks)
@@ -293,6 +296,10 @@ class Page:
 
     def show_command(self, request: gr.Request, *form: Any) -> str:
         """Show what would be typed."""
+        if any(
+            field.problem(dict(zip(settings.FORM, form[3:], strict=True))[field.name]) for field in settings.NUMBERS
+        ):
+            return self.words.render("parts.html", "command", lines=[], problem=self.s("problems.first"))
         try:
             lines = [shlex.join(["ziffern", "train", *overrides]) for overrides in self.read(form, request)]
         except (InputError, OSError) as error:
@@ -621,9 +628,8 @@ class Page:
         self.look.click(self.show_data, [self.source, self.split], self.shown_data, **SLOW)
         self.upload.upload(self.take_upload, [self.upload, self.source], [self.upload_said, *data], **SLOW)
         self.remove.click(self.remove_upload, [self.upload_choice, self.source], [self.upload_said, *data], **QUIET)
-        for each in self.form:
-            event: Callable[..., Any] = getattr(each, "change")  # noqa: B009
-            event(self.show_command, self.form, self.command, trigger_mode="always_last", **QUIET)
+        changes = [getattr(each, "change") for each in self.form]  # noqa: B009
+        gr.on(changes, self.show_command, self.form, self.command, trigger_mode="always_last", **QUIET)
         filled = [self.models, *(self.fields[name] for name in settings.FORM)]
         self.preset.input(self.take_preset, self.preset, [self.source, *filled], **QUIET)
         started = [self.tabs, self.said, *self.watched]

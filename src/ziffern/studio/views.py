@@ -169,6 +169,8 @@ def _readable_training(words: Words, job: Job, training: Training, pictured: boo
         )
     elif training.state is State.FAILED:
         found["reason"] = s("train.failed", reason=training.reason)
+    elif training.state is State.INTERRUPTED and training.reason:
+        found["line"] = s("train.killed", reason=training.reason)
     elif training.state in (State.INTERRUPTED, State.STOPPED):
         found["line"] = s(f"train.{training.state.value}")
     if pictured and (training.folder / "history.csv").is_file():

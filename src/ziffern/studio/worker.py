@@ -44,8 +44,9 @@ def train(job: Job, number: int, overrides: list[str], run: Path, lock: int) -> 
         errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
         reason = errors[-1] if errors else said[-1] if said else ""
         state = State.STOPPED if job.is_stopping and not errors else State.FAILED
-        if code < 0:
-            reason = f"{signal.Signals(-code).name}"
+        if code < 0:  # somebody else's doing: it can go on
+            state = state if job.is_stopping else State.INTERRUPTED
+            reason = signal.Signals(-code).name
     elif job.is_stopping:
         state = State.STOPPED
     write_json(job.folder / f"{number}.json", {"state": state, "reason": reason})
