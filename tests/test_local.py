@@ -93,6 +93,15 @@ def test_without_test_part_all_is_training(tmp_path, files):
     assert (len(data), data.train_size, len(data.class_names)) == (TRAIN, TRAIN, 12)
 
 
+@pytest.mark.parametrize("name", ["digits", "digits.zip"])
+@pytest.mark.parametrize("wrapper", ["", "mine/"])
+def test_folders_of_digits_alone_are_all_training(tmp_path, name, wrapper):
+    files = {wrapper + k.removeprefix("train/"): v for k, v in PICTURES.items() if k.startswith("train")}
+    data = read_local(write(files, tmp_path / name))
+    assert (len(data), data.train_size) == (TRAIN, TRAIN)
+    np.testing.assert_array_equal(data.images, IMAGES[:TRAIN])
+
+
 def test_single_table_is_all_training(tmp_path):
     (tmp_path / "digits.CSV").write_bytes(table(slice(None)))
     data = read_local(tmp_path / "digits.CSV")

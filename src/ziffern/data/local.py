@@ -22,7 +22,7 @@ from ziffern.data.tables import has_labels, read_csv
 from ziffern.errors import InputError
 
 ACCEPTED = (
-    "give a folder or ZIP with train/<class>/ (and test/<class>/) of 28×28 grey pictures, with train.csv "
+    "give a folder or ZIP with train/<class>/ (and test/<class>/) or 0/ to 9/ of 28×28 grey pictures, with train.csv "
     "(and test.csv), or with the IDX files; or a .csv of label and 784 pixels; or Keras' mnist.npz"
 )
 TRAIN_TABLES = ("train.csv", "mnist_train.csv")
@@ -87,7 +87,7 @@ READERS: dict[str, Callable[[Path, int], Found]] = {
 def _read_members(members: Members, num_classes: int, label: str) -> Found:
     """Read the one data set that lies at the top or, where none does, below one wrapper folder."""
     for folders in ({"": members}, _wrapped(members)):
-        known = {name: _with_train(inner) for name, inner in folders.items()}
+        known = {name: inner if name == "test/" else _with_train(inner) for name, inner in folders.items()}
         found = [(name, form, inner) for name, inner in known.items() for form in _forms(inner)]
         if len(found) > 1:
             where = one_line(", ".join(f"{name}{FORMS[form]}" for name, form, _ in found))
