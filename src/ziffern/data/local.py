@@ -5,7 +5,6 @@ silently preferring one would hide half of the data; a data set may lie below on
 archives have one; nothing is ever written, unpacked to disk or unpickled.
 """
 
-import re
 import stat
 from collections import defaultdict
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from ziffern.data.archive import open_zip
 from ziffern.data.arrays import read_npz
 from ziffern.data.dataset import LabelledImages
 from ziffern.data.idx import find_idx, read_idx_files
-from ziffern.data.members import Members, file_member, folder_members, one_line, unreadable
+from ziffern.data.members import LABEL, Members, file_member, folder_members, one_line, unreadable
 from ziffern.data.parts import Part, join, numbered
 from ziffern.data.pictures import has_pictures, read_pictures
 from ziffern.data.tables import has_labels, read_csv
@@ -100,7 +99,7 @@ def _read_members(members: Members, num_classes: int, label: str) -> Found:
 
 def _with_train(members: Members) -> Members:
     """Return members that are nothing but folders named by a label as those of train/."""
-    if members and all(re.fullmatch(r"[0-9]{1,3}/.+", path) for path in members):
+    if members and all(LABEL.fullmatch(path.split("/")[0]) and "/" in path for path in members):
         return {f"train/{path}": member for path, member in members.items()}
     return members
 

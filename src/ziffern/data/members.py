@@ -7,6 +7,7 @@ foreign archive may hold line breaks or terminal codes.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ MAX_FILES = 2_000_000
 MAX_SHOWN = 300  # characters of a name or value in a message
 MAX_DEPTH = 4  # wrapper/train/class/folder: one deeper than data may lie, so that a stray folder is noticed
 DATA_FOLDERS = frozenset({"train", "test", "raw"})
+LABEL = re.compile(r"[0-9]{1,3}")  # a class folder's name
 SYSTEM_FILES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 
 
@@ -100,8 +102,9 @@ def _walk(folder: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, Member]]:
 
 
 def _may_hold_data(parts: tuple[str, ...]) -> bool:
-    """Tell whether to look into a folder: a wrapper, or whatever lies in train/, test/ or raw/."""
-    return len(parts) == 1 or (len(parts) <= MAX_DEPTH and not DATA_FOLDERS.isdisjoint(parts[:2]))
+    """Tell whether to look into a folder: a wrapper, or whatever lies in train/, test/, raw/ or a folder of a label."""
+    is_data = not DATA_FOLDERS.isdisjoint(parts[:2]) or any(map(LABEL.fullmatch, parts[:2]))
+    return len(parts) == 1 or (len(parts) <= MAX_DEPTH and is_data)
 
 
 def _entry_member(entry: os.DirEntry[str]) -> Member:
