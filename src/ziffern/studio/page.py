@@ -121,8 +121,8 @@ class Page:
             compare.select(self.model_choices, self.compared, self.compared, **QUIET)
             trying.select(self.model_choices, self.asked, self.asked, **QUIET)
             blocks.load(self.run_choices, self.run, self.run, **QUIET)
-            for chosen in (self.compared, self.asked):
-                blocks.load(self.model_choices, chosen, chosen, **QUIET)
+            for chosen in (self.compared, self.asked):  # what is chosen to begin with is said when its tab opens
+                blocks.load(self.known_models, None, chosen, **QUIET)
             blocks.load(self.on_load, self.source, [self.source, self.upload_choice, *self.watched], **QUIET)
         blocks.queue(default_concurrency_limit=8, max_size=100)
         return cast(gr.Blocks, blocks)
@@ -458,6 +458,10 @@ class Page:
         choices = self.runs(request, is_finished=True)
         names = [name for _, name in choices]
         return gr.update(choices=choices, value=[name for name in chosen or [] if name in names] or names[:FEW])
+
+    def known_models(self, request: gr.Request) -> Update:
+        """Update the list of finished runs, and leave the choice."""
+        return gr.update(choices=self.runs(request, is_finished=True))
 
     def show_run(self, name: str | None, request: gr.Request) -> list[Update]:
         """Show the report of a run, in parts."""
