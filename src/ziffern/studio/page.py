@@ -635,7 +635,8 @@ class Page:
         changes = [getattr(each, "change") for each in self.form]  # noqa: B009
         gr.on(changes, self.show_command, self.form, self.command, trigger_mode="always_last", **QUIET)
         filled = [self.models, *(self.fields[name] for name in settings.FORM)]
-        self.preset.input(self.take_preset, self.preset, [self.source, *filled], **QUIET)
+        shown_command = (self.show_command, self.form, self.command)
+        self.preset.input(self.take_preset, self.preset, [self.source, *filled], **QUIET).then(*shown_command, **QUIET)
         started = [self.tabs, self.said, *self.watched]
         for button in (self.begin, self.start_here):
             button.click(self.train, self.form, started, validator=self.check, **SLOW)
@@ -652,7 +653,9 @@ class Page:
             choice.input(self.show_mistakes, wrong, self.mistakes, **QUIET)
         for place, button in enumerate(self.tips):
             filling = [self.tabs, self.source, self.preset, *filled]
-            button.click(self.take_tip, [self.run, gr.State(place), self.tip_keys], filling, **QUIET)
+            button.click(self.take_tip, [self.run, gr.State(place), self.tip_keys], filling, **QUIET).then(
+                *shown_command, **QUIET
+            )
         self.compare_now.click(self.compare, self.compared, self.comparison, **SLOW)
         self.board.submit(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET)
         self.asked.input(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET)
