@@ -1,5 +1,6 @@
 """Checkpoints that are whole or not there at all, on any file system."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -18,4 +19,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Save `checkpoint` at `path`."""
-        write_atomically(Path(path), lambda file: torch.save(checkpoint, file))
+        content = io.BytesIO()  # written by itself, torch hides a full disk behind an error of its own
+        torch.save(checkpoint, content)
+        write_atomically(Path(path), lambda file: file.write(content.getbuffer()))
