@@ -346,23 +346,23 @@ class Page:
 
     def watch(self, request: gr.Request) -> list[Update]:
         """Show how far the trainings are."""
-        shown, active, broken = views.jobs_view(self.words, self.studio.workspace(request))
-        return [
-            shown,
-            gr.update(choices=active, value=active[0][1] if active else None, visible=len(active) > 1),
-            gr.update(visible=bool(active)),
-            gr.update(visible=bool(active)),
-            gr.update(choices=broken, value=broken[0][1] if broken else None, visible=bool(broken)),
-            gr.update(visible=bool(broken)),
-        ]
+        return self.tick("", None, None, request)[1:]
 
-    def tick(self, before: str, request: gr.Request) -> list[Update]:
+    def tick(self, before: str, stopping: str | None, going_on: str | None, request: gr.Request) -> list[Update]:
         """Show how far the trainings are where that has changed; lists keep what was chosen in them."""
         shown, active, broken = views.jobs_view(self.words, self.studio.workspace(request))
         stamp = repr((hash(shown), active, broken))
         if stamp == before:
             return [gr.skip()] * (len(self.watched) + 1)
-        return [stamp, *self.watch(request)]
+
+        def choice(choices: list[tuple[str, str]], chosen: str | None, least: int) -> Update:
+            names = [name for _, name in choices]
+            value = chosen if chosen in names else next(iter(names), None)
+            return gr.update(choices=choices, value=value, visible=len(choices) >= least)
+
+        stops = [gr.update(visible=bool(active)) for _ in (self.stop, self.stop_now)]  # Gradio uses each one up
+        take_up = gr.update(visible=bool(broken))
+        return [stamp, shown, choice(active, stopping, 2), *stops, choice(broken, going_on, 1), take_up]
 
     def train(self, request: gr.Request, *form: Any) -> tuple[Update, ...]:
         """Start what the form asks for, and show it."""
@@ -641,7 +641,7 @@ class Page:
         for button in (self.begin, self.start_here):
             button.click(self.train, self.form, started, validator=self.check, **SLOW)
         stamp = gr.State("")
-        self.timer.tick(self.tick, stamp, [stamp, *self.watched], **QUIET)
+        self.timer.tick(self.tick, [stamp, self.active, self.broken], [stamp, *self.watched], **QUIET)
         ended = [self.said, *self.watched]
         self.stop.click(self.end, self.active, ended, **QUIET)
         self.stop_now.click(self.end_now, self.active, ended, **QUIET)

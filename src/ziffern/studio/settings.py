@@ -73,11 +73,6 @@ FORM = (*(field.name for field in NUMBERS), *CHOICES)
 _hydra = Lock()  # Hydra composes one configuration at a time
 
 
-def options(group: str) -> list[str]:
-    """Return the options of a group of the configuration, such as `model`."""
-    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
-
-
 @lru_cache(maxsize=256)
 def composed(overrides: tuple[str, ...]) -> DictConfig:
     """Return the configuration that overrides make.

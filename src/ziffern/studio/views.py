@@ -23,6 +23,8 @@ from ziffern.studio.settings import composed
 from ziffern.studio.workspace import Workspace
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from ziffern.data.dataset import LabelledImages
     from ziffern.data.split import Split
     from ziffern.module import DigitClassifier
@@ -51,9 +53,13 @@ class Words:
         """The studio's texts."""
         return Language(self.code, FOLDER / "texts")
 
+    @cached_property
+    def _templates(self) -> "Environment":
+        return environment(self.t, FOLDER / "templates")
+
     def render(self, template: str, block: str, **context: Any) -> str:
         """Return a block of one of this package's templates."""
-        found = environment(self.t, FOLDER / "templates").get_template(template)
+        found = self._templates.get_template(template)
         return "".join(found.blocks[block](found.new_context({"s": self.s, **context})))
 
     def message(self, text: object) -> str:
