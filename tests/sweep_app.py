@@ -24,6 +24,7 @@ CONFIG = {
         "prune": False,
         "two": False,
         "meet": 0,
+        "spoil": False,
     },
 }
 store = ConfigStore.instance()
@@ -47,7 +48,10 @@ def job(cfg: DictConfig) -> object:
     with Path("started.log").open("a") as file:
         file.write(f"{number}\n")
     print("hello from", number)
-    time.sleep(cfg.seconds)
+    try:
+        time.sleep(cfg.seconds)
+    except KeyboardInterrupt as error:
+        raise AttributeError("from a clean-up") if cfg.spoil else error from None
     (Path(HydraConfig.get().runtime.output_dir) / "weights").mkdir(exist_ok=True)
     for _ in range(cfg.meet):
         meeting().meet("all", number, met)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import optuna
@@ -111,15 +111,22 @@ def test_workers_share_the_cores_and_replace_one_that_was_killed(tmp_path: Path)
     assert all(trial.state == TrialState.COMPLETE for trial in trials(tmp_path))
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_an_interrupt_gives_the_trial_back_at_once(tmp_path: Path, n_jobs: int) -> None:
+@pytest.mark.parametrize(
+    ("n_jobs", "spoil", "tell"),
+    # A terminal tells all processes, another program the first one alone.
+    [(1, False, os.killpg), (2, False, os.killpg), (2, False, os.kill), (1, True, os.killpg), (2, True, os.killpg)],
+)
+def test_an_interrupt_gives_the_trial_back_at_once(
+    tmp_path: Path, n_jobs: int, spoil: bool, tell: Callable[[int, int], None]
+) -> None:
     given = ["hydra/sweeper/sampler=grid", "x=range(0,4)", "seconds=1", f"hydra.sweeper.n_jobs={n_jobs}"]
+    given += [f"spoil={spoil}"]
     sweep = start(tmp_path, *given)
     wait_for((tmp_path / "started.log").exists)
-    os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does
+    tell(sweep.pid, signal.SIGINT)
     assert sweep.wait(20) != 0
     assert "stopped: the same command goes on from here" in (tmp_path / "output.log").read_text()
-    assert not [trial for trial in trials(tmp_path) if trial.state == TrialState.RUNNING]
+    assert not [trial for trial in trials(tmp_path) if trial.state in (TrialState.RUNNING, TrialState.FAIL)]
     assert start(tmp_path, *given).wait(60) == 0
     assert [trial.params["x"] for trial in trials(tmp_path)] == list(range(4))
 

@@ -551,8 +551,8 @@ def test_a_trial_that_kills_its_workers_fails_in_the_end(studies: Studies) -> No
 def test_a_released_trial_comes_back_and_does_not_count_as_a_death(studies: Studies) -> None:
     queue, owner = studies.queue(n_trials=1), studies.owner()
     for _ in range(5):
-        claim = claimed(queue.claim(owner))
-        queue.release(claim)
+        claimed(queue.claim(owner))
+        queue.release(owner)
     assert queue.trials()[0].user_attrs["owner"]["attempt"] == 0
     owner.close()
 

@@ -220,7 +220,7 @@ def test_jobs_that_fail_or_exit_fail_alone(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "n_jobs", "left"),
-    [(signal.SIGINT, 1, "WAITING"), (signal.SIGINT, 2, "RUNNING"), (signal.SIGKILL, 1, "RUNNING")],
+    [(signal.SIGINT, 1, "WAITING"), (signal.SIGINT, 2, "WAITING"), (signal.SIGKILL, 1, "RUNNING")],
 )
 def test_what_was_interrupted_is_taken_up(tmp_path: Path, number: int, n_jobs: int, left: str) -> None:
     given = ("hydra.sweeper.together=2", f"hydra.sweeper.n_jobs={n_jobs}", "hydra.sweeper.may_differ=[meet]")

@@ -192,12 +192,7 @@ class Queue:
     def claim(self, owner: Owner) -> Claim | bool:
         """Take a trial to run; True where others still run some, which may come back, and False at the end."""
         with self._locked() as check:
-            for trial in self.trials():
-                if trial.state == TrialState.RUNNING:
-                    # One who claims has none: what is signed by it, a storage that failed meanwhile has left.
-                    mine = _owner(trial).get("lock") == owner.plain["lock"]
-                    if mine or self._is_abandoned(trial):
-                        self._give_up_or_requeue(trial, is_death=not mine)
+            self._take_back(owner)  # one who claims runs none: what it has signed, a storage that failed has left
             self._drop_doubles(self.trials())
             trials = self.trials()
             if self.stopped(trials):
@@ -282,13 +277,18 @@ class Queue:
             self._set(trial.number, "owner", {"attempt": attempt if is_death else attempt - 1})
             self._backend.set_trial_state_values(self._id(trial.number), TrialState.WAITING)
 
-    def release(self, claim: Claim) -> None:
-        """Put a trial back that this process does not finish."""
+    def release(self, owner: Owner) -> None:
+        """Put back what this process was about to run, or runs, and does not finish."""
         with self._locked():
-            number = claim.trial.number
-            trial = self.trials()[number]
-            if trial.state == TrialState.RUNNING and _owner(trial) == claim.trial.user_attrs["owner"]:
-                self._give_up_or_requeue(trial, is_death=False)
+            self._take_back(owner)
+
+    def _take_back(self, owner: Owner) -> None:
+        """Put back, under the lock, the running trials that the owner, or one who is dead, has signed, or nobody."""
+        for trial in self.trials():
+            if trial.state == TrialState.RUNNING:
+                mine = _owner(trial).get("lock") == owner.plain["lock"]
+                if mine or self._is_abandoned(trial):
+                    self._give_up_or_requeue(trial, is_death=not mine)
 
     def beat(self, number: int) -> None:
         """Say that the trial's worker lives, where the storage keeps that."""

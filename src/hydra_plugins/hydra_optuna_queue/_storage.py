@@ -152,16 +152,15 @@ class Storage:
         if self.is_local:
             self.lock_file.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.lock_file)
-            while True:
-                try:
-                    lock.acquire(timeout=LONG_WAIT)
-                    break
-                except Timeout:
-                    print(f"waiting for the process that holds {self.lock_file}", flush=True)
             try:
+                while not lock.is_locked:
+                    try:
+                        lock.acquire(timeout=LONG_WAIT)
+                    except Timeout:
+                        print(f"waiting for the process that holds {self.lock_file}", flush=True)
                 yield lambda: None
             finally:
-                lock.release()
+                lock.release(force=True)  # also where an interrupt came between the lock and its being counted
             return
         digest = hashlib.sha256(name.encode()).digest()[:8]
         key = int.from_bytes(digest, signed=True) if self.backend == "postgresql" else digest.hex()

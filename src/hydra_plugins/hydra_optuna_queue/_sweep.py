@@ -296,9 +296,16 @@ def _supervise(settings: dict[str, Any], started: datetime) -> None:
                 if word == MORE or (word == b"" and crashes <= MOST_CRASHES):
                     workers.append(_Process(settings, started))
     except KeyboardInterrupt:
-        for worker in workers:  # a terminal has told them too: this is for a supervisor that was told alone
+        end = time.monotonic() + 2
+        for worker in workers:  # a terminal has told them too
             with suppress(subprocess.TimeoutExpired):
-                worker.process.wait(2)
+                worker.process.wait(max(0.0, end - time.monotonic()))
+        end = time.monotonic() + 5
+        for worker in workers:  # the supervisor was told alone
+            worker.process.send_signal(signal.SIGINT)
+        for worker in workers:
+            with suppress(subprocess.TimeoutExpired):
+                worker.process.wait(max(0.0, end - time.monotonic()))
         raise
     finally:
         if workers:

@@ -80,6 +80,10 @@ class Worker:
                 self._run(claim)
                 if self.settings["isolate"]:
                     return True
+        except BaseException:  # an interrupt, in whatever line of a claim or a trial, or a full disk
+            with contextlib.suppress(*RETRIED):  # then others see that this process is gone
+                self.queue.release(owner)
+            raise
         finally:
             owner.close()
 
@@ -99,15 +103,12 @@ class Worker:
     def _run(self, claim: Claim) -> None:
         number = claim.trial.number
         log = self.folder / "logs" / f"{number}.log"
-        try:
-            beating, showing = _beating(self.queue, number), self._showing(claim)
-            output = _output(log, self.settings["show_output"], with_descriptors=self.meeting is None)
-            with self._as_job(claim), beating, showing, output:
-                values, state, error = self._launch(claim, log)
-        except BaseException:  # an interrupt, or a full disk
-            with contextlib.suppress(*RETRIED):  # then others see that this process is gone
-                self.queue.release(claim)
-            raise
+        beating, showing = _beating(self.queue, number), self._showing(claim)
+        output = _output(log, self.settings["show_output"], with_descriptors=self.meeting is None)
+        with self._as_job(claim), beating, showing, output:
+            values, state, error = self._launch(claim, log)
+            if self._interrupted:  # whatever the job made of it: OmegaConf's clean-up makes an AttributeError
+                raise KeyboardInterrupt
         self._patiently(lambda: self.queue.tell(claim, values, state, error))
         trials = self._patiently(self.queue.trials)
         self._discard(trials)
@@ -117,7 +118,7 @@ class Worker:
         try:
             (job,) = self.launcher.launch([claim.overrides], initial_job_idx=claim.trial.number)
         except SystemExit as error:
-            if self._interrupted or error.code in ENDED_FROM_OUTSIDE:
+            if error.code in ENDED_FROM_OUTSIDE:
                 raise KeyboardInterrupt from error
             return None, TrialState.FAIL, f"the job ended the process: exit code {error.code}"
         except Exception as error:  # in front of the job, or of the process that a launcher gave it
