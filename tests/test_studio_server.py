@@ -15,7 +15,7 @@ import pytest
 
 from ziffern.errors import InputError
 from ziffern.report.language import LANGUAGES
-from ziffern.studio.server import Guard, Options, free_socket, make_app, read_people
+from ziffern.studio.server import MOST_SENT, MOST_UPLOADED, Guard, Options, free_socket, make_app, read_people
 
 PEOPLE = {"anna": "correct horse", "bert": "battery staple"}
 
@@ -242,6 +242,15 @@ def test_a_foreign_host_is_refused_everywhere(client: Any, path: str) -> None:
     answer = client.get(path, headers={"host": "evil.com:7860"})
     assert (answer.status_code, answer.headers["content-type"]) == (400, "text/plain; charset=utf-8")
     assert client.post(path, headers={"host": "evil.com"}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/en/gradio_api/queue/join", "/de/gradio_api/upload", "/"])
+def test_a_request_that_is_too_long_is_refused_before_it_is_read(client: Any, path: str) -> None:
+    most = (MOST_UPLOADED if path.endswith("upload") else 0) + MOST_SENT
+    for length in (str(most + 1), "-1", "x", "9" * 40):
+        assert client.post(path, headers={"content-length": length}).status_code == 413
+    assert client.post(path, headers={"content-length": str(most)}).status_code not in (411, 413)
+    assert client.post(path, content=iter([b"x"])).status_code == 411  # in pieces, as many as it likes
 
 
 @pytest.mark.parametrize("path", ["/en/gradio_api/queue/join", "/en/gradio_api/upload", "/de/gradio_api/run/predict"])

@@ -25,6 +25,7 @@ from ziffern.errors import InputError
 from ziffern.report.language import LANGUAGES
 
 MOST_UPLOADED = 200 * 2**20  # bytes of a file
+MOST_SENT = 16 * 2**20  # bytes of any other request: a drawing takes some thousand
 LOCAL = ("127.0.0.1", "localhost", "::1")
 PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 LEAST_PASSWORD = 8  # characters
@@ -113,6 +114,8 @@ class Guard:
         status, text = self.refusal(headers)
         if not status and BY_NAME.match(scope["path"]):
             status, text = 404, "not here\n"
+        if not status:
+            status, text = _too_long(headers, scope["path"])
         if status and scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -167,6 +170,17 @@ class Guard:
             return self.shared and bool(ipaddress.ip_address(name))
         except ValueError:
             return False
+
+
+def _too_long(headers: Mapping[str, str], path: str) -> tuple[int, str]:
+    """Return a status and a reason where a request's body is longer than what the page sends, or does not say so."""
+    if "transfer-encoding" in headers:
+        return 411, "say how long it is\n"
+    most = MOST_UPLOADED + MOST_SENT if path.endswith("/upload") else MOST_SENT  # with what stands around the file
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > most:
+        return 413, f"{length[:20]} bytes: at most {most}\n"
+    return 0, ""
 
 
 def _place(address: str) -> str:
