@@ -13,9 +13,11 @@ import torch
 from pytorch_lightning.plugins.precision import MixedPrecision
 
 from ziffern import experiment
+from ziffern.callbacks.checkpoints import RunCheckpoints
 from ziffern.callbacks.history import History
 from ziffern.errors import InputError
 from ziffern.experiment import run_experiment
+from ziffern.module import DigitClassifier
 
 CONTRACT = {
     *("val/acc", "val/loss", "test/acc", "test/loss", "test/correct", "test/total", "train/acc", "params", "epochs"),
@@ -137,6 +139,18 @@ def test_clipping_sees_gradients_that_are_not_scaled(run, monkeypatch, algorithm
     settings += (f"+trainer.gradient_clip_algorithm={algorithm}",)
     plain, fast = (run(*settings, f"trainer.micro_steps={k}", folder=str(k)) for k in (1, 4))
     assert same(weights(plain.folder), weights(fast.folder))
+
+
+@pytest.mark.parametrize(("k", "is_heard"), [(1, True), (4, True), (4, False)])
+def test_a_callback_that_listens_hears_of_every_step(run, monkeypatch, k: int, is_heard: bool) -> None:
+    heard: list[int] = []
+    hook = "on_before_optimizer_step" if is_heard else "on_train_batch_start"
+    monkeypatch.setattr(RunCheckpoints, hook, lambda _, trainer, *rest: heard.append(trainer.global_step))
+    plain = []
+    monkeypatch.setattr(DigitClassifier, "on_train_end", lambda self: plain.append(self.step_is_plain), raising=False)
+    run("data.batch_size=7", f"trainer.micro_steps={k}", "trainer.max_epochs=1")
+    assert plain == [not is_heard]
+    assert not is_heard or heard == list(range(35))
 
 
 def test_clipping_changes_the_weights(run) -> None:

@@ -172,8 +172,10 @@ def make_trainer(cfg: DictConfig, recorder: "Recorder", *more: "pl.Callback") ->
     """Return the trainer of a run, with the recorder's callbacks, the configured ones, and `more`."""
     from pytorch_lightning import Callback, Trainer
     from pytorch_lightning.loggers import Logger
+    from pytorch_lightning.plugins.precision import Precision
 
     from ziffern.callbacks.atomic_io import AtomicCheckpointIO
+    from ziffern.module import PlainPrecision
 
     callbacks = [build(node, f"callbacks.{name}", Callback) for name, node in wanted_callbacks(cfg)]
     loggers = [build(node, f"logger.{name}", Logger) for name, node in named(cfg.logger) if node]
@@ -189,6 +191,8 @@ def make_trainer(cfg: DictConfig, recorder: "Recorder", *more: "pl.Callback") ->
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
+    if type(trainer.precision_plugin) is Precision:
+        trainer.strategy.precision_plugin = PlainPrecision()
     return trainer
 
 
