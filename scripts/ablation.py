@@ -12,7 +12,7 @@ import math
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from reproduce import ROOT, SEEDS
@@ -67,14 +67,18 @@ def main() -> None:
     done = {(row["change"], row["seed"]) for row in rows}
     wanted = [(change, seed) for seed in options.seeds for change in CHANGES if (change, seed) not in done]
     with ThreadPoolExecutor(2) as pool:
-        tasks = [pool.submit(measure, change, seed, options.epochs, options.overrides) for change, seed in wanted]
-        for number, task in enumerate(tasks, 1):
+        tasks = {pool.submit(measure, *one, options.epochs, options.overrides): one for one in wanted}
+        for number, task in enumerate(as_completed(tasks), 1):
+            if task.exception() is not None:  # the others go on
+                print(f"{number} of {len(tasks)}: {tasks[task]}: {task.exception()}", file=sys.stderr, flush=True)
+                continue
             rows.append(task.result())
             study["val"] = rows[-1].pop("val")
+            rows.sort(key=lambda row: (list(CHANGES).index(row["change"]), row["seed"]))
             study["error"] = math.sqrt(max(1, rows[0]["wrong"]))
             write_json(path, study)
             render(options.docs, list(SEEDS))
-            print(f"{number} of {len(tasks)}: {rows[-1]}", flush=True)
+            print(f"{number} of {len(tasks)}: {tasks[task]}", flush=True)
 
 
 if __name__ == "__main__":

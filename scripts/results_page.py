@@ -191,7 +191,8 @@ def ablation(docs: Path) -> str:
         f"with {study['epochs']} epochs; validated on {study['val']:,} digits that were not trained on, never tested. "
         "Wrong is the mean number of validation digits read wrongly; the difference is to the recipe with the same "
         f"seed and split. One seed's number has a standard error of about {study['error']:.0f}: only large differences "
-        f"mean anything.\n{table(header, rows)}\n`python scripts/ablation.py data.dir=FOLDER`\n"
+        "mean anything. Seconds are of one thread, with other work on the machine: a rough guide.\n"
+        f"{table(header, rows)}\n`python scripts/ablation.py data.dir=FOLDER`\n"
     )
 
 

@@ -89,9 +89,15 @@ def test_flatten_gives_dotted_scalars() -> None:
 @pytest.mark.parametrize("key", [1, 1.5, True])
 def test_a_name_that_is_no_text_hides_nothing(key: object) -> None:
     evil = {"_target_": "pathlib.Path.unlink", "_args_": ["x"]}
-    config = OmegaConf.create({"_target_": "ziffern.models.MLP", "hidden": {key: evil, str(key): {}}})
+    config = OmegaConf.create({"_target_": "torch.nn.Sequential", "_args_": [{key: evil, str(key): {}}]})
     with pytest.raises(InputError, match="names are text"):
         build(config, "model.net")
+
+
+def test_settings_without_a_class_are_no_object() -> None:
+    left = {"degrees": 12}
+    with pytest.raises(InputError, match=r"model\.augment=\{'degrees': 12\}: DigitClassifier takes an object"):
+        build(node("ziffern.module.DigitClassifier", net=None, optimizer=None, augment=left), "model")
 
 
 def test_an_allowed_class_in_the_wrong_place_is_refused() -> None:

@@ -22,7 +22,7 @@ MISTAKES = {  # arguments -> what the one line has to say
         "did you mean cnn?",
         "Available: champion, cnn, dnn, fast, m3, m5, m7, nn",
     ],
-    "model/optimizer=adma": ["did you mean adam?", "Available: adam, adamw, sgd"],
+    "model/optimizer=adma": ["did you mean adam?", "Available: adam, adamw, adamw_short, sgd"],
     "data.batch_size=0": ["data.batch_size=0", "at least 1"],
     "data.batch_size=241": ["data.batch_size=241", "240 images", "at most"],
     "data.batch_size=abc": ["data.batch_size=abc", "a whole number"],

@@ -200,6 +200,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return type(value) in PLAIN[hint]
     if type(value) in (str, int, float, bool):  # where an object, a list or a function is wanted
         return isinstance(value, hint) if inspect.isclass(hint) else origin not in OBJECTS
+    if isinstance(value, DictConfig) and "_target_" not in value:  # settings of an option that was not chosen
+        return origin not in OBJECTS and (not inspect.isclass(hint) or issubclass(hint, collections.abc.Mapping))
     return True
 
 
