@@ -343,18 +343,43 @@ def test_embedded_data_are_shown_with_counts_bars_samples_and_what_normalising_d
     assert sources[0] != sources[1]
 
 
+@pytest.mark.parametrize(
+    ("label", "value", "told"),
+    [
+        ("Epochs", "200", "Must lie between 0 and 100."),
+        ("Epochs", "2.5", "Must be a whole number from 0 to 100."),
+        ("Learning rate", "-1", "Must lie between 1e-06 and 1."),
+    ],
+)
 def test_value_out_of_bounds_is_told_at_its_field_and_nothing_is_started(
-    page: Page, studio: Studio, expected: list[str]
+    page: Page, studio: Studio, label: str, value: str, told: str
 ) -> None:
-    expected.append("422")
+    go_to(page, "Training")  # whose timer goes on
     go_to(page, "Settings")
-    page.get_by_label("Epochs", exact=True).fill("200")
+    page.get_by_label(label, exact=True).fill(value)
+    field = page.locator(".block", has=page.get_by_label(label, exact=True)).last
+    expect(field).to_contain_text(told)
     page.get_by_role("button", name="Start training", exact=True).click()
-    field = page.locator(".block", has=page.get_by_label("Epochs", exact=True)).last
-    expect(field).to_contain_text("Must lie between 0 and 100.")
+    page.wait_for_timeout(2500)
+    expect(field).to_contain_text(told)
+    expect(page.get_by_role("alert").filter(has_text=f"{label}: {told}")).to_be_visible()
+    page.get_by_label(label, exact=True).fill("1")
+    expect(field).not_to_contain_text(told)
+    expect(page.get_by_role("alert")).to_have_count(0)
     go_to(page, "Training")
-    expect(page.get_by_text("Nothing was started yet.")).to_be_visible()
-    assert not list(studio.output.glob("studio/jobs/*"))
+    expect(page.get_by_text(f"Nothing was started. {label}: {told}")).to_be_visible()
+    assert not list(studio.output.glob("studio/jobs/*/job.json"))
+
+
+def test_choices_that_do_not_go_together_are_told_before_they_are_started(page: Page, studio: Studio) -> None:
+    page.get_by_label("The published test part").check()
+    go_to(page, "Settings")
+    page.get_by_label("NN: one hidden layer").uncheck()
+    page.get_by_label("DNN: three hidden layers").uncheck()
+    alert = page.get_by_role("alert").filter(visible=True)
+    expect(alert).to_contain_text("Tick at least one model.")
+    expect(alert).to_contain_text("These pictures have no published test part")
+    assert not list(studio.output.glob("studio/jobs/*/job.json"))
 
 
 def test_two_models_wait_learn_and_are_done_one_after_the_other(page: Page) -> None:
@@ -651,6 +676,28 @@ def test_good_upload_is_chosen_shown_and_removed(page: Page, name: str, content:
     page.get_by_role("button", name="Remove this file").click()
     expect(own).to_have_count(0)
     expect(page.get_by_label("MNIST, 5,000 digits")).to_be_checked()
+
+
+def test_upload_is_trained_on(page: Page) -> None:
+    upload(page, "mine.zip", folders_of_digits())
+    expect(page.get_by_role("radio", name=re.compile("Own: "))).to_be_checked()
+    place = begin(page, epochs=1, batch_size=4)
+    expect(place.locator(".badge")).to_have_text("done")
+    page.reload()
+    expect(page.get_by_role("button", name="Remove this file")).to_be_visible()
+
+
+def test_interrupt_ends_the_server_of_an_open_page_and_no_training(
+    page: Page, studio: Studio, expected: list[str]
+) -> None:
+    expected.append("ERR_")  # of the page that lost its server
+    place = begin(page, epochs=100, batch_size=2)
+    reaches(place, 1)
+    assert studio.process is not None
+    os.killpg(studio.process.pid, signal.SIGINT)
+    assert studio.process.wait(15) in (0, 128 + signal.SIGINT)
+    assert "Traceback" not in (studio.folder / "server.log").read_text()
+    assert studio.workers()
 
 
 def test_server_that_was_killed_finds_its_training_again_and_shows_its_end(

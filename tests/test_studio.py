@@ -10,11 +10,13 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +32,7 @@ from ziffern.data.local import read_local
 from ziffern.errors import InputError
 from ziffern.report.language import LANGUAGES
 from ziffern.studio import settings, workspace
-from ziffern.studio.jobs import MOST_TRAININGS, Job, State, go_on, jobs, quoted, run_folder, start
+from ziffern.studio.jobs import MOST_TRAININGS, Job, State, _workers, go_on, jobs, quoted, run_folder, start
 from ziffern.studio.settings import LOSSES, NUMBERS, PRESETS, composed, form, overrides_of
 from ziffern.studio.views import Words, data_view, decode, jobs_view, own_view
 from ziffern.studio.workspace import MOST_UPLOADS, Workspace
@@ -42,8 +44,10 @@ OUTSIDE = ("../x", "..", ".", "", "/etc", "a/b", "a\0b", "a\nb", "~", "-rf", ".h
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path / "outputs")
+def own(tmp_path: Path) -> Iterator[Workspace]:
+    yield Workspace(tmp_path / "outputs")
+    for worker in _workers:  # so that Python knows that they have ended
+        worker.poll()
 
 
 # Settings
@@ -740,6 +744,52 @@ def test_a_stop_at_once_leaves_what_was_learned(own: Workspace) -> None:
     wait(lambda: not job.is_at_work)
     assert states(job) == [State.STOPPED]
     assert (job.trainings()[0].folder / "checkpoints/last.ckpt").is_file()
+
+
+@pytest.mark.slow
+def test_a_shutdown_interrupts_what_runs_and_begins_nothing(own: Workspace) -> None:
+    job = start(own, [[*NN, "trainer.max_epochs=500"], NN])
+    wait(lambda: epochs_of(job) >= 2)
+    os.killpg(json.loads((job.folder / "worker.json").read_text())["pid"], signal.SIGTERM)
+    wait(lambda: not job.is_at_work)
+    assert states(job) == [State.INTERRUPTED, State.INTERRUPTED]
+    assert not (job.folder / "1.log").exists()
+    assert [name for _, name in jobs_view(Words("en"), own)[2]] == [f"{job.folder.name}:0", f"{job.folder.name}:1"]
+
+
+def test_two_who_go_on_at_once_do_not_both(own: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = job_of(own, NN)
+    (old.folder / "0.log").touch()
+    (training,) = old.trainings()
+    assert training.state is State.INTERRUPTED
+    held: list[Any] = []
+
+    class Working:  # in place of the worker: holds the job's lock as it does
+        def __init__(self, command: list[str], pass_fds: tuple[int], **_: Any) -> None:
+            held.append(os.dup(pass_fds[0]))
+            self.pid = 1
+
+        def poll(self) -> None:
+            return None
+
+    monkeypatch.setattr("ziffern.studio.jobs.subprocess.Popen", Working)
+    monkeypatch.setattr("ziffern.studio.jobs._workers", [])
+    refused = []
+
+    def go() -> None:
+        try:
+            go_on(own, training)
+        except InputError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=go) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(held) == 1
+    assert len(refused) == 7
+    os.close(held[0])
 
 
 @pytest.mark.slow

@@ -25,6 +25,8 @@ from hydra_plugins.hydra_optuna_queue._space import Space
 from hydra_plugins.hydra_optuna_queue._storage import Storage
 from hydra_plugins.hydra_optuna_queue._trial import PatientTrial
 
+LAST_WAIT = 2  # seconds for the study's lock of a process that is ending
+
 
 class Owner:
     """How others can tell whether this process lives: it holds a file lock until it ends, however it ends."""
@@ -114,8 +116,8 @@ class Queue:
             self._check_same()
         self._study_id = self._backend.get_study_id_from_name(name)
 
-    def _locked(self) -> Any:
-        return self.storage.lock(f"study {self.name}")
+    def _locked(self, most: int | None = None) -> Any:
+        return self.storage.lock(f"study {self.name}", most)
 
     def _check_same(self) -> None:
         """Raise SweepError where the study is another one than the command's."""
@@ -278,8 +280,12 @@ class Queue:
             self._backend.set_trial_state_values(self._id(trial.number), TrialState.WAITING)
 
     def release(self, owner: Owner) -> None:
-        """Put back what this process was about to run, or runs, and does not finish."""
-        with self._locked():
+        """Put back what this process was about to run, or runs, and does not finish.
+
+        Raises:
+            OSError or SQLAlchemyError: Others hold the study's lock for longer than one who is ending waits.
+        """
+        with self._locked(LAST_WAIT):
             self._take_back(owner)
 
     def _take_back(self, owner: Owner) -> None:

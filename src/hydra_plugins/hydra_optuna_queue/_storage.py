@@ -23,8 +23,8 @@ JOURNAL = "study.journal"
 LONG_WAIT = 30  # seconds after which one who waits says so
 LOCK_SQL = {  # advisory: gone with the connection
     "postgresql": "SELECT pg_advisory_xact_lock(:key)",
-    "mysql": "SELECT GET_LOCK(:key, 2147483)",
-    "mariadb": "SELECT GET_LOCK(:key, 2147483)",
+    "mysql": "SELECT GET_LOCK(:key, :most)",
+    "mariadb": "SELECT GET_LOCK(:key, :most)",
 }
 RETRIED = (OSError, SQLAlchemyError, StorageInternalError)
 T = TypeVar("T")
@@ -143,8 +143,15 @@ class Storage:
             )
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[Callable[[], None]]:
+    def lock(self, name: str, most: int | None = None) -> Iterator[Callable[[], None]]:
         """Hold the lock called `name`, which no other process on any machine then holds.
+
+        Args:
+            name: Of the lock.
+            most: Seconds to wait for it; without, as long as it takes.
+
+        Raises:
+            OSError or SQLAlchemyError: It was held by others for longer than that.
 
         Yields:
             What raises an error of SQLAlchemy's where the lock was lost, with the connection that held it.
@@ -155,8 +162,10 @@ class Storage:
             try:
                 while not lock.is_locked:
                     try:
-                        lock.acquire(timeout=LONG_WAIT)
+                        lock.acquire(timeout=LONG_WAIT if most is None else most)
                     except Timeout:
+                        if most is not None:
+                            raise
                         print(f"waiting for the process that holds {self.lock_file}", flush=True)
                 yield lambda: None
             finally:
@@ -166,7 +175,13 @@ class Storage:
         key = int.from_bytes(digest, signed=True) if self.backend == "postgresql" else digest.hex()
         engine = create_engine(str(self.url), poolclass=NullPool)
         with engine.connect() as connection:
-            connection.execute(text(LOCK_SQL[self.backend]), {"key": key})
+            values: dict[str, Any] = {"key": key}
+            if self.backend != "postgresql":
+                values["most"] = 2147483 if most is None else most
+            elif most is not None:
+                connection.execute(text(f"SET LOCAL lock_timeout = '{most}s'"))
+            if connection.execute(text(LOCK_SQL[self.backend]), values).scalar() == 0:  # MySQL's answer in vain
+                raise TimeoutError(f"lock {name}")
             yield lambda: connection.execute(text("SELECT 1")).close()
 
 

@@ -295,17 +295,12 @@ def _supervise(settings: dict[str, Any], started: datetime) -> None:
                 crashes += word == b""
                 if word == MORE or (word == b"" and crashes <= MOST_CRASHES):
                     workers.append(_Process(settings, started))
-    except KeyboardInterrupt:
-        end = time.monotonic() + 2
-        for worker in workers:  # a terminal has told them too
-            with suppress(subprocess.TimeoutExpired):
-                worker.process.wait(max(0.0, end - time.monotonic()))
-        end = time.monotonic() + 5
+    except (KeyboardInterrupt, SystemExit) as error:
+        if isinstance(error, KeyboardInterrupt):
+            _wait(workers, 3)  # a terminal has told them too
         for worker in workers:  # the supervisor was told alone
             worker.process.send_signal(signal.SIGINT)
-        for worker in workers:
-            with suppress(subprocess.TimeoutExpired):
-                worker.process.wait(max(0.0, end - time.monotonic()))
+        _wait(workers, 5)
         raise
     finally:
         if workers:
@@ -314,6 +309,14 @@ def _supervise(settings: dict[str, Any], started: datetime) -> None:
             worker.process.terminate()
         for worker in workers:
             worker.process.wait()
+
+
+def _wait(workers: Sequence[_Process], seconds: float) -> None:
+    """Wait until processes have ended, but no longer than `seconds`."""
+    end = time.monotonic() + seconds
+    for worker in workers:
+        with suppress(subprocess.TimeoutExpired):
+            worker.process.wait(max(0.0, end - time.monotonic()))
 
 
 def _exit(number: int, _frame: object) -> None:

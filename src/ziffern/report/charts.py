@@ -7,6 +7,7 @@ picture serves light, dark and print; text stays text, so it can be read out, se
 import html
 import io
 import re
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ STYLE: Any = {  # the type of matplotlib's settings lists them all
     "legend.frameon": False,
     "lines.linewidth": 2,
 }
+_drawing = threading.Lock()
 
 
 def learning_curve(
@@ -466,7 +468,9 @@ def _number(language: Language) -> FuncFormatter:
 
 def _svg(draw: Callable[[Axes], None], title: str, width: float = 4.8, height: float = 3.2) -> str:
     """Return what `draw` draws as an SVG element whose colours are the page's."""
-    with rc_context(STYLE | {"svg.hashsalt": title}):  # ids that are the same each time, and differ between charts
+    # The style is the process's, and the studio draws in several threads. The ids are the same each time, and differ
+    # between charts.
+    with _drawing, rc_context(STYLE | {"svg.hashsalt": title}):
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure.add_subplot())
         file = io.StringIO()

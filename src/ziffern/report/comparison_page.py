@@ -163,7 +163,9 @@ def advice(comparison: "Comparison", margin: float, t: Language) -> list[str]:
         pair = next(pair for pair in comparison.pairs if {pair.first, pair.second} == {place, other})
         better = recipes[other].test.mean - recipes[place].test.mean
         words |= {"small": recipes[place].name, "large": recipes[other].name, "p": _p(pair.adjusted, t, "p ")}
+        is_larger = recipes[other].params > recipes[place].params
         words |= {"difference": t.number(100 * abs(better), 2)}
+        words["size"] = t("compare.larger" if is_larger else "compare.as_large")
         behind = "worse" if pair.is_significant else "no_better"
         why = behind if better <= 0 else "below_margin" if better <= margin else "not_significant"
         said.append(t(f"compare.{key or why}", **words))

@@ -23,6 +23,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from ziffern.atomic import write_json
 from ziffern.callbacks import STOP
 from ziffern.errors import InputError
@@ -46,6 +48,9 @@ class State(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+
+
+ACTIVE = (State.WAITING, State.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,12 @@ class Job:
             return []
 
     @property
+    def began(self) -> str:
+        """The time of day at which it was started."""
+        hours = self.folder.name.partition("-")[2]
+        return f"{hours[:2]}:{hours[2:4]}"
+
+    @property
     def is_at_work(self) -> bool:
         """Whether a process works on it."""
         try:
@@ -139,10 +150,11 @@ class Job:
     def stop(self) -> None:
         """Ask it to end after the epoch that is being trained, with the best model tested; begin nothing more."""
         (self.folder / "stop").touch()
-        for training in self.trainings():
-            if training.state is State.RUNNING:
-                training.folder.mkdir(parents=True, exist_ok=True)
-                (training.folder / STOP).touch()
+        ended = [(self.folder / f"{number}.json").exists() for number in range(len(self.plan))]
+        if not all(ended):  # the one that is being trained, or begun at this moment
+            folder = Path(self.plan[ended.index(False)]["folder"])
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / STOP).touch()
 
     def stop_now(self) -> None:
         """End it at once; what the last whole epoch left behind stays."""
@@ -171,14 +183,13 @@ def start(workspace: "Workspace", trainings: Sequence[Sequence[str]]) -> Job:
         raise InputError("no model is chosen: tick at least one")
     if len(trainings) > MOST_TRAININGS:
         raise InputError(f"{len(trainings)} trainings: at most {MOST_TRAININGS} at once")
-    if sum(job.is_at_work for job in jobs(workspace)) >= MOST_JOBS:
-        raise InputError(f"{MOST_JOBS} trainings are at work already: wait until one has ended, or stop one")
     name = unique()
     planned = [
         {"overrides": list(overrides), "folder": str(run_folder(workspace, overrides, name, number))}
         for number, overrides in enumerate(trainings)
     ]
-    return _begin(workspace, name, planned)
+    with _one_at_a_time(workspace):
+        return _begin(workspace, name, planned)
 
 
 def go_on(workspace: "Workspace", training: Training) -> Job:
@@ -187,13 +198,14 @@ def go_on(workspace: "Workspace", training: Training) -> Job:
     Raises:
         InputError: It is being trained.
     """
-    folders = [Path(one["folder"]) for job in jobs(workspace) if job.is_at_work for one in job.plan]
-    if training.folder in folders:
-        raise InputError(f"{training.folder.name}: it is being trained: wait until it has ended")
-    checkpoint = training.folder / "checkpoints/last.ckpt"
-    more = [f"ckpt_path={quoted(checkpoint)}"] if checkpoint.is_file() else []
-    kept = [item for item in training.overrides if not item.startswith("ckpt_path=")]
-    return _begin(workspace, unique(), [{"overrides": [*kept, *more], "folder": str(training.folder)}])
+    with _one_at_a_time(workspace):
+        active = [each for job in jobs(workspace) for each in job.trainings() if each.state in ACTIVE]
+        if training.folder in [each.folder for each in active]:
+            raise InputError(f"{training.folder.name}: it is being trained: wait until it has ended")
+        checkpoint = training.folder / "checkpoints/last.ckpt"
+        more = [f"ckpt_path={quoted(checkpoint)}"] if checkpoint.is_file() else []
+        kept = [item for item in training.overrides if not item.startswith("ckpt_path=")]
+        return _begin(workspace, unique(), [{"overrides": [*kept, *more], "folder": str(training.folder)}])
 
 
 def jobs(workspace: "Workspace") -> list[Job]:
@@ -217,13 +229,21 @@ def quoted(path: Path) -> str:
     return str(path) if all(c.isalnum() or c in "/._-" for c in str(path)) else f"'{escaped}'"
 
 
+def _one_at_a_time(workspace: "Workspace") -> FileLock:
+    """Return a lock under which nobody else begins a job, in whatever tab or server."""
+    workspace.jobs_folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(workspace.jobs_folder / ".lock")
+
+
 def _begin(workspace: "Workspace", name: str, planned: list[dict[str, Any]]) -> Job:
+    if sum(job.is_at_work for job in jobs(workspace)) >= MOST_JOBS:
+        raise InputError(f"{MOST_JOBS} trainings are at work already: wait until one has ended, or stop one")
     folder = (workspace.jobs_folder / name).absolute()
     folder.mkdir(parents=True)
-    write_json(folder / "job.json", {"trainings": planned})
     with (folder / "worker.log").open("wb") as log, (folder / "lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # handed on: held until the last process that has it ends
         number = lock.fileno()
+        write_json(folder / "job.json", {"trainings": planned})  # from here on it is a job
         worker = subprocess.Popen(
             [sys.executable, "-m", "ziffern.studio.worker", str(folder), str(number)],
             stdin=subprocess.DEVNULL,

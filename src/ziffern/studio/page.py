@@ -19,7 +19,7 @@ from ziffern.errors import InputError
 from ziffern.report.run_page import Findings
 from ziffern.runs import Run
 from ziffern.studio import settings, views
-from ziffern.studio.jobs import Job, go_on, quoted, start
+from ziffern.studio.jobs import ACTIVE, Job, go_on, jobs, quoted, start
 from ziffern.studio.theory import theory
 from ziffern.studio.views import Words
 from ziffern.studio.workspace import PERSON_FOLDER, UPLOADS, Workspace
@@ -28,10 +28,13 @@ Update = Any  # what Gradio takes for a component: a value, or gr.update(...)
 CLOUD = ("mnist5k", "mnist", "fashion_mnist", "kmnist", "qmnist", "emnist_digits", "usps")
 MODELS = ("nn", "dnn", "cnn", "fast", "champion", "m3", "m5", "m7")
 UPLOADED = "upload:"
+EMBEDDED = "mnist5k"  # has no published test part
+CHECKED = ("models", *(field.name for field in settings.NUMBERS), "split")
 MOST_TIPS = 4
 FEW = 3  # runs that are chosen to begin with
 MOST_TEXT = 8_000_000  # characters of a drawing
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+ORDERED = QUIET | {"concurrency_limit": 1, "concurrency_id": "command"}  # so that the last one asked answers last
 SLOW: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 
 
@@ -117,13 +120,16 @@ class Page:
                     _html(text, js_on_load=script)
             self._connect()
             train.select(self.watch, None, self.watched, **QUIET)
-            results.select(self.run_choices, self.run, self.run, **QUIET)
+            newest = gr.State("")
+            results.select(self.run_choices, [self.run, newest], [self.run, newest], **QUIET)
             compare.select(self.model_choices, self.compared, self.compared, **QUIET)
             trying.select(self.model_choices, self.asked, self.asked, **QUIET)
-            blocks.load(self.run_choices, self.run, self.run, **QUIET)
+            blocks.load(self.run_choices, [self.run, newest], [self.run, newest], **QUIET)
             for chosen in (self.compared, self.asked):  # what is chosen to begin with is said when its tab opens
                 blocks.load(self.known_models, None, chosen, **QUIET)
-            blocks.load(self.on_load, self.source, [self.source, self.upload_choice, *self.watched], **QUIET)
+            blocks.load(
+                self.on_load, self.source, [self.source, self.upload_choice, self.remove, *self.watched], **QUIET
+            )
         blocks.queue(default_concurrency_limit=8, max_size=100)
         return cast(gr.Blocks, blocks)
 
@@ -161,9 +167,10 @@ class Page:
         uploads = list(workspace.uploads())
         choices = self.sources(workspace)
         known = [value for _, value in choices]
+        own, newest = chosen.startswith(UPLOADED) and chosen in known, next(reversed(uploads), None)
         return (
             gr.update(choices=choices, value=chosen if chosen in known else "mnist5k"),
-            gr.update(choices=uploads, value=uploads[-1] if uploads else None, visible=bool(uploads)),
+            gr.update(choices=uploads, value=chosen.removeprefix(UPLOADED) if own else newest, visible=bool(uploads)),
             gr.update(visible=bool(uploads)),
         )
 
@@ -176,27 +183,32 @@ class Page:
             return self.words.message(error)
 
     def take_upload(self, file: str | None, source: str, request: gr.Request) -> tuple[Update, ...]:
-        """Check an uploaded file and choose it."""
+        """Check an uploaded file and choose it; Gradio removes it, since others may have sent the very same one."""
         workspace = self.studio.workspace(request)
         said, chosen = "", source
         if file:
             try:
                 name = workspace.keep_upload(Path(file), Path(file).name)
                 chosen, said = UPLOADED + name, self.s("data.kept", name=name)
-            except (InputError, OSError) as error:
+            except InputError as error:
                 said = self.s("data.refused", reason=str(error))
-            with contextlib.suppress(OSError):
-                Path(file).unlink()
+            except OSError as error:  # without its path, which is the server's
+                said = self.s("data.refused", reason=error.strerror or type(error).__name__)
         return (self.words.message(said) if said else "", *self._source_updates(workspace, chosen))
 
     def remove_upload(self, name: str | None, source: str, request: gr.Request) -> tuple[Update, ...]:
         """Remove an upload."""
         workspace = self.studio.workspace(request)
         said = ""
-        try:
-            workspace.remove_upload(str(name))
-        except InputError as error:
-            said = self.words.message(error)
+        active = [each for job in jobs(workspace) for each in job.trainings() if each.state in ACTIVE]
+        path = workspace.uploads().get(str(name))
+        if path and any(f"data.dir={quoted(path)}" in training.overrides for training in active):
+            said = self.words.message(self.s("data.needed", name=name))
+        else:
+            try:
+                workspace.remove_upload(str(name))
+            except InputError as error:
+                said = self.words.message(error)
         return (said, *self._source_updates(workspace, source))
 
     # Settings
@@ -224,7 +236,6 @@ class Page:
                     value=cast(Any, values[field.name]),
                     label=s(f"fields.{field.name}.name"),
                     info=s(f"fields.{field.name}.means"),
-                    precision=0 if field.whole else None,
                     step=1 if field.whole else 0.001,
                     min_width=220,
                 )
@@ -280,31 +291,42 @@ class Page:
         """Return the overrides of the data beside a recipe, which names its own set of them."""
         return [item for item in data if item != "data=mnist"] if recipe else data
 
-    def check(self, *form: Any) -> list[Any]:
-        """Say at each field what is wrong with its value."""
-        said = []
-        for name, value in zip(("source", "preset", "models", *settings.FORM), form, strict=True):
-            problem = ""
-            field = next((each for each in settings.NUMBERS if each.name == name), None)
-            if field and (found := field.problem(value)):
+    def problems(self, form: Sequence[Any]) -> dict[str, str]:
+        """Return what is wrong with the form, by the name of the field."""
+        source, _, models, *given = form
+        values = dict(zip(settings.FORM, given, strict=True))
+        found = {} if models else {"models": self.s("problems.no_model")}
+        for field in settings.NUMBERS:
+            if problem := field.problem(values[field.name]):
                 low, high = (f"{bound:g}" for bound in (field.low, field.high))
-                problem = self.s(f"problems.{found}", low=low, high=high)
-            if name == "models" and not value:
-                problem = self.s("problems.no_model")
-            said.append(gr.validate(not problem, problem))
-        return said
+                found[field.name] = self.s(f"problems.{problem}", low=low, high=high)
+        if source == EMBEDDED and values["split"] == "official":
+            found["split"] = self.s("problems.no_test")
+        return found
 
-    def show_command(self, request: gr.Request, *form: Any) -> str:
-        """Show what would be typed."""
-        if any(
-            field.problem(dict(zip(settings.FORM, form[3:], strict=True))[field.name]) for field in settings.NUMBERS
-        ):
-            return self.words.render("parts.html", "command", lines=[], problem=self.s("problems.first"))
-        try:
-            lines = [shlex.join(["ziffern", "train", *overrides]) for overrides in self.read(form, request)]
-        except (InputError, OSError) as error:
-            return self.words.render("parts.html", "command", lines=[], problem=str(error))
-        return self.words.render("parts.html", "command", lines=lines, problem="")
+    def show_command(self, request: gr.Request, *form: Any) -> list[Update]:
+        """Show what would be typed, and at each field what is wrong with it."""
+        # Not by a validator of Gradio's: it looks at values without the session, to which the uploads belong.
+        problems = self.problems(form)
+        told = [gr.update(info=self.means(name, problems.get(name, ""))) for name in CHECKED]
+        lines, problem = [], " ".join(f"{self.name(field)}: {text}" for field, text in problems.items())
+        if not problem:
+            try:
+                lines = [shlex.join(["ziffern", "train", *overrides]) for overrides in self.read(form, request)]
+            except (InputError, OSError) as error:
+                problem = str(error)
+        return [self.words.render("parts.html", "command", lines=lines, problem=problem), *told]
+
+    def name(self, field: str) -> str:
+        """Return what a field that is checked is called."""
+        other = {"models": "settings.models", "split": "data.split"}
+        return self.s(other.get(field, f"fields.{field}.name"))
+
+    def means(self, field: str, problem: str = "") -> str:
+        """Return what stands beside a field that is checked: what is wrong, and what it means."""
+        other = {"models": "settings.models_means", "split": "data.split_means"}
+        text = self.s(other.get(field, f"fields.{field}.means"))
+        return f"⚠ {problem} {text}" if problem else text
 
     def fill(self, overrides: Sequence[str], models: list[str] | None = None) -> list[Update]:
         """Return updates of the form's fields, but for the data: what overrides mean."""
@@ -329,7 +351,6 @@ class Page:
         s = self.s
         self.begin = gr.Button(s("train.start"), variant="primary", size="lg")
         self.said = _html()
-        self.live = _html()
         with gr.Row():
             self.active = gr.Dropdown([], label=s("train.which"), visible=False)
             self.stop = gr.Button(s("train.stop"), visible=False)
@@ -337,6 +358,7 @@ class Page:
         with gr.Row():
             self.broken = gr.Dropdown([], label=s("train.broken"), visible=False)
             self.go_on = gr.Button(s("train.go_on"), visible=False)
+        self.live = _html()
         self.timer = gr.Timer(1.0)
 
     @property
@@ -366,6 +388,9 @@ class Page:
 
     def train(self, request: gr.Request, *form: Any) -> tuple[Update, ...]:
         """Start what the form asks for, and show it."""
+        if problems := self.problems(form):
+            said = " ".join(f"{self.name(field)}: {text}" for field, text in problems.items())
+            return (gr.skip(), self.words.message(self.s("problems.not_started", problems=said)), *self.watch(request))
         try:
             job = start(self.studio.workspace(request), self.read(form, request))
         except (InputError, OSError) as error:
@@ -443,15 +468,18 @@ class Page:
     def runs(self, request: gr.Request, is_finished: bool) -> list[tuple[str, str]]:
         """Return the runs to choose from, the newest first."""
         workspace = self.studio.workspace(request)
-        found = [workspace.run(name) for name in workspace.run_names()]
+        found = []
+        for name in workspace.run_names():
+            with contextlib.suppress(InputError):  # gone meanwhile
+                found.append(workspace.run(name))
         return [(self.label(run), run.folder.name) for run in found if run.is_finished or not is_finished]
 
-    def run_choices(self, chosen: str | None, request: gr.Request) -> Update:
-        """Update the list of runs; the newest finished one is chosen where none is."""
+    def run_choices(self, chosen: str | None, last: str, request: gr.Request) -> list[Update]:
+        """Update the list of runs; the newest finished one is chosen where none is, or where it is new."""
         choices, finished = self.runs(request, is_finished=False), self.runs(request, is_finished=True)
         names = [name for _, name in choices]
         newest = next((name for _, name in (*finished, *choices)), None)
-        return gr.update(choices=choices, value=chosen if chosen in names else newest)
+        return [gr.update(choices=choices, value=chosen if chosen in names and newest == last else newest), newest]
 
     def model_choices(self, chosen: list[str] | None, request: gr.Request) -> Update:
         """Update the list of finished runs; the newest few are chosen where none are."""
@@ -624,8 +652,7 @@ class Page:
 
     def on_load(self, source: str, request: gr.Request) -> list[Update]:
         """Fill what the browser does not know: the uploads, and the trainings."""
-        sources, uploads, _ = self._source_updates(self.studio.workspace(request), source)
-        return [sources, uploads, *self.watch(request)]
+        return [*self._source_updates(self.studio.workspace(request), source), *self.watch(request)]
 
     def _connect(self) -> None:
         data = [self.source, self.upload_choice, self.remove]
@@ -633,13 +660,16 @@ class Page:
         self.upload.upload(self.take_upload, [self.upload, self.source], [self.upload_said, *data], **SLOW)
         self.remove.click(self.remove_upload, [self.upload_choice, self.source], [self.upload_said, *data], **QUIET)
         changes = [getattr(each, "change") for each in self.form]  # noqa: B009
-        gr.on(changes, self.show_command, self.form, self.command, trigger_mode="always_last", **QUIET)
+        told = [self.command, *(self.models if name == "models" else self.fields[name] for name in CHECKED)]
+        gr.on(changes, self.show_command, self.form, told, trigger_mode="always_last", **ORDERED)
         filled = [self.models, *(self.fields[name] for name in settings.FORM)]
-        shown_command = (self.show_command, self.form, self.command)
-        self.preset.input(self.take_preset, self.preset, [self.source, *filled], **QUIET).then(*shown_command, **QUIET)
+        shown_command = (self.show_command, self.form, told)
+        self.preset.input(self.take_preset, self.preset, [self.source, *filled], **QUIET).then(
+            *shown_command, **ORDERED
+        )
         started = [self.tabs, self.said, *self.watched]
         for button in (self.begin, self.start_here):
-            button.click(self.train, self.form, started, validator=self.check, **SLOW)
+            button.click(self.train, self.form, started, **SLOW)
         stamp = gr.State("")
         self.timer.tick(self.tick, [stamp, self.active, self.broken], [stamp, *self.watched], **QUIET)
         ended = [self.said, *self.watched]
@@ -654,7 +684,7 @@ class Page:
         for place, button in enumerate(self.tips):
             filling = [self.tabs, self.source, self.preset, *filled]
             button.click(self.take_tip, [self.run, gr.State(place), self.tip_keys], filling, **QUIET).then(
-                *shown_command, **QUIET
+                *shown_command, **ORDERED
             )
         self.compare_now.click(self.compare, self.compared, self.comparison, **SLOW)
         self.board.submit(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET)

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hmac
 import ipaddress
+import logging
 import os
 import re
 import socket
@@ -72,10 +73,15 @@ def read_people(path: Path) -> dict[str, str]:
     """Return the names and passwords of a file of NAME:PASSWORD lines.
 
     Raises:
-        InputError: A line is none, or a password is too short.
+        InputError: The file cannot be read, a line is none, or a password is too short.
     """
     people: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise InputError(f"--people {path}: cannot be read ({reason}): a text file of NAME:PASSWORD lines") from error
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         name, _, password = line.partition(":")
@@ -215,8 +221,15 @@ def serve(options: Options) -> None:
         print(f"ziffern studio: {address}  (Ctrl-C ends the page, not the trainings)", flush=True)
         if options.browser:
             threading.Timer(1.0, webbrowser.open, [address]).start()
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
-        server.run(sockets=[listening])
+
+        class Server(uvicorn.Server):
+            def handle_exit(self, sig: int, frame: Any) -> None:
+                logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # of what it cuts off
+                super().handle_exit(sig, frame)
+
+        # An open page never lets go of its connection.
+        config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
+        Server(config).run(sockets=[listening])
 
 
 def make_app(options: Options) -> Callable[..., Any]:
@@ -261,6 +274,7 @@ def make_app(options: Options) -> Callable[..., Any]:
             path=f"/{language}",
             app_kwargs=plain,
             max_file_size=MOST_UPLOADED,
+            enable_monitoring=False,
             show_error=True,
             theme=theme(),
             head=head(language),

@@ -18,7 +18,7 @@ from ziffern.report.page import environment, render_block
 from ziffern.report.pictures import as_seen
 from ziffern.report.run_page import Findings
 from ziffern.runs import Material, Run
-from ziffern.studio.jobs import Job, State, Training, jobs
+from ziffern.studio.jobs import ACTIVE, Job, State, Training, jobs
 from ziffern.studio.settings import composed
 from ziffern.studio.workspace import Workspace
 
@@ -33,7 +33,6 @@ FOLDER = Path(__file__).parent
 MOST_DIGITS = 60  # pictures at once
 MARGIN = 0.002  # as `ziffern compare`: a larger model must be better by so much
 PARTS = ("summary", "curves", "published", "data", "classes", "confusion", "sure", "again")
-ACTIVE = (State.WAITING, State.RUNNING)
 UNSURE = 0.5  # an answer less probable than this is told to be a guess
 
 
@@ -125,9 +124,10 @@ def jobs_view(words: Words, workspace: Workspace) -> tuple[str, list[tuple[str, 
             # Pictures of what is at work, and of what was started last.
             shown.append(_training(words, job, training, pictured=place == 0 or training.state in ACTIVE))
             if training.state is State.INTERRUPTED:
-                broken.append((shown[-1]["title"], f"{job.folder.name}:{training.number}"))
+                broken.append((f"{shown[-1]['title']} · {job.began}", f"{job.folder.name}:{training.number}"))
         if any(training.state in ACTIVE for training in trainings):
-            active.append((", ".join(each["title"] for each in shown[-len(trainings) :]), job.folder.name))
+            titles = [each["title"] for each in shown[-len(trainings) :]]
+            active.append((f"{', '.join(titles)} · {job.began}", job.folder.name))
     return words.render("jobs.html", "jobs", shown=shown), active, broken
 
 
@@ -163,8 +163,10 @@ def _readable_training(words: Words, job: Job, training: Training, pictured: boo
             left = s("train.left", time=t.duration(event.get("eta_seconds")))
             found["line"] = " · ".join([s("train.epoch", epoch=event["epoch"], of=epochs), *scores, left])
             found["share"] = min(1.0, event["step"] / max(1, event["steps"]))
+            if event["event"] == "epoch" and event["step"] >= event["steps"]:
+                found["line"] = " · ".join([s("train.testing"), *scores])
         if job.is_stopping:
-            found["line"] += " " + s("train.stopping")
+            found["line"] = f"{s('train.stopping')} {found['line']}"
     elif training.state in (State.DONE, State.STOPPED) and run.is_finished:
         metrics = run.metrics
         found["line"] = s(
@@ -177,6 +179,8 @@ def _readable_training(words: Words, job: Job, training: Training, pictured: boo
         found["reason"] = s("train.failed", reason=training.reason)
     elif training.state is State.INTERRUPTED and training.reason:
         found["line"] = s("train.killed", reason=training.reason)
+    elif training.state is State.STOPPED and not (job.folder / f"{training.number}.log").exists():
+        found["line"] = s("train.not_begun")
     elif training.state in (State.INTERRUPTED, State.STOPPED):
         found["line"] = s(f"train.{training.state.value}")
     if pictured and (training.folder / "history.csv").is_file():

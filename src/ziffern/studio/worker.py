@@ -1,33 +1,38 @@
 """The process behind a job: trains what job.json says, one after the other, and notes how each ended.
 
 It is given the job's lock, and hands it on to each training, so that the job is at work as long as any of them lives. A
-training is `ziffern train`, as it would be typed.
+training is `ziffern train`, as it would be typed. A SIGTERM that nobody here asked for (a shutdown) ends the
+training, which can go on later, and begins no other.
 """
 
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ziffern.atomic import write_json
 from ziffern.callbacks import STOP
 from ziffern.studio.jobs import Job, State, quoted
 
+FROM_OUTSIDE = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of a training that was told to end
+
 
 def work(folder: Path, lock: int) -> None:
     """Work on the job in `folder`, whose lock is the open file `lock`, until it is done or was asked to stop."""
-    signal.signal(signal.SIGTERM, lambda *_: None)  # the training gets it too, and how it ended is noted
+    told: list[int] = []
+    signal.signal(signal.SIGTERM, lambda signum, _: told.append(signum))  # how the training ended is noted
     job = Job(folder)
     for number, one in enumerate(job.plan):
         run = Path(one["folder"])
         (run / STOP).unlink(missing_ok=True)  # of an earlier attempt; one that comes from here on is meant
-        if not job.is_stopping:
-            train(job, number, one["overrides"], run, lock)
+        if not job.is_stopping and not told:
+            train(job, number, one["overrides"], run, lock, told)
 
 
-def train(job: Job, number: int, overrides: list[str], run: Path, lock: int) -> None:
-    """Train once, and note how it ended."""
+def train(job: Job, number: int, overrides: list[str], run: Path, lock: int, told: Sequence[int] = ()) -> None:
+    """Train once, and note how it ended; at once, where a signal has `told` so in the moment before."""
     program = "import sys; sys.argv[0] = 'ziffern'; from ziffern.cli import main; main()"
     command = [sys.executable, "-c", program, "train", *overrides, f"hydra.run.dir={quoted(run)}"]
     log = job.folder / f"{number}.log"
@@ -35,18 +40,22 @@ def train(job: Job, number: int, overrides: list[str], run: Path, lock: int) -> 
     free = max(1, (os.cpu_count() or 1) - round(os.getloadavg()[0]))
     env = {"OMP_NUM_THREADS": str(free), **os.environ}
     with log.open("wb") as file:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, pass_fds=(lock,), check=False
+        training = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, pass_fds=(lock,)
         )
+        if told:
+            training.terminate()
+        code = training.wait()
     state, reason = State.DONE, ""
-    if code := done.returncode:
+    if code:
         said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
         reason = errors[-1] if errors else said[-1] if said else ""
         state = State.STOPPED if job.is_stopping and not errors else State.FAILED
-        if code < 0:  # somebody else's doing: it can go on
-            state = state if job.is_stopping else State.INTERRUPTED
-            reason = signal.Signals(-code).name
+        if code < 0 or code in FROM_OUTSIDE:
+            state = State.STOPPED if job.is_stopping else State.INTERRUPTED  # somebody else's doing: it can go on
+            number = -code if code < 0 else code - 128
+            reason = next((each.name for each in signal.Signals if each == number), f"signal {number}")
     elif job.is_stopping:
         state = State.STOPPED
     write_json(job.folder / f"{number}.json", {"state": state, "reason": reason})

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,9 +58,11 @@ class Workspace:
         if not self.runs_folder.is_dir():
             return []
         there = [each for each in self.runs_folder.iterdir() if NAME.fullmatch(each.name) and not each.is_symlink()]
-        found = [each for each in there if (each / ".hydra/config.yaml").is_file()]
-        found.sort(key=lambda each: (each / ".hydra/config.yaml").stat().st_mtime, reverse=True)
-        return [each.name for each in found[:MOST_RUNS]]
+        found = []
+        for each in there:
+            with suppress(OSError):  # not one, or gone meanwhile
+                found.append(((each / ".hydra/config.yaml").stat().st_mtime, each.name))
+        return [name for _, name in sorted(found, reverse=True)[:MOST_RUNS]]
 
     def run(self, name: str) -> Run:
         """Return a run by its name.
