@@ -2,6 +2,7 @@
 
 import base64
 import gc
+import json
 import os
 import sys
 import warnings
@@ -171,6 +172,21 @@ def test_people_that_would_be_unsafe_are_refused(tmp_path: Path, text: str, word
     assert "short\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("content", [None, "anna:größer als acht".encode("latin1")])
+def test_people_that_cannot_be_read_are_one_line(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "people.txt"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"--people .* cannot be read"):
+        read_people(path)
+
+
+def test_people_of_an_editor_that_marks_its_files_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "people.txt"
+    path.write_text("anna:correct horse\n", encoding="utf-8-sig")
+    assert read_people(path) == {"anna": "correct horse"}
+
+
 def test_two_names_that_would_share_a_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "people").write_text("anna:correct horse\nAnna:battery staple\n")
     with pytest.raises(InputError, match="line 2"):
@@ -212,22 +228,22 @@ def test_an_address_of_another_machine_is_told() -> None:
 
 
 @contextmanager
-def made(folder: Path, options: Options) -> Iterator[Callable[..., Any]]:
+def made(folder: Path, make: Callable[[], Any]) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Gradio deprecates things that it uses itself, and leaves event loops open
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
         patch.setenv("GRADIO_TEMP_DIR", str(folder / "temporary"))
         pytest.importorskip("gradio")
-        guarded = make_app(options)
+        found = make()
         gc.collect()
         warnings.simplefilter("error")
-        yield guarded
+        yield found
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
     folder = tmp_path_factory.mktemp("studio")
-    with made(folder, Options(output=folder / "outputs")) as guarded:
+    with made(folder, lambda: make_app(Options(output=folder / "outputs"))) as guarded:
         yield guarded
 
 
@@ -371,7 +387,7 @@ def test_only_files_that_were_uploaded_are_taken(app: Any, tmp_path: Path, langu
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("shared")
-    with made(folder, Options(output=folder / "outputs", host="0.0.0.0", people=PEOPLE)) as guarded:
+    with made(folder, lambda: make_app(Options(output=folder / "outputs", host="0.0.0.0", people=PEOPLE))) as guarded:
         testclient = pytest.importorskip("starlette.testclient")
         yield testclient.TestClient(guarded, base_url="http://127.0.0.1:7860", follow_redirects=False)
 
@@ -446,3 +462,38 @@ def test_a_handler_knows_who_asks(tmp_path: Path) -> None:
     studio = Studio(tmp_path, None, is_shared=True)
     for request in (Request(scope), gradio.Request(Request(scope))):
         assert studio.workspace(request).root == tmp_path / "people/anna"
+
+
+def test_each_handler_shows_people_their_own_things_alone(tmp_path: Path) -> None:
+    gradio = pytest.importorskip("gradio")
+    from starlette.requests import Request
+
+    from ziffern.studio.page import Page, Studio
+    from ziffern.studio.views import Words
+
+    studio = Studio(tmp_path, None, is_shared=True)
+    page = Page(studio, Words("en"))
+    with made(tmp_path, page.build):
+        pass
+    scope = {"type": "http", "headers": []}
+    anna, bert = (gradio.Request(Request({**scope, "ziffern.person": name})) for name in PEOPLE)
+    hers = studio.workspace(anna)
+    (hers.runs_folder / "nn_secret/.hydra").mkdir(parents=True)
+    (hers.runs_folder / "nn_secret/.hydra/config.yaml").write_text("model: {}\n")
+    plan = {"trainings": [{"overrides": ["model=nn"], "folder": str(hers.runs_folder / "nn_secret")}]}
+    (hers.jobs_folder / "20260101-000000-a").mkdir(parents=True)
+    (hers.jobs_folder / "20260101-000000-a/job.json").write_text(json.dumps(plan))
+    hers.keep_digit(np.zeros((28, 28), np.uint8), 1)
+
+    def seen(who: Any) -> list[bool]:
+        return [
+            "nn_secret" in str(page.run_choices(None, "", who)),
+            "not here any more" not in str(page.show_run("nn_secret", who)[0]),
+            "Digits kept: 1" in page.test_digits([], who),
+            "model=nn" in page.watch(who)[0],
+            "not here any more" not in str(page.end("20260101-000000-a", who)[0]),
+        ]
+
+    assert seen(bert) == [False] * 5
+    assert not (hers.jobs_folder / "20260101-000000-a/stop").exists()
+    assert seen(anna) == [True] * 5

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from filelock import FileLock
 from hydra import initialize
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -27,9 +29,11 @@ import sweep_app
 from hydra_plugins.hydra_optuna_queue import current_trial, is_trial
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._objects import make_pruner, make_sampler
+from hydra_plugins.hydra_optuna_queue._progress import Progress
 from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue, is_alive
 from hydra_plugins.hydra_optuna_queue._space import Space, parse_space
 from hydra_plugins.hydra_optuna_queue._storage import Journal, Storage, patiently
+from hydra_plugins.hydra_optuna_queue._worker import Worker
 from hydra_plugins.hydra_optuna_queue.sweeper import PRUNERS, SAMPLERS, OptunaQueueConf
 
 GRID = "hydra/sweeper/sampler=grid"
@@ -555,6 +559,64 @@ def test_a_released_trial_comes_back_and_does_not_count_as_a_death(studies: Stud
         queue.release(owner)
     assert queue.trials()[0].user_attrs["owner"]["attempt"] == 0
     owner.close()
+
+
+@pytest.mark.parametrize("moment", ["ask", "beat", "overrides", "claimed"])
+def test_an_interrupt_in_the_middle_of_a_claim_leaves_no_trial_running(
+    studies: Studies, monkeypatch: pytest.MonkeyPatch, moment: str, tmp_path: Path
+) -> None:
+    queue = studies.queue(n_trials=1)
+
+    def interrupted(do: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            do(*given, **named)
+            raise KeyboardInterrupt
+
+        return call
+
+    holder, name = {
+        "ask": (optuna.Study, "ask"),
+        "beat": (Queue, "beat"),
+        "overrides": (Space, "overrides"),
+        "claimed": (Queue, "claim"),
+    }[moment]
+    monkeypatch.setattr(holder, name, interrupted(getattr(holder, name)))
+    launcher: Any = None
+    worker = Worker(queue, launcher, tmp_path, studies.settings | {"isolate": False}, Progress(queue, tmp_path), [])
+    with pytest.raises(KeyboardInterrupt):
+        worker.work()
+    assert [trial.state for trial in queue.trials()] == [TrialState.WAITING]
+    assert queue.trials()[0].user_attrs["owner"]["attempt"] == 0
+
+
+def test_one_who_is_ending_does_not_wait_for_ever_for_the_studys_lock(studies: Studies) -> None:
+    queue, owner = studies.queue(n_trials=1), studies.owner()
+    claimed(queue.claim(owner))
+    with queue.storage.lock("of another"), pytest.raises(TimeoutError):
+        queue.release(owner)
+    queue.release(owner)
+    assert queue.trials()[0].state == TrialState.WAITING
+    owner.close()
+
+
+def test_a_lock_that_was_taken_and_not_counted_is_given_back(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, acquire = Storage(None, studies.folder, 60), FileLock.acquire
+
+    def interrupted(self: FileLock, *given: Any, **named: Any) -> None:
+        acquire(self, *given, **named)
+        self._context.lock_counter = 0  # as in the moment before it is counted
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FileLock, "acquire", interrupted)
+    held = []  # whoever handles the error has its frames, and so the lock
+    try:
+        with storage.lock("study"):
+            pass
+    except KeyboardInterrupt as error:
+        held.append(error)
+    monkeypatch.undo()
+    with storage.lock("study", 0):
+        pass
 
 
 def test_an_owner_on_another_host_is_judged_by_its_heartbeat_alone(
