@@ -68,7 +68,7 @@ def learning_curve(
             axes.axvline(best, color=TEXT, linewidth=1, linestyle=":", label=language("curves.best"))
         axes.set_xlabel(language("curves.epoch"))
         axes.set_ylabel(language("curves.accuracy" if is_share else "curves.loss"))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_xlim(1 - 0.3, len(train) + 0.3)
         axes.yaxis.set_major_formatter(_percent(language) if is_share else _number(language))
         axes.legend(fontsize=9)
@@ -204,7 +204,7 @@ def history_chart(
                 line = axes.plot(places, [0.03] * len(places), marker, color=colour, transform=floor)[0]
                 line.set_label(language(key))
         axes.set(xlabel=language("sweep.number"), ylabel=label)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         _score_axis(axes, is_share, language)
         _legend(axes)
 
@@ -322,7 +322,7 @@ def trials_curves(
         axes.set(xlabel=language("sweep.step"), ylabel=label)
         if limit is not None:
             axes.set_ylim(**{"bottom" if is_maximised else "top": limit})  # type: ignore[arg-type]
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         _score_axis(axes, is_share, language)
         _legend(axes)
 

@@ -509,7 +509,8 @@ class Page:
             f'<a href="{link}" download="{name}.html">{self.s("results.download")}</a></p></div>'
         )
         buttons = [
-            gr.update(value=self.s("results.tip", tip=self.t(f"tips.{tip.reason}")), visible=True) for tip in tips
+            gr.update(value=self.s("results.tip", tip=self.t(f"tips.{tip.reason}").rstrip(":")), visible=True)
+            for tip in tips
         ]
         buttons += [gr.update(visible=False)] * (MOST_TIPS - len(tips))
         choices = [(self.s("results.any"), ""), *((each, each) for each in names)]

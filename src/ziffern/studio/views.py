@@ -163,7 +163,7 @@ def _readable_training(words: Words, job: Job, training: Training, pictured: boo
             left = s("train.left", time=t.duration(event.get("eta_seconds")))
             found["line"] = " · ".join([s("train.epoch", epoch=event["epoch"], of=epochs), *scores, left])
             found["share"] = min(1.0, event["step"] / max(1, event["steps"]))
-            if event["event"] == "epoch" and event["step"] >= event["steps"]:
+            if run.is_finished or (event["event"] == "epoch" and event["step"] >= event["steps"]):
                 found["line"] = " · ".join([s("train.testing"), *scores])
         if job.is_stopping:
             found["line"] = f"{s('train.stopping')} {found['line']}"
