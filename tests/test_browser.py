@@ -689,6 +689,26 @@ def test_upload_is_trained_on(page: Page) -> None:
     expect(page.get_by_role("button", name="Remove this file")).to_be_visible()
 
 
+def test_interrupt_ends_the_server_of_an_open_page_and_no_training(
+    opened: Callable[..., Page], page: Page, studio: Studio, expected: list[str]
+) -> None:
+    expected.append("ERR_")  # of the page that lost its server
+    place = begin(page, epochs=100, batch_size=2)
+    reaches(place, 1)
+    server = studio.process
+    assert server is not None
+    server.send_signal(signal.SIGINT)
+    assert server.wait(15) in (0, 128 + signal.SIGINT)
+    assert "Traceback" not in (studio.folder / "server.log").read_text()
+    assert studio.workers()
+    page.close()
+    studio.kill()  # what is left of it
+    studio.start()
+    again = opened()
+    go_to(again, "Training")
+    expect(again.locator(".state").first.locator(".badge")).to_have_text("learning")
+
+
 def test_server_that_was_killed_finds_its_training_again_and_shows_its_end(
     opened: Callable[..., Page], page: Page, studio: Studio, expected: list[str]
 ) -> None:

@@ -753,8 +753,21 @@ def test_a_shutdown_interrupts_what_runs_and_begins_nothing(own: Workspace) -> N
     os.killpg(json.loads((job.folder / "worker.json").read_text())["pid"], signal.SIGTERM)
     wait(lambda: not job.is_at_work)
     assert states(job) == [State.INTERRUPTED, State.INTERRUPTED]
+    assert job.trainings()[0].reason == "SIGTERM"
     assert not (job.folder / "1.log").exists()
     assert [name for _, name in jobs_view(Words("en"), own)[2]] == [f"{job.folder.name}:0", f"{job.folder.name}:1"]
+
+
+@pytest.mark.slow
+def test_a_training_that_was_killed_says_by_what_and_the_next_begins(own: Workspace) -> None:
+    job = start(own, [[*NN, "trainer.max_epochs=500"], NN])
+    wait(lambda: epochs_of(job) >= 2)
+    worker = json.loads((job.folder / "worker.json").read_text())["pid"]
+    (training,) = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
+    os.kill(int(training), signal.SIGKILL)
+    wait(lambda: not job.is_at_work)
+    assert states(job) == [State.INTERRUPTED, State.DONE]
+    assert [each.reason for each in job.trainings()] == ["SIGKILL", ""]
 
 
 def test_two_who_go_on_at_once_do_not_both(own: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,8 +54,8 @@ def train(job: Job, number: int, overrides: list[str], run: Path, lock: int, tol
         state = State.STOPPED if job.is_stopping and not errors else State.FAILED
         if code < 0 or code in FROM_OUTSIDE:
             state = State.STOPPED if job.is_stopping else State.INTERRUPTED  # somebody else's doing: it can go on
-            number = -code if code < 0 else code - 128
-            reason = next((each.name for each in signal.Signals if each == number), f"signal {number}")
+            told_by = -code if code < 0 else code - 128
+            reason = next((each.name for each in signal.Signals if each == told_by), f"signal {told_by}")
     elif job.is_stopping:
         state = State.STOPPED
     write_json(job.folder / f"{number}.json", {"state": state, "reason": reason})
