@@ -66,19 +66,27 @@ def main() -> None:
     assert isinstance(rows, list)
     done = {(row["change"], row["seed"]) for row in rows}
     wanted = [(change, seed) for seed in options.seeds for change in CHANGES if (change, seed) not in done]
-    with ThreadPoolExecutor(2) as pool:
+    order = {change: place for place, change in enumerate(CHANGES)}
+    failed = 0
+    pool = ThreadPoolExecutor(2)
+    try:
         tasks = {pool.submit(measure, *one, options.epochs, options.overrides): one for one in wanted}
         for number, task in enumerate(as_completed(tasks), 1):
             if task.exception() is not None:  # the others go on
+                failed += 1
                 print(f"{number} of {len(tasks)}: {tasks[task]}: {task.exception()}", file=sys.stderr, flush=True)
                 continue
             rows.append(task.result())
             study["val"] = rows[-1].pop("val")
-            rows.sort(key=lambda row: (list(CHANGES).index(row["change"]), row["seed"]))
+            rows.sort(key=lambda row: (order.get(row["change"], len(order)), row["seed"]))
             study["error"] = math.sqrt(max(1, rows[0]["wrong"]))
             write_json(path, study)
             render(options.docs, list(SEEDS))
             print(f"{number} of {len(tasks)}: {tasks[task]}", flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C none begins
+    if failed:
+        sys.exit(f"error: {failed} of {len(wanted)} trainings failed: the same command runs them again")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
+from typing import Any
+
 import pytest
 from omegaconf import OmegaConf
 
-from ziffern.config import EXTRA, build, check_targets, flatten
+from ziffern.config import EXTRA, _fits, build, check_targets, flatten
 from ziffern.errors import InputError
 
 
@@ -98,6 +100,12 @@ def test_settings_without_a_class_are_no_object() -> None:
     left = {"degrees": 12}
     with pytest.raises(InputError, match=r"model\.augment=\{'degrees': 12\}: DigitClassifier takes an object"):
         build(node("ziffern.module.DigitClassifier", net=None, optimizer=None, augment=left), "model")
+
+
+def test_a_parameter_of_any_type_takes_anything() -> None:
+    for value in (1, "text", {"degrees": 12}, [1], None):
+        for hint in (Any, object, str | Any):
+            assert _fits(OmegaConf.create({"value": value})["value"], hint)
 
 
 def test_an_allowed_class_in_the_wrong_place_is_refused() -> None:

@@ -487,7 +487,7 @@ def test_each_handler_shows_people_their_own_things_alone(tmp_path: Path) -> Non
 
     def seen(who: Any) -> list[bool]:
         return [
-            "nn_secret" in str(page.run_choices(None, "", who)),
+            "nn_secret" in str(page.run_choices(None, (None,), who)),
             "not here any more" not in str(page.show_run("nn_secret", who)[0]),
             "Digits kept: 1" in page.test_digits([], who),
             "model=nn" in page.watch(who)[0],

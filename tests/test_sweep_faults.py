@@ -112,19 +112,27 @@ def test_workers_share_the_cores_and_replace_one_that_was_killed(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("n_jobs", "spoil", "tell"),
-    # A terminal tells all processes, another program the first one alone.
-    [(1, False, os.killpg), (2, False, os.killpg), (2, False, os.kill), (1, True, os.killpg), (2, True, os.killpg)],
+    ("n_jobs", "spoil", "tell", "number"),
+    [  # A terminal tells all processes, another program the first one alone.
+        (1, False, os.killpg, signal.SIGINT),
+        (2, False, os.killpg, signal.SIGINT),
+        (2, False, os.kill, signal.SIGINT),
+        (1, True, os.killpg, signal.SIGINT),
+        (2, True, os.killpg, signal.SIGINT),
+        (1, False, os.kill, signal.SIGTERM),
+        (2, False, os.kill, signal.SIGTERM),
+        (2, True, os.killpg, signal.SIGTERM),
+    ],
 )
 def test_an_interrupt_gives_the_trial_back_at_once(
-    tmp_path: Path, n_jobs: int, spoil: bool, tell: Callable[[int, int], None]
+    tmp_path: Path, n_jobs: int, spoil: bool, tell: Callable[[int, int], None], number: int
 ) -> None:
     given = ["hydra/sweeper/sampler=grid", "x=range(0,4)", "seconds=1", f"hydra.sweeper.n_jobs={n_jobs}"]
     given += [f"spoil={spoil}"]
     sweep = start(tmp_path, *given)
     wait_for((tmp_path / "started.log").exists)
-    tell(sweep.pid, signal.SIGINT)
-    assert sweep.wait(20) != 0
+    tell(sweep.pid, number)
+    assert sweep.wait(20) == 128 + number
     assert "stopped: the same command goes on from here" in (tmp_path / "output.log").read_text()
     assert not [trial for trial in trials(tmp_path) if trial.state in (TrialState.RUNNING, TrialState.FAIL)]
     assert start(tmp_path, *given).wait(60) == 0

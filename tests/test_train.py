@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,24 @@ def test_a_run_keeps_its_contract(run) -> None:
     assert metrics["test/loss"] == pytest.approx(nll, abs=1e-5)
 
     events = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
-    assert [event["event"] for event in events if event["event"] != "step"] == ["start", "epoch", "epoch", "end"]
+    assert [event["event"] for event in events if event["event"] != "step"] == [
+        *("start", "epoch", "epoch", "trained", "end")
+    ]
     assert {"command", "versions", "threads", "device", "git_commit"} <= json.loads(
         (folder / "environment.json").read_text()
     ).keys()
     assert not list(folder.rglob("*.part"))
+
+
+def test_a_sigterm_during_the_test_is_no_success(
+    composed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(DigitClassifier, "on_test_start", lambda _: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(SystemExit) as ended:
+        run_experiment(composed("data.eval_batch_size=20"), tmp_path / "run", "nn")
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert not (tmp_path / "run/metrics.json").exists()
+    assert "stopped after epoch 2; continue with" in capsys.readouterr().out
 
 
 def test_it_learns(run) -> None:

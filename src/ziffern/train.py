@@ -9,7 +9,7 @@ import pickle
 import signal
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,23 +90,33 @@ def train(
         log_layout(trainer.loggers)
         log_hyperparameters(trainer.loggers, settings)
     try:
-        trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
+        with _exit_codes(trainer):
+            trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
+            metrics = _validation_metrics(data, model, trainer, recorder)
+            if test:
+                metrics |= _test(data, model, trainer, recorder)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
     except BaseException as error:
         _say_how_to_go_on(recorder, error, main)
-        if isinstance(error, SIGTERMException):
-            raise SystemExit(128 + signal.SIGTERM) from error  # Lightning would exit with 0
         raise
-    metrics = _validation_metrics(data, model, trainer, recorder)
-    if test:
-        metrics |= _test(data, model, trainer, recorder)
     metrics |= _description(name, data, model) | {"train_seconds": round(recorder.history.seconds + spent, 3)}
     if main:
         log_outcome(trainer.loggers, metrics)
         recorder.metrics(metrics)
         print_summary(recorder.console, metrics, recorder.folder)
     return metrics
+
+
+@contextlib.contextmanager
+def _exit_codes(trainer: pl.Trainer) -> Iterator[None]:
+    """Exit as shells expect it after an interrupt or a SIGTERM, for which Lightning would with 1 and 0."""
+    try:
+        yield
+    except SIGTERMException as error:
+        raise SystemExit(128 + signal.SIGTERM) from error
+    except SystemExit as error:
+        raise SystemExit(128 + signal.SIGINT if trainer.interrupted else error.code) from error
 
 
 def _left_behind(recorder: Recorder, model: DigitClassifier, trainer: pl.Trainer) -> str | None:
@@ -276,7 +286,8 @@ def _say_how_to_go_on(recorder: Recorder, error: BaseException, main: bool) -> N
         return
     with contextlib.suppress(OSError):  # the disk may be what failed
         event = "pruned" if type(error).__name__ == "TrialPruned" else "failed"  # Optuna is there only in a search
-        recorder.events.write(event, reason=str(error) or type(error).__name__)
+        reason = f"exit code {error}" if isinstance(error, SystemExit) else str(error) or type(error).__name__
+        recorder.events.write(event, reason=reason)
     if isinstance(error, SystemExit) and not recorder.checkpoints.last_path.exists():
         recorder.console.print("stopped in the first epoch, before there was a checkpoint to continue from")
     is_multirun = bool({"-m", "--multirun"} & set(sys.argv))

@@ -32,6 +32,7 @@ from hydra_plugins.hydra_optuna_queue._export import export
 from hydra_plugins.hydra_optuna_queue._objects import left_out
 from hydra_plugins.hydra_optuna_queue._progress import Progress
 from hydra_plugins.hydra_optuna_queue._queue import Queue
+from hydra_plugins.hydra_optuna_queue._signals import interruptible, told, undisturbed
 from hydra_plugins.hydra_optuna_queue._space import Space, parse_space
 from hydra_plugins.hydra_optuna_queue._storage import Storage, patiently
 from hydra_plugins.hydra_optuna_queue._together import Meeting
@@ -73,12 +74,13 @@ def sweep(
         os.set_inheritable(int(pipe), False)
     word = FAILED
     try:
-        more = _sweep(hydra_context, task_function, config, settings, arguments, launched)
+        with interruptible():
+            more = _sweep(hydra_context, task_function, config, settings, arguments, launched)
         word = MORE if more else DONE
     except KeyboardInterrupt:
         if not launched:
             print("stopped: the same command goes on from here", flush=True)
-        sys.exit(128 + signal.SIGINT)
+        sys.exit(128 + (told or [signal.SIGINT])[-1])
     except OSError as error:
         raise SweepError(f"{error}: mend that; the same command goes on from here") from error
     finally:
@@ -283,7 +285,6 @@ class _Process:
 
 def _supervise(settings: dict[str, Any], started: datetime) -> None:
     """Run `n_jobs` processes of this very command until they end; replace those that were killed."""
-    signal.signal(signal.SIGTERM, _exit)
     workers = [_Process(settings, started) for _ in range(settings["n_jobs"])]
     crashes = 0
     try:
@@ -295,20 +296,17 @@ def _supervise(settings: dict[str, Any], started: datetime) -> None:
                 crashes += word == b""
                 if word == MORE or (word == b"" and crashes <= MOST_CRASHES):
                     workers.append(_Process(settings, started))
-    except (KeyboardInterrupt, SystemExit) as error:
-        if isinstance(error, KeyboardInterrupt):
-            _wait(workers, 3)  # a terminal has told them too
-        for worker in workers:  # the supervisor was told alone
-            worker.process.send_signal(signal.SIGINT)
-        _wait(workers, 5)
+    except KeyboardInterrupt:
+        _wait(workers, 3)  # a terminal has told them too
         raise
     finally:
-        if workers:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would leave some of them behind
-        for worker in workers:
-            worker.process.terminate()
-        for worker in workers:
-            worker.process.wait()
+        with undisturbed():  # a second interrupt would leave some of them behind
+            for worker in workers:
+                worker.process.terminate()
+            _wait(workers, 5)
+            for worker in workers:
+                worker.process.kill()
+                worker.process.wait()
 
 
 def _wait(workers: Sequence[_Process], seconds: float) -> None:
@@ -317,7 +315,3 @@ def _wait(workers: Sequence[_Process], seconds: float) -> None:
     for worker in workers:
         with suppress(subprocess.TimeoutExpired):
             worker.process.wait(max(0.0, end - time.monotonic()))
-
-
-def _exit(number: int, _frame: object) -> None:
-    raise SystemExit(128 + number)

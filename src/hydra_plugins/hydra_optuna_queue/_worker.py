@@ -23,6 +23,7 @@ from hydra_plugins.hydra_optuna_queue import _job, _trial
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._progress import Progress, best_first
 from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue
+from hydra_plugins.hydra_optuna_queue._signals import told, undisturbed
 from hydra_plugins.hydra_optuna_queue._storage import RETRIED, patiently
 from hydra_plugins.hydra_optuna_queue._together import Meeting
 
@@ -58,7 +59,6 @@ class Worker:
     ) -> None:
         self.queue, self.launcher, self.folder, self.settings = queue, launcher, folder, settings
         self.progress, self.arguments, self.meeting = progress, arguments, meeting
-        self._interrupted = False
         self._waited = 0.0
 
     def work(self, supervisor: int | None = None) -> bool:
@@ -81,7 +81,7 @@ class Worker:
                 if self.settings["isolate"]:
                     return True
         except BaseException:  # an interrupt, in whatever line of a claim or a trial, or a full disk
-            with contextlib.suppress(*RETRIED):  # then others see that this process is gone
+            with undisturbed(), contextlib.suppress(*RETRIED):  # then others see that this process is gone
                 self.queue.release(owner)
             raise
         finally:
@@ -107,7 +107,7 @@ class Worker:
         output = _output(log, self.settings["show_output"], with_descriptors=self.meeting is None)
         with self._as_job(claim), beating, showing, output:
             values, state, error = self._launch(claim, log)
-            if self._interrupted:  # whatever the job made of it: OmegaConf's clean-up makes an AttributeError
+            if told:  # whatever the job made of it: OmegaConf's clean-up makes an AttributeError
                 raise KeyboardInterrupt
         self._patiently(lambda: self.queue.tell(claim, values, state, error))
         trials = self._patiently(self.queue.trials)
@@ -183,20 +183,11 @@ class Worker:
         sys.argv = [argv[0], *kept, *claim.overrides]
         _trial.running[number] = claim.trial
         os.environ[_job.MARK] = str(number)
-        before = signal.getsignal(signal.SIGINT)
-        if before == signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._interrupt)
         try:
             yield
         finally:
-            if before == signal.default_int_handler:
-                signal.signal(signal.SIGINT, before)
             sys.argv = argv
             del _trial.running[number], os.environ[_job.MARK]
-
-    def _interrupt(self, number: int, frame: Any) -> None:
-        self._interrupted = True
-        signal.default_int_handler(number, frame)
 
     def _discard(self, trials: list[FrozenTrial]) -> None:
         """Remove what only the best trials keep from the others that ended here."""

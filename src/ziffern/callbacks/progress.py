@@ -127,8 +127,10 @@ class ProgressReport(pl.Callback):
             trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Close the bar."""
+        """Close the bar; what follows is the test."""
         self._close()
+        if trainer.is_global_zero:
+            self._events.write("trained")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Close the bar, so that the reason stands on a clean line."""

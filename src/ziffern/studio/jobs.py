@@ -77,11 +77,13 @@ class Training:
 
     @cached_property
     def last_event(self) -> dict[str, Any]:
-        """The last step or epoch that it reported; empty before the first."""
+        """The last step or epoch that it reported, and whether it has learned all; empty before the first."""
+        learned = False
         for line in reversed(_lines(self.folder / "progress.jsonl")):
             event = _parsed(line)
+            learned = learned or event.get("event") == "trained"
             if event.get("event") in ("step", "epoch"):
-                return event
+                return event | {"learned": learned}
             if event.get("event") == "start":
                 return {}
         return {}

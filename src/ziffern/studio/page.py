@@ -120,11 +120,11 @@ class Page:
                     _html(text, js_on_load=script)
             self._connect()
             train.select(self.watch, None, self.watched, **QUIET)
-            newest = gr.State("")
-            results.select(self.run_choices, [self.run, newest], [self.run, newest], **QUIET)
+            chosen_run = [self.run, self.shown]
+            results.select(self.run_choices, chosen_run, chosen_run, **QUIET)
             compare.select(self.model_choices, self.compared, self.compared, **QUIET)
             trying.select(self.model_choices, self.asked, self.asked, **QUIET)
-            blocks.load(self.run_choices, [self.run, newest], [self.run, newest], **QUIET)
+            blocks.load(self.run_choices, chosen_run, chosen_run, **QUIET)
             for chosen in (self.compared, self.asked):  # what is chosen to begin with is said when its tab opens
                 blocks.load(self.known_models, None, chosen, **QUIET)
             blocks.load(
@@ -434,6 +434,7 @@ class Page:
     def _results_tab(self) -> None:
         s, t = self.s, self.t
         self.run = gr.Dropdown([], label=s("results.run"), info=s("results.run_means"))
+        self.shown = gr.State((None,))  # the newest run, the one shown, and how far that one was
         self.file = _html(self.words.message(s("results.none")))
         self.parts: dict[str, gr.HTML] = {"summary": _html(), "published": _html(), "curves": _html()}
         with gr.Row():
@@ -474,12 +475,22 @@ class Page:
                 found.append(workspace.run(name))
         return [(self.label(run), run.folder.name) for run in found if run.is_finished or not is_finished]
 
-    def run_choices(self, chosen: str | None, last: str, request: gr.Request) -> list[Update]:
+    def run_choices(self, chosen: str | None, shown: Sequence[Any], request: gr.Request) -> list[Update]:
         """Update the list of runs; the newest finished one is chosen where none is, or where it is new."""
         choices, finished = self.runs(request, is_finished=False), self.runs(request, is_finished=True)
         names = [name for _, name in choices]
         newest = next((name for _, name in (*finished, *choices)), None)
-        return [gr.update(choices=choices, value=chosen if chosen in names and newest == last else newest), newest]
+        if chosen not in names or newest != shown[0]:
+            chosen = newest
+        return [gr.update(choices=choices, value=chosen), (newest, *self.choose_run(chosen, shown, request)[1:])]
+
+    def choose_run(self, chosen: str | None, shown: Sequence[Any], request: gr.Request) -> tuple[Any, ...]:
+        """Take the run that a person has chosen, as far as it is by now."""
+        try:
+            run = self.studio.workspace(request).run(str(chosen))
+            return (shown[0], chosen, run.is_finished, (run.folder / "history.csv").stat().st_mtime_ns)
+        except (InputError, OSError):  # gone, or in its first epoch
+            return (shown[0], chosen, False, 0)
 
     def model_choices(self, chosen: list[str] | None, request: gr.Request) -> Update:
         """Update the list of finished runs; the newest few are chosen where none are."""
@@ -679,7 +690,11 @@ class Page:
         self.go_on.click(self.take_up, self.broken, ended, **QUIET)
         shown = [self.file, *self.parts.values(), *self.tips, self.tip_keys, self.true, self.predicted]
         wrong = [self.run, self.true, self.predicted]
-        self.run.change(self.show_run, self.run, shown, **SLOW).then(self.show_mistakes, wrong, self.mistakes, **QUIET)
+        self.run.input(self.choose_run, [self.run, self.shown], self.shown, **QUIET)
+        # Not when the list changes: the run that is chosen already may have come to its end.
+        self.shown.change(self.show_run, self.run, shown, **SLOW).then(
+            self.show_mistakes, wrong, self.mistakes, **QUIET
+        )
         for choice in (self.true, self.predicted):
             choice.input(self.show_mistakes, wrong, self.mistakes, **QUIET)
         for place, button in enumerate(self.tips):

@@ -33,6 +33,7 @@ FOLDER = Path(__file__).parent
 MOST_DIGITS = 60  # pictures at once
 MARGIN = 0.002  # as `ziffern compare`: a larger model must be better by so much
 PARTS = ("summary", "curves", "published", "data", "classes", "confusion", "sure", "again")
+ASKED = ("SIGINT", "SIGTERM")  # of somebody's doing, and no lack of memory
 UNSURE = 0.5  # an answer less probable than this is told to be a guess
 
 
@@ -163,7 +164,7 @@ def _readable_training(words: Words, job: Job, training: Training, pictured: boo
             left = s("train.left", time=t.duration(event.get("eta_seconds")))
             found["line"] = " · ".join([s("train.epoch", epoch=event["epoch"], of=epochs), *scores, left])
             found["share"] = min(1.0, event["step"] / max(1, event["steps"]))
-            if run.is_finished or (event["event"] == "epoch" and event["step"] >= event["steps"]):
+            if run.is_finished or event["learned"]:
                 found["line"] = " · ".join([s("train.testing"), *scores])
         if job.is_stopping:
             found["line"] = f"{s('train.stopping')} {found['line']}"
@@ -178,7 +179,8 @@ def _readable_training(words: Words, job: Job, training: Training, pictured: boo
     elif training.state is State.FAILED:
         found["reason"] = s("train.failed", reason=training.reason)
     elif training.state is State.INTERRUPTED and training.reason:
-        found["line"] = s("train.killed", reason=training.reason)
+        told = "interrupted" if training.reason in ASKED else "killed"
+        found["line"] = s(f"train.{told}", reason=training.reason)
     elif training.state is State.STOPPED and not (job.folder / f"{training.number}.log").exists():
         found["line"] = s("train.not_begun")
     elif training.state in (State.INTERRUPTED, State.STOPPED):

@@ -22,16 +22,31 @@ FROM_OUTSIDE = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of a tr
 def work(folder: Path, lock: int) -> None:
     """Work on the job in `folder`, whose lock is the open file `lock`, until it is done or was asked to stop."""
     told: list[int] = []
-    signal.signal(signal.SIGTERM, lambda signum, _: told.append(signum))  # how the training ended is noted
+    at_work: list[subprocess.Popen[bytes]] = []
+
+    def tell(number: int, _: object) -> None:
+        told.append(number)
+        for training in at_work:
+            training.terminate()  # how it ended is noted
+
+    signal.signal(signal.SIGTERM, tell)
     job = Job(folder)
     for number, one in enumerate(job.plan):
         run = Path(one["folder"])
         (run / STOP).unlink(missing_ok=True)  # of an earlier attempt; one that comes from here on is meant
         if not job.is_stopping and not told:
-            train(job, number, one["overrides"], run, lock, told)
+            train(job, number, one["overrides"], run, lock, at_work, told)
 
 
-def train(job: Job, number: int, overrides: list[str], run: Path, lock: int, told: Sequence[int] = ()) -> None:
+def train(
+    job: Job,
+    number: int,
+    overrides: list[str],
+    run: Path,
+    lock: int,
+    at_work: list[subprocess.Popen[bytes]],
+    told: Sequence[int],
+) -> None:
     """Train once, and note how it ended; at once, where a signal has `told` so in the moment before."""
     program = "import sys; sys.argv[0] = 'ziffern'; from ziffern.cli import main; main()"
     command = [sys.executable, "-c", program, "train", *overrides, f"hydra.run.dir={quoted(run)}"]
@@ -43,6 +58,7 @@ def train(job: Job, number: int, overrides: list[str], run: Path, lock: int, tol
         training = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, pass_fds=(lock,)
         )
+        at_work[:] = [training]
         if told:
             training.terminate()
         code = training.wait()
