@@ -3,9 +3,10 @@
     python scripts/benchmark.py data.dir=FOLDER            # a quarter of an hour; writes docs/benchmark.md
     python scripts/benchmark.py data.dir=FOLDER --parts loop,sweep
 
-Decisions: the arms take turns within each round, so that a change of the machine's load hits all of them; one round
-goes before to warm up; what is reported is the median of each round's ratio to the bare loop, with its range. One
-thread, so that nothing depends on who else uses the other core. The parts:
+Decisions: the arms take turns within each round, so that a change of the machine's load hits all of them, in an order
+that is drawn anew each round, since what ran before leaves caches and memory behind; one round goes before to warm up;
+what is reported is the median of each round's ratio to the bare loop, with its range. One thread, so that nothing
+depends on who else uses the other core. The parts:
 
 loop        an epoch's training batches, without validation: the second epoch of a fit, as the first has what happens
             once
@@ -20,6 +21,7 @@ sweep       the published grid as one search beside its runs one after the other
 import argparse
 import io
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -85,9 +87,10 @@ def fresh(cfg: DictConfig, data: DigitDataModule) -> DigitClassifier:
 def interleave(arms: dict[str, Callable[[], float]], rounds: int, what: str) -> dict[str, list[float]]:
     """Return the seconds of each arm in each round, after one round to warm up."""
     seconds: dict[str, list[float]] = {arm: [] for arm in arms}
+    order = random.Random(0)
     for number in range(rounds + 1):
-        for arm, measure in arms.items():
-            spent = measure()
+        for arm in order.sample(list(arms), len(arms)):
+            spent = arms[arm]()
             if number:
                 seconds[arm].append(spent)
         print(f"{what}: round {number} of {rounds}", file=sys.stderr)
