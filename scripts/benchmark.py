@@ -305,9 +305,9 @@ def main() -> None:
             continue
     parts = "" if options.parts == ",".join(PARTS) else f" --parts {options.parts}"
     text = (
-        f"# Benchmark\n\nOne thread; the arms take turns, in one process unless they are commands; the median of "
-        f"{options.rounds} rounds ({2 * options.rounds} of the training batches alone, {max(1, options.rounds - 2)} of "
-        "five epochs) after one to warm up, with range.\n\n"
+        "# Benchmark\n\nOne thread; the arms take turns in an order drawn anew each round, in one process unless they "
+        f"are commands; the median of {options.rounds} rounds ({2 * options.rounds} of the training "
+        f"batches alone, {max(1, options.rounds - 2)} of five epochs) after one to warm up, with range.\n\n"
         + "\n\n".join(found)
         + f"\n\n{processor_name()}, {', '.join(packages)}, {date.today()}.\n\n"
         f"Command: `python scripts/benchmark.py data.dir=FOLDER{parts}`\n"
