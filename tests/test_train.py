@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,13 @@ def test_a_sigterm_during_the_test_is_no_success(
     assert ended.value.code == 128 + signal.SIGTERM
     assert not (tmp_path / "run/metrics.json").exists()
     assert "stopped after epoch 2; continue with" in capsys.readouterr().out
+
+
+def test_an_exit_of_a_callback_keeps_its_code(composed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DigitClassifier, "on_train_epoch_start", lambda _: sys.exit(3))
+    with pytest.raises(SystemExit) as ended:
+        run_experiment(composed(), tmp_path / "run", "nn")
+    assert ended.value.code == 3
 
 
 def test_it_learns(run) -> None:

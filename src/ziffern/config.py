@@ -196,8 +196,10 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, argument) for argument in arguments)
     if origin is collections.abc.Sequence and isinstance(value, ListConfig):
         return all(_fits(item, arguments[0]) for item in value)
-    if hint in (Any, object) or hint in PLAIN:
-        return type(value) in PLAIN.get(hint, (type(value),))
+    if hint in (Any, object):
+        hint = type(value)
+    if hint in PLAIN:
+        return type(value) in PLAIN[hint]
     if type(value) in (str, int, float, bool):  # where an object, a list or a function is wanted
         return isinstance(value, hint) if inspect.isclass(hint) else origin not in OBJECTS
     if isinstance(value, DictConfig) and "_target_" not in value:  # settings of an option that was not chosen

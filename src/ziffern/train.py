@@ -90,7 +90,7 @@ def train(
         log_layout(trainer.loggers)
         log_hyperparameters(trainer.loggers, settings)
     try:
-        with _exit_codes(trainer):
+        with _exit_codes():
             trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
             metrics = _validation_metrics(data, model, trainer, recorder)
             if test:
@@ -109,14 +109,16 @@ def train(
 
 
 @contextlib.contextmanager
-def _exit_codes(trainer: pl.Trainer) -> Iterator[None]:
+def _exit_codes() -> Iterator[None]:
     """Exit as shells expect it after an interrupt or a SIGTERM, for which Lightning would with 1 and 0."""
     try:
         yield
     except SIGTERMException as error:
         raise SystemExit(128 + signal.SIGTERM) from error
     except SystemExit as error:
-        raise SystemExit(128 + signal.SIGINT if trainer.interrupted else error.code) from error
+        if not isinstance(error.__context__, KeyboardInterrupt):  # a callback's own
+            raise
+        raise SystemExit(128 + signal.SIGINT) from error
 
 
 def _left_behind(recorder: Recorder, model: DigitClassifier, trainer: pl.Trainer) -> str | None:

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -51,6 +51,6 @@ def interruptible() -> Iterator[None]:
             raise
 
 
-def undisturbed() -> Any:
+def undisturbed() -> AbstractContextManager[None]:
     """Let no signal in, as long as this lasts."""
     return handled(signal.SIG_IGN, *SIGNALS)

@@ -20,8 +20,9 @@ from typing import Any
 from greenlet import getcurrent, greenlet
 from hydra.core.hydra_config import HydraConfig
 
+from hydra_plugins.hydra_optuna_queue._signals import SIGNALS
+
 TERMINATED = 128 + signal.SIGTERM
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _meeting: "Meeting | None" = None  # of this process's sweep
 
 

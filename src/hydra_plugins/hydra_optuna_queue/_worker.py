@@ -5,7 +5,6 @@ import errno
 import math
 import os
 import shutil
-import signal
 import sys
 import threading
 import time
@@ -23,7 +22,7 @@ from hydra_plugins.hydra_optuna_queue import _job, _trial
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._progress import Progress, best_first
 from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue
-from hydra_plugins.hydra_optuna_queue._signals import told, undisturbed
+from hydra_plugins.hydra_optuna_queue._signals import SIGNALS, told, undisturbed
 from hydra_plugins.hydra_optuna_queue._storage import RETRIED, patiently
 from hydra_plugins.hydra_optuna_queue._together import Meeting
 
@@ -31,7 +30,7 @@ POLL = 0.25  # seconds between looks at what others still run
 JOIN = 5.0  # seconds for a thread to end that may hang in a dead connection
 LONG_WAIT = 30.0  # seconds after which a waiting worker says so
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no fault of the trial
-ENDED_FROM_OUTSIDE = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+ENDED_FROM_OUTSIDE = tuple(128 + number for number in SIGNALS)
 
 
 class Worker:
