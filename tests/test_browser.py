@@ -25,6 +25,8 @@ axe = pytest.importorskip("axe_playwright_python")
 pytest.importorskip("gradio")
 from playwright.sync_api import Browser, Locator, Page, expect  # noqa: E402
 
+from ziffern.studio import settings  # noqa: E402
+
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.browser,
@@ -512,6 +514,27 @@ def test_suggestion_fills_the_settings_and_goes_there(page: Page) -> None:
     expect(commands).to_contain_text(change)
     expect(page.get_by_label("DNN: three hidden layers")).to_be_checked()
     expect(page.get_by_label("NN: one hidden layer", exact=True)).not_to_be_checked()
+
+
+def test_command_of_a_form_that_was_does_not_stay(page: Page) -> None:
+    go_to(page, "Settings")
+    commands = page.get_by_role("tabpanel").filter(visible=True).locator("pre")
+    expect(commands).to_have_count(2)
+    changed = []
+
+    def ask_for_what_was(route: Any) -> None:
+        """Change what a change asks for, as where another request of the same moment comes later; no tick's."""
+        body = route.request.post_data_json
+        source, *more = body["data"]
+        if source == "mnist5k" and len(more) == 2 + len(settings.FORM):
+            more[2 + settings.FORM.index("seed")] = 1
+            changed.append(body)
+        route.continue_(post_data=json.dumps(body | {"data": [source, *more]}))
+
+    page.route(re.compile("queue/join"), ask_for_what_was)
+    page.get_by_label("Seed", exact=True).fill("2")
+    expect(commands.first).to_contain_text("seed=2")
+    assert changed
 
 
 def test_comparison_recommends_a_model(page: Page) -> None:

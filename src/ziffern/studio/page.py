@@ -34,7 +34,6 @@ MOST_TIPS = 4
 FEW = 3  # runs that are chosen to begin with
 MOST_TEXT = 8_000_000  # characters of a drawing
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-ORDERED = QUIET | {"concurrency_limit": 1, "concurrency_id": "command"}  # so that the last one asked answers last
 SLOW: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 
 
@@ -257,6 +256,8 @@ class Page:
                 )
         self.fields["split"] = self.split
         self.command = _html()
+        self.commanded = gr.State([])  # the form of which the command is shown
+        self.mending = gr.Timer(2.0)
         self.start_here = gr.Button(s("settings.start"), variant="primary", size="lg")
 
     @property
@@ -315,7 +316,13 @@ class Page:
                 lines = [shlex.join(["ziffern", "train", *overrides]) for overrides in self.read(form, request)]
             except (InputError, OSError) as error:
                 problem = str(error)
-        return [self.words.render("parts.html", "command", lines=lines, problem=problem), *told]
+        return [form, self.words.render("parts.html", "command", lines=lines, problem=problem), *told]
+
+    def mend_command(self, commanded: Sequence[Any], request: gr.Request, *form: Any) -> list[Update]:
+        """Show the command of the form where another is shown: of requests at the same moment any may come last."""
+        if list(form) == list(commanded):
+            return [gr.skip()] * (2 + len(CHECKED))
+        return self.show_command(request, *form)
 
     def name(self, field: str) -> str:
         """Return what a field that is checked is called."""
@@ -672,13 +679,12 @@ class Page:
         self.upload.upload(self.take_upload, [self.upload, self.source], [self.upload_said, *data], **SLOW)
         self.remove.click(self.remove_upload, [self.upload_choice, self.source], [self.upload_said, *data], **QUIET)
         changes = [getattr(each, "change") for each in self.form]  # noqa: B009
-        told = [self.command, *(self.models if name == "models" else self.fields[name] for name in CHECKED)]
-        gr.on(changes, self.show_command, self.form, told, trigger_mode="always_last", **ORDERED)
+        checked = [self.models if name == "models" else self.fields[name] for name in CHECKED]
+        told = [self.commanded, self.command, *checked]
+        gr.on(changes, self.show_command, self.form, told, trigger_mode="always_last", **QUIET)
+        self.mending.tick(self.mend_command, [self.commanded, *self.form], told, **QUIET)
         filled = [self.models, *(self.fields[name] for name in settings.FORM)]
-        shown_command = (self.show_command, self.form, told)
-        self.preset.input(self.take_preset, self.preset, [self.source, *filled], **QUIET).then(
-            *shown_command, **ORDERED
-        )
+        self.preset.input(self.take_preset, self.preset, [self.source, *filled], **QUIET)
         started = [self.tabs, self.said, *self.watched]
         for button in (self.begin, self.start_here):
             button.click(self.train, self.form, started, **SLOW)
@@ -699,9 +705,7 @@ class Page:
             choice.input(self.show_mistakes, wrong, self.mistakes, **QUIET)
         for place, button in enumerate(self.tips):
             filling = [self.tabs, self.source, self.preset, *filled]
-            button.click(self.take_tip, [self.run, gr.State(place), self.tip_keys], filling, **QUIET).then(
-                *shown_command, **ORDERED
-            )
+            button.click(self.take_tip, [self.run, gr.State(place), self.tip_keys], filling, **QUIET)
         self.compare_now.click(self.compare, self.compared, self.comparison, **SLOW)
         self.board.submit(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET)
         self.asked.input(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET)
