@@ -123,8 +123,8 @@ def _read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > MAX_BYTES:
-                limit = f"at most {MAX_BYTES:,} fit: give a smaller file"
-                raise InputError(f"{one_line(path)}: has {size:,} bytes, {limit}")
+                label = one_line(path)
+                raise InputError(f"{label}: has {size:,} bytes, at most {MAX_BYTES:,} fit: give a smaller file")
             return file.read()
     except OSError as error:
         raise unreadable(one_line(path), error) from None

@@ -80,8 +80,8 @@ def _number(folders: dict[str, str], num_classes: int) -> tuple[dict[str, int], 
         )
     for name in integers:
         if not 0 <= int(name) < num_classes:
-            limit = f"is out of range 0 to {num_classes - 1}"
-            raise InputError(f"{folders[name]}: label {name} {limit}: {label_fix(int(name))}")
+            fix = label_fix(int(name))
+            raise InputError(f"{folders[name]}: label {name} is out of range 0 to {num_classes - 1}: {fix}")
     if words:
         return {name: label for label, name in enumerate(words)}, tuple(one_line(name) for name in words)
     return {name: int(name) for name in integers}, numbered(num_classes)

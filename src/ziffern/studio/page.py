@@ -190,7 +190,7 @@ class Page:
                 name = workspace.keep_upload(Path(file), Path(file).name)
                 chosen, said = UPLOADED + name, self.s("data.kept", name=name)
             except InputError as error:
-                said = self.s("data.refused", reason=str(error))
+                said = self.s("data.refused", reason=self.words.told(error))
             except OSError as error:  # without its path, which is the server's
                 said = self.s("data.refused", reason=error.strerror or type(error).__name__)
         return (self.words.message(said) if said else "", *self._source_updates(workspace, chosen))
@@ -315,7 +315,7 @@ class Page:
             try:
                 lines = [shlex.join(["ziffern", "train", *overrides]) for overrides in self.read(form, request)]
             except (InputError, OSError) as error:
-                problem = str(error)
+                problem = self.words.told(error)
         return [form, self.words.render("parts.html", "command", lines=lines, problem=problem), *told]
 
     def mend_command(self, commanded: Sequence[Any], request: gr.Request, *form: Any) -> list[Update]:
@@ -562,7 +562,7 @@ class Page:
             source = uploads.get(where) if found.get("data") == "local" else found.get("data", default)
             filled = self.fill(typed, [model])
         except (InputError, OSError, IndexError) as error:
-            raise gr.Error(str(error)) from error
+            raise gr.Error(self.words.told(error)) from error
         return [
             gr.Tabs(selected="settings"),
             gr.update(value=source) if source else gr.skip(),

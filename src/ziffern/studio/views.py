@@ -19,6 +19,7 @@ from ziffern.report.pictures import as_seen
 from ziffern.report.run_page import Findings
 from ziffern.runs import Material, Run
 from ziffern.studio.jobs import ACTIVE, Job, State, Training, jobs
+from ziffern.studio.messages import translated
 from ziffern.studio.settings import composed
 from ziffern.studio.workspace import Workspace
 
@@ -62,9 +63,13 @@ class Words:
         found = self._templates.get_template(template)
         return "".join(found.blocks[block](found.new_context({"s": self.s, **context})))
 
+    def told(self, error: object) -> str:
+        """Return what an error says."""
+        return translated(str(error), self.code)
+
     def message(self, text: object) -> str:
-        """Return one line as HTML."""
-        return self.render("parts.html", "message", text=str(text))
+        """Return one line, or what an error says, as HTML."""
+        return self.render("parts.html", "message", text=self.told(text))
 
 
 @lru_cache(maxsize=3)
@@ -144,7 +149,7 @@ def _training(words: Words, job: Job, training: Training, pictured: bool) -> dic
             "line": "",
             "charts": None,
         }
-        return {**found, "reason": str(error), "command": training.command}
+        return {**found, "reason": words.told(error), "command": training.command}
 
 
 def _readable_training(words: Words, job: Job, training: Training, pictured: bool) -> dict[str, Any]:
@@ -177,7 +182,7 @@ def _readable_training(words: Words, job: Job, training: Training, pictured: boo
             time=t.duration(metrics["train_seconds"]),
         )
     elif training.state is State.FAILED:
-        found["reason"] = s("train.failed", reason=training.reason)
+        found["reason"] = s("train.failed", reason=words.told(training.reason))
     elif training.state is State.INTERRUPTED and training.reason:
         told = "interrupted" if training.reason in ASKED else "killed"
         found["line"] = s(f"train.{told}", reason=training.reason)
