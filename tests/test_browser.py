@@ -523,18 +523,48 @@ def test_command_of_a_form_that_was_does_not_stay(page: Page) -> None:
     changed = []
 
     def ask_for_what_was(route: Any) -> None:
-        """Change what a change asks for, as where another request of the same moment comes later; no tick's."""
+        """Change what is asked for at a change, as where the answer of a moment before comes later."""
         body = route.request.post_data_json
-        source, *more = body["data"]
-        if source == "mnist5k" and len(more) == 2 + len(settings.FORM):
-            more[2 + settings.FORM.index("seed")] = 1
+        given = body["data"]
+        if len(given) == 3 + len(settings.FORM):  # a tick's has one more
+            given[3 + settings.FORM.index("seed")] = 1
             changed.append(body)
-        route.continue_(post_data=json.dumps(body | {"data": [source, *more]}))
+        route.continue_(post_data=json.dumps(body))
 
     page.route(re.compile("queue/join"), ask_for_what_was)
     page.get_by_label("Seed", exact=True).fill("2")
     expect(commands.first).to_contain_text("seed=2")
     assert changed
+
+
+def test_form_is_found_again_after_a_reload_and_on_the_page_of_the_other_language(
+    page: Page, studio: Studio, expected: list[str]
+) -> None:
+    expected += ["AbortError", "Connection errored out"]  # of what the page that was left was waiting for
+    page.get_by_label("The published test part").check()
+    page.get_by_label("MNIST, 70,000 digits").check()
+    ask_for(page, epochs=7, batch_size=48)
+    choose(page, "Dropout", "0.3")
+    kept = studio.output / "studio/form.json"
+    until(lambda: '"dropout": "0.3"' in kept.read_text(encoding="utf-8"), "the form in its file")
+    with answering(page):
+        page.reload()
+    expect(page.get_by_label("The published test part")).to_be_checked()
+    expect(page.get_by_label("MNIST, 70,000 digits")).to_be_checked()
+    go_to(page, "Settings")
+    commands = page.get_by_role("tabpanel").filter(visible=True).locator("pre")
+    typed = ["model=nn", "data=mnist", "data.split=official", "model.net.dropout=0.3", "trainer.max_epochs=7"]
+    expect(commands).to_have_count(1)
+    for part in (*typed, "data.batch_size=48"):
+        expect(commands).to_contain_text(part)
+    expect(page.get_by_label("Dropout", exact=True)).to_have_value("0.3")
+    with answering(page):
+        page.get_by_role("link", name="Deutsch").click()
+    go_to(page, "Einstellungen")
+    expect(page.get_by_label("Epochen", exact=True)).to_have_value("7")
+    expect(page.get_by_label("DNN: drei verborgene Schichten")).not_to_be_checked()
+    for part in (*typed, "data.batch_size=48"):
+        expect(commands).to_contain_text(part)
 
 
 def test_comparison_recommends_a_model(page: Page) -> None:

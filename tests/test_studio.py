@@ -33,13 +33,12 @@ from ziffern.errors import InputError
 from ziffern.report.language import LANGUAGES
 from ziffern.studio import settings, workspace
 from ziffern.studio.jobs import MOST_TRAININGS, Job, State, _workers, go_on, jobs, quoted, run_folder, start
-from ziffern.studio.settings import LOSSES, NUMBERS, PRESETS, composed, form, overrides_of
+from ziffern.studio.settings import LOSSES, MODELS, NUMBERS, PRESETS, can_be_shown, composed, form, overrides_of
 from ziffern.studio.views import Words, data_view, decode, jobs_view, own_view
 from ziffern.studio.workspace import MOST_UPLOADS, Workspace
 
 FOLDER = Path(ziffern.studio.__file__).parent
 TEXTS = {code: yaml.safe_load((FOLDER / f"texts/{code}.yaml").read_text(encoding="utf-8")) for code in LANGUAGES}
-MODELS = ("nn", "dnn", "cnn", "fast", "champion", "m3", "m5", "m7")
 OUTSIDE = ("../x", "..", ".", "", "/etc", "a/b", "a\0b", "a\nb", "~", "-rf", ".hidden", "x" * 300)
 
 
@@ -238,6 +237,55 @@ def test_every_state_problem_field_and_choice_has_its_words(code: str) -> None:
 
 
 # Workspace
+
+
+GOOD_FORM = {
+    **dict.fromkeys(settings.FORM, 1),
+    **{"source": "mnist5k", "preset": "fast", "models": ["nn", "fast"], "seed": None, "rate": 0.5},
+    **{name: options[-1] for name, options in settings.CHOICES.items()},
+}
+
+
+def test_form_is_kept_and_found_again(own: Workspace) -> None:
+    assert own.kept_form() == {}
+    own.keep_form(GOOD_FORM)
+    assert own.kept_form() == GOOD_FORM
+    assert can_be_shown(GOOD_FORM)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"preset": "another"},
+        {"models": "nn"},
+        {"models": ["nn", "another"]},
+        {"models": [["nn"]]},
+        {"seed": "1"},
+        {"dropout": 0.3},
+        {"optimizer": "lbfgs"},
+        {"split": None},
+        {"more": 1},
+    ],
+    ids=repr,
+)
+def test_kept_form_that_fits_the_page_no_more_is_not_shown(wrong: dict[str, Any]) -> None:
+    assert not can_be_shown(GOOD_FORM | wrong)
+    assert not can_be_shown({})
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "null", '"text"', "\0"])
+def test_damaged_file_of_a_form_is_none(own: Workspace, content: str) -> None:
+    own.keep_form(GOOD_FORM)
+    (file,) = own.root.rglob("form.json")
+    file.write_text(content, encoding="utf-8")
+    assert own.kept_form() == {}
+
+
+def test_form_is_not_kept_where_nothing_can_be_written(own: Workspace) -> None:
+    own.root.mkdir()
+    (own.root / "studio").write_text("no folder")
+    own.keep_form(GOOD_FORM)
+    assert own.kept_form() == {}
 
 
 @pytest.mark.parametrize("name", OUTSIDE)

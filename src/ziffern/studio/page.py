@@ -26,7 +26,6 @@ from ziffern.studio.workspace import PERSON_FOLDER, UPLOADS, Workspace
 
 Update = Any  # what Gradio takes for a component: a value, or gr.update(...)
 CLOUD = ("mnist5k", "mnist", "fashion_mnist", "kmnist", "qmnist", "emnist_digits", "usps")
-MODELS = ("nn", "dnn", "cnn", "fast", "champion", "m3", "m5", "m7")
 UPLOADED = "upload:"
 EMBEDDED = "mnist5k"  # has no published test part
 CHECKED = ("models", *(field.name for field in settings.NUMBERS), "split")
@@ -101,6 +100,7 @@ class Page:
                 f'<div class="zf zf-top"><h1>{s("title")}</h1><a href="../{other}/" hreflang="{other}" lang="{other}">'
                 f'{s("other_language")}</a></div><div class="zf"><p>{s("intro")}</p></div>'
             )
+            self.mending = gr.Timer(2.0)  # in a tab it would stand still until that is opened
             with gr.Tabs() as self.tabs:
                 with gr.Tab(s("tabs.data"), id="data"):
                     self._data_tab()
@@ -126,9 +126,8 @@ class Page:
             blocks.load(self.run_choices, chosen_run, chosen_run, **QUIET)
             for chosen in (self.compared, self.asked):  # what is chosen to begin with is said when its tab opens
                 blocks.load(self.known_models, None, chosen, **QUIET)
-            blocks.load(
-                self.on_load, self.source, [self.source, self.upload_choice, self.remove, *self.watched], **QUIET
-            )
+            loaded = [self.source, self.upload_choice, self.remove, *self.watched, *self.form[1:]]
+            blocks.load(self.on_load, self.source, loaded, **QUIET)
         blocks.queue(default_concurrency_limit=8, max_size=100)
         return cast(gr.Blocks, blocks)
 
@@ -223,7 +222,7 @@ class Page:
                 info=s("settings.preset_means"),
             )
             self.models = gr.CheckboxGroup(
-                [(s(f"models.{name}"), name) for name in MODELS],
+                [(s(f"models.{name}"), name) for name in settings.MODELS],
                 value=["nn", "dnn"],
                 label=s("settings.models"),
                 info=s("settings.models_means"),
@@ -239,12 +238,9 @@ class Page:
                     min_width=220,
                 )
         with gr.Row():
-            for name, known in (
-                ("dropout", settings.DROPOUTS),
-                ("optimizer", settings.OPTIMIZERS),
-                ("loss", tuple(settings.LOSSES)),
-                ("augment", settings.AUGMENTS),
-            ):
+            for name, known in settings.CHOICES.items():
+                if name == "split":  # beside the data
+                    continue
                 self.fields[name] = gr.Dropdown(
                     [
                         (option if option[:1].isdigit() else s(f"fields.{name}.{option or 'own'}"), option)
@@ -256,8 +252,6 @@ class Page:
                 )
         self.fields["split"] = self.split
         self.command = _html()
-        self.commanded = gr.State([])  # the form of which the command is shown
-        self.mending = gr.Timer(2.0)
         self.start_here = gr.Button(s("settings.start"), variant="primary", size="lg")
 
     @property
@@ -281,7 +275,7 @@ class Page:
             models = [own, *(name for name in models if name != own)] if own in models or not models else models
         chosen = []
         for model in models:
-            if model not in MODELS:
+            if model not in settings.MODELS:
                 raise InputError(f"{model}: no such model")
             recipe = preset if preset and model == settings.model_of(preset) else None
             chosen.append(settings.overrides_of(model, recipe, self._for_recipe(data, recipe), values))
@@ -316,13 +310,16 @@ class Page:
                 lines = [shlex.join(["ziffern", "train", *overrides]) for overrides in self.read(form, request)]
             except (InputError, OSError) as error:
                 problem = self.words.told(error)
-        return [form, self.words.render("parts.html", "command", lines=lines, problem=problem), *told]
+        return [self.words.render("parts.html", "command", lines=lines, problem=problem), *told]
 
-    def mend_command(self, commanded: Sequence[Any], request: gr.Request, *form: Any) -> list[Update]:
-        """Show the command of the form where another is shown: of requests at the same moment any may come last."""
-        if list(form) == list(commanded):
-            return [gr.skip()] * (2 + len(CHECKED))
-        return self.show_command(request, *form)
+    def mend_command(self, shown: str, request: gr.Request, *form: Any) -> list[Update]:
+        """Show the command of the form where another is shown: of answers at the same moment any may come last."""
+        command, *told = self.show_command(request, *form)
+        return [gr.skip()] * (1 + len(told)) if command == shown else [command, *told]
+
+    def keep_form(self, request: gr.Request, *form: Any) -> None:
+        """Keep what the form says, for the next time the page is opened."""
+        self.studio.workspace(request).keep_form(dict(zip(settings.WHOLE, form, strict=True)))
 
     def name(self, field: str) -> str:
         """Return what a field that is checked is called."""
@@ -670,21 +667,32 @@ class Page:
     # What calls what
 
     def on_load(self, source: str, request: gr.Request) -> list[Update]:
-        """Fill what the browser does not know: the uploads, and the trainings."""
-        return [*self._source_updates(self.studio.workspace(request), source), *self.watch(request)]
+        """Fill what the browser does not know: the uploads, the trainings, and what the form said before."""
+        workspace = self.studio.workspace(request)
+        kept = workspace.kept_form()
+        shown = settings.can_be_shown(kept)
+        rest = [gr.update(value=kept[name]) if shown else gr.skip() for name in settings.WHOLE[1:]]
+        sources = self._source_updates(workspace, str(kept["source"]) if shown else source)
+        return [*sources, *self.watch(request), *rest]
 
     def _connect(self) -> None:
         data = [self.source, self.upload_choice, self.remove]
         self.look.click(self.show_data, [self.source, self.split], self.shown_data, **SLOW)
-        self.upload.upload(self.take_upload, [self.upload, self.source], [self.upload_said, *data], **SLOW)
-        self.remove.click(self.remove_upload, [self.upload_choice, self.source], [self.upload_said, *data], **QUIET)
+        # At a change, which a program may make, several fields may be half filled: kept is what stands after it.
+        keep: tuple[Any, ...] = (self.keep_form, self.form)
+        typed = [getattr(each, "input") for each in self.form if each is not self.preset]  # noqa: B009
+        gr.on(typed, *keep, trigger_mode="always_last", **QUIET)
+        uploaded = [self.upload_said, *data]
+        self.upload.upload(self.take_upload, [self.upload, self.source], uploaded, **SLOW).then(*keep, **QUIET)
+        removed = [self.upload_choice, self.source]
+        self.remove.click(self.remove_upload, removed, uploaded, **QUIET).then(*keep, **QUIET)
         changes = [getattr(each, "change") for each in self.form]  # noqa: B009
         checked = [self.models if name == "models" else self.fields[name] for name in CHECKED]
-        told = [self.commanded, self.command, *checked]
+        told = [self.command, *checked]
         gr.on(changes, self.show_command, self.form, told, trigger_mode="always_last", **QUIET)
-        self.mending.tick(self.mend_command, [self.commanded, *self.form], told, **QUIET)
+        self.mending.tick(self.mend_command, [self.command, *self.form], told, **QUIET)
         filled = [self.models, *(self.fields[name] for name in settings.FORM)]
-        self.preset.input(self.take_preset, self.preset, [self.source, *filled], **QUIET)
+        self.preset.input(self.take_preset, self.preset, [self.source, *filled], **QUIET).then(*keep, **QUIET)
         started = [self.tabs, self.said, *self.watched]
         for button in (self.begin, self.start_here):
             button.click(self.train, self.form, started, **SLOW)
@@ -705,7 +713,8 @@ class Page:
             choice.input(self.show_mistakes, wrong, self.mistakes, **QUIET)
         for place, button in enumerate(self.tips):
             filling = [self.tabs, self.source, self.preset, *filled]
-            button.click(self.take_tip, [self.run, gr.State(place), self.tip_keys], filling, **QUIET)
+            tip = [self.run, gr.State(place), self.tip_keys]
+            button.click(self.take_tip, tip, filling, **QUIET).then(*keep, **QUIET)
         self.compare_now.click(self.compare, self.compared, self.comparison, **SLOW)
         self.board.submit(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET)
         self.asked.input(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET)

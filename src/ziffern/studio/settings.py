@@ -68,8 +68,16 @@ LOSSES: dict[str, dict[str, Any] | None] = {  # what stands in model.loss; `own`
 }
 SPLITS = ("resplit", "official")
 PRESETS = ("lin2024", "gomez2025_nn", "gomez2025_dnn", "fast", "champion", "an2020_m7")
-CHOICES = ("dropout", "optimizer", "loss", "augment", "split")
+CHOICES: dict[str, Sequence[str]] = {
+    "dropout": DROPOUTS,
+    "optimizer": OPTIMIZERS,
+    "loss": tuple(LOSSES),
+    "augment": AUGMENTS,
+    "split": SPLITS,
+}
 FORM = (*(field.name for field in NUMBERS), *CHOICES)
+MODELS = ("nn", "dnn", "cnn", "fast", "champion", "m3", "m5", "m7")
+WHOLE = ("source", "preset", "models", *FORM)  # all that the page asks for
 _hydra = Lock()  # Hydra composes one configuration at a time
 
 
@@ -111,6 +119,18 @@ def form(overrides: Sequence[str]) -> dict[str, Value]:
     return values
 
 
+def can_be_shown(whole: Mapping[str, Any]) -> bool:
+    """Tell whether the page can show a form, by the names of WHOLE; numbers may be out of their bounds."""
+    return (
+        whole.keys() == set(WHOLE)
+        and whole["preset"] in ("", *PRESETS)
+        and isinstance(whole["models"], list)
+        and all(model in MODELS for model in whole["models"])
+        and all(field.problem(whole[field.name]) != "no_number" for field in NUMBERS)
+        and all(whole[name] in known for name, known in CHOICES.items())
+    )
+
+
 @cache
 def model_of(preset: str) -> str:
     """Return the option of the group `model` that a recipe chooses."""
@@ -144,8 +164,7 @@ def overrides_of(model: str, preset: str | None, data: Sequence[str], values: Va
     for field in NUMBERS:
         if field.name in values and field.problem(values[field.name]):
             raise InputError(f"{field.key}={values[field.name]}: must lie between {field.low:g} and {field.high:g}")
-    known = {"dropout": DROPOUTS, "optimizer": OPTIMIZERS, "loss": LOSSES, "augment": AUGMENTS, "split": SPLITS}
-    for name, options_of in known.items():
+    for name, options_of in CHOICES.items():
         if values.get(name) and values[name] not in options_of:
             raise InputError(f"{name}={values[name]}: must be one of {', '.join(filter(None, options_of))}")
     start = [f"experiment={preset}"] if preset else [f"model={model}"]

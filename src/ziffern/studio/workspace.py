@@ -1,16 +1,19 @@
 """Where one person's runs, uploads and own digits lie. Nothing of the page reaches outside of it."""
 
+import json
 import re
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ziffern.atomic import write_atomically
+from ziffern.atomic import write_atomically, write_json
 from ziffern.data.local import read_local
 from ziffern.errors import InputError
 from ziffern.runs import Run
@@ -52,6 +55,22 @@ class Workspace:
     @property
     def _uploads_folder(self) -> Path:
         return self.root / "studio" / "uploads"
+
+    @property
+    def _form_file(self) -> Path:
+        return self.root / "studio" / "form.json"
+
+    def keep_form(self, form: Mapping[str, Any]) -> None:
+        """Keep what the form says, for the next time the page is opened; what cannot be written is forgotten."""
+        with suppress(OSError, ValueError):
+            write_json(self._form_file, form)
+
+    def kept_form(self) -> dict[str, Any]:
+        """Return what was kept of the form; nothing where nothing was, or where it is damaged."""
+        try:
+            return dict(json.loads(self._form_file.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return {}
 
     def run_names(self) -> list[str]:
         """Return the names of the run folders, the newest first."""
