@@ -261,6 +261,10 @@ def test_form_is_kept_and_found_again(own: Workspace) -> None:
         {"models": ["nn", "another"]},
         {"models": [["nn"]]},
         {"seed": "1"},
+        {"seed": 10**20},
+        {"seed": 0.5},
+        {"rate": float("nan")},
+        {"rate": float("inf")},
         {"dropout": 0.3},
         {"optimizer": "lbfgs"},
         {"split": None},
@@ -273,8 +277,8 @@ def test_kept_form_that_fits_the_page_no_more_is_not_shown(wrong: dict[str, Any]
     assert not can_be_shown({})
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", "null", '"text"', "\0"])
-def test_damaged_file_of_a_form_is_none(own: Workspace, content: str) -> None:
+@pytest.mark.parametrize("content", ["", "{", "[1]", "null", '"text"', "\0", "[" * 100_000])
+def test_damaged_file_of_a_form_is_no_form(own: Workspace, content: str) -> None:
     own.keep_form(GOOD_FORM)
     (file,) = own.root.rglob("form.json")
     file.write_text(content, encoding="utf-8")

@@ -428,6 +428,9 @@ def test_workspaces_are_chosen_by_who_asks_and_by_nothing_else(tmp_path: Path) -
     anna.keep_digit(np.zeros((28, 28), np.uint8), 1)
     assert len(anna.digits()[0]) == 1
     assert len(bert.digits()[0]) == 0
+    anna.keep_form({"source": "mnist"})
+    assert anna.kept_form() == {"source": "mnist"}
+    assert bert.kept_form() == {}
     assert Studio(tmp_path, None, is_shared=False).workspace(Asked("anna")).root == tmp_path
     with pytest.raises(InputError, match="not here any more"):
         studio.data_overrides(bert, "upload:hers.csv")

@@ -2,7 +2,8 @@
 
 Decisions: whoever raises one writes plain English, and does not know that there are pages; so a message is found
 by what it says in a table from English to another language, as gettext does, but with what was put in; what the
-table lacks stays English, and a test holds that it lacks nothing the page can meet.
+table lacks stays English, and a test holds that it lacks nothing the page can meet. What was put in stays as it
+is, since it may be the name of a file, but for numbers, and for what the table marks as words of our own.
 """
 
 import re
@@ -12,20 +13,37 @@ from pathlib import Path
 import yaml
 
 TEXTS = Path(__file__).with_name("texts")
+HOLE = re.compile(r"\{t?\}")
+THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 
 
 def translated(message: str, code: str) -> str:
-    """Return an `InputError`'s message in a language; what is put into it is looked up as well."""
-    for pattern, text in _table(code):
+    """Return an `InputError`'s message in a language."""
+    for pattern, words, text in _table(code):
         if found := pattern.fullmatch(message):
-            return text.format(*(translated(part, code) for part in found.groups()))
+            parts = [
+                translated(part, code) if is_ours else _number(part)
+                for part, is_ours in zip(found.groups(), words, strict=True)
+            ]
+            return text.format(*parts)
     return message
 
 
+def _number(part: str) -> str:
+    return part.replace(",", ".") if THOUSANDS.fullmatch(part) else part
+
+
 @cache
-def _table(code: str) -> list[tuple[re.Pattern[str], str]]:
-    """Return the patterns of the English messages with their texts; the most particular come first."""
+def _table(code: str) -> list[tuple[re.Pattern[str], list[bool], str]]:
+    """Return patterns of the English messages, which holes have words of ours, and texts; the most particular first."""
     path = TEXTS / f"errors_{code}.yaml"
     texts: dict[str, str] = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    ordered = sorted(texts.items(), key=lambda pair: -len(pair[0].replace("{}", "")))
-    return [(re.compile(re.escape(english).replace(r"\{\}", "(.*?)")), text) for english, text in ordered]
+    ordered = sorted(texts.items(), key=lambda pair: -len(HOLE.sub("", pair[0])))
+    return [
+        (
+            re.compile("(.*?)".join(map(re.escape, HOLE.split(english)))),
+            [hole == "{t}" for hole in HOLE.findall(english)],
+            text,
+        )
+        for english, text in ordered
+    ]

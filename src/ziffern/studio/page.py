@@ -100,7 +100,7 @@ class Page:
                 f'<div class="zf zf-top"><h1>{s("title")}</h1><a href="../{other}/" hreflang="{other}" lang="{other}">'
                 f'{s("other_language")}</a></div><div class="zf"><p>{s("intro")}</p></div>'
             )
-            self.mending = gr.Timer(2.0)  # in a tab it would stand still until that is opened
+            self.mending = gr.Timer(1.0)  # in a tab it would stand still until that is opened
             with gr.Tabs() as self.tabs:
                 with gr.Tab(s("tabs.data"), id="data"):
                     self._data_tab()
@@ -126,8 +126,9 @@ class Page:
             blocks.load(self.run_choices, chosen_run, chosen_run, **QUIET)
             for chosen in (self.compared, self.asked):  # what is chosen to begin with is said when its tab opens
                 blocks.load(self.known_models, None, chosen, **QUIET)
-            loaded = [self.source, self.upload_choice, self.remove, *self.watched, *self.form[1:]]
-            blocks.load(self.on_load, self.source, loaded, **QUIET)
+            kept = [self.source, self.upload_choice, self.remove, *self.form[1:]]
+            blocks.load(self.fill_kept, self.source, kept, **QUIET)
+            blocks.load(self.watch, None, self.watched, **QUIET)
         blocks.queue(default_concurrency_limit=8, max_size=100)
         return cast(gr.Blocks, blocks)
 
@@ -188,10 +189,8 @@ class Page:
             try:
                 name = workspace.keep_upload(Path(file), Path(file).name)
                 chosen, said = UPLOADED + name, self.s("data.kept", name=name)
-            except InputError as error:
+            except (InputError, OSError) as error:
                 said = self.s("data.refused", reason=self.words.told(error))
-            except OSError as error:  # without its path, which is the server's
-                said = self.s("data.refused", reason=error.strerror or type(error).__name__)
         return (self.words.message(said) if said else "", *self._source_updates(workspace, chosen))
 
     def remove_upload(self, name: str | None, source: str, request: gr.Request) -> tuple[Update, ...]:
@@ -310,16 +309,19 @@ class Page:
                 lines = [shlex.join(["ziffern", "train", *overrides]) for overrides in self.read(form, request)]
             except (InputError, OSError) as error:
                 problem = self.words.told(error)
-        return [self.words.render("parts.html", "command", lines=lines, problem=problem), *told]
+        shown = self.words.render("parts.html", "command", lines=lines, problem=problem)
+        return [gr.Timer(active=True), shown, *told]
 
     def mend_command(self, shown: str, request: gr.Request, *form: Any) -> list[Update]:
         """Show the command of the form where another is shown: of answers at the same moment any may come last."""
-        command, *told = self.show_command(request, *form)
-        return [gr.skip()] * (1 + len(told)) if command == shown else [command, *told]
+        again, command, *told = self.show_command(request, *form)
+        return [gr.Timer(active=False), *[gr.skip()] * (1 + len(told))] if command == shown else [again, command, *told]
 
     def keep_form(self, request: gr.Request, *form: Any) -> None:
         """Keep what the form says, for the next time the page is opened."""
-        self.studio.workspace(request).keep_form(dict(zip(settings.WHOLE, form, strict=True)))
+        whole = dict(zip(settings.WHOLE, form, strict=True))
+        if settings.can_be_shown(whole):
+            self.studio.workspace(request).keep_form(whole)
 
     def name(self, field: str) -> str:
         """Return what a field that is checked is called."""
@@ -666,33 +668,33 @@ class Page:
 
     # What calls what
 
-    def on_load(self, source: str, request: gr.Request) -> list[Update]:
-        """Fill what the browser does not know: the uploads, the trainings, and what the form said before."""
+    def fill_kept(self, source: str, request: gr.Request) -> list[Update]:
+        """Fill what the browser does not know: the uploads, and what the form said before."""
         workspace = self.studio.workspace(request)
         kept = workspace.kept_form()
         shown = settings.can_be_shown(kept)
         rest = [gr.update(value=kept[name]) if shown else gr.skip() for name in settings.WHOLE[1:]]
-        sources = self._source_updates(workspace, str(kept["source"]) if shown else source)
-        return [*sources, *self.watch(request), *rest]
+        return [*self._source_updates(workspace, str(kept["source"]) if shown else source), *rest]
 
     def _connect(self) -> None:
         data = [self.source, self.upload_choice, self.remove]
         self.look.click(self.show_data, [self.source, self.split], self.shown_data, **SLOW)
         # At a change, which a program may make, several fields may be half filled: kept is what stands after it.
-        keep: tuple[Any, ...] = (self.keep_form, self.form)
+        keep: tuple[Any, ...] = (self.keep_form, self.form, None)
+        one_by_one = QUIET | {"concurrency_limit": 1, "concurrency_id": "form"}
         typed = [getattr(each, "input") for each in self.form if each is not self.preset]  # noqa: B009
-        gr.on(typed, *keep, trigger_mode="always_last", **QUIET)
+        gr.on(typed, *keep, trigger_mode="always_last", **one_by_one)
         uploaded = [self.upload_said, *data]
-        self.upload.upload(self.take_upload, [self.upload, self.source], uploaded, **SLOW).then(*keep, **QUIET)
+        self.upload.upload(self.take_upload, [self.upload, self.source], uploaded, **SLOW).success(*keep, **one_by_one)
         removed = [self.upload_choice, self.source]
-        self.remove.click(self.remove_upload, removed, uploaded, **QUIET).then(*keep, **QUIET)
+        self.remove.click(self.remove_upload, removed, uploaded, **QUIET).success(*keep, **one_by_one)
         changes = [getattr(each, "change") for each in self.form]  # noqa: B009
         checked = [self.models if name == "models" else self.fields[name] for name in CHECKED]
-        told = [self.command, *checked]
+        told = [self.mending, self.command, *checked]
         gr.on(changes, self.show_command, self.form, told, trigger_mode="always_last", **QUIET)
         self.mending.tick(self.mend_command, [self.command, *self.form], told, **QUIET)
         filled = [self.models, *(self.fields[name] for name in settings.FORM)]
-        self.preset.input(self.take_preset, self.preset, [self.source, *filled], **QUIET).then(*keep, **QUIET)
+        self.preset.input(self.take_preset, self.preset, [self.source, *filled], **QUIET).success(*keep, **one_by_one)
         started = [self.tabs, self.said, *self.watched]
         for button in (self.begin, self.start_here):
             button.click(self.train, self.form, started, **SLOW)
@@ -714,7 +716,7 @@ class Page:
         for place, button in enumerate(self.tips):
             filling = [self.tabs, self.source, self.preset, *filled]
             tip = [self.run, gr.State(place), self.tip_keys]
-            button.click(self.take_tip, tip, filling, **QUIET).then(*keep, **QUIET)
+            button.click(self.take_tip, tip, filling, **QUIET).success(*keep, **one_by_one)
         self.compare_now.click(self.compare, self.compared, self.comparison, **SLOW)
         self.board.submit(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET)
         self.asked.input(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET)

@@ -120,13 +120,13 @@ def form(overrides: Sequence[str]) -> dict[str, Value]:
 
 
 def can_be_shown(whole: Mapping[str, Any]) -> bool:
-    """Tell whether the page can show a form, by the names of WHOLE; numbers may be out of their bounds."""
+    """Tell whether the page can show a form, by the names of WHOLE; it may be that of another version, or damaged."""
     return (
         whole.keys() == set(WHOLE)
         and whole["preset"] in ("", *PRESETS)
         and isinstance(whole["models"], list)
         and all(model in MODELS for model in whole["models"])
-        and all(field.problem(whole[field.name]) != "no_number" for field in NUMBERS)
+        and all(field.problem(whole[field.name]) in ("", "empty") for field in NUMBERS)
         and all(whole[name] in known for name, known in CHOICES.items())
     )
 

@@ -63,13 +63,16 @@ class Words:
         found = self._templates.get_template(template)
         return "".join(found.blocks[block](found.new_context({"s": self.s, **context})))
 
-    def told(self, error: object) -> str:
-        """Return what an error says."""
+    def told(self, error: Exception | str) -> str:
+        """Return what an error says; of the operating system's without its path, which is the server's."""
+        if isinstance(error, OSError):
+            reason = error.strerror or type(error).__name__
+            return self.s("problems.system", reason=translated(reason, self.code))
         return translated(str(error), self.code)
 
-    def message(self, text: object) -> str:
+    def message(self, text: Exception | str) -> str:
         """Return one line, or what an error says, as HTML."""
-        return self.render("parts.html", "message", text=self.told(text))
+        return self.render("parts.html", "message", text=self.told(text) if isinstance(text, Exception) else text)
 
 
 @lru_cache(maxsize=3)
@@ -105,7 +108,7 @@ def data_view(words: Words, overrides: Sequence[str]) -> str:
     chosen = np.random.default_rng(0).choice(len(digits.labels), min(30, len(digits.labels)), replace=False)
     samples = [(digits.images[place], digits.class_names[digits.labels[place]]) for place in np.sort(chosen)]
     more = words.render(
-        "data.html", "samples", samples=samples, count=len(digits.labels), note=digits.note, leak=parts.leak
+        "data.html", "samples", samples=samples, count=len(digits.labels), note=words.told(digits.note), leak=parts.leak
     )
     return f'<div class="zf">{more}{render_block("run.html", "data", words.t, context)}</div>'
 

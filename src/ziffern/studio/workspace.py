@@ -69,7 +69,7 @@ class Workspace:
         """Return what was kept of the form; nothing where nothing was, or where it is damaged."""
         try:
             return dict(json.loads(self._form_file.read_bytes()))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return {}
 
     def run_names(self) -> list[str]:
