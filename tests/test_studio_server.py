@@ -348,6 +348,40 @@ def test_every_handler_is_private(app: Any, client: Any, language: str) -> None:
     assert found == {"named_endpoints": {}, "unnamed_endpoints": {}}
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_names_of_a_list_that_grows_are_looked_up_and_not_compared_with_what_gradio_gave_last(
+    app: Any, language: str
+) -> None:
+    """Gradio's own comparison stopped the page's ticks where the browser showed an answer before."""
+    gradio = pytest.importorskip("gradio")
+    functions = blocks_of(app, language).fns.values()
+    given = [each for each in functions if any(isinstance(i, gradio.Dropdown) and not i.choices for i in each.inputs)]
+    assert len(given) > 15
+    assert [each.fn for each in given if each.preprocess] == []
+
+
+@pytest.mark.parametrize("name", [None, 5, 0.5, True, ["nn"], {"a": 1}, "../x", "gone", "x" * 300, "a\0b"], ids=repr)
+def test_name_that_is_none_of_the_list_is_told(tmp_path: Path, name: Any) -> None:
+    pytest.importorskip("gradio")
+    from ziffern.studio.page import Page, Studio
+    from ziffern.studio.views import Words
+
+    page, nobody, lost = Page(Studio(tmp_path, None, is_shared=False), Words("en")), None, "not here any more"
+    with made(tmp_path, page.build):
+        pass
+    assert page.choose_run(name, (None,), nobody)[2] is False
+    assert name is None or lost in page.show_run(name, nobody)[0]
+    assert page.show_mistakes(name, name, name, nobody) == ""
+    assert lost in page.compare([name, name], nobody)
+    assert lost in page.test_digits([name], nobody)
+    for act in (page.end, page.end_now, page.take_up):
+        assert lost in act(name, nobody)[0]
+    assert page.tick("", name, name, nobody)[0]
+    assert page.run_choices(name, (None,), nobody)
+    assert page.model_choices([name], nobody)
+    assert page.remove_upload(name, "mnist5k", nobody)
+
+
 @pytest.mark.parametrize("way", ["run", "api", "call", "call/v2"])
 def test_no_handler_can_be_called_by_its_name(client: Any, way: str) -> None:
     answer = client.post(f"/en/gradio_api/{way}/show_command", json={"data": ["mnist5k", "", ["nn"], *[1] * 11]})

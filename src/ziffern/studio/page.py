@@ -34,6 +34,9 @@ FEW = 3  # runs that are chosen to begin with
 MOST_TEXT = 8_000_000  # characters of a drawing
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 SLOW: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+# Names from lists that grow: looked up here, and not by Gradio in the choices that it gave last, since the browser may
+# show those of an answer before; a list that is behind would stop every later answer.
+LISTED: dict[str, Any] = {"preprocess": False}
 
 
 def _html(value: str = "", js_on_load: str | None = None, **more: Any) -> gr.HTML:
@@ -120,10 +123,10 @@ class Page:
             self._connect()
             train.select(self.watch, None, self.watched, **QUIET)
             chosen_run = [self.run, self.shown]
-            results.select(self.run_choices, chosen_run, chosen_run, **QUIET)
-            compare.select(self.model_choices, self.compared, self.compared, **QUIET)
-            trying.select(self.model_choices, self.asked, self.asked, **QUIET)
-            blocks.load(self.run_choices, chosen_run, chosen_run, **QUIET)
+            results.select(self.run_choices, chosen_run, chosen_run, **QUIET, **LISTED)
+            compare.select(self.model_choices, self.compared, self.compared, **QUIET, **LISTED)
+            trying.select(self.model_choices, self.asked, self.asked, **QUIET, **LISTED)
+            blocks.load(self.run_choices, chosen_run, chosen_run, **QUIET, **LISTED)
             for chosen in (self.compared, self.asked):  # what is chosen to begin with is said when its tab opens
                 blocks.load(self.known_models, None, chosen, **QUIET)
             kept = [self.source, self.upload_choice, self.remove, *self.form[1:]]
@@ -365,23 +368,24 @@ class Page:
             self.broken = gr.Dropdown([], label=s("train.broken"), visible=False)
             self.go_on = gr.Button(s("train.go_on"), visible=False)
         self.live = _html()
+        self.stamp = gr.Textbox(visible=False)  # of what the browser shows; of two answers, the older may come last
         self.timer = gr.Timer(1.0)
 
     @property
     def watched(self) -> list[gr.components.Component]:
         """What `watch` updates."""
-        return [self.live, self.active, self.stop, self.stop_now, self.broken, self.go_on]
+        return [self.live, self.active, self.stop, self.stop_now, self.broken, self.go_on, self.stamp]
 
     def watch(self, request: gr.Request) -> list[Update]:
         """Show how far the trainings are."""
-        return self.tick("", None, None, request)[1:]
+        return self.tick("", None, None, request)
 
     def tick(self, before: str, stopping: str | None, going_on: str | None, request: gr.Request) -> list[Update]:
         """Show how far the trainings are where that has changed; lists keep what was chosen in them."""
         shown, active, broken = views.jobs_view(self.words, self.studio.workspace(request))
-        stamp = repr((hash(shown), active, broken))
+        stamp = str(hash((shown, *active, *broken)))
         if stamp == before:
-            return [gr.skip()] * (len(self.watched) + 1)
+            return [gr.skip()] * len(self.watched)
 
         def choice(choices: list[tuple[str, str]], chosen: str | None, least: int) -> Update:
             names = [name for _, name in choices]
@@ -390,7 +394,7 @@ class Page:
 
         stops = [gr.update(visible=bool(active)) for _ in (self.stop, self.stop_now)]  # Gradio uses each one up
         take_up = gr.update(visible=bool(broken))
-        return [stamp, shown, choice(active, stopping, 2), *stops, choice(broken, going_on, 1), take_up]
+        return [shown, choice(active, stopping, 2), *stops, choice(broken, going_on, 1), take_up, stamp]
 
     def train(self, request: gr.Request, *form: Any) -> tuple[Update, ...]:
         """Start what the form asks for, and show it."""
@@ -687,7 +691,7 @@ class Page:
         uploaded = [self.upload_said, *data]
         self.upload.upload(self.take_upload, [self.upload, self.source], uploaded, **SLOW).success(*keep, **one_by_one)
         removed = [self.upload_choice, self.source]
-        self.remove.click(self.remove_upload, removed, uploaded, **QUIET).success(*keep, **one_by_one)
+        self.remove.click(self.remove_upload, removed, uploaded, **QUIET, **LISTED).success(*keep, **one_by_one)
         changes = [getattr(each, "change") for each in self.form]  # noqa: B009
         checked = [self.models if name == "models" else self.fields[name] for name in CHECKED]
         told = [self.mending, self.command, *checked]
@@ -698,28 +702,27 @@ class Page:
         started = [self.tabs, self.said, *self.watched]
         for button in (self.begin, self.start_here):
             button.click(self.train, self.form, started, **SLOW)
-        stamp = gr.State("")
-        self.timer.tick(self.tick, [stamp, self.active, self.broken], [stamp, *self.watched], **QUIET)
+        self.timer.tick(self.tick, [self.stamp, self.active, self.broken], self.watched, **QUIET, **LISTED)
         ended = [self.said, *self.watched]
-        self.stop.click(self.end, self.active, ended, **QUIET)
-        self.stop_now.click(self.end_now, self.active, ended, **QUIET)
-        self.go_on.click(self.take_up, self.broken, ended, **QUIET)
+        self.stop.click(self.end, self.active, ended, **QUIET, **LISTED)
+        self.stop_now.click(self.end_now, self.active, ended, **QUIET, **LISTED)
+        self.go_on.click(self.take_up, self.broken, ended, **QUIET, **LISTED)
         shown = [self.file, *self.parts.values(), *self.tips, self.tip_keys, self.true, self.predicted]
         wrong = [self.run, self.true, self.predicted]
-        self.run.input(self.choose_run, [self.run, self.shown], self.shown, **QUIET)
+        self.run.input(self.choose_run, [self.run, self.shown], self.shown, **QUIET, **LISTED)
         # Not when the list changes: the run that is chosen already may have come to its end.
-        self.shown.change(self.show_run, self.run, shown, **SLOW).then(
-            self.show_mistakes, wrong, self.mistakes, **QUIET
+        self.shown.change(self.show_run, self.run, shown, **SLOW, **LISTED).then(
+            self.show_mistakes, wrong, self.mistakes, **QUIET, **LISTED
         )
         for choice in (self.true, self.predicted):
-            choice.input(self.show_mistakes, wrong, self.mistakes, **QUIET)
+            choice.input(self.show_mistakes, wrong, self.mistakes, **QUIET, **LISTED)
         for place, button in enumerate(self.tips):
             filling = [self.tabs, self.source, self.preset, *filled]
             tip = [self.run, gr.State(place), self.tip_keys]
-            button.click(self.take_tip, tip, filling, **QUIET).success(*keep, **one_by_one)
-        self.compare_now.click(self.compare, self.compared, self.comparison, **SLOW)
-        self.board.submit(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET)
-        self.asked.input(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET)
+            button.click(self.take_tip, tip, filling, **QUIET, **LISTED).success(*keep, **one_by_one)
+        self.compare_now.click(self.compare, self.compared, self.comparison, **SLOW, **LISTED)
+        self.board.submit(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET, **LISTED)
+        self.asked.input(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET, **LISTED)
         self.keep.click(self.keep_digit, [self.seen, self.truth], self.own, **QUIET)
-        self.test_own.click(self.test_digits, self.asked, self.own, **SLOW)
+        self.test_own.click(self.test_digits, self.asked, self.own, **SLOW, **LISTED)
         self.forget.click(self.forget_digits, None, self.own, **QUIET)

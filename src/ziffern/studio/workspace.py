@@ -169,6 +169,7 @@ class Workspace:
     @staticmethod
     def _known(folder: Path, name: str) -> Path:
         """Return an entry of a folder by its name, which came from the browser."""
-        if not NAME.fullmatch(str(name)) or not (folder / name).exists() or (folder / name).is_symlink():
+        path = folder / str(name)
+        if not NAME.fullmatch(str(name)) or not path.exists() or path.is_symlink():
             raise InputError(f"{str(name)[:80]}: it is not here any more: reload the page")
-        return folder / name
+        return path
