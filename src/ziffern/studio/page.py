@@ -2,7 +2,7 @@
 
 Decisions: one `Blocks` a language; every handler is private and works on the workspace of whoever asks; what a handler
 is given is a value of the form or a name, which is looked up, and never a path; what the browser forgets on a reload is
-read from the run folders again.
+read from the workspace again; of two answers either may come last, so what is shown is asked of the browser.
 """
 
 import base64
