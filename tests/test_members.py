@@ -7,8 +7,9 @@ import pytest
 
 from ziffern.data import members
 from ziffern.data.local import read_local
-from ziffern.data.members import folder_members, one_line
+from ziffern.data.members import folder_members
 from ziffern.errors import InputError
+from ziffern.text import one_line
 
 
 def refusal(call, *args):

@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from ziffern.data.members import MAX_BYTES, MAX_FILES, Member, Members, is_ignored, one_line, unreadable
+from ziffern.data.members import MAX_BYTES, MAX_FILES, Member, Members, is_ignored, unreadable
 from ziffern.errors import InputError
+from ziffern.text import one_line
 
 FREE_BYTES = 100 * 10**6  # below this no ratio is suspicious: a sheet of zeros packs 1000 : 1
 MAX_RATIO = 100

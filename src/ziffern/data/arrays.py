@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.data.dataset import IMAGE_SIZE
-from ziffern.data.members import Member, Members, one_line
+from ziffern.data.members import Member, Members
 from ziffern.data.parts import Part, check_labels
 from ziffern.errors import InputError
+from ziffern.text import one_line
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 SAVE = "save it again with np.savez(path, x_train=…, y_train=…, x_test=…, y_test=…)"

@@ -15,9 +15,9 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from ziffern.data.members import reason
 from ziffern.data.network import reachable
 from ziffern.data.torchvision_sets import TorchvisionSet
+from ziffern.text import reason
 
 STALL_SECONDS = 8.0  # a download that receives nothing for so long has failed
 

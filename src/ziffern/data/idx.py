@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from ziffern.data.archive import refuse_bomb
 from ziffern.data.dataset import IMAGE_SIZE
-from ziffern.data.members import MAX_BYTES, Member, Members, one_line
+from ziffern.data.members import MAX_BYTES, Member, Members
 from ziffern.data.parts import Part, check_labels
 from ziffern.errors import InputError
+from ziffern.text import one_line
 
 UBYTE = 0x08
 MAX_ITEMS = 10_000_000

@@ -14,11 +14,12 @@ from ziffern.data.archive import open_zip
 from ziffern.data.arrays import read_npz
 from ziffern.data.dataset import LabelledImages
 from ziffern.data.idx import find_idx, read_idx_files
-from ziffern.data.members import LABEL, Members, file_member, folder_members, one_line, unreadable
+from ziffern.data.members import LABEL, Members, file_member, folder_members, unreadable
 from ziffern.data.parts import Part, join, numbered
 from ziffern.data.pictures import has_pictures, read_pictures
 from ziffern.data.tables import has_labels, read_csv
 from ziffern.errors import InputError
+from ziffern.text import one_line
 
 ACCEPTED = (
     "give a folder or ZIP with train/<class>/ (and test/<class>/) or 0/ to 9/ of 28×28 grey pictures, with train.csv "

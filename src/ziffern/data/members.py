@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from ziffern.errors import InputError
+from ziffern.text import one_line
 
 MAX_BYTES = 4 * 2**30
 MAX_FILES = 2_000_000
-MAX_SHOWN = 300  # characters of a name or value in a message
 MAX_DEPTH = 4  # wrapper/train/class/folder: one deeper than data may lie, so that a stray folder is noticed
 DATA_FOLDERS = frozenset({"train", "test", "raw"})
 LABEL = re.compile(r"[0-9]{1,3}")  # a class folder's name
@@ -40,19 +40,6 @@ class Member:
 
 
 Members = dict[str, Member]  # POSIX path below the folder or ZIP → file
-
-
-def one_line(text: object) -> str:
-    """Return the text on one printable line of at most 300 characters or so, escapes for all else."""
-    shown = str(text).strip()
-    if len(shown) > MAX_SHOWN:
-        shown = f"{shown[: MAX_SHOWN // 2]}…{shown[-MAX_SHOWN // 2 :]}"
-    return shown if shown.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
-
-
-def reason(error: object) -> str:
-    """Return what an exception says, on one printable line; its type where it says nothing."""
-    return one_line(" ".join(str(error).split())) or type(error).__name__
 
 
 def is_ignored(path: str) -> bool:

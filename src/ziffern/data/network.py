@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Sequence
 from http.client import HTTPException
 
-from ziffern.data.members import reason
+from ziffern.text import reason
 
 PROBE_SECONDS = 5.0
 

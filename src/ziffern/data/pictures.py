@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from ziffern.data.archive import refuse_nested
 from ziffern.data.dataset import IMAGE_SIZE
-from ziffern.data.members import Member, Members, one_line
+from ziffern.data.members import Member, Members
 from ziffern.data.parts import Part, label_fix, numbered
 from ziffern.errors import InputError
+from ziffern.text import one_line
 
 if TYPE_CHECKING:
     from PIL import Image

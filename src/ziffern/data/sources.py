@@ -17,9 +17,10 @@ import numpy as np
 from ziffern.data.dataset import IMAGE_SIZE, LabelledImages
 from ziffern.data.download import download
 from ziffern.data.local import read_local
-from ziffern.data.members import one_line, reason, unreadable
+from ziffern.data.members import unreadable
 from ziffern.data.torchvision_sets import SETS
 from ziffern.errors import InputError
+from ziffern.text import one_line, reason
 
 
 class Source(Protocol):

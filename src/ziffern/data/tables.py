@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.data.dataset import IMAGE_SIZE
-from ziffern.data.members import Member, one_line
+from ziffern.data.members import Member
 from ziffern.data.parts import Part, label_fix
 from ziffern.errors import InputError
+from ziffern.text import one_line
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.data.dataset import LabelledImages
-from ziffern.data.members import one_line, reason, unreadable
+from ziffern.data.members import unreadable
 from ziffern.data.parts import Part, join
 from ziffern.errors import InputError
+from ziffern.text import one_line, reason
 
 
 @dataclass(frozen=True)

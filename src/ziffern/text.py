@@ -1,0 +1,22 @@
+"""Text from foreign files, made safe to print: no terminal escapes, no line breaks, no lone surrogates."""
+
+MAX_LENGTH = 300  # characters of a name or value in a message
+
+
+def printable(text: object) -> str:
+    r"""Return the text with escapes such as `\x1b` in place of everything unprintable."""
+    shown = str(text)
+    return shown if shown.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+
+
+def one_line(text: object) -> str:
+    """Return the text on one printable line of at most MAX_LENGTH characters or so; the middle is left out."""
+    shown = str(text).strip()
+    if len(shown) > MAX_LENGTH:
+        shown = f"{shown[: MAX_LENGTH // 2]}…{shown[-MAX_LENGTH // 2 :]}"
+    return printable(shown)
+
+
+def reason(error: object) -> str:
+    """Return an exception's message on one printable line; its type where it has no message."""
+    return one_line(" ".join(str(error).split())) or type(error).__name__
