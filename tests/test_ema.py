@@ -4,7 +4,7 @@ import torch
 
 from ziffern.callbacks.ema import EMA
 from ziffern.errors import InputError
-from ziffern.train import load_checkpoint
+from ziffern.records.checkpoint import read_checkpoint
 
 
 def averaged_by_hand(history: list[dict[str, torch.Tensor]], decay: float) -> dict[str, torch.Tensor]:
@@ -30,7 +30,7 @@ def test_average_follows_the_published_rule_at_every_optimizer_step(
 
     monkeypatch.setattr(EMA, "_update", watch)
     finished = run("callbacks=ema", f"callbacks.ema.decay={decay}", f"trainer.micro_steps={micro_steps}")
-    checkpoint = load_checkpoint(finished.folder / "checkpoints/last.ckpt")
+    checkpoint = read_checkpoint(finished.folder / "checkpoints/last.ckpt")
     assert len(steps) == checkpoint["global_step"]
     for name, value in averaged_by_hand(steps, decay).items():
         torch.testing.assert_close(checkpoint["state_dict"][f"net.{name}"], value)
@@ -40,11 +40,11 @@ def test_average_follows_the_published_rule_at_every_optimizer_step(
 def test_the_average_is_what_is_tested(run) -> None:
     finished = run("callbacks=ema", "callbacks.ema.decay=0.99", "model.optimizer.lr=0.01")
     model = finished.load_model()
-    best = load_checkpoint(finished.folder / "checkpoints/best.ckpt")
+    best = read_checkpoint(finished.folder / "checkpoints/best.ckpt")
     weight = "net.layers.1.weight"
     assert torch.equal(model.state_dict()[weight], best["state_dict"][weight])
     assert not torch.equal(best["state_dict"][weight], best["current_model_state"][weight])
-    with np.load(finished.config.data.dir) as file:
+    with np.load(finished.config["data"]["dir"]) as file:
         images = np.concatenate((file["x_train"], file["x_test"]))
     predictions = finished.predictions
     with torch.no_grad():
@@ -58,7 +58,7 @@ def test_resume_equals_straight(run) -> None:
     run(*settings, "trainer.max_epochs=2", folder="cut")
     last = straight.folder.parent / "cut/checkpoints/last.ckpt"
     resumed = run(*settings, "trainer.max_epochs=3", f"ckpt_path={last}", folder="cut")
-    whole, parts = (load_checkpoint(each.folder / "checkpoints/last.ckpt") for each in (straight, resumed))
+    whole, parts = (read_checkpoint(each.folder / "checkpoints/last.ckpt") for each in (straight, resumed))
     for state in ("state_dict", "current_model_state", "averaging_state"):
         assert whole[state].keys() == parts[state].keys()
         for name, value in whole[state].items():

@@ -1,7 +1,14 @@
 import pytest
 from omegaconf import OmegaConf
 
-from ziffern.experiment import clipping, hyperparameters, lightning_settings, micro_steps, wanted_callbacks
+from ziffern.experiment import (
+    clipping,
+    hyperparameters,
+    lightning_settings,
+    micro_steps,
+    plain_config,
+    wanted_callbacks,
+)
 
 
 def test_several_steps_a_training_step_unless_something_counts_them(composed) -> None:
@@ -39,7 +46,7 @@ def test_early_stopping_that_is_off_costs_nothing(composed) -> None:
 
 
 def test_hyperparameters_leave_the_plumbing_out(composed) -> None:
-    settings = hyperparameters(composed("model.optimizer.lr=0.5"))
+    settings = hyperparameters(plain_config(composed("model.optimizer.lr=0.5")))
     assert settings["model.optimizer.lr"] == 0.5
     assert settings["seed"] == 0
     assert not [key for key in settings if key.startswith(("logger", "data.dir", "trainer.micro_steps", "ckpt_path"))]

@@ -168,7 +168,7 @@ def test_a_figure_changed_by_hand_is_noticed(imperfect: Run) -> None:
         ({"test/acc": "high"}, "test/acc='high' is not a number from 0 to 1"),
         ({"val/acc": 1.2}, "val/acc=1.2 is not a number from 0 to 1"),
         ({"params": 1.5}, "params=1.5 is not a whole number"),
-        ({"params": True}, "params=True is not a whole number"),
+        ({"params": True}, "params=True is not a whole number from 0"),
         ({"train_seconds": None}, "train_seconds=None is not a number"),
         ({"data/name": 3}, "data/name=3 is not text"),
         ({"params": 10**400}, "params=1000"),
@@ -185,20 +185,20 @@ def test_a_metric_of_another_kind_is_named(imperfect: Run, change: dict[str, obj
 @pytest.mark.parametrize(
     ("name", "content", "line"),
     [
-        ("history.csv", "epoch,train/loss\n1,2\n", "no column"),
+        ("history.csv", "epoch,train/loss\n1,2\n", "step is missing"),
         (
             "history.csv",
             "epoch,step,train/loss,train/acc,val/loss,val/acc,seconds\n1,1,inf,0,0,0,0\n",
-            "train/loss is inf",
+            "train/loss='inf' is not a number",
         ),
         (
             "history.csv",
             "epoch,step,train/loss,train/acc,val/loss,val/acc,seconds\n1,1,1,50,0,0,0\n",
-            "train/acc is 50",
+            "train/acc='50' is not a number from 0 to 1",
         ),
         ("metrics.json", "[" * 100_000, "no valid JSON"),
         ("metrics.json", "{}", "model is missing"),
-        (".hydra/config.yaml", "model: x\n", "no configuration of a run"),
+        (".hydra/config.yaml", "model: x\n", "not the configuration of a run"),
         (".hydra/config.yaml", "model: {a: 1}\nmonitor: ${x}\n", "cannot be read"),
         ("data.npz", "no archive", "delete it to do without"),
         ("predictions.npz", "no archive", "test the run again"),

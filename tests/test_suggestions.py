@@ -5,7 +5,7 @@ import pytest
 from ziffern.analysis.fit import Fit, Trend, Verdict
 from ziffern.analysis.suggestions import suggest
 from ziffern.config import build
-from ziffern.experiment import hyperparameters
+from ziffern.experiment import hyperparameters, plain_config
 from ziffern.module import DigitClassifier
 
 PLAIN = {
@@ -78,7 +78,7 @@ def test_a_rate_is_raised_where_it_is_low_and_lowered_where_it_is_high() -> None
 
 @pytest.mark.parametrize("model", ["nn", "cnn", "m5"])
 def test_every_suggestion_can_be_typed(composed, model: str) -> None:
-    settings = hyperparameters(composed(f"model={model}")) | {"model": model}
+    settings = hyperparameters(plain_config(composed(f"model={model}"))) | {"model": model}
     curves = [(verdict, train, rate) for verdict in Verdict for train in Trend for rate in (1e-4, 0.5)]
     typed = {
         suggestion.override

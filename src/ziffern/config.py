@@ -1,9 +1,10 @@
 """From a configuration to objects, and nothing that a configuration should not be able to do.
 
 Decisions: a `_target_` may come from a file that somebody else wrote, so only classes defined in the
-packages listed here are called, and only of the kinds an experiment is made of; Hydra's own block list
-still lets `pathlib.Path.unlink` through. Constructor signatures are the schema: a key that a class does
-not take is an error that names the nearest one it does.
+packages listed here are called, and only of the kinds that belong where they stand; Hydra's own block list
+still lets `pathlib.Path.unlink` through. A configuration is resolved once, to plain containers; what is checked is
+what is instantiated, and text that Hydra would resolve once more is refused. Constructor signatures are the schema: a
+key that a class does not take is an error that names the nearest one it does.
 """
 
 import collections.abc
@@ -17,22 +18,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from ziffern.errors import InputError
+from ziffern.text import one_line
 
 ALLOWED = ("ziffern.", "torch.nn.", "torch.optim.", "pytorch_lightning.")
 PLAIN = {int: (int,), float: (float, int), bool: (bool,), str: (str,), type(None): (type(None),)}  # True is no int
 OBJECTS = (collections.abc.Sequence, collections.abc.Callable)  # hints that no plain value fits
 EXTRA = "ZIFFERN_TARGETS"  # more prefixes, comma-separated: said by the user's environment, not by a file
-KINDS = {
-    "torch.nn": ("Module",),
-    "torch.optim": ("Optimizer",),
-    "torch.optim.lr_scheduler": ("LRScheduler",),
-    "pytorch_lightning": ("Trainer", "Callback", "LightningModule", "LightningDataModule"),
-    "pytorch_lightning.loggers": ("Logger",),
-    "pytorch_lightning.strategies": ("Strategy",),
-    "ziffern.data.sources": ("Embedded", "Local", "Torchvision"),
+KINDS = {  # what may stand in each part of the configuration; anywhere else, any of them
+    "model": ("torch.nn.Module", "torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler"),
+    "data": (
+        "pytorch_lightning.LightningDataModule",
+        *(f"ziffern.data.sources.{name}" for name in ("Embedded", "Local", "Torchvision")),
+    ),
+    "callbacks": ("pytorch_lightning.Callback",),
+    "logger": ("pytorch_lightning.loggers.Logger",),
+    "trainer": ("pytorch_lightning.Trainer", "pytorch_lightning.strategies.Strategy"),
 }
 
 
@@ -49,7 +52,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
-def build(node: DictConfig | None, where: str, kind: type | tuple[type, ...] = object, **more: Any) -> Any:
+def build(
+    node: DictConfig | dict[str, Any] | None, where: str, kind: type | tuple[type, ...] = object, **more: Any
+) -> Any:
     """Instantiate a configuration node after checking every `_target_` in it; None stays None.
 
     Args:
@@ -59,20 +64,21 @@ def build(node: DictConfig | None, where: str, kind: type | tuple[type, ...] = o
         more: Keyword arguments that no configuration can hold, such as a list of callbacks.
 
     Raises:
-        InputError: A target that is not allowed or does not exist, a key that it does not take, or a
-            value that it refuses.
+        InputError: A target that is not allowed or does not exist, a key that it does not take, a
+            value that it refuses, or an interpolation that is left.
     """
     if node is None:
         return None
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
-    check_targets(node, where, frozenset(more))
-    target = _resolve(node.get("_target_"), f"{where}._target_")
+    plain = resolved(node, where)
+    _check(plain, where, frozenset(more))
+    target = _resolve(plain.get("_target_"), f"{where}._target_")
     if not issubclass(target, kind):
-        raise InputError(f"{where}._target_={node._target_}: a {target.__name__} is not what belongs here")
+        raise InputError(f"{where}._target_={plain['_target_']}: a {target.__name__} is not what belongs here")
     try:
-        return instantiate(node, **more)
+        return instantiate(plain, **more)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, InputError):
@@ -81,36 +87,57 @@ def build(node: DictConfig | None, where: str, kind: type | tuple[type, ...] = o
         raise InputError(f"{where}: {' '.join(reason.split())}") from error
 
 
-def check_targets(node: Any, where: str, more: frozenset[str] = frozenset()) -> None:
+def resolved(node: Any, where: str) -> Any:
+    """Return a node as plain containers, every interpolation resolved; other values as they are.
+
+    Raises:
+        InputError: Resolving left an interpolation, which whoever reads the result would resolve once more.
+    """
+    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    refuse_interpolations(plain, where)
+    return plain
+
+
+def refuse_interpolations(plain: Any, where: str) -> None:
+    """Raise InputError where plain containers hold text that OmegaConf would resolve, or names that are no text."""
+    if isinstance(plain, dict):
+        for key, value in plain.items():
+            if not isinstance(key, str):  # YAML's 1 and "1" are two names, of which a check might see but one
+                raise InputError(f"{where}: {key!r}: a configuration's names are text: put it in quotes")
+            refuse_interpolations(value, f"{where}.{key}")
+    elif isinstance(plain, list):
+        for number, item in enumerate(plain):
+            refuse_interpolations(item, f"{where}[{number}]")
+    elif isinstance(plain, str) and "${" in plain:
+        raise InputError(f"{where}={one_line(plain)}: this interpolation is not resolved here: write the value itself")
+
+
+def check_targets(node: Any, where: str) -> None:
     """Check every `_target_` below `node`, and the keys beside it against the target's signature.
 
     Raises:
         InputError: See `build`.
     """
-    if isinstance(node, ListConfig):
-        for number, item in enumerate(node):
-            check_targets(item, f"{where}[{number}]")
+    _check(resolved(node, where), where, frozenset())
+
+
+def _check(plain: Any, where: str, more: frozenset[str]) -> None:
+    if isinstance(plain, list):
+        for number, item in enumerate(plain):
+            _check(item, f"{where}[{number}]", frozenset())
+    if not isinstance(plain, dict):
         return
-    if not isinstance(node, DictConfig) or node._is_none():
-        return
-    list(named(node))
-    if "_target_" in node:
-        _check_values(_resolve(node._target_, f"{where}._target_"), node, where, more)
-    for key, value in named(node):
-        check_targets(value, f"{where}.{key}")
+    if "_target_" in plain:
+        _check_values(_resolve(plain["_target_"], f"{where}._target_"), plain, where, more)
+    for key, value in plain.items():
+        _check(value, f"{where}.{key}", frozenset())
 
 
 def named(node: DictConfig) -> Iterator[tuple[str, Any]]:
-    """Yield names and values, without those that are still missing (`???`).
-
-    Raises:
-        InputError: A name is no text: YAML's 1 and "1" are two names, of which a check might see but one.
-    """
+    """Yield names and values, without those that are still missing (`???`)."""
     for key in node:
-        if not isinstance(key, str):
-            raise InputError(f"{key!r}: a configuration's names are text: put it in quotes")
         if not OmegaConf.is_missing(node, key):
-            yield key, node[key]
+            yield str(key), node[key]
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, bool | int | float | str]:
@@ -147,29 +174,32 @@ def _resolve(target: Any, where: str) -> type:
     # Where it is defined counts, not by which path it was reached: `ziffern.runs.shutil` is not ours.
     if not inspect.isclass(found) or not f"{found.__module__}.".startswith(allowed):
         raise InputError(f"{where}={name} is not allowed: it is no class of an allowed package")
-    if found.__module__.startswith(tuple(ALLOWED)) and not issubclass(found, _kinds()):
-        raise InputError(f"{where}={name} is not allowed: an experiment is not made of such a class")
+    if found.__module__.startswith(tuple(ALLOWED)) and not issubclass(found, _kinds(where)):
+        raise InputError(f"{where}={name} is not allowed: such a class has no place here")
     return found
 
 
-def _kinds() -> tuple[type, ...]:
-    return tuple(getattr(importlib.import_module(m), name) for m, names in KINDS.items() for name in names)
+def _kinds(where: str) -> tuple[type, ...]:
+    """Return the kinds of class that may stand at a dotted name of the configuration."""
+    part = where.partition(".")[0]
+    names = KINDS.get(part) or [name for kinds in KINDS.values() for name in kinds]
+    return tuple(getattr(importlib.import_module(name.rpartition(".")[0]), name.rpartition(".")[2]) for name in names)
 
 
-def _check_values(target: type, node: DictConfig, where: str, more: frozenset[str]) -> None:
+def _check_values(target: type, node: dict[str, Any], where: str, more: frozenset[str]) -> None:
     """Check the keys beside a `_target_` against its signature, and plain values against its type hints."""
     parameters = inspect.signature(target).parameters
     hints = _hints(target)
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    for key in map(str, node):
+    for key, value in node.items():
         if key.startswith("_"):
             continue
         if key not in parameters and not open_ended:
             raise InputError(f"{where}.{key}: {target.__name__} takes no {key}{nearest(key, parameters)}")
-        if OmegaConf.is_missing(node, key):
+        if value == MISSING:
             raise InputError(f"{where}.{key} has no value yet: give it one, {where}.{key}=VALUE")
-        if key in hints and not _fits(node[key], hints[key]):
-            raise InputError(f"{where}.{key}={node[key]}: {target.__name__} takes {_in_words(hints[key])} here")
+        if key in hints and not _fits(value, hints[key]):
+            raise InputError(f"{where}.{key}={one_line(value)}: {target.__name__} takes {_in_words(hints[key])} here")
     missing = [
         name
         for name, parameter in parameters.items()
@@ -194,7 +224,7 @@ def _fits(value: Any, hint: Any) -> bool:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, argument) for argument in arguments)
-    if origin is collections.abc.Sequence and isinstance(value, ListConfig):
+    if origin is collections.abc.Sequence and isinstance(value, list):
         return all(_fits(item, arguments[0]) for item in value)
     if hint in (Any, object):
         hint = type(value)
@@ -202,7 +232,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return type(value) in PLAIN[hint]
     if type(value) in (str, int, float, bool):  # where an object, a list or a function is wanted
         return isinstance(value, hint) if inspect.isclass(hint) else origin not in OBJECTS
-    if isinstance(value, DictConfig) and "_target_" not in value:  # settings of an option that was not chosen
+    if isinstance(value, dict) and "_target_" not in value:  # settings of an option that was not chosen
         return origin not in OBJECTS and (not inspect.isclass(hint) or issubclass(hint, collections.abc.Mapping))
     return True
 

@@ -9,14 +9,15 @@ import shutil
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from ziffern.atomic import write_text
-from ziffern.config import conf_folder
+from ziffern.config import conf_folder, refuse_interpolations
 from ziffern.errors import InputError
 from ziffern.runs import Run
+from ziffern.text import one_line
 
 if TYPE_CHECKING:
     from ziffern.data.datamodule import DigitDataModule
@@ -67,31 +68,59 @@ def ensemble(folders: Sequence[Path], output: Path | None, data: str | None) -> 
 
 
 def configuration(runs: Sequence[Run], data: str | None) -> DictConfig:
-    """Return the configuration of a run of no epochs of the ensemble of these runs."""
-    plain = [OmegaConf.to_container(run.config.model, resolve=True) for run in runs]
-    first = runs[0].config
-    cfg = OmegaConf.create(OmegaConf.to_container(first, resolve=True))
-    assert isinstance(cfg, DictConfig)
-    with open_dict(cfg):
-        cfg.pop("published", None)
-        cfg.callbacks, cfg.logger, cfg.ckpt_path = {}, {}, None
-        cfg.objective = cfg.monitor
+    """Return the configuration of a run of no epochs of the ensemble of these runs.
+
+    Raises:
+        InputError: A member's configuration holds an interpolation, which would be resolved here.
+    """
+    first, models = runs[0].config, [run.config["model"] for run in runs]
+    own = OmegaConf.to_container(OmegaConf.load(conf_folder() / "train.yaml"), resolve=False)
+    assert isinstance(own, dict)
+    plain = {
+        **{key: first.get(key) for key in ("seed", "monitor", "threads", "report", "data")},
+        "objective": first.get("monitor"),
+        "test": True,
+        "ckpt_path": None,
+        "callbacks": {},
+        "logger": {},
         # Nothing of how the first member was trained decides how all of them are tested.
-        cfg.trainer = {**OmegaConf.load(conf_folder() / "train.yaml").trainer, "max_epochs": 0}
-        cfg.test = True
-        cfg.data.dir = data or cfg.data.dir
-        cfg.model.augment = cfg.model.scheduler = None
-        cfg.model.normalize = {"_target_": "ziffern.normalize.Normalize", "kind": "unit"}
-        cfg.model.net = {
-            "_target_": "ziffern.models.Ensemble",
-            "nets": [model["net"] for model in plain],  # type: ignore[index, call-overload]
-            "normalize": [model["normalize"] for model in plain],  # type: ignore[index, call-overload]
-        }
-        cfg.ensemble = {
+        "trainer": {**own["trainer"], "max_epochs": 0},
+        "model": {
+            **models[0],
+            "augment": None,
+            "scheduler": None,
+            "normalize": {"_target_": "ziffern.normalize.Normalize", "kind": "unit"},
+            "net": {
+                "_target_": "ziffern.models.Ensemble",
+                "nets": [model.get("net") for model in models],
+                "normalize": [model.get("normalize") for model in models],
+            },
+        },
+        "ensemble": {
             "members": [run.folder.name for run in runs],
             "train_seconds": sum(float(run.metrics["train_seconds"]) for run in runs),
-        }
+        },
+    }
+    for key, value in plain.items():
+        refuse_interpolations(value, key)
+    plain["data"] = _data(first.get("data"), data, runs[0])
+    cfg = OmegaConf.create(plain)
+    assert isinstance(cfg, DictConfig)
     return cfg
+
+
+def _data(given: Any, folder: str | None, run: Run) -> dict[str, Any]:
+    """Return the data of a member, found in `folder` or where it was found then; nothing is downloaded there.
+
+    Raises:
+        InputError: It has no data, or names no folder.
+    """
+    if not (isinstance(given, dict) and isinstance(given.get("source"), dict) and isinstance(given.get("dir"), str)):
+        raise InputError(f"{one_line(run.folder)}: its configuration has no data: was it changed by hand?")
+    source = given["source"]
+    if str(source.get("_target_")).endswith(".Torchvision") and folder is None:
+        source = {**source, "download": False}  # the folder's name is somebody else's
+    return {**given, "source": source, "dir": folder or given["dir"]}
 
 
 def _check(runs: Sequence[Run]) -> None:

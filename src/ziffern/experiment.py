@@ -7,9 +7,9 @@ validation score, so another `monitor` is refused.
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from rich.console import Console
@@ -124,7 +124,7 @@ def run_experiment(
             model.steps_with_others = stacked(meeting)
     elif meeting:
         log.info("this run trains alone: its steps are Lightning's own (trainer.micro_steps=1, or what needs it)")
-    settings = hyperparameters(cfg) | {"model": name}
+    settings = hyperparameters(plain_config(cfg)) | {"model": name}
     metrics = train(
         data,
         model,
@@ -160,12 +160,21 @@ def directions(given: object) -> str | list[str]:
     return found[0] if isinstance(given, str) else found
 
 
-def hyperparameters(cfg: DictConfig) -> dict[str, bool | int | float | str]:
-    """Return the flat settings that can change a result; where things lie and how they run is left out."""
-    flat = flatten(
-        OmegaConf.to_container(OmegaConf.masked_copy(cfg, [str(k) for k in cfg if k != "logger"]), resolve=True)
-    )
+def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+    """Return the flat settings that can change a result; where things lie and how they run is left out.
+
+    Args:
+        config: The whole configuration as plain containers.
+    """
+    flat = flatten({key: value for key, value in config.items() if key != "logger"})
     return {key: value for key, value in flat.items() if not key.startswith(PLUMBING)}
+
+
+def plain_config(cfg: DictConfig) -> dict[str, Any]:
+    """Return a configuration as plain containers without its loggers, whose folders exist within a Hydra job only."""
+    plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [str(k) for k in cfg if k != "logger"]), resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
 
 
 def make_trainer(cfg: DictConfig, recorder: "Recorder", *more: "pl.Callback") -> "pl.Trainer":

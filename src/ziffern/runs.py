@@ -1,26 +1,29 @@
 """A finished (or killed) run as a value: what is in its folder, loaded when asked for.
 
-Nothing in a run folder is trusted: no pickle is loaded, and its configuration is built through the same
-allow list as any other.
+Nothing in a run folder is trusted: each file is read by `ziffern.records`, which checks it against its schema and
+limits; no pickle is loaded, no link followed, and the configuration is built through the same allow list as any other.
 """
 
 import csv
-import json
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from ziffern.analysis.outcome import Outcome
+from ziffern.data.members import unreadable
 from ziffern.errors import InputError
+from ziffern.records import schema
+from ziffern.records.arrays import MAX_CLASSES, MAX_UNPACKED, read_arrays
+from ziffern.records.config import MAX_BYTES as MAX_YAML
+from ziffern.records.config import read_config, read_yaml
+from ziffern.records.files import open_below, read_all, read_text
+from ziffern.text import one_line, printable
 
 if TYPE_CHECKING:
     from ziffern.data.dataset import LabelledImages
@@ -29,25 +32,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = 5  # images that the report shows before and after normalisation
 
-MOST = 1e15  # no figure of a run is larger
 LEAST = 1e-6  # no deviation of grey levels is smaller
-SHARES = ("val/acc", "test/acc", "test/acc_low", "test/acc_high", "baseline/acc")
-COUNTS = ("params", "epochs", "best_epoch", "seed", "test/correct", "test/total", "data/train", "data/val", "data/test")
-NUMBERS = ("val/loss", "test/loss", "train_seconds", "gap")
-WORDS = ("model", "data/name", "data/fingerprint", "data/split", "data/leak", "data/note")
-DESCRIBED = (
-    "model",
-    "params",
-    "seed",
-    "data/name",
-    "data/fingerprint",
-    "data/split",
-    "data/train",
-    "data/val",
-    "data/test",
-)
-ALWAYS = (*DESCRIBED, "epochs", "best_epoch", "val/acc", "val/loss", "train_seconds")
-CALLS_RESOLVER = re.compile(r"\$\{.*:", re.DOTALL)  # a ":" within an interpolation: oc.env, or any other function
+MAX_JSON = 2**20  # bytes of metrics.json and environment.json
+MAX_HISTORY = 20 * 2**20  # bytes of history.csv
+MAX_EVENTS = 64 * 2**20  # bytes of progress.jsonl
+MAX_CHECKPOINT = 4 * 2**30  # bytes of a checkpoint
 
 
 @dataclass(frozen=True)
@@ -74,6 +63,8 @@ class Predictions:
         fits = self.index.shape == self.target.shape == (count,) and self.probability.shape[:1] == (count,)
         if not (fits and count and self.probability.ndim == 2):  # noqa: PLR2004
             raise ValueError("arrays of different lengths")
+        if self.probability.shape[1] > MAX_CLASSES:
+            raise ValueError(f"{self.probability.shape[1]:,} classes, and at most {MAX_CLASSES:,} are read")
         if not ((self.probability >= 0).all() and np.allclose(self.probability.sum(1), 1, atol=1e-3)):
             raise ValueError("probabilities that do not add up to 1")
         if self.target.min() < 0 or self.target.max() >= self.probability.shape[1]:
@@ -108,6 +99,8 @@ class Material:
     def check(self) -> None:
         """Raise ValueError where the arrays are not of their types, or do not fit each other."""
         classes, labels, images = len(self.class_names), self.example_label, self.example_image
+        if classes > MAX_CLASSES:
+            raise ValueError(f"{classes:,} class names, and at most {MAX_CLASSES:,} are read")
         if (
             self.counts.shape != (3, classes)
             or self.counts.dtype.kind not in "iu"
@@ -119,15 +112,15 @@ class Material:
             raise ValueError("arrays of other types")
         if images.shape != (len(labels), 28, 28) or not all(0 <= label < classes for label in labels):
             raise ValueError("examples that do not fit")
-        if not (math.isfinite(self.mean) and LEAST < self.std < MOST):
-            raise ValueError("a normalisation that is none")
+        if not (math.isfinite(self.mean) and LEAST < self.std < schema.MOST):
+            raise ValueError("invalid normalization statistics")
 
 
 def is_search(folder: Path) -> bool:
     """Return whether this is the folder of a search for settings, with its trials in it."""
     try:
-        return "OptunaQueueSweeper" in (folder / "multirun.yaml").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        return "OptunaQueueSweeper" in read_text(folder / "multirun.yaml", MAX_YAML)
+    except (OSError, InputError):
         return False
 
 
@@ -142,19 +135,9 @@ class Run:
     folder: Path
 
     @cached_property
-    def config(self) -> DictConfig:
-        """The composed configuration; resolvers in it are plain text: another's file could read the environment."""
-        path = self._existing(".hydra/config.yaml")
-        try:
-            config = OmegaConf.load(path)
-            plain = _without_resolvers(OmegaConf.to_container(config, resolve=False))
-            config = OmegaConf.create(plain)
-            OmegaConf.to_container(config, resolve=True)  # whatever cannot be resolved is said now
-        except Exception as error:  # whatever a YAML parser or an interpolation raises
-            raise InputError(f"{path}: cannot be read ({_first_line(error)}): it was changed by hand") from error
-        if not isinstance(config, DictConfig) or not isinstance(config.get("model"), DictConfig):
-            raise InputError(f"{path}: holds no configuration of a run: it was changed by hand")
-        return config
+    def config(self) -> dict[str, Any]:
+        """The composed configuration as plain containers; what would call a resolver is plain text."""
+        return read_config(self.folder / ".hydra/config.yaml", self._text(".hydra/config.yaml", MAX_YAML))
 
     @cached_property
     def settings(self) -> dict[str, bool | int | float | str]:
@@ -165,26 +148,28 @@ class Run:
 
     @cached_property
     def published(self) -> dict[str, Any]:
-        """Published figures of the recipe, of the types that metrics have, and their `source`; empty without."""
-        node = self.config.get("published")
-        if not isinstance(node, DictConfig) or not isinstance(node.get("source"), str):
+        """Published figures of the recipe and their `source`; empty without, or where they are no figures."""
+        try:
+            figures = schema.from_plain(self.config.get("published"), schema.Published)
+        except ValueError:
             return {}
-        return {str(key): value for key, value in node.items() if value is not None and not _wanted(str(key), value)}
+        return {key: value for key, value in figures.items() if value is not None}
 
     @cached_property
     def overrides(self) -> list[str] | None:
         """What was typed for this run; None where it is not known."""
         try:
-            found = OmegaConf.to_container(OmegaConf.load(self.folder / ".hydra/overrides.yaml"), resolve=False)
-        except Exception:  # nothing rests on it
+            return schema.from_plain(read_yaml(self._text(".hydra/overrides.yaml", MAX_YAML)), list[str])
+        except (InputError, OSError, ValueError):  # nothing rests on it
             return None
-        return [str(item) for item in found] if isinstance(found, list) else None
 
     @cached_property
     def members(self) -> list[str]:
         """The names of the runs that an ensemble is made of; empty for any other run."""
-        found = OmegaConf.select(self.config, "ensemble.members")
-        return [str(name) for name in found] if isinstance(found, ListConfig) else []
+        try:
+            return schema.from_plain(self.config.get("ensemble"), schema.Ensemble)["members"]
+        except ValueError:
+            return []
 
     @property
     def is_finished(self) -> bool:
@@ -194,13 +179,11 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """The final metrics, of the types that they were written with; only a run that came to its end has them."""
-        path = self._existing("metrics.json")
+        path = self.folder / "metrics.json"
         try:
-            metrics = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise InputError(f"{path}: no valid JSON ({_first_line(error)}): it was changed by hand") from error
-        _check_metrics(path, metrics, ALWAYS)
-        return metrics
+            return dict(schema.from_json(self._text("metrics.json", MAX_JSON), schema.Metrics))
+        except ValueError as error:
+            raise _damaged(path, error) from error
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -210,23 +193,21 @@ class Run:
         path = self.folder / "progress.jsonl"
         if not path.is_file():
             return {}
+        # The last line may be half written.
+        lines = [line for line in self._text("progress.jsonl", MAX_EVENTS).splitlines() if line.endswith("}")]
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-            starts = [event for line in lines if line.endswith("}") and (event := json.loads(line))["event"] == "start"]
-            start = dict(starts[-1]) if starts else {}
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise InputError(f"{path}: not as it was written ({_first_line(error)}): it was changed by hand") from error
-        if start:
-            _check_metrics(path, start, DESCRIBED)
-        return start
+            starts = [line for line in lines if schema.from_json(line, schema.Event)["event"] == "start"]
+            return dict(schema.from_json(starts[-1], schema.Start)) if starts else {}
+        except ValueError as error:
+            raise _damaged(path, error) from error
 
     @cached_property
     def was_pruned(self) -> bool:
         """Whether a search ended this run, since other trials were better by then."""
         try:
-            last = (self.folder / "progress.jsonl").read_text(encoding="utf-8").splitlines()[-1]
-            return bool(json.loads(last)["event"] == "pruned")
-        except (OSError, ValueError, TypeError, LookupError, RecursionError):  # nothing rests on it
+            last = self._text("progress.jsonl", MAX_EVENTS).splitlines()[-1]
+            return schema.from_json(last, schema.Event)["event"] == "pruned"
+        except (InputError, OSError, ValueError, LookupError):  # nothing rests on it
             return False
 
     @cached_property
@@ -235,57 +216,52 @@ class Run:
         path = self.folder / "data.npz"
         if not path.is_file():
             return None
+        names = ("class_names", "counts", "example_label", "example_image", "mean", "std")
         try:
-            with np.load(path, allow_pickle=False) as file:
-                names = tuple("".join(c if c.isprintable() else "?" for c in str(name)) for name in file["class_names"])
-                arrays = [file[name] for name in ("counts", "example_label", "example_image")]
-                material = Material(names, arrays[0], arrays[1], arrays[2], float(file["mean"]), float(file["std"]))
+            arrays = self._arrays("data.npz", names)
+            classes = tuple(map(printable, arrays["class_names"].tolist()))
+            mean, std = float(arrays["mean"]), float(arrays["std"])
+            counts, labels, images = (arrays[name] for name in names[1:4])
+            material = Material(classes, counts, labels, images, mean, std)
             material.check()
-        except Exception as error:  # whatever unpacking a damaged archive raises
-            raise InputError(f"{path}: cannot be read ({_first_line(error)}): delete it to do without") from error
+        except Exception as error:  # whatever arrays of other types and shapes raise
+            raise _unusable(path, "damaged", error, "delete it to do without") from error
         return material
 
     @cached_property
-    def environment(self) -> dict[str, Any]:
+    def environment(self) -> schema.Environment:
         """Versions, machine and command; empty where the file is missing or damaged: nothing rests on it."""
         try:
-            found = dict(json.loads((self.folder / "environment.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, RecursionError):
+            return schema.from_json(self._text("environment.json", MAX_JSON), schema.Environment)
+        except (InputError, OSError, ValueError):
             return {}
-        return found if isinstance(found.get("versions", {}), dict) else {}
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
         """One row an epoch, as far as the run came."""
-        path = self._existing("history.csv")
+        path = self.folder / "history.csv"
+        rows: list[dict[str, float]] = []
         try:
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-        except (ValueError, TypeError, csv.Error) as error:
-            raise InputError(
-                f"{path}: not a table of numbers ({_first_line(error)}): it was changed by hand"
-            ) from error
-        for row in rows:
-            for name, value in row.items():
-                low, high = (0, 1) if name.endswith("/acc") else (-MOST, MOST)
-                if not low <= value <= high:
-                    raise InputError(f"{path}: {name} is {value:g} in epoch {row.get('epoch')}: it was changed by hand")
+            for row in csv.DictReader(self._text("history.csv", MAX_HISTORY).splitlines()):
+                epoch: Any = schema.from_plain(row, schema.Epoch, from_text=True)
+                rows.append(epoch)
+        except (ValueError, csv.Error) as error:
+            raise _damaged(path, ValueError(f"row {len(rows) + 1}: {error}")) from error
         return rows
 
     @cached_property
     def predictions(self) -> Predictions:
         """The predictions on the test part."""
-        path = self._existing("predictions.npz")
+        path = self.folder / "predictions.npz"
+        names = ("index", "target", "probability", "mistake", "mistake_image")
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = [file[name] for name in ("index", "target", "probability")]
-                pictures = [file[name] for name in ("mistake", "mistake_image") if name in file]
-            predictions = Predictions(*arrays, *(pictures or (np.zeros(0, np.int64), np.zeros((0, 28, 28), np.uint8))))
+            arrays = self._arrays("predictions.npz", names)
+            if len(arrays) == 3:  # noqa: PLR2004  # without the pictures
+                arrays |= {"mistake": np.zeros(0, np.int64), "mistake_image": np.zeros((0, 28, 28), np.uint8)}
+            predictions = Predictions(*(arrays[name] for name in names))
             predictions.check()
-        except Exception as error:  # whatever unpacking a damaged archive raises
-            raise InputError(
-                f"{path}: no predictions can be read from it ({_first_line(error)}): test the run again"
-            ) from error
+        except Exception as error:  # whatever arrays of other types and shapes raise
+            raise _unusable(path, "no predictions can be read from it", error, "test the run again") from error
         return predictions
 
     @property
@@ -294,64 +270,61 @@ class Run:
         return (self.folder / "predictions.npz").is_file()
 
     def load_model(self, checkpoint: str = "best") -> "DigitClassifier":
-        """Return the model with the weights of its `best` or `last` checkpoint, ready to predict."""
-        from ziffern.config import build
-        from ziffern.module import DigitClassifier
-        from ziffern.train import load_checkpoint
+        """Return the model with the weights of its `best` or `last` checkpoint, ready to predict.
 
-        path = self._existing(f"checkpoints/{checkpoint}.ckpt")
-        try:
-            model: DigitClassifier = build(self.config.model, "model", DigitClassifier)
-            model.load_state_dict(load_checkpoint(path)["state_dict"])
-        except (RuntimeError, OmegaConfBaseException) as error:
-            raise InputError(f"{path}: does not fit the configuration beside it") from error
-        return model.eval()
+        Raises:
+            InputError: It is missing or damaged, or does not fit the configuration beside it.
+        """
+        from ziffern.loading import load_model
 
-    def _existing(self, name: str) -> Path:
+        name = f"checkpoints/{checkpoint}.ckpt"
+        with self._open(name, MAX_CHECKPOINT) as file:
+            return load_model(self.config["model"], file, self.folder / name)
+
+    def _arrays(self, name: str, wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
+        with self._open(name, MAX_UNPACKED) as file:
+            return read_arrays(file, self.folder / name, wanted)
+
+    def _text(self, name: str, max_bytes: int) -> str:
         path = self.folder / name
-        if path.is_file():
-            return path
+        try:
+            return read_all(self._open(name, max_bytes), path, max_bytes).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{one_line(path)}: not UTF-8 text: was it changed by hand?") from error
+
+    def _open(self, name: str, max_bytes: int) -> BinaryIO:
+        """Open a file of the run folder; the error says what is missing."""
+        try:
+            return open_below(self.folder, name, max_bytes)
+        except (FileNotFoundError, NotADirectoryError):
+            raise self._missing(name) from None
+        except OSError as error:
+            raise unreadable(one_line(self.folder / name), error) from error
+
+    def _missing(self, name: str) -> InputError:
+        folder = one_line(self.folder)
         if not self.folder.exists():
-            raise InputError(f"{self.folder}: there is no such folder")
+            return InputError(f"{folder}: there is no such folder")
         if is_search(self.folder):
-            raise InputError(f"{self.folder}: a search and no run: ziffern sweep report {self.folder} shows it")
+            return InputError(f"{folder}: a search and no run: ziffern sweep report {folder} shows it")
         if not (self.folder / ".hydra/config.yaml").is_file():
-            raise InputError(f"{self.folder}: no run folder: there is no .hydra/config.yaml in it")
-        raise InputError(f"{path}: not there: the run did not come so far, or only the best trials kept theirs")
+            return InputError(f"{folder}: no run folder: there is no .hydra/config.yaml in it")
+        return InputError(
+            f"{folder}/{name}: not there: the run did not come so far, or only the best trials kept theirs"
+        )
 
 
-def _check_metrics(path: Path, metrics: dict[str, Any], needed: Sequence[str]) -> None:
-    """Raise InputError where a metric is missing or of another type than it was written with."""
-    for key, value in metrics.items():
-        if wanted := _wanted(key, value):
-            raise InputError(f"{path}: {key}={repr(value)[:60]} is not {wanted}: it was changed by hand")
-    for key in needed:
-        if key not in metrics:
-            raise InputError(f"{path}: {key} is missing: it was changed by hand, or is of another program")
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{one_line(path)}: {_reason(error)}: was it changed by hand?")
 
 
-def _wanted(key: str, value: Any) -> str:
-    """Return what a metric should have been, or an empty string where it is that."""
-    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST
-    if key in SHARES and not (number and 0 <= value <= 1):
-        return "a number from 0 to 1"
-    if key in COUNTS and not (number and isinstance(value, int) and value >= 0):
-        return "a whole number of at least 0"
-    if key in NUMBERS and not number:
-        return "a number"
-    return "text" if key in WORDS and not isinstance(value, str) else ""
+def _unusable(path: Path, problem: str, error: Exception, advice: str) -> InputError:
+    """Return the error for arrays that cannot be read, or do not fit each other."""
+    why = _reason(error).removeprefix(f"{one_line(path)}: ")
+    if isinstance(error, InputError):
+        why = why.rpartition(": ")[0] or why  # its advice is for data
+    return InputError(f"{one_line(path)}: {problem} ({why}): {advice}")
 
 
-def _without_resolvers(node: Any) -> Any:
-    """Return a configuration in which whatever would call a resolver is plain text."""
-    if isinstance(node, dict):
-        return {key: _without_resolvers(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_without_resolvers(value) for value in node]
-    if isinstance(node, str) and CALLS_RESOLVER.search(node):
-        return node.replace("${", "\\${")
-    return node
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _reason(error: Exception) -> str:
+    return one_line((str(error).splitlines() or [type(error).__name__])[0])

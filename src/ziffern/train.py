@@ -1,11 +1,11 @@
 """Train, choose by validation, test once, record: objects in, score out.
 
 Decisions: the value that comes back is the best checkpoint's validation score, so an objective *is* a saved
-model; the test part is looked at once, after everything was chosen; `torch.load` never unpickles.
+model; the test part is looked at once, after everything was chosen; the checkpoint that was checked is the very one
+that is restored.
 """
 
 import contextlib
-import pickle
 import signal
 import sys
 import warnings
@@ -20,12 +20,17 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ziffern.analysis.accuracy import majority_baseline
 from ziffern.analysis.outcome import Outcome
+from ziffern.callbacks.atomic_io import AtomicCheckpointIO
 from ziffern.data.datamodule import DigitDataModule
 from ziffern.errors import InputError
+from ziffern.loading import differing_tensors
 from ziffern.module import DigitClassifier
 from ziffern.recording import Recorder, command
+from ziffern.records.checkpoint import read_checkpoint
+from ziffern.resuming import check_training_state, is_restoring
 from ziffern.summary import print_start, print_summary, program, shown
 from ziffern.tensorboard import log_hyperparameters, log_layout, log_outcome, log_results
+from ziffern.text import one_line, reason
 
 Metrics = dict[str, Any]
 Settings = dict[str, bool | int | float | str]
@@ -81,6 +86,8 @@ def train(
         data.micro_steps = middle["micro_steps"]  # its progress is counted in these
     model.automatic_optimization = data.micro_steps is None
     recorder.checkpoints.continued = Path(ckpt_path) if ckpt_path else None
+    if isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO):
+        trainer.strategy.checkpoint_io.checked = checkpoint or None
     main = trainer.is_global_zero
     if main:
         recorder.environment(trainer)
@@ -98,6 +105,10 @@ def train(
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
     except BaseException as error:
+        if ckpt_path and isinstance(error, Exception) and is_restoring(error):
+            raise InputError(
+                f"ckpt_path={one_line(ckpt_path)}: Lightning cannot go on from it ({reason(error)}): name another"
+            ) from error
         _say_how_to_go_on(recorder, error, main)
         raise
     metrics |= _description(name, data, model) | {"train_seconds": round(recorder.history.seconds + spent, 3)}
@@ -171,14 +182,11 @@ def check_checkpoint(path: Path, model: DigitClassifier, trainer: pl.Trainer) ->
         InputError: It is damaged, of another architecture, of other data or settings, or already further
             than `trainer.max_epochs`.
     """
-    checkpoint = load_checkpoint(path)
-    weights, mine = checkpoint["state_dict"], model.state_dict()
-    differing = [key for key in mine if getattr(weights.get(key), "shape", None) != mine[key].shape]
-    differing += [key for key in weights if key not in mine]
-    if differing:
+    checkpoint = read_checkpoint(path)
+    if differing := differing_tensors(model.state_dict(), checkpoint["state_dict"]):
         raise InputError(
             f"ckpt_path={path}: this checkpoint is of another architecture ({len(differing)} tensors differ, "
-            f"such as {differing[0]}): give the model= and settings of the run that wrote it"
+            f"such as {one_line(differing[0])}): give the model= and settings of the run that wrote it"
         )
     if checkpoint.get("ziffern_middle", {}).get("nowhere"):
         raise InputError(
@@ -198,27 +206,13 @@ def check_checkpoint(path: Path, model: DigitClassifier, trainer: pl.Trainer) ->
             f"ckpt_path={path}: this checkpoint has {epochs} epochs behind it, more than "
             f"trainer.max_epochs={trainer.max_epochs}: raise it to at least {epochs}"
         )
-    return checkpoint
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Return the content of a checkpoint, weights and plain values only.
-
-    Raises:
-        InputError: It cannot be read, is damaged, or holds pickled objects.
-    """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        if {"state_dict", "epoch", "optimizer_states"} <= checkpoint.keys():
-            return dict(checkpoint)
-        reason = "no checkpoint of a training"
-    except OSError as error:
-        reason = error.strerror or str(error)
-    except pickle.UnpicklingError:
-        reason = "damaged, or it holds pickled objects, which are never loaded"
-    except Exception:  # whatever parsing a file that is no checkpoint runs into
-        reason = "damaged"
-    raise InputError(f"{path}: not a readable checkpoint ({reason}): name another, or start anew without")
+        check_training_state(checkpoint, model)
+    except ValueError as error:
+        raise InputError(
+            f"ckpt_path={one_line(path)}: its {one_line(error)}, and no run can go on from it: name another"
+        ) from error
+    return checkpoint
 
 
 def _validation_metrics(
@@ -234,7 +228,7 @@ def _validation_metrics(
         return {**scores, "train/acc": None, "train/loss": None, "epochs": 0, "best_epoch": 0}
     if not recorder.checkpoints.last_path.exists():  # nothing was left to train
         trainer.save_checkpoint(recorder.checkpoints.last_path)
-    chosen = int(load_checkpoint(recorder.checkpoints.best_path)["epoch"]) + 1
+    chosen = int(read_checkpoint(recorder.checkpoints.best_path)["epoch"]) + 1
     row = next(row for row in rows if row["epoch"] == chosen)
     scores = {name: row[name] for name in ("val/acc", "val/loss", "train/acc", "train/loss")}
     return {**scores, "epochs": len(rows), "best_epoch": chosen}
@@ -243,7 +237,7 @@ def _validation_metrics(
 def _test(data: DigitDataModule, model: DigitClassifier, trainer: pl.Trainer, recorder: Recorder) -> Metrics:
     """Test the best checkpoint, keep the predictions, and return the scores."""
     # Not by trainer.test(ckpt_path=...): that would restore the callbacks too, history and averages with them.
-    model.load_state_dict(load_checkpoint(recorder.checkpoints.best_path)["state_dict"])
+    model.load_state_dict(read_checkpoint(recorder.checkpoints.best_path)["state_dict"])
     trainer.test(model, datamodule=data, verbose=False)
     logits = torch.cat(model.test_logits)  # (N, C)
     index = data.parts.test

@@ -9,6 +9,10 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from ziffern.atomic import write_atomically
+from ziffern.records.checkpoint import MAX_BYTES
+from ziffern.records.files import open_regular
+
 log = logging.getLogger(__name__)
 
 
@@ -54,8 +58,8 @@ class RunCheckpoints(ModelCheckpoint):
         """Restore the state with every path rewritten to this callback's folder."""
         there = self.continued.with_name(self.best_path.name) if self.continued else self.best_path
         if not self.best_path.exists() and there.exists():
-            self.best_path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(there, self.best_path)
+            with open_regular(there, MAX_BYTES) as source:
+                write_atomically(self.best_path, lambda target: shutil.copyfileobj(source, target))
         state = dict(state_dict, dirpath=self.dirpath)
         if not self.best_path.exists() and state["best_model_path"]:
             log.warning("%s is not there: the best of the epochs to come is kept", there)

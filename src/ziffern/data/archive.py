@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from ziffern.data.members import MAX_BYTES, MAX_FILES, Member, Members, is_ignored, unreadable
 from ziffern.errors import InputError
+from ziffern.records.files import open_regular
 from ziffern.text import one_line
 
 FREE_BYTES = 100 * 10**6  # below this no ratio is suspicious: a sheet of zeros packs 1000 : 1
@@ -36,24 +37,31 @@ def open_zip(path: Path) -> Iterator[Members]:
     """
     label = one_line(path)
     try:
-        file = path.open("rb")
+        file = open_regular(path, MAX_BYTES)
     except OSError as error:
         raise unreadable(label, error) from None
-    with file, _open_archive(file, label) as archive:
+    with file, open_zip_file(file, label) as members:
+        yield members
+
+
+@contextmanager
+def open_zip_file(file: BinaryIO, label: str, max_bytes: int = MAX_BYTES) -> Iterator[Members]:
+    """Yield the files of an open ZIP that messages call `label`, unpacking to `max_bytes` at most; see `open_zip`."""
+    with _open_archive(file, label) as archive:
         size = os.fstat(file.fileno()).st_size
-        refuse_bomb(sum(info.file_size for info in archive.infolist()), size, label)
+        refuse_bomb(sum(info.file_size for info in archive.infolist()), size, label, max_bytes)
         yield _members(archive, label)
 
 
-def refuse_bomb(declared: int, packed: int, label: str) -> None:
+def refuse_bomb(declared: int, packed: int, label: str, max_bytes: int = MAX_BYTES) -> None:
     """Check that content of `declared` bytes may be unpacked from `packed` bytes.
 
     Raises:
-        InputError: More than 4 GiB, or more than 100 MB at a ratio above 100.
+        InputError: More than `max_bytes`, or more than 100 MB at a ratio above 100.
     """
-    if declared > MAX_BYTES:
+    if declared > max_bytes:
         raise InputError(
-            f"{label}: would unpack to {declared:,} bytes, at most {MAX_BYTES:,} fit: give a smaller data set"
+            f"{label}: would unpack to {declared:,} bytes, at most {max_bytes:,} fit: give a smaller data set"
         )
     if declared > FREE_BYTES and declared > MAX_RATIO * packed:
         ratio = f"{declared / max(packed, 1):,.0f} times its size"

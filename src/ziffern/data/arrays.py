@@ -38,7 +38,7 @@ def read_npz(members: Members, num_classes: int, label: str) -> tuple[Part, Part
 
 def _read_part(members: Members, part: str, num_classes: int) -> Part:
     x, y = members[f"x_{part}.npy"], members[f"y_{part}.npy"]
-    images, labels = _read_array(x), _read_array(y)
+    images, labels = read_array(x), read_array(y)
     if images.dtype != np.uint8 or images.shape[1:] != (IMAGE_SIZE, IMAGE_SIZE):
         raise InputError(
             f"{x.label}: is {images.dtype} {images.shape}, expected uint8 (N, 28, 28): "
@@ -52,7 +52,12 @@ def _read_part(members: Members, part: str, num_classes: int) -> Part:
     return Part(images, check_labels(labels, num_classes, y.label))
 
 
-def _read_array(member: Member) -> NDArray[Any]:
+def read_array(member: Member) -> NDArray[Any]:
+    """Return the array of numbers or text that an .npy file holds, read-only.
+
+    Raises:
+        InputError: It is damaged, or holds objects.
+    """
     raw = member.read()
     shape, columns_first, dtype, start = _read_header(raw, member.label)
     if dtype.hasobject:

@@ -59,16 +59,17 @@ class Torchvision:
     Args:
         dataset: mnist, fashion_mnist, kmnist, emnist_digits, qmnist or usps.
         fallback: Yield the embedded 5,000 digits, with a note, where it is neither found nor reachable.
+        download: Download what is not in `folder`.
 
     Raises:
         InputError: An unknown name; from `load`: it is neither there nor reachable, it is damaged, or
             `folder` cannot be read or written.
     """
 
-    def __init__(self, dataset: str, fallback: bool = False) -> None:
+    def __init__(self, dataset: str, fallback: bool = False, download: bool = True) -> None:
         if dataset not in SETS:
             raise InputError(f"data.source.dataset={dataset}: expected one of {', '.join(SETS)}")
-        self.dataset, self.fallback = dataset, fallback
+        self.dataset, self.fallback, self.download = dataset, fallback, download
 
     def load(self, folder: Path, num_classes: int) -> LabelledImages:
         """Return both parts, merged, training part first."""
@@ -80,6 +81,11 @@ class Torchvision:
             raise unreadable(where, error) from error
         if missing:
             some = f" complete ({missing[0]} is missing)" if len(missing) < len(wanted.files) else ""
+            if not self.download:
+                raise InputError(
+                    f"{where}: {self.dataset} is not{some} there, and is not downloaded: name the folder that holds it "
+                    "(data.dir=FOLDER; of an ensemble --data FOLDER)"
+                )
             try:
                 download(wanted, folder)
             except ConnectionError as error:

@@ -288,7 +288,7 @@ def _published(found: Findings, t: Language) -> dict[str, Any]:
         if key in published:
             write = getattr(t, kind)
             rows.append([t(f"names.{key.replace('/', '_')}"), write(published[key]), write(here.get(key))])
-    verdict = str(found.run.config.published.get("verdict")).upper()
+    verdict = str(published.get("verdict")).upper()
     if verdict in Verdict.__members__:
         rows.append([t("cards.fit"), t(f"verdict.{verdict}"), t(f"verdict.{found.fit.verdict.name}")])
     caution = ""

@@ -1,0 +1,145 @@
+"""Checkpoints that somebody else may have written.
+
+Decisions: torch's own `weights_only=True` unpickles nothing else, but allocates whatever a file asks for. So only what
+`torch.save` writes is taken: a ZIP of records that are not compressed, whose one pickle names tensors, their storages
+and ordered dicts alone. It is packed anew from the bytes that were checked, since two readers of a ZIP may disagree.
+"""
+
+import io
+import pickle
+import pickletools
+import zipfile
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Required, TypedDict
+
+import torch
+from msgspec import Meta
+
+from ziffern.errors import InputError
+from ziffern.records.files import open_regular
+from ziffern.records.schema import Count, from_plain
+from ziffern.text import one_line
+
+MAX_BYTES = 4 * 2**30
+MAX_PICKLE = 16 * 2**20  # bytes: of everything but the tensors' values
+MAX_NODES = 1_000_000
+MAX_DEPTH = 60
+CALLED = {  # what the pickle of a checkpoint may name
+    "collections OrderedDict",
+    "torch._utils _rebuild_tensor_v2",
+    "torch._utils _rebuild_parameter",
+    "torch Size",
+    "torch.serialization _get_layout",
+    "torch device",
+}
+STORAGES = (
+    *("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"),
+    *("ComplexFloat", "ComplexDouble", "Untyped"),
+)
+Plain = bool | int | float | Annotated[str, Meta(max_length=100_000)]
+_Extra = TypedDict("_Extra", {"pytorch-lightning_version": str}, total=False)
+
+
+class Checkpoint(_Extra, total=False):
+    """What Lightning and this project put into a checkpoint; more may lie beside it."""
+
+    epoch: Required[Count]
+    global_step: Required[Count]
+    state_dict: Required[dict[str, Any]]
+    optimizer_states: Required[list[dict[str, Any]]]
+    lr_schedulers: list[dict[str, Any]]
+    loops: dict[str, dict[str, Any]]
+    callbacks: dict[str, dict[Any, Any]]
+    ziffern: dict[str, Plain]
+    ziffern_middle: dict[str, Any]
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Return a checkpoint's content: plain values and dense tensors on the CPU.
+
+    Raises:
+        InputError: It cannot be read, is damaged, would allocate more than it holds, or holds pickled objects.
+    """
+    try:
+        with open_regular(path, MAX_BYTES) as file:
+            return parse_checkpoint(file)
+    except OSError as error:
+        problem = error.strerror or str(error)
+    except ValueError as error:
+        problem = one_line(error)
+    raise InputError(f"{one_line(path)}: not a readable checkpoint ({problem}): name another, or start anew without")
+
+
+def parse_checkpoint(file: BinaryIO) -> dict[str, Any]:
+    """Return the content of an open checkpoint file.
+
+    Raises:
+        ValueError: See `read_checkpoint`.
+    """
+    content = _repacked(file)
+    try:
+        checkpoint = torch.load(content, map_location="cpu", weights_only=True)
+        _check_tree(checkpoint)
+        from_plain(checkpoint, Checkpoint)
+    except pickle.UnpicklingError as error:
+        raise ValueError("damaged, or it holds pickled objects, which are never loaded") from error
+    except ValueError:
+        raise
+    except Exception as error:  # whatever parsing a damaged file runs into
+        raise ValueError("damaged") from error
+    if not all(isinstance(value, torch.Tensor) for value in checkpoint["state_dict"].values()):
+        raise ValueError("state_dict: weights that are no tensors")
+    return dict(checkpoint)
+
+
+def _repacked(file: BinaryIO) -> io.BytesIO:
+    """Return the records of a checkpoint in a new ZIP, after checking them."""
+    content = io.BytesIO()
+    try:
+        with zipfile.ZipFile(file) as source, zipfile.ZipFile(content, "w") as target:
+            infos = source.infolist()
+            if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in infos):
+                raise ValueError("its records are compressed or encrypted, which torch.save never does")
+            if len({info.filename for info in infos}) < len(infos):
+                raise ValueError("a record that is there twice")
+            file.seek(0, io.SEEK_END)
+            if sum(info.file_size for info in infos) > file.tell():
+                raise ValueError("records that are larger than the file")
+            for info in infos:
+                record = source.read(info)
+                if info.filename.endswith("/data.pkl"):
+                    _check_pickle(record)
+                target.writestr(info.filename, record)
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
+        raise ValueError("damaged, or no checkpoint") from error
+    content.seek(0)
+    return content
+
+
+def _check_pickle(record: bytes) -> None:
+    """Raise ValueError where a pickle is too large or names anything but tensors and their storages."""
+    if len(record) > MAX_PICKLE:
+        raise ValueError(f"{len(record):,} bytes beside its tensors, and at most {MAX_PICKLE:,} are read")
+    known = CALLED | {f"torch {name}Storage" for name in STORAGES}
+    for opcode, argument, _ in pickletools.genops(record):
+        if opcode.name in ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"):
+            raise ValueError("it holds pickled objects, which are never loaded")
+        if opcode.name == "GLOBAL" and argument not in known:
+            raise ValueError(f"{one_line(argument)}: it holds pickled objects, which are never loaded")
+
+
+def _check_tree(checkpoint: Any) -> None:
+    """Raise ValueError where plain containers are too many or too deep, or a tensor has more values than memory."""
+    waiting, count = [(checkpoint, 0)], 0
+    while waiting:
+        node, depth = waiting.pop()
+        count += 1
+        if count > MAX_NODES or depth > MAX_DEPTH:
+            raise ValueError("too many values, or nested too deeply")
+        if isinstance(node, torch.Tensor):
+            if node.numel() * node.element_size() > node.untyped_storage().nbytes():
+                raise ValueError("a tensor with more values than the file holds")
+        elif isinstance(node, dict):
+            waiting += [(item, depth + 1) for pair in node.items() for item in pair]
+        elif isinstance(node, list | tuple):
+            waiting += [(item, depth + 1) for item in node]

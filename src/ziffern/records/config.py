@@ -1,0 +1,142 @@
+"""The configuration of a run as plain containers, resolved once.
+
+Decisions: only references such as `${model.optimizer.lr}` are resolved, here and never again; a call such as
+`${oc.env:HOME}` stays the text that it is, and whoever builds objects refuses it. YAML aliases and references may not
+multiply: nodes, text and depth are limited.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf._utils import get_yaml_loader
+
+from ziffern.errors import InputError
+from ziffern.records.files import read_text
+from ziffern.text import one_line, printable
+
+MAX_BYTES = 128 * 1024  # of a YAML file; a composed configuration takes about 3 kB
+MAX_NODES = 20_000
+MAX_CHARACTERS = 1_000_000
+MAX_DEPTH = 40
+REFERENCE = re.compile(r"(?<!\\)\$\{(\.*[A-Za-z_][\w@/-]*(?:\.[\w@/-]+|\[\w+\])*)\}")
+
+
+class _Loader(get_yaml_loader()):  # type: ignore[misc]  # a function of OmegaConf's returns the class
+    """OmegaConf's YAML, without aliases."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("an alias (*name): write the value itself")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
+
+
+def read_yaml(text: str) -> Any:
+    """Return YAML as plain containers; names and text are made printable, references stay as they are.
+
+    Raises:
+        ValueError: It is no YAML, uses aliases, has names that are no text, or is too large or too deep.
+    """
+    try:
+        raw = yaml.load(text, Loader=_Loader)  # a safe loader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none, say
+        raise ValueError(_problem(error)) from error
+    return _plain(raw, [0], 0)
+
+
+def read_config(path: Path, text: str | None = None) -> dict[str, Any]:
+    """Return the composed configuration in a YAML file, its references resolved.
+
+    Args:
+        path: The file, for messages, and to read where `text` is None.
+        text: Its content.
+
+    Raises:
+        InputError: It cannot be read, or a reference leads nowhere, round in circles, or to too much.
+    """
+    if text is None:
+        text = read_text(path, MAX_BYTES)
+    try:
+        config = read_yaml(text)
+        if isinstance(config, dict):
+            config = _Resolver(config).whole()
+    except ValueError as error:
+        raise InputError(f"{one_line(path)}: cannot be read ({one_line(error)}): was it changed by hand?") from error
+    if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
+        raise InputError(f"{one_line(path)}: not the configuration of a run: was it changed by hand?")
+    return config
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return f"{problem} in line {mark.line + 1}" if mark and problem else str(error)
+
+
+def _plain(node: Any, count: list[int], depth: int) -> Any:
+    """Return a copy of plain containers; raise ValueError where it holds anything else, or too much."""
+    count[0] += 1
+    if count[0] > MAX_NODES:
+        raise ValueError(f"more than {MAX_NODES:,} values")
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep")
+    if isinstance(node, dict):
+        if wrong := [key for key in node if not isinstance(key, str)]:
+            raise ValueError(f"the name {wrong[0]!r} is not text: put it in quotes")
+        return {printable(key): _plain(value, count, depth + 1) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value, count, depth + 1) for value in node]
+    if isinstance(node, str):
+        return printable(node)
+    if node is None or isinstance(node, bool | int | float):
+        return node
+    raise ValueError(f"a value of the type {type(node).__name__}")
+
+
+class _Resolver:
+    """Resolves the references of one configuration."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._config = config
+        self._nodes = self._characters = 0
+
+    def whole(self) -> dict[str, Any]:
+        """Return the configuration with every reference replaced by what it leads to."""
+        return {key: self._resolved(value, (key,), 0) for key, value in self._config.items()}
+
+    def _resolved(self, node: Any, path: tuple[str, ...], depth: int) -> Any:
+        self._nodes += 1
+        if self._nodes > MAX_NODES or depth > MAX_DEPTH:
+            raise ValueError(f"{'.'.join(path)}: references that lead to too much, or in circles")
+        if isinstance(node, dict):
+            return {key: self._resolved(value, (*path, key), depth + 1) for key, value in node.items()}
+        if isinstance(node, list):
+            return [self._resolved(value, (*path, str(place)), depth + 1) for place, value in enumerate(node)]
+        if not isinstance(node, str) or "${" not in node:
+            return node
+        if found := REFERENCE.fullmatch(node):
+            return self._target(found[1], path, depth)
+        if REFERENCE.sub("", node).find("${") >= 0:  # a call, or nested: text
+            return node
+        text = REFERENCE.sub(lambda found: str(self._target(found[1], path, depth)), node)
+        self._characters += len(text)
+        if self._characters > MAX_CHARACTERS:
+            raise ValueError(f"{'.'.join(path)}: references that lead to too much text")
+        return text
+
+    def _target(self, reference: str, path: tuple[str, ...], depth: int) -> Any:
+        """Return what a reference leads to: from the top, or with leading dots from where it stands."""
+        name = reference.lstrip(".")
+        dots = len(reference) - len(name)
+        start = path[:-dots] if dots else ()
+        target = (*start, *re.split(r"[.\[]", name.replace("]", "")))
+        node: Any = self._config
+        for part in target:
+            try:
+                node = node[int(part)] if isinstance(node, list) else node[part]
+            except (KeyError, IndexError, ValueError, TypeError) as error:
+                raise ValueError(f"{'.'.join(path)}: ${{{reference}}} leads nowhere") from error
+        return self._resolved(node, target, depth + 1)
