@@ -36,10 +36,10 @@ def load_model(config: Mapping[str, Any], file: BinaryIO, path: Path) -> DigitCl
         weights = parse_checkpoint(file)["state_dict"]
     except ValueError as error:
         raise InputError(
-            f"{one_line(path)}: not a readable checkpoint ({one_line(error)}): test the run again"
+            f"{one_line(path)}: not a readable checkpoint ({one_line(error)}): copy the run again"
         ) from error
     # The optimizers' fused kernels refuse tensors without memory.
-    with torch.device("meta"):
+    with torch.device("meta"), _at_most(len(weights)):
         empty: DigitClassifier = build({**config, "fuse": False}, "model", DigitClassifier)
     if differing := differing_tensors(empty.state_dict(), weights):
         raise InputError(
@@ -61,7 +61,7 @@ def _at_most(count: int) -> Iterator[None]:
         made += threading.get_ident() == thread
         if made > count:
             raise InputError(
-                f"model.net has more parameters than the checkpoint has tensors ({count}): was it exchanged?"
+                f"model.net: more parameters than the checkpoint has tensors ({count}): was one of them exchanged?"
             )
 
     hook = register_module_parameter_registration_hook(registered)

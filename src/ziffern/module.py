@@ -103,7 +103,7 @@ class DigitClassifier(pl.LightningModule):
         self.epoch_scores: dict[str, float] = {}  # training scores of the epoch last finished
         self.test_logits: list[Tensor] = []
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
-        self._scheduled(self.make_optimizer(), total_steps=100)  # whatever they refuse is said now
+        self.make_scheduler(self.make_optimizer(), total_steps=100)  # whatever they refuse is said now
 
     @property
     def parameter_count(self) -> int:
@@ -203,7 +203,7 @@ class DigitClassifier(pl.LightningModule):
         optimizer = self.make_optimizer()
         if self._make_scheduler is None:
             return optimizer
-        scheduler = self._scheduled(optimizer, self.total_steps())
+        scheduler = self.make_scheduler(optimizer, self.total_steps())
         how = {"interval": "step" if self.steps_each_batch else "epoch", "monitor": "val/loss"}
         return {
             "optimizer": optimizer,
@@ -343,7 +343,7 @@ class DigitClassifier(pl.LightningModule):
             "lower model.optimizer.lr, or set trainer.gradient_clip_val=1"
         )
 
-    def _scheduled(self, optimizer: Optimizer, total_steps: int) -> Any:
+    def make_scheduler(self, optimizer: Optimizer, total_steps: int) -> Any:
         """Return the scheduler of an optimizer, or None."""
         if self._make_scheduler is None:
             return None

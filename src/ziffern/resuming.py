@@ -1,5 +1,6 @@
 """What a checkpoint must look like for a training to go on from it; it may be somebody else's, or damaged."""
 
+import copy
 import traceback
 from collections.abc import Mapping
 from typing import Annotated, Any, TypedDict
@@ -7,9 +8,11 @@ from typing import Annotated, Any, TypedDict
 import torch
 from msgspec import Meta
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ziffern.module import DigitClassifier
 from ziffern.records.schema import Count, Epoch, Number, Text, from_plain
+from ziffern.text import one_line, reason
 
 
 class _History(TypedDict, total=False):
@@ -20,6 +23,15 @@ class _History(TypedDict, total=False):
 class _Checkpoints(TypedDict):
     best_model_path: Text
     best_k_models: Annotated[dict[str, Any], Meta(max_length=1)]
+
+
+class _Stopping(TypedDict):
+    wait_count: Count
+    stopped_epoch: Count
+    patience: Count
+
+
+KINDS = {"History": _History, "RunCheckpoints": _Checkpoints, "EarlyStopping": _Stopping}  # of callbacks
 
 
 class _Loader(TypedDict):
@@ -49,13 +61,15 @@ def check_training_state(checkpoint: Mapping[str, Any], model: DigitClassifier) 
         ValueError: A part is not as a training writes it; the message names it.
     """
     for key, state in checkpoint.get("callbacks", {}).items():
-        kind: Any = {"History": _History, "RunCheckpoints": _Checkpoints}.get(str(key).partition("{")[0])
+        kind: Any = KINDS.get(str(key).partition("{")[0])
         if kind is not None:
             _check(state, kind, f"state of {kind.__name__.strip('_')}")
     if middle := checkpoint.get("ziffern_middle"):
         _check(middle, _Middle, "progress within the epoch")
         _check_middle(middle)
-    _check_optimizer(checkpoint["optimizer_states"], model)
+    for name, state in checkpoint.get("loops", {}).items():
+        _check_progress(state, f"progress of {one_line(name)}")
+    _try_step(checkpoint, model)
 
 
 def is_restoring(error: Exception) -> bool:
@@ -71,6 +85,16 @@ def _check(state: Any, kind: type, name: str) -> None:
         raise ValueError(f"{name} is not as it was written ({error})") from error
 
 
+def _check_progress(node: Any, name: str) -> None:
+    """Check the counters of Lightning's loops, wherever they lie in their state."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("total", "current"):
+                _check(value, dict[str, Count], name)
+            else:
+                _check_progress(value, name)
+
+
 def _check_middle(middle: Mapping[str, Any]) -> None:
     if middle.get("nowhere"):
         return
@@ -83,36 +107,27 @@ def _check_middle(middle: Mapping[str, Any]) -> None:
         raise ValueError("progress within the epoch has scores that are no tensors")
 
 
-def _check_optimizer(states: list[dict[str, Any]], model: DigitClassifier) -> None:
-    """Raise ValueError where the optimizer's state is not one of this model's optimizer."""
-    fresh = model.make_optimizer()
-    wanted = fresh.state_dict()["param_groups"]
-    groups = states[0].get("param_groups") if len(states) == 1 else None
-    if not isinstance(groups, list) or len(groups) != len(wanted):
-        raise ValueError("optimizer state is that of another optimizer")
-    for group, own in zip(groups, wanted, strict=True):
-        if not isinstance(group, dict) or any(_kind(group.get(key)) != _kind(own[key]) for key in own):
-            raise ValueError("optimizer settings are those of another optimizer")
-        if group["params"] != own["params"] or any(_kind(value) == "other" for value in group.values()):
-            raise ValueError("optimizer settings are not as they were written")
-    shapes = [parameter.shape for group in fresh.param_groups for parameter in group["params"]]
-    state = states[0].get("state")
-    if not isinstance(state, dict) or not set(state) <= set(range(len(shapes))):
-        raise ValueError("optimizer state is not that of this model's parameters")
-    for place, values in state.items():
-        tensors = values.values() if isinstance(values, dict) else [None]
-        if not all(value is None or _fits(value, shapes[place]) for value in tensors):
-            raise ValueError("optimizer state is not that of this model's parameters")
+def _try_step(checkpoint: Mapping[str, Any], model: DigitClassifier) -> None:
+    """Take one step on a copy of the model with the optimizer and the scheduler as they were saved.
 
-
-def _fits(value: Any, shape: torch.Size) -> bool:
-    return isinstance(value, int | float) or (isinstance(value, Tensor) and value.shape in (shape, torch.Size()))
-
-
-def _kind(value: Any) -> str:
-    """Return what kind of setting of an optimizer a value is; None and numbers may take each other's place."""
-    if value is None or isinstance(value, int | float) or (isinstance(value, Tensor) and value.dim() == 0):
-        return "number"
-    if isinstance(value, list | tuple) and all(_kind(item) == "number" for item in value):
-        return "numbers"
-    return "text" if isinstance(value, str) else "other"
+    Raises:
+        ValueError: They are not this model's: whatever loading them or stepping runs into.
+    """
+    states = copy.deepcopy([checkpoint["optimizer_states"], checkpoint.get("lr_schedulers", [])])
+    trial = copy.deepcopy(model)
+    optimizer = trial.make_optimizer()
+    scheduler = trial.make_scheduler(optimizer, total_steps=100)
+    for parameter in trial.net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    try:
+        (state,), schedulers = states
+        optimizer.load_state_dict(state)
+        optimizer.step()
+        if scheduler is not None:
+            (state,) = schedulers
+            if not isinstance(state["last_epoch"], int):
+                raise TypeError("last_epoch is no number")  # noqa: TRY301
+            scheduler.load_state_dict(state | {"last_epoch": 0})  # at its end it would refuse to step
+            scheduler.step(*([0.0] if isinstance(scheduler, ReduceLROnPlateau) else []))
+    except Exception as error:
+        raise ValueError(f"optimizer or scheduler is not that of this model ({reason(error)})") from error

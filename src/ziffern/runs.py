@@ -6,6 +6,7 @@ limits; no pickle is loaded, no link followed, and the configuration is built th
 
 import csv
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,7 @@ from ziffern.analysis.outcome import Outcome
 from ziffern.data.members import unreadable
 from ziffern.errors import InputError
 from ziffern.records import schema
-from ziffern.records.arrays import MAX_CLASSES, MAX_UNPACKED, read_arrays
+from ziffern.records.arrays import MAX_CLASSES, MAX_NAME, MAX_UNPACKED, read_arrays
 from ziffern.records.config import MAX_BYTES as MAX_YAML
 from ziffern.records.config import read_config, read_yaml
 from ziffern.records.files import open_below, read_all, read_text
@@ -101,6 +102,8 @@ class Material:
         classes, labels, images = len(self.class_names), self.example_label, self.example_image
         if classes > MAX_CLASSES:
             raise ValueError(f"{classes:,} class names, and at most {MAX_CLASSES:,} are read")
+        if (longest := max(map(len, self.class_names), default=0)) > MAX_NAME:
+            raise ValueError(f"a class name of {longest:,} characters, and at most {MAX_NAME} are read")
         if (
             self.counts.shape != (3, classes)
             or self.counts.dtype.kind not in "iu"
@@ -119,7 +122,7 @@ class Material:
 def is_search(folder: Path) -> bool:
     """Return whether this is the folder of a search for settings, with its trials in it."""
     try:
-        return "OptunaQueueSweeper" in read_text(folder / "multirun.yaml", MAX_YAML)
+        return "OptunaQueueSweeper" in read_text(folder / "multirun.yaml", MAX_JSON)
     except (OSError, InputError):
         return False
 
@@ -174,14 +177,14 @@ class Run:
     @property
     def is_finished(self) -> bool:
         """Whether the run came to its end."""
-        return (self.folder / "metrics.json").is_file()
+        return self._has("metrics.json")
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """The final metrics, of the types that they were written with; only a run that came to its end has them."""
-        path = self.folder / "metrics.json"
+        path, text = self.folder / "metrics.json", self._text("metrics.json", MAX_JSON)
         try:
-            return dict(schema.from_json(self._text("metrics.json", MAX_JSON), schema.Metrics))
+            return dict(schema.from_json(text, schema.Metrics))
         except ValueError as error:
             raise _damaged(path, error) from error
 
@@ -191,13 +194,13 @@ class Run:
         if self.is_finished:
             return self.metrics
         path = self.folder / "progress.jsonl"
-        if not path.is_file():
+        if not self._has("progress.jsonl"):
             return {}
-        # The last line may be half written.
-        lines = [line for line in self._text("progress.jsonl", MAX_EVENTS).splitlines() if line.endswith("}")]
+        # The last line may be half written; most lines are steps.
+        lines = [line for line in self._text("progress.jsonl", MAX_EVENTS).splitlines() if '"start"' in line]
         try:
-            starts = [line for line in lines if schema.from_json(line, schema.Event)["event"] == "start"]
-            return dict(schema.from_json(starts[-1], schema.Start)) if starts else {}
+            starts = [schema.from_json(line, schema.Start) for line in lines if line.endswith("}")]
+            return dict(starts[-1]) if starts else {}
         except ValueError as error:
             raise _damaged(path, error) from error
 
@@ -214,7 +217,7 @@ class Run:
     def material(self) -> Material | None:
         """What it was trained on; None for a run that stopped before that was known."""
         path = self.folder / "data.npz"
-        if not path.is_file():
+        if not self._has("data.npz"):
             return None
         names = ("class_names", "counts", "example_label", "example_image", "mean", "std")
         try:
@@ -239,10 +242,10 @@ class Run:
     @cached_property
     def history(self) -> list[dict[str, float]]:
         """One row an epoch, as far as the run came."""
-        path = self.folder / "history.csv"
+        path, text = self.folder / "history.csv", self._text("history.csv", MAX_HISTORY)
         rows: list[dict[str, float]] = []
         try:
-            for row in csv.DictReader(self._text("history.csv", MAX_HISTORY).splitlines()):
+            for row in csv.DictReader(text.splitlines()):
                 epoch: Any = schema.from_plain(row, schema.Epoch, from_text=True)
                 rows.append(epoch)
         except (ValueError, csv.Error) as error:
@@ -267,7 +270,12 @@ class Run:
     @property
     def is_tested(self) -> bool:
         """Whether there are predictions on the test part."""
-        return (self.folder / "predictions.npz").is_file()
+        return self._has("predictions.npz")
+
+    @property
+    def has_history(self) -> bool:
+        """Whether there is a table of epochs."""
+        return self._has("history.csv")
 
     def load_model(self, checkpoint: str = "best") -> "DigitClassifier":
         """Return the model with the weights of its `best` or `last` checkpoint, ready to predict.
@@ -280,6 +288,10 @@ class Run:
         name = f"checkpoints/{checkpoint}.ckpt"
         with self._open(name, MAX_CHECKPOINT) as file:
             return load_model(self.config["model"], file, self.folder / name)
+
+    def _has(self, name: str) -> bool:
+        """Return whether there is anything of that name; what is no readable file is an error when it is read."""
+        return os.path.lexists(self.folder / name)
 
     def _arrays(self, name: str, wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
         with self._open(name, MAX_UNPACKED) as file:

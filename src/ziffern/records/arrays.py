@@ -15,7 +15,8 @@ from ziffern.data.arrays import read_array
 from ziffern.text import one_line
 
 MAX_UNPACKED = 2**30  # bytes of all arrays together
-MAX_CLASSES = 1000  # a report counts classes × classes
+MAX_CLASSES = 256  # a report has a table of classes × classes
+MAX_NAME = 100  # characters of a class name
 
 
 def read_arrays(file: BinaryIO, path: Path, wanted: Collection[str]) -> dict[str, NDArray[Any]]:

@@ -6,7 +6,7 @@ multiply: nodes, text and depth are limited.
 """
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -16,8 +16,8 @@ from ziffern.errors import InputError
 from ziffern.records.files import read_text
 from ziffern.text import one_line, printable
 
-MAX_BYTES = 128 * 1024  # of a YAML file; a composed configuration takes about 3 kB
-MAX_NODES = 20_000
+MAX_BYTES = 64 * 1024  # of a YAML file; a composed configuration takes about 3 kB
+MAX_NODES = 5_000
 MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 40
 REFERENCE = re.compile(r"(?<!\\)\$\{(\.*[A-Za-z_][\w@/-]*(?:\.[\w@/-]+|\[\w+\])*)\}")
@@ -89,7 +89,7 @@ def _plain(node: Any, count: list[int], depth: int) -> Any:
         return {printable(key): _plain(value, count, depth + 1) for key, value in node.items()}
     if isinstance(node, list):
         return [_plain(value, count, depth + 1) for value in node]
-    if isinstance(node, str):
+    if isinstance(node, str | PurePath):
         return printable(node)
     if node is None or isinstance(node, bool | int | float):
         return node

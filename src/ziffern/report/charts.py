@@ -123,7 +123,7 @@ def trade_chart(
             axes.scatter([size], [value.mean], s=60, color=colour, zorder=3)
             right = size**2 > min(params) * max(params)  # of the middle: the name stands to the left of its dot
             side, place_x = ("right", -8) if right else ("left", 8)
-            lines = name.replace(" ", "\n")
+            lines = "\n".join(_short(word) for word in name.split(" ")[:4])
             where = (size, value.mean)
             axes.annotate(lines, where, (place_x, 3), textcoords="offset points", fontsize=9, ha=side, va="center")
         axes.set_xscale("log")

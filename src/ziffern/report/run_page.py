@@ -69,7 +69,7 @@ class Findings:
     @cached_property
     def history(self) -> dict[str, NDArray[np.float64]]:
         """The columns of the history, (E,) each; empty where no epoch was finished."""
-        rows = self.run.history if (self.run.folder / "history.csv").is_file() else []
+        rows = self.run.history if self.run.has_history else []
         try:
             return {name: np.array([row[name] for row in rows]) for name in COLUMNS}
         except KeyError as error:
