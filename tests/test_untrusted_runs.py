@@ -352,8 +352,8 @@ def edited_arrays(random: random.Random, content: bytes) -> bytes:
         kinds = random.choice(["<f8", "<i2", "|b1", "<U3", "<c16", "<M8[s]", "|V4"])
         arrays[name] = random.choice(
             [
-                lambda: array[:0],
-                lambda: array[None],
+                lambda: np.atleast_1d(array)[:0],
+                lambda: np.asarray(array)[None],
                 lambda: np.full_like(array, random.choice([-1, 200]) if array.dtype.kind in "iuf" else 0),
                 lambda: np.zeros(array.shape, kinds),
                 lambda: np.array(float("nan")),
