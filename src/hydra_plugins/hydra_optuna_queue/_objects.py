@@ -9,6 +9,7 @@ import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 
+from hydra_plugins.hydra_optuna_queue._cmaes import CmaEsSampler
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 
 GRID = "optuna.samplers.GridSampler"
@@ -68,6 +69,8 @@ def _make(config: Any, kind: str, base: type, **more: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             return found(**settings | more)
+    if found is optuna.samplers.CmaEsSampler:
+        found = CmaEsSampler
     except ImportError as error:
         raise SweepError(f"{target} needs a package that is not installed: {error}") from error
     except (TypeError, ValueError) as error:
