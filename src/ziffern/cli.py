@@ -97,7 +97,7 @@ def _sweep_report(arguments: argparse.Namespace) -> None:
 
 
 def _sweep_dashboard(arguments: argparse.Namespace) -> None:
-    from ziffern.search import locate
+    from ziffern.search import locate, open_study
 
     _, storage = locate(arguments.folder, arguments.storage)
     program = Path(sys.executable).with_name("optuna-dashboard")
@@ -105,6 +105,7 @@ def _sweep_dashboard(arguments: argparse.Namespace) -> None:
         raise InputError(
             "optuna-dashboard is not installed: pip install optuna-dashboard, or make dashboard SWEEP=FOLDER"
         )
+    open_study(arguments.folder, arguments.storage)  # the dashboard would make tables in a file that is no study
     sys.exit(subprocess.run([str(program), storage], check=False).returncode)
 
 

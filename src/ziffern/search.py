@@ -4,22 +4,26 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import msgspec
 import optuna
-from omegaconf import ListConfig, OmegaConf
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from sqlalchemy.exc import SQLAlchemyError
+import yaml
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from hydra_plugins.hydra_optuna_queue import SweepError
 from hydra_plugins.hydra_optuna_queue._storage import JOURNAL
 from ziffern.errors import InputError
+from ziffern.records.database import read_database, sqlite_path
+from ziffern.records.files import read_text
+from ziffern.records.study import read_journal
 from ziffern.runs import is_search
+from ziffern.text import one_line, reason
 
 if TYPE_CHECKING:
     from ziffern.data.datamodule import DigitDataModule
 
+MAX_CONFIG = 2**20  # bytes of multirun.yaml
 ENVIRONMENT = re.compile(r"\$\{oc\.env:(\w+)\}")
 
 
@@ -38,6 +42,17 @@ def agree_on_data(study: optuna.Study | None, data: "DigitDataModule", model: ob
             f"this search was begun on {theirs}, and data.dir gives {mine}: give it the same data, or begin another "
             "by hydra.sweeper.study_name=NAME"
         )
+
+
+def check_data(study: optuna.Study, cfg: DictConfig) -> None:
+    """Raise SweepError where a finished search had other data than the configuration of its command has now."""
+    from ziffern.config import build
+    from ziffern.data.datamodule import DigitDataModule
+
+    if "data" in study.user_attrs:
+        data = build(cfg.data, "data", DigitDataModule)
+        data.setup()
+        agree_on_data(study, data)
 
 
 def check_direction(given: object, wanted: str | list[str]) -> None:
@@ -59,56 +74,98 @@ def check_seconds(objectives: Sequence[str], together: int) -> None:
 
 
 def open_study(folder: Path, storage: str | None = None) -> optuna.Study:
-    """Return the study that a sweep folder belongs to; see `locate`."""
+    """Return a checked copy of the study that a sweep folder belongs to, in memory; see `locate`.
+
+    Nothing is written: not to the journal, not to a SQLite file, and no lock is taken.
+
+    Raises:
+        InputError: There is no such study, or it is damaged.
+    """
     name, given = locate(folder, storage)
     try:
-        if "://" in given:
-            return optuna.load_study(study_name=name, storage=given)
-        return optuna.load_study(study_name=name, storage=JournalStorage(JournalFileBackend(given)))
-    except (KeyError, ValueError, ImportError, SQLAlchemyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{folder}: its study cannot be read ({reason}): give --storage ADDRESS") from error
+        return read_database(given, name) if "://" in given else read_journal(Path(given), name)
+    except OSError as error:
+        raise InputError(f"{one_line(given)}: {error.strerror}: its study cannot be read") from error
 
 
 def locate(folder: Path, storage: str | None = None) -> tuple[str, str]:
     """Return the name of a search's study and where it lies, an SQLAlchemy address or the path of a journal file.
 
-    A database on another machine is asked only where its address was given here or stands in an environment
-    variable that the search named: a folder may come from anywhere.
+    A folder may come from anywhere. So a database on another machine, or a file outside of the folder, is opened only
+    where its address was given here or stands in an environment variable that the search named.
 
     Args:
         folder: The sweep folder.
         storage: An SQLAlchemy address, or the path of a journal file; None for the search's own.
 
     Raises:
-        InputError: The folder has no study, or its storage cannot be read.
+        InputError: The folder has no study, or its storage is not to be opened.
+    """
+    name, named = _study_of(folder)
+    given, is_trusted = storage or named, storage is not None
+    if variable := ENVIRONMENT.fullmatch(str(given)):
+        given, is_trusted = os.environ.get(variable[1]), True
+        if not given:
+            raise InputError(f"{folder}: its storage is in ${variable[1]}, which is not set: give --storage ADDRESS")
+    is_address = bool(given) and "://" in str(given)
+    if given and is_address and not given.startswith("sqlite:"):
+        if not is_trusted:
+            raise InputError(
+                f"{folder}: its storage is a database, which is not asked unbidden: give --storage ADDRESS"
+            )
+        return name, given
+    path = sqlite_path(given) if given and is_address else Path(given or folder / JOURNAL)
+    if not path.exists():
+        hint = "sqlite:///FILE" if is_address else "FILE"
+        raise InputError(f"{one_line(path)}: no such file: the search has not begun, or give --storage {hint}")
+    if not is_trusted and not path.resolve().is_relative_to(folder.resolve()):
+        where = one_line(given or path.resolve())
+        raise InputError(
+            f"{folder}: its storage lies outside of it, and is not read unless you name it: --storage {where}"
+        )
+    return name, given or str(path)
+
+
+def _study_of(folder: Path) -> tuple[str, str | None]:
+    """Return the study's name and its storage as the search's configuration has them.
+
+    Raises:
+        InputError: It is not the folder of a search.
     """
     config = folder / "multirun.yaml"
     try:
-        hydra: Any = OmegaConf.load(config).hydra.sweeper
-        settings = OmegaConf.to_container(hydra, resolve=False)
-        assert isinstance(settings, dict)
-        name, given = str(settings["study_name"]), storage or settings["storage"]
-    except Exception as error:  # whatever reading a file that is no such configuration raises
+        found = msgspec.convert(_read_settings(config), _Multirun).hydra.sweeper
+    except (OSError, ValueError) as error:
         if not folder.exists():
             raise InputError(f"{folder}: there is no such folder") from error
         if (folder / "history.csv").exists():
             raise InputError(f"{folder}: one run and no search: ziffern report {folder} shows it") from error
         there = [str(path.parent) for path in sorted(folder.glob("*/multirun.yaml")) if is_search(path.parent)]
-        named = f": there are {', '.join(there)}" if there else f" (no readable {config.name} with a study)"
+        why = error.strerror if isinstance(error, OSError) else reason(error)
+        named = f": there are {', '.join(there)}" if there else f" ({config.name}: {why})"
         raise InputError(f"{folder}: not the folder of a search{named}") from error
-    if variable := ENVIRONMENT.fullmatch(str(given)):
-        given = os.environ.get(variable[1])
-        if not given:
-            raise InputError(f"{folder}: its storage is in ${variable[1]}, which is not set: give --storage ADDRESS")
-    elif storage is None and given and "://" in given and not given.startswith("sqlite:"):
-        raise InputError(f"{folder}: its storage is a database, which is not asked unbidden: give --storage ADDRESS")
-    if given and "://" in given:
-        path = given.partition(":///")[2]
-        if given.startswith("sqlite:") and not Path(path).is_file():
-            raise InputError(f"{path}: no such file: give --storage sqlite:///FILE")
-        return name, given
-    journal = Path(given or folder / JOURNAL)
-    if not journal.is_file():
-        raise InputError(f"{journal}: no such file: the search has not begun, or give --storage FILE")
-    return name, str(journal)
+    return found.study_name, found.storage
+
+
+class _Sweeper(msgspec.Struct):
+    study_name: str
+    storage: str | None = None
+
+
+class _Hydra(msgspec.Struct):
+    sweeper: _Sweeper
+
+
+class _Multirun(msgspec.Struct):
+    hydra: _Hydra
+
+
+def _read_settings(path: Path) -> object:
+    """Return a YAML file as plain containers; interpolations stay text."""
+    text = read_text(path, MAX_CONFIG)
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.CSafeLoader)):
+            raise InputError("it has YAML aliases, which Hydra writes none of, and a few of which make gigabytes")
+        return yaml.load(text, yaml.CSafeLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"not readable ({reason(error)})") from error
