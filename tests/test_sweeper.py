@@ -102,6 +102,8 @@ def parse():
         ("key=int(interval(1, 5))", IntDistribution(1, 5)),
         ("key=tag(log, interval(1, 5))", FloatDistribution(1, 5, log=True)),
         ("key=tag(log, int(interval(1, 5)))", IntDistribution(1, 5, log=True)),
+        ("key=tag(log, range(1, 6))", IntDistribution(1, 5, log=True)),
+        ("key=tag(log, range(5, 0, -1))", IntDistribution(1, 5, log=True)),
         ("+key=interval(0,1)", FloatDistribution(0, 1)),
         ("++key=interval(0,1)", FloatDistribution(0, 1)),
         ("group/key@package=a,b", CategoricalDistribution(("a", "b"))),
@@ -121,6 +123,22 @@ def test_a_range_without_values_is_named(parse, override: str) -> None:
     with pytest.raises(SweepError, match=f"{override.split('=', maxsplit=1)[0]}=.*not a range to search") as error:
         parse(override)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("key=tag(log, range(0, 5))", "whole numbers from 1 in steps of 1.*interval"),
+        ("key=tag(log, range(1, 9, 2))", "whole numbers from 1"),
+        ("key=tag(log, range(0.1, 0.5, 0.1))", "whole numbers from 1"),
+        ("key=tag(fast, range(1, 5))", "unknown tag fast; known here: log"),
+        ("key=tag(fast, interval(1, 5))", "unknown tag fast"),
+        ("key=tag(log, choice(1, 5))", "unknown tag log; choices take none"),
+    ],
+)
+def test_a_tag_that_would_have_no_effect_is_refused(parse, override: str, named: str) -> None:
+    with pytest.raises(SweepError, match=named):
+        parse(override)
 
 
 def test_stepped_floats_are_spelt_as_written(parse) -> None:
@@ -269,6 +287,38 @@ def test_the_official_plugins_rate_of_failures(sweep) -> None:
         sweep(*given, "hydra.sweeper.max_failure_rate=0.0")
     shutil.rmtree("sweep")
     assert states(sweep(*given, "hydra.sweeper.max_failure_rate=1")) == ["FAIL", "FAIL", "COMPLETE"]
+
+
+def test_a_rate_of_failures_is_one_of_a_grids_points(sweep) -> None:
+    """Of 4 points, half may fail; n_trials, which a grid ignores, would let 10 of its 20."""
+    given = (GRID, "x=range(0,4)", "fail=[0,1,2,3]", "hydra.sweeper.max_failure_rate=0.5")
+    with pytest.raises(SweepError, match=r"3 trials failed \(max_failures=3\)"):
+        sweep(*given)
+    with pytest.raises(SweepError, match=r"max_failures=2 beside max_failure_rate=0.5: use one of the two"):
+        sweep(*given, "hydra.sweeper.max_failures=2")
+
+
+@pytest.mark.parametrize(("share", "total", "most"), [(0.29, 100, 30), (0, 7, 1), (0.5, 3, 2), (1, 3, None)])
+def test_the_failures_of_a_rate(studies: "Studies", share: float, total: int, most: int | None) -> None:
+    assert studies.queue(max_failure_rate=share, n_trials=total).max_failures == most
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+@pytest.mark.parametrize("score", ["inf", "-inf"])
+def test_an_infinite_score_ends_no_sweep_and_is_not_the_best(
+    sweep, direction: str, score: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = sweep(GRID, "x=range(0,3)", f"scores=[9,{score},1]", f"hydra.sweeper.direction={direction}")
+    assert states(found) == ["COMPLETE"] * 3
+    assert found.trials[1].value == float(score)
+    best = 2 if direction == "minimize" else 0
+    assert OmegaConf.load("sweep/experiment/best.yaml").x == best
+    assert f"trial   1  {score} " in capsys.readouterr().out
+
+
+def test_infinite_scores_alone_can_be_exported(sweep) -> None:
+    sweep(GRID, "x=range(0,2)", "scores=[inf,inf]")
+    assert math.isinf(OmegaConf.load("sweep/optimization_results.yaml").best_value)
 
 
 def test_a_score_that_is_no_number(sweep) -> None:

@@ -18,15 +18,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import hydra
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from hydra_plugins.hydra_optuna_queue import SweepError
+from hydra_plugins.hydra_optuna_queue import SweepError, check_finished_studies
 from ziffern.config import conf_folder
 from ziffern.errors import DivergedError, InputError
 from ziffern.streams import readable_streams
+
+if TYPE_CHECKING:
+    from optuna import Study
 
 UNNAMED = ("data.dir", "trainer", "ckpt_path", "threads")  # settings that are not part of a folder's name
 NAME_LENGTH = 80
@@ -40,6 +43,7 @@ DISK_ERRORS = (
 def train() -> None:
     """Compose the configuration from the command line and run it; exits with 2 on bad input."""
     register_resolvers()
+    check_finished_studies(_check_data)
     readable_streams()
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1" and "LOCAL_RANK" not in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra hands its exceptions on instead of printing them
@@ -103,6 +107,12 @@ def job(cfg: DictConfig) -> "float | list[float]":
     if language and os.environ.get("LOCAL_RANK", "0") == "0":
         _report(folder, language.code)
     return score
+
+
+def _check_data(study: "Study", cfg: DictConfig) -> None:
+    from ziffern.search import check_data
+
+    check_data(study, cfg)
 
 
 def _print_after_sweep() -> None:

@@ -7,14 +7,14 @@ module at every start, so what is heavy lies in modules whose names begin with a
 from typing import TYPE_CHECKING
 
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
-from hydra_plugins.hydra_optuna_queue._job import is_trial, trial_number
+from hydra_plugins.hydra_optuna_queue._job import check_finished_studies, is_trial, trial_number
 
 if TYPE_CHECKING:
     import optuna
 
     from hydra_plugins.hydra_optuna_queue._together import Meeting
 
-__all__ = ["SweepError", "current_trial", "is_trial", "meeting"]
+__all__ = ["SweepError", "check_finished_studies", "current_trial", "is_trial", "meeting"]
 
 
 def current_trial() -> "optuna.Trial | None":

@@ -5,3 +5,15 @@ from hydra.errors import CompactHydraException
 
 class SweepError(CompactHydraException):
     """A mistake in the sweep's settings, or what ended it; Hydra prints it without a traceback."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(printable(" ".join(str(message).split())))
+
+
+def printable(text: object) -> str:
+    r"""Return the text with escapes such as `\x1b` in place of everything unprintable, line breaks included.
+
+    A study may be anybody's: its texts must not control the terminal.
+    """
+    shown = str(text)
+    return shown if shown.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)

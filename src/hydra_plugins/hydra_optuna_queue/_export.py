@@ -41,7 +41,8 @@ def export(
         }
     commands = {}
     for number, target in chosen.items():
-        overrides = [str(line) for line in trials[number].user_attrs.get("overrides", [])]
+        kept = trials[number].user_attrs.get("overrides", [])
+        overrides = [str(line) for line in kept] if isinstance(kept, list) else []
         deleted = [line for line in overrides if line.startswith("~")]  # a config cannot take anything away
         body = _config(overrides, str(path.parent), settings["search_group"], loader)
         header = f"# @package _global_\n# Trial {number} of study {queue.name}: {trials[number].values}\n"

@@ -1,11 +1,29 @@
 """Which trial the running Hydra job is, told without importing Optuna: every job of an application asks."""
 
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    import optuna
 
 MARK = "HYDRA_OPTUNA_QUEUE_TRIAL"  # the trial's number, inherited by the job's child processes
+
+finished_study_checks: "list[Callable[[optuna.Study, DictConfig], None]]" = []
+
+
+def check_finished_studies(check: "Callable[[optuna.Study, DictConfig], None]") -> None:
+    """Have `check` called where a launch finds its study finished, so that no job would compare the data, say.
+
+    Args:
+        check: Takes the study and the composed configuration of one of its jobs; raises SweepError where the study is
+            not what the command asks for. A function of the application's code: no configuration can name one.
+    """
+    if check not in finished_study_checks:
+        finished_study_checks.append(check)
 
 
 def is_trial() -> bool:

@@ -40,9 +40,15 @@ def make_pruner(config: Any) -> optuna.pruners.BasePruner:
 
 def left_out(config: Any, kind: str) -> list[str]:
     """Return the options of a sampler or pruner that its class does not have, which `make_*` leaves out."""
+    known = {*options(config, kind), "seed"}
+    return sorted(key for key, value in config.items() if not key.startswith("_") and key not in known and value)
+
+
+def options(config: Any, kind: str) -> dict[str, Any]:
+    """Return the class of a sampler or pruner and the options that it takes, without the seed."""
     found = getattr(getattr(optuna, kind), _target(config).rpartition(".")[2], None)
     known = set(inspect.signature(found).parameters) if found and _target(config) != GRID else set(config)
-    return sorted(key for key, value in config.items() if not key.startswith("_") and key not in known and value)
+    return {str(k): value for k, value in config.items() if k == "_target_" or (k in known and k != "seed")}
 
 
 def is_grid(config: Any) -> bool:
@@ -63,14 +69,14 @@ def _make(config: Any, kind: str, base: type, **more: Any) -> Any:
             f"hydra.sweeper.{kind.rstrip('s')}: {target}: must be one of Optuna's own, such as by "
             f"hydra/sweeper/{kind.rstrip('s')}={'tpe' if kind == 'samplers' else 'median'}"
         )
+    if found is optuna.samplers.CmaEsSampler:
+        found = CmaEsSampler
     known = inspect.signature(found).parameters  # a search may set options that another sampler does not have
     settings = {str(key): value for key, value in config.items() if key in known}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             return found(**settings | more)
-    if found is optuna.samplers.CmaEsSampler:
-        found = CmaEsSampler
     except ImportError as error:
         raise SweepError(f"{target} needs a package that is not installed: {error}") from error
     except (TypeError, ValueError) as error:

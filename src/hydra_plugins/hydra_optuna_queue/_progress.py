@@ -1,5 +1,6 @@
 """What people read in the terminal: one line a finished trial."""
 
+import math
 import os
 import shutil
 import sys
@@ -9,6 +10,7 @@ from typing import Any, TextIO
 
 from optuna.trial import FrozenTrial, TrialState
 
+from hydra_plugins.hydra_optuna_queue._errors import printable
 from hydra_plugins.hydra_optuna_queue._queue import Queue
 
 LARGE = 1000  # a whole number that is written with its thousands apart
@@ -16,18 +18,24 @@ ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 def best_first(queue: Queue, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Return the completed trials, the best first; with several directions the Pareto front comes first."""
+    """Return the completed trials, the best first; with several directions the Pareto front comes first.
+
+    An infinite score is no good one, whatever the direction: such trials come last.
+    """
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     signs = [1 if direction == "minimize" else -1 for direction in queue.directions]
 
     def losses(trial: FrozenTrial) -> tuple[float, ...]:
         return tuple(sign * value for sign, value in zip(signs, trial.values, strict=True))
 
+    def is_infinite(trial: FrozenTrial) -> bool:
+        return any(math.isinf(value) for value in trial.values)
+
     if len(signs) == 1:
-        return sorted(done, key=lambda trial: (losses(trial), trial.number))
+        return sorted(done, key=lambda trial: (is_infinite(trial), losses(trial), trial.number))
 
     front = {trial.number for trial in queue.study.best_trials}
-    return sorted(done, key=lambda trial: (trial.number not in front, losses(trial)))
+    return sorted(done, key=lambda trial: (trial.number not in front, is_infinite(trial), losses(trial)))
 
 
 class Progress:
@@ -53,13 +61,13 @@ class Progress:
     def say(self, line: str) -> None:
         """Print a line."""
         self.clear()
-        print(line, file=self._out, flush=True)
+        print("\n".join(map(printable, line.split("\n"))), file=self._out, flush=True)
 
     def running(self, number: int, seconds: float, params: dict[str, Any]) -> None:
         """Show, where somebody watches, that a trial runs; the next line takes its place."""
         if not self.is_watched:
             return
-        text = f"trial {number:3d}  runs for {_clock(seconds)}  {shown(params)}"
+        text = printable(f"trial {number:3d}  runs for {_clock(seconds)}  {shown(params)}")
         width = shutil.get_terminal_size().columns - 1
         print(f"\r{text[:width]:<{width}}", end="", file=self._out, flush=True)
         self._is_shown = True
@@ -80,16 +88,16 @@ class Progress:
         trials_told = "1 trial" if self.queue.total == 1 else f"{self.queue.total} trials"
         goal = " and ".join(f"{d} {name}" for d, name in zip(self.queue.directions, self._names(), strict=True))
         self.say(f"study {self.queue.name}: {trials_told}{went}; {kind} {names} to {goal}")
-        if about := self.queue.study.user_attrs.get("about"):
-            self.say(f"  {about}")
+        self._say_about()
+        if self.queue.note:
+            self.say(f"  {self.queue.note}")
         self.say(f"  in {self.folder}; logs/NUMBER.log there has what a trial prints")
 
     def finished(self, trials: list[FrozenTrial], number: int) -> None:
         """Say how one trial ended, and how far the study is."""
         self.clear()
-        about = self.queue.study.user_attrs.get("about")
-        if about and sum(trial.state in ENDED for trial in trials) == 1:
-            self.say(f"  {about}")
+        if sum(trial.state in ENDED for trial in trials) == 1:
+            self._say_about()
         trial = trials[number]
         seconds = trial.duration.total_seconds() if trial.duration else 0.0
         how = "failed"
@@ -99,9 +107,14 @@ class Progress:
             how = "pruned" if trial.last_step is None else f"pruned at {trial.last_step}"
         parts = [f"trial {number:3d}", f"{how:<12}", f"{_clock(seconds):>6}", self._best(trials), shown(trial.params)]
         if trial.state != TrialState.COMPLETE and trial.user_attrs.get("error"):
-            parts.append(f"({trial.user_attrs['error']}: logs/{number}.log)")
+            parts.append(f"({printable(trial.user_attrs['error'])}: logs/{number}.log)")
         parts.append(self._left(trials))
         self.say("  ".join(part for part in parts if part))
+
+    def _say_about(self) -> None:
+        """Say what the application stored about the study, if anything."""
+        if about := self.queue.study.user_attrs.get("about"):
+            self.say(f"  {printable(about)}")
 
     def end(self, trials: list[FrozenTrial], exported: dict[int, str]) -> None:
         """Say what came out, what it cost, and how to use it."""
@@ -132,10 +145,10 @@ class Progress:
         names = self.queue.study.metric_names or (
             ["the score"] if count == 1 else [f"score {k + 1}" for k in range(count)]
         )
-        return [str(name) for name in names]
+        return [printable(name) for name in names]
 
     def _scores(self, values: list[float]) -> str:
-        texts = [f"{v:,.0f}" if v == round(v) and abs(v) >= LARGE else f"{v:.5g}" for v in values]
+        texts = [f"{v:,.0f}" if v.is_integer() and abs(v) >= LARGE else f"{v:.5g}" for v in values]
         if len(texts) == 1:
             return texts[0]
         return "  ".join(f"{name} {text}" for name, text in zip(self._names(), texts, strict=True))
@@ -153,10 +166,11 @@ class Progress:
 
 def shown(params: dict[str, Any], full: bool = False) -> str:
     """Return parameters as name=value, without the path of each name unless `full`."""
-    return " ".join(
+    text = " ".join(
         f"{name if full else name.rpartition('.')[2]}={f'{value:.4g}' if isinstance(value, float) else value}"
         for name, value in params.items()
     )
+    return printable(text)
 
 
 def _clock(seconds: float) -> str:

@@ -5,10 +5,13 @@ whose owner is dead, is taken over in place, with its number and its parameters,
 """
 
 import json
+import math
+import re
 import secrets
 import socket
 import uuid
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,11 +23,15 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
-from hydra_plugins.hydra_optuna_queue._objects import is_grid, make_pruner, make_sampler
+from hydra_plugins.hydra_optuna_queue._identity import difference
+from hydra_plugins.hydra_optuna_queue._objects import is_grid, make_pruner, make_sampler, options
 from hydra_plugins.hydra_optuna_queue._space import Space
 from hydra_plugins.hydra_optuna_queue._storage import Storage
 from hydra_plugins.hydra_optuna_queue._trial import PatientTrial
 
+LOCK_NAME = re.compile(r"[0-9a-f]{32}\.lock")
+AUTO, MAX_FAILURES = "auto", 5
+ROUNDING = 1e-9  # 0.29 of 100 is 29
 LAST_WAIT = 2  # seconds for the study's lock of a process that is ending
 
 
@@ -35,7 +42,7 @@ class Owner:
         storage.workers.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(storage.workers / f"{uuid.uuid4().hex}.lock")
         self._lock.acquire()
-        self.plain = {"host": socket.gethostname(), "lock": str(self._lock.lock_file)}
+        self.plain = {"host": socket.gethostname(), "lock": Path(self._lock.lock_file).name}
 
     def close(self) -> None:
         """Let go of the lock, and remove its file."""
@@ -50,10 +57,11 @@ def is_alive(owner: dict[str, Any], storage: Storage) -> bool | None:
     """
     if "lock" not in owner:
         return False  # it died between taking the trial and signing for it
-    path = storage.workers / Path(owner["lock"]).name if storage.is_local else Path(owner["lock"])
-    if not storage.is_local and (owner["host"] != socket.gethostname() or not path.exists()):
+    path = _lock_file(owner["lock"], storage)
+    if not storage.is_local and (path is None or owner.get("host") != socket.gethostname() or not path.exists()):
         return None
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path is None or not path.exists():
+        return False
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -62,6 +70,18 @@ def is_alive(owner: dict[str, Any], storage: Storage) -> bool | None:
     lock.release()
     path.unlink(missing_ok=True)
     return False
+
+
+def _lock_file(name: object, storage: Storage) -> Path | None:
+    """Return an owner's lock file in the study's own folder; None where the name is not one that `Owner` gives.
+
+    The name comes from the storage, which others may have written to, and the file is opened and removed. Earlier
+    versions stored its whole path.
+    """
+    name = Path(str(name)).name
+    path = storage.workers / name
+    links = storage.workers.is_symlink() or path.is_symlink()
+    return path if LOCK_NAME.fullmatch(name) and not links else None
 
 
 @dataclass(frozen=True)
@@ -81,13 +101,23 @@ class Queue:
         space: What is searched.
         settings: `hydra.sweeper`, as plain values.
         launched: Failures before this moment may be retried.
+        job: The composed job configuration, flat; compared with the study's where given.
 
     Raises:
-        SweepError: The study was begun with another search space, or another direction.
+        SweepError: The study was begun with another search space, direction, sampler, pruner or configuration.
     """
 
-    def __init__(self, storage: Storage, name: str, space: Space, settings: dict[str, Any], launched: datetime) -> None:
-        self.name, self.space, self.settings, self.launched = name, space, settings, launched
+    def __init__(
+        self,
+        storage: Storage,
+        name: str,
+        space: Space,
+        settings: dict[str, Any],
+        launched: datetime,
+        job: dict[str, Any] | None = None,
+    ) -> None:
+        self.name, self.space, self.settings, self.launched, self.job = name, space, settings, launched, job
+        self.note = ""  # what cannot be compared with the study
         self.storage = storage
         self.extra: list[str] = []  # overrides of this process's trials, unless the command has them
         given = settings["direction"]
@@ -121,44 +151,96 @@ class Queue:
 
     def _check_same(self) -> None:
         """Raise SweepError where the study is another one than the command's."""
-        mine = self.space.signature(without=self.settings["may_differ"])
-        mine["grid"] = self.points is not None
         plan = self.study.user_attrs.get("plan")
         directions = [direction.name.lower() for direction in self.study.directions]
-        if plan is None and (self.trials() or directions != self.directions):
-            raise SweepError(
-                f"study {self.name} is another program's: name one by hydra.sweeper.study_name={self.name}-2"
-            )
         if plan is None:
-            seed = self.settings["sampler"].get("seed")
-            self.study.set_user_attr("seed", secrets.randbits(32) if seed is None else int(seed))
-            names = self.settings["metric_names"]
-            if names:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", ExperimentalWarning)
-                    self.study.set_metric_names([names] if isinstance(names, str) else list(names))
-            self.study.set_user_attr("plan", mine)
+            if self.trials() or directions != self.directions:
+                raise SweepError(f"study {self.name} is another program's: name one by {self._another()}")
+            self._begin()
             return
-        anew = f"go on with the former, or begin another study by hydra.sweeper.study_name={self.name}-2"
+        if not isinstance(plan, dict) or not _is_seed(self.study.user_attrs.get("seed")):
+            raise SweepError(f"study {self.name}: its plan is damaged, it was changed by hand: use {self._another()}")
+        anew = f"go on with the former, or begin another study by {self._another()}"
         if directions != self.directions:
             raise SweepError(f"study {self.name} was begun with direction {directions}, now {self.directions}: {anew}")
-        for part in ("search", "fixed", "when", "grid"):
-            was, now = plan.get(part), mine[part]
+        for was, now in (*self._other_space(plan), *self._other_settings(plan)):
+            raise SweepError(f"study {self.name} was begun with {was}, now {now}: {anew}")
+
+    def _another(self) -> str:
+        """Return the overrides that begin another study; its folder too, where the study's name does not give it."""
+        folder = self.storage.folder
+        elsewhere = "" if folder.name == self.name else f" hydra.sweep.dir={folder}-2"
+        return f"hydra.sweeper.study_name={self.name}-2{elsewhere}"
+
+    def _begin(self) -> None:
+        """Store what the search is."""
+        seed = self.settings["sampler"].get("seed")
+        self.study.set_user_attr("seed", secrets.randbits(32) if seed is None else int(seed))
+        names = self.settings["metric_names"]
+        if names:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                self.study.set_metric_names([names] if isinstance(names, str) else list(names))
+        self.study.set_user_attr("plan", self._space_now() | self._settings_now())
+
+    def _space_now(self) -> dict[str, Any]:
+        return self.space.signature(without=self.settings["may_differ"]) | {"grid": self.points is not None}
+
+    def _settings_now(self) -> dict[str, Any]:
+        """Return what determines the search beside its space, as flat mappings; a grid has no sampler to speak of."""
+        sampler = self.settings["sampler"]
+        drawn = {} if self.points is not None else options(sampler, "samplers") | {"seed": sampler.get("seed")}
+        now = {"sampler": drawn, "pruner": options(self.settings["pruner"], "pruners")}
+        return now if self.job is None else now | {"job": self.job}
+
+    def _other_space(self, plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield what was searched and what is now, where they differ."""
+        for part, now in self._space_now().items():
+            was = plan.get(part)
             if was == now:
                 continue
             if part == "when":
-                was, now = "other conditions (hydra.sweeper.when)", "these"
+                yield "other conditions (hydra.sweeper.when)", "these"
             elif part == "grid":
-                was, now = ("a grid", "a search") if was else ("a search", "a grid")
-            elif isinstance(was, dict) and isinstance(now, dict):
+                yield ("a grid", "a search") if was else ("a search", "a grid")
+            elif isinstance(was, dict):
                 key = next(key for key in [*was, *now] if was.get(key) != now.get(key))
-                was, now = _told(was, key), _told(now, key)
-            raise SweepError(f"study {self.name} was begun with {was}, now {now}: {anew}")
+                yield _told(was, key), _told(now, key)
+            else:
+                yield f"another {part}", "this one"
+
+    def _other_settings(self, plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield which setting was another one, and its value now; note what an earlier version did not store."""
+        missing = []
+        for part, now in self._settings_now().items():
+            if not isinstance(was := plan.get(part), dict):
+                missing.append("job configuration" if part == "job" else part)
+                continue
+            if (
+                part == "sampler"
+                and "seed" in was
+                and was["seed"] is None
+                and now["seed"] == self.study.user_attrs["seed"]
+            ):
+                now = now | {"seed": None}  # noqa: PLW2901 # the seed that was drawn then is named now
+            found = difference(was, now, "" if part == "job" else f"hydra.sweeper.{part}.")
+            if found:
+                yield found
+        if missing:
+            self.note = f"an earlier version began this study: whether its {', '.join(missing)} changed is not known"
 
     @property
     def total(self) -> int:
         """How many trials the study comes to, without those that were run again."""
         return len(self.points) if self.points is not None else int(self.settings["n_trials"])
+
+    @property
+    def max_failures(self) -> int | None:
+        """How many failed trials stop the sweep; None: no number does."""
+        share, count = self.settings.get("max_failure_rate"), self.settings["max_failures"]
+        if share is None:
+            return MAX_FAILURES if count == AUTO else count
+        return None if share >= 1 else math.floor(share * self.total + ROUNDING) + 1
 
     def trials(self) -> list[FrozenTrial]:
         """Return all trials, by number."""
@@ -178,7 +260,7 @@ class Queue:
 
     def stopped(self, trials: list[FrozenTrial]) -> str:
         """Return why the sweep must stop, or an empty string."""
-        failed, most = self.failures(trials), self.settings["max_failures"]
+        failed, most = self.failures(trials), self.max_failures
         if most is None or len(failed) < most:
             return ""
         last, count = failed[-1], "1 trial" if len(failed) == 1 else f"{len(failed)} trials"
@@ -253,7 +335,7 @@ class Queue:
                 self.study.sampler = make_sampler(self.settings["sampler"], self.study.user_attrs["seed"], number)
                 trial = self.study.ask()
                 self.beat(trial.number)
-                attempt = trial.user_attrs.get("owner", {}).get("attempt", 0) + 1
+                attempt = owner_of(trial).get("attempt", 0) + 1
                 trial.set_user_attr("owner", {**owner.plain, "attempt": attempt})
                 overrides = self.space.overrides(lambda parameter: parameter.suggest(trial))
         except (TypeError, ValueError) as error:  # settings that Optuna finds wrong when it uses them
@@ -264,14 +346,14 @@ class Queue:
         return Claim(PatientTrial(trial, self.settings["patience"]), overrides)
 
     def _is_abandoned(self, trial: FrozenTrial) -> bool:
-        alive = is_alive(_owner(trial), self.storage)
+        alive = is_alive(owner_of(trial), self.storage)
         if alive is not None:
             return not alive
         stale = getattr(self._backend, "_get_stale_trial_ids", None)  # of databases; Optuna has no public name for it
         return stale is not None and self._id(trial.number) in stale(self._study_id)
 
     def _give_up_or_requeue(self, trial: FrozenTrial, is_death: bool) -> None:
-        attempt = _owner(trial).get("attempt", 0)
+        attempt = owner_of(trial).get("attempt", 0)
         if is_death and attempt >= self.settings["max_attempts"]:
             self._set(trial.number, "error", f"its process died {self.settings['max_attempts']} times")
             self._backend.set_trial_state_values(self._id(trial.number), TrialState.FAIL)
@@ -292,7 +374,7 @@ class Queue:
         """Put back, under the lock, the running trials that the owner, or one who is dead, has signed, or nobody."""
         for trial in self.trials():
             if trial.state == TrialState.RUNNING:
-                mine = _owner(trial).get("lock") == owner.plain["lock"]
+                mine = owner_of(trial).get("lock") == owner.plain["lock"]
                 if mine or self._is_abandoned(trial):
                     self._give_up_or_requeue(trial, is_death=not mine)
 
@@ -326,13 +408,23 @@ def _point(trial: FrozenTrial) -> str:
     return json.dumps(trial.system_attrs.get("fixed_params", trial.params), sort_keys=True)
 
 
-def _owner(trial: FrozenTrial) -> dict[str, Any]:
+def owner_of(trial: FrozenTrial | optuna.Trial) -> dict[str, Any]:
     """Return who signed for a trial; only how often it was begun, where nobody has, or no longer."""
-    return dict(trial.user_attrs.get("owner") or {})
+    owner = trial.user_attrs.get("owner")
+    if not isinstance(owner, dict):
+        return {}
+    attempt = owner.get("attempt", 0)
+    return owner | {"attempt": attempt if isinstance(attempt, int) else 0}
+
+
+def _is_seed(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _told(part: dict[str, Any], key: str) -> str:
     found = part.get(key)
     if found is None:
         return f"no {key}"
-    return found if isinstance(found, str) else f"{key}: {found['name']} {found['attributes']}"
+    if isinstance(found, dict) and {"name", "attributes"} <= found.keys():
+        return f"{key}: {found['name']} {found['attributes']}"
+    return found if isinstance(found, str) else f"{key}: {found}"

@@ -30,6 +30,7 @@ from optuna.distributions import (
 )
 
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
+from hydra_plugins.hydra_optuna_queue._identity import is_excepted
 
 Value = None | bool | int | float | str
 MAX_VALUES = 100_000  # of a stepped parameter, and of a grid
@@ -178,7 +179,7 @@ class Space:
 
         def plain(some: Overrides) -> dict[str, Any]:
             searched = {key: json.loads(distribution_to_json(p.distribution)) for key, p in some.parameters.items()}
-            fixed = {key: line for key, line in some.fixed.items() if key.lstrip("~") not in without}
+            fixed = {key: line for key, line in some.fixed.items() if not is_excepted(key.lstrip("~"), without)}
             return {"search": searched, "fixed": fixed}
 
         conditions = [[item.key, list(item.values), plain(item.overrides)] for item in self.conditions]
@@ -308,6 +309,7 @@ def _parameter(key: str, override: Override) -> Parameter:
             return _range(key, value)
         if isinstance(value, ChoiceSweep):
             value.shuffle = False  # each process would have another order
+            _check_tags(value.tags, ())
         return _choice(key, override)
     except (ValueError, TypeError) as error:
         raise SweepError(f"{override.input_line}: not a range to search ({error})") from error
@@ -338,10 +340,16 @@ def _escaped(text: str, value: object) -> str:
     return f"'{quoted}'"
 
 
+def _check_tags(given: set[str], known: Sequence[str]) -> None:
+    """Raise ValueError where a range has a tag that would have no effect."""
+    if others := given.difference(known):
+        hint = f"known here: {', '.join(known)}" if known else "choices take none"
+        raise ValueError(f"unknown tag {', '.join(sorted(others))}; {hint}")
+
+
 def _interval(value: IntervalSweep) -> IntDistribution | FloatDistribution:
     low, high, log = value.start, value.end, "log" in value.tags
-    if others := value.tags - {"log"}:
-        raise ValueError(f"unknown tag {', '.join(sorted(others))}: the one there is is log")
+    _check_tags(value.tags, ("log",))
     if low is None or high is None or not math.isfinite(low) or not math.isfinite(high):
         raise ValueError("both ends must be numbers")
     if isinstance(low, int) and isinstance(high, int):
@@ -350,7 +358,12 @@ def _interval(value: IntervalSweep) -> IntDistribution | FloatDistribution:
 
 
 def _range(key: str, value: RangeSweep) -> Parameter:
-    """Return a stepped parameter; in decimals, so that 0.1 and 0.2 make 0.3, and the stop is exclusive."""
+    """Return a stepped parameter; in decimals, so that 0.1 and 0.2 make 0.3, and the stop is exclusive.
+
+    With the tag `log`, Optuna draws whole numbers in steps of 1 and nothing else.
+    """
+    _check_tags(value.tags, ("log",))
+    log = "log" in value.tags
     start, stop, step = (Decimal(str(number)) for number in (value.start or 0, value.stop, value.step))
     if not step:
         raise ValueError("a step of 0")
@@ -360,6 +373,10 @@ def _range(key: str, value: RangeSweep) -> Parameter:
     whole = all(isinstance(number, int) for number in (value.start, value.stop, value.step))
     values = [int(start + k * step) if whole else float(start + k * step) for k in range(count)]
     low, high = min(values), max(values)
+    if log and not (whole and abs(step) == 1 and low >= 1):
+        raise ValueError(
+            "log goes with whole numbers from 1 in steps of 1; for others write tag(log, interval(LOW, HIGH))"
+        )
     if whole:
-        return Parameter(key, IntDistribution(int(low), int(high), step=int(abs(step))), tuple(values))
+        return Parameter(key, IntDistribution(int(low), int(high), log=log, step=int(abs(step))), tuple(values))
     return Parameter(key, FloatDistribution(low, high, step=float(abs(step))), tuple(values))

@@ -27,6 +27,7 @@ LOCK_SQL = {  # advisory: gone with the connection
     "mariadb": "SELECT GET_LOCK(:key, :most)",
 }
 RETRIED = (OSError, SQLAlchemyError, StorageInternalError)
+DAMAGED = (ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError, RecursionError)
 T = TypeVar("T")
 
 
@@ -79,7 +80,7 @@ class Storage:
     """
 
     def __init__(self, url: str | None, folder: Path, grace_period: int) -> None:
-        self.grace_period = grace_period
+        self.grace_period, self.folder = grace_period, folder
         self.url = url if url and "://" in url else None
         if url and not self.url and ":/" in url:
             raise SweepError(f"hydra.sweeper.storage={url}: not an address: write sqlite:///FILE, with three slashes")
@@ -125,8 +126,9 @@ class Storage:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 return JournalStorage(Journal(self.path))
-            except (ValueError, KeyError, TypeError) as error:
-                raise SweepError(f"hydra.sweeper.storage: {self.path}: not a study's journal ({error})") from error
+            except DAMAGED as error:
+                cause = str(error) or "a line contradicts others"
+                raise SweepError(f"hydra.sweeper.storage: {self.path}: not a study's journal ({cause})") from error
         options: dict[str, Any] = {"pool_pre_ping": True}
         if self.backend == "sqlite":
             self.lock_file.parent.mkdir(parents=True, exist_ok=True)

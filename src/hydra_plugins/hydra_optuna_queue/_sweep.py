@@ -29,9 +29,11 @@ from yaml import YAMLError
 
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._export import export
+from hydra_plugins.hydra_optuna_queue._identity import is_excepted, job_settings
+from hydra_plugins.hydra_optuna_queue._job import finished_study_checks
 from hydra_plugins.hydra_optuna_queue._objects import left_out
 from hydra_plugins.hydra_optuna_queue._progress import Progress
-from hydra_plugins.hydra_optuna_queue._queue import Queue
+from hydra_plugins.hydra_optuna_queue._queue import AUTO, Queue
 from hydra_plugins.hydra_optuna_queue._signals import interruptible, told, undisturbed
 from hydra_plugins.hydra_optuna_queue._space import Space, parse_space
 from hydra_plugins.hydra_optuna_queue._storage import Storage, patiently
@@ -102,8 +104,6 @@ def _sweep(
         logging.getLogger(name).setLevel(logging.CRITICAL)
     settings = {key: _plain(value) for key, value in settings.items()}
     _check(settings)
-    if (share := settings["max_failure_rate"]) is not None:
-        settings["max_failures"] = None if share >= 1 else int(share * settings["n_trials"]) + 1
     loader = hydra_context.config_loader
 
     def configured(name: str) -> Any:
@@ -117,9 +117,12 @@ def _sweep(
     started = datetime.fromisoformat(launched) if launched else datetime.now()
     if not launched:
         _check_folder(folder, config)
-        for overrides in space.examples():  # what cannot be composed must not begin a study
-            loader.load_sweep_config(config, overrides)
-    queue = patiently(lambda: Queue(storage, name, space, settings, started), settings["patience"] if launched else 0)
+        _check_links(folder, storage, settings)
+    examples = [loader.load_sweep_config(config, overrides) for overrides in space.examples()]
+    job = _job(examples, space, settings["may_differ"])  # what cannot be composed does not begin a study
+    queue = patiently(
+        lambda: Queue(storage, name, space, settings, started, job), settings["patience"] if launched else 0
+    )
     progress = Progress(queue, folder)
 
     def worker(meeting: Meeting | None = None) -> Worker:
@@ -142,6 +145,9 @@ def _sweep(
         return work(supervisor=os.getppid())
     if not queue.trials() and any(path.name.isdigit() for path in folder.glob("[0-9]*")):
         raise SweepError(f"{folder} holds the trials of a study that is gone: {ANOTHER_FOLDER}")
+    if not queue.left(queue.trials()):  # no trial will compare what only the application knows
+        for check in finished_study_checks:
+            check(queue.study, examples[0])
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / CONFIG)
     _raise_if_stopped(queue, queue.trials())
@@ -156,13 +162,14 @@ def _sweep(
         work()
     trials = patiently(queue.trials, settings["patience"])
     progress.end(trials, export(queue, trials, folder, settings, loader, config.hydra.runtime.choices))
-    _raise_if_stopped(queue, trials)
-    ended = [trial for trial in trials if trial.state.is_finished()]
-    if ended and all(trial.state == TrialState.FAIL for trial in ended):
-        raise SweepError(f"study {name}: every trial failed; the last: {ended[-1].user_attrs.get('error', 'unknown')}")
-    if left := queue.left(trials):
-        raise SweepError(f"study {name}: {left} trials are left: the same command goes on from here")
+    _raise_unless_done(queue, trials)
     return False
+
+
+def _job(examples: Sequence[DictConfig], space: Space, may_differ: Sequence[str]) -> dict[str, Any]:
+    """Return the part of the jobs' composed configurations that belongs to the study."""
+    searched = {parameter.name for parameter in space.parameters()}
+    return job_settings(examples, lambda name: name in searched or is_excepted(name, may_differ))
 
 
 def _check_folder(folder: Path, config: DictConfig) -> None:
@@ -179,6 +186,15 @@ def _check_folder(folder: Path, config: DictConfig) -> None:
             raise SweepError(f"{folder} belongs to the study with {told}: go on with the former, or {ANOTHER_FOLDER}")
 
 
+def _check_links(folder: Path, storage: Storage, settings: dict[str, Any]) -> None:
+    """Raise SweepError where the sweep would write through a symbolic link: the folder may come from anywhere."""
+    export_folder = folder / PurePosixPath(settings["export"]).parent
+    inside = [path for place in (folder, folder / "logs", export_folder) if place.is_dir() for path in place.iterdir()]
+    for path in (*inside, storage.lock_file, storage.workers):
+        if path.is_symlink():
+            raise SweepError(f"{path}: a symbolic link, and a sweep does not write through one: remove it")
+
+
 def _raw(config: Any) -> dict[Any, Any]:
     """Return the sweeper's settings as they were written, `${oc.env:NAME}` and no password."""
     node = OmegaConf.select(config, "hydra.sweeper", throw_on_missing=False)
@@ -189,6 +205,17 @@ def _raw(config: Any) -> dict[Any, Any]:
 def _raise_if_stopped(queue: Queue, trials: list[FrozenTrial]) -> None:
     if reason := queue.stopped(trials):
         raise SweepError(reason)
+
+
+def _raise_unless_done(queue: Queue, trials: list[FrozenTrial]) -> None:
+    """Raise SweepError where the study has not come to its end, or where nothing came out."""
+    _raise_if_stopped(queue, trials)
+    ended = [trial for trial in trials if trial.state.is_finished()]
+    if ended and all(trial.state == TrialState.FAIL for trial in ended):
+        error = ended[-1].user_attrs.get("error", "unknown")
+        raise SweepError(f"study {queue.name}: every trial failed; the last: {error}")
+    if left := queue.left(trials):
+        raise SweepError(f"study {queue.name}: {left} trials are left: the same command goes on from here")
 
 
 def _plain(value: Any) -> Any:
@@ -203,11 +230,18 @@ def _check(settings: dict[str, Any]) -> None:
             raise SweepError(f"hydra.sweeper.{key}: no such setting{meant}")
     for key, least in AT_LEAST.items():
         value = settings[key]
+        if key == "max_failures" and value == AUTO:
+            continue
         if not (value is None and key in MAY_BE_NULL) and (not isinstance(value, int) or value < least):
             null = ", or null" if key in MAY_BE_NULL else ""
             raise SweepError(f"hydra.sweeper.{key}={value}: must be a whole number of at least {least}{null}")
     if settings["together"] > 1 and settings["isolate"]:
         raise SweepError(f"hydra.sweeper.together={settings['together']} beside isolate=true: use one of the two")
+    if settings["max_failure_rate"] is not None and settings["max_failures"] != AUTO:
+        raise SweepError(
+            f"hydra.sweeper.max_failures={settings['max_failures']} beside "
+            f"max_failure_rate={settings['max_failure_rate']}: use one of the two"
+        )
     if not 0 <= (settings["max_failure_rate"] or 0) <= 1:
         raise SweepError(f"hydra.sweeper.max_failure_rate={settings['max_failure_rate']}: must be from 0 to 1")
     for key in ("discard", "export"):

@@ -19,9 +19,9 @@ from hydra.plugins.launcher import Launcher
 from optuna.trial import FrozenTrial, TrialState
 
 from hydra_plugins.hydra_optuna_queue import _job, _trial
-from hydra_plugins.hydra_optuna_queue._errors import SweepError
+from hydra_plugins.hydra_optuna_queue._errors import SweepError, printable
 from hydra_plugins.hydra_optuna_queue._progress import Progress, best_first
-from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue
+from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue, owner_of
 from hydra_plugins.hydra_optuna_queue._signals import SIGNALS, told, undisturbed
 from hydra_plugins.hydra_optuna_queue._storage import RETRIED, patiently
 from hydra_plugins.hydra_optuna_queue._together import Meeting
@@ -91,7 +91,7 @@ class Worker:
         self._waited += POLL
         if abs(self._waited - LONG_WAIT) < POLL / 2:
             trials = [trial for trial in self.queue.trials() if trial.state == TrialState.RUNNING]
-            told = [f"{t.number} on {(t.user_attrs.get('owner') or {}).get('host', '?')}" for t in trials]
+            told = [f"{t.number} on {printable(owner_of(t).get('host', '?'))}" for t in trials]
             self.progress.say(f"waiting for trials that others run: {', '.join(told)}")
         pause = self.meeting.pause if self.meeting else time.sleep
         pause(POLL)
@@ -198,7 +198,8 @@ class Worker:
             if trial.state.is_finished() and trial.number not in kept:
                 place = str(trial.user_attrs.get("folder", trial.number))
                 path = self.folder / place / self.settings["discard"]
-                if ".." in path.parts:  # the job was sent elsewhere
+                # The job was sent elsewhere; or the folder's name, which is from the storage, is another program's.
+                if not path.parent.resolve().is_relative_to(self.folder.resolve()):
                     continue
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path, ignore_errors=True)

@@ -101,8 +101,10 @@ class OptunaQueueConf:
             (`hydra_optuna_queue.meeting`); each then takes as long as all. What is not printed by Python itself
             does not reach their logs.
         isolate: A fresh process for each trial.
-        max_failures: Stop the sweep when so many trials have failed. None: never.
-        max_failure_rate: The same as a share of `n_trials`, as the official plugin has it; 1: never.
+        max_failures: Stop the sweep when so many trials have failed. None: never. auto: 5, or what
+            `max_failure_rate` gives.
+        max_failure_rate: The same as a share of all trials (of a grid: of its points), as the official plugin has
+            it; 1: never. Not together with `max_failures`.
         max_attempts: A trial whose process died so often is a failed one.
         retry_failed: Run what failed in earlier launches again.
         grace_period: Seconds without a heartbeat after which a worker of another machine is taken for dead.
@@ -110,12 +112,15 @@ class OptunaQueueConf:
         keep_best: Trials that keep `discard`. None: all.
         discard: A folder or file below a trial's folder, removed from all but the best ones.
         threads_key: The application's setting of CPU threads; with several workers it becomes an override.
-        may_differ: Overrides that may differ between processes and resumes, such as where the data lies.
+        may_differ: Settings that may differ between processes and resumes, such as where the data lies, or
+            patterns of them (`logger.*`). All others belong to the study, with the search space, the sampler and
+            the pruner: a launch that differs in one is refused.
         export: The best trial is written there as a config, below the sweep folder.
         search_group: The config group that chooses the search itself; not part of the exported config.
         show_output: Print what the jobs print; otherwise it goes to `logs/NUMBER.log` in the sweep folder.
         hint: A line to print at the end, with {folder} for the sweep folder.
-        params: The search space in Hydra's override grammar, and fixed overrides.
+        params: The search space in Hydra's override grammar, and fixed overrides. `shuffle` has no effect: a
+            sampler draws in its own order, and all processes of a grid need the same order.
         when: Parameters that exist only where another has a value: `{"model=dnn": {"model.layers": ...}}`.
     """
 
@@ -132,7 +137,7 @@ class OptunaQueueConf:
     n_jobs: int = 1
     together: int = 1
     isolate: bool = False
-    max_failures: int | None = 5
+    max_failures: Any = "auto"
     max_failure_rate: float | None = None
     max_attempts: int = 10
     retry_failed: bool = False

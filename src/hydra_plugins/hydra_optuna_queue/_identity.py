@@ -1,0 +1,60 @@
+"""What determines a search beside its space: the sampler, the pruner and the composed job configuration.
+
+The parts are stored with the study as flat plain values, so that a launch that differs can name the setting.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+MAX_SHOWN = 100  # characters of a value in a message
+
+
+def is_excepted(name: str, may_differ: Sequence[str]) -> bool:
+    """Return whether a setting may differ from one launch to the next; `logger.*` is all that is below `logger`."""
+    return any(fnmatchcase(name, pattern) for pattern in may_differ)
+
+
+def job_settings(configs: Sequence[DictConfig], is_left_out: Callable[[str], bool]) -> dict[str, Any]:
+    """Return the composed configurations of a search's example jobs as one flat mapping.
+
+    Interpolations stay as they are written. A setting that is not the same in all jobs has the list of its values,
+    below `any of`. Settings for which `is_left_out` is true and Hydra's own are not in it.
+    """
+    values: dict[str, dict[str, Any]] = {}  # by name and by JSON: to Python, 1 and true are equal
+    for config in configs:
+        with read_write(config), open_dict(config):
+            config.pop("hydra", None)
+        for name, value in _flat(OmegaConf.to_container(config, resolve=False)):
+            if not is_left_out(name):
+                values.setdefault(name, {}).setdefault(json.dumps(value, sort_keys=True), value)
+    several = {name: list(found.values()) for name, found in values.items()}
+    return {name: found[0] if len(found) == 1 else {"any of": found} for name, found in several.items()}
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each leaf with its dotted name; a list is a leaf."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _flat(item, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, json.loads(json.dumps(value, default=str))
+
+
+def difference(was: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> tuple[str, str] | None:
+    """Return the first setting that differs, as `name=value` of then and the value of now; None where all is equal."""
+    for name in dict.fromkeys([*was, *now]):
+        then, today = (
+            json.dumps(settings[name], sort_keys=True) if name in settings else "" for settings in (was, now)
+        )
+        if then != today:
+            shown = f"{prefix}{name}={_short(then)}" if then else f"no {prefix}{name}"
+            return shown, _short(today) or f"no {prefix}{name}"
+    return None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
