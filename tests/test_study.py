@@ -273,7 +273,7 @@ RANGE = '{"name": "FloatDistribution", "attributes": {"low": 0.0, "high": 1.0, "
                     params={f"p{n}": 0.5 for n in range(3000)}, distributions={f"p{n}": RANGE for n in range(3000)}
                 )
             ],
-            "more than 200 parameters",
+            "more than 100 parameters",
         ),
         ("line", ['"' + "x" * 2**21], "longer than 1,048,576 bytes"),
         ("nesting", ["[" * 500_000], "cannot be read"),
@@ -324,10 +324,11 @@ def test_many_parameters_take_linear_time(folder: Path, monkeypatch: pytest.Monk
         ([new_trial(params={"x": float("nan")}, distributions={"x": RANGE})], "x: nan is not in"),
         ([new_trial(user_attrs={"error": 3})], "Expected `str"),
         ([{"op_code": 3, "study_id": 0, "system_attr": {"study:metric_names": ["a", "b"]}}], "2 metric names for 1"),
-        ([{"op_code": 11}], "Invalid value"),
+        ([{"op_code": 11}], "not an operation"),
         ([{"op_code": 7, "trial_id": 15, "step": -1, "intermediate_value": 0.5}], "step -1"),
-        (["{}"], "missing required field"),
-        (["null"], "Expected `object`"),
+        (["{}"], "not an operation"),
+        ([{"op_code": 1}], "missing required field"),
+        (["null"], "not an operation"),
     ],
 )
 def test_a_contradiction_is_one_line_with_its_place(folder: Path, entries: list[Any], named: str) -> None:

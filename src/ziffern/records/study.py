@@ -31,7 +31,7 @@ MAX_BYTES = 128 * 2**20  # of a journal
 MAX_LINE = 2**20  # bytes
 MAX_STUDIES = 1000
 MAX_TRIALS = 100_000
-MAX_PARAMETERS = 200
+MAX_PARAMETERS = 100
 MAX_STEPS = 10_000  # intermediate values of a trial
 MAX_OBJECTIVES = 20
 LARGE, SMALL = 1e100, 1e-100  # sizes of numbers that can be calculated with; larger scores count as infinite
@@ -156,19 +156,13 @@ class _Discarded(_Entry, frozen=True, tag=10):
     """Of another implementation; Optuna skips it too."""
 
 
-Entry = (
-    _CreateStudy
-    | _DeleteStudy
-    | _StudyUserAttr
-    | _StudySystemAttr
-    | _CreateTrial
-    | _SetParam
-    | _SetState
-    | _SetIntermediate
-    | _TrialUserAttr
-    | _Ignored
-    | _Discarded
-)
+ENTRIES: dict[Any, type[_Entry]] = {  # by operation: to give msgspec their union each time takes ten times as long
+    kind.__struct_config__.tag: kind
+    for kind in (
+        *(_CreateStudy, _DeleteStudy, _StudyUserAttr, _StudySystemAttr, _CreateTrial, _SetParam, _SetState),
+        *(_SetIntermediate, _TrialUserAttr, _Ignored, _Discarded),
+    )
+}
 
 
 @dataclass
@@ -355,7 +349,7 @@ def read_journal(path: Path, name: str) -> optuna.Study:
     shown, journal = one_line(path), _Journal()
     for number, line in _lines(path):
         try:
-            journal.apply(msgspec.convert(json.loads(line), Entry, str_keys=True))
+            journal.apply(_entry(json.loads(line)))
         except DAMAGE as error:
             raise InputError(
                 f"{shown}: line {number} cannot be read: {reason(error)}: was it changed by hand?"
@@ -365,6 +359,15 @@ def read_journal(path: Path, name: str) -> optuna.Study:
             return study.copied(name, shown)
     names = ", ".join(one_line(found) for found, _ in [*journal.studies.values()][:10]) or "none"
     raise InputError(f"{shown}: no study {one_line(name)} in it: there is {names}")
+
+
+def _entry(found: Any) -> _Entry:
+    """Return a line's entry; raise ValueError where it does not fit the schema of its operation."""
+    operation = found.get("op_code") if isinstance(found, dict) else None
+    kind = ENTRIES.get(operation, _Entry) if isinstance(operation, int) else _Entry
+    if kind is _Entry:
+        raise ValueError("not an operation of Optuna's")
+    return msgspec.convert(found, kind, str_keys=True)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
