@@ -11,6 +11,7 @@ from tests.test_report import Page, call
 from ziffern.analysis.significance import recipe_difference
 from ziffern.compare import compare, find_runs, make_comparison
 from ziffern.errors import InputError
+from ziffern.report.comparison_page import page_context
 from ziffern.report.language import Language
 from ziffern.runs import Run
 
@@ -44,8 +45,8 @@ def test_two_runs_are_tested_on_the_same_digits(run, here: Path) -> None:
 
 def test_runs_that_differ_only_in_their_seed_are_one_recipe(run, here: Path) -> None:
     runs = [run(SLOW, f"seed={seed}", folder=f"s{seed}") for seed in (2, 0, 1)]
-    other = run(SLOW, LARGE, folder="other")
-    result = compared(*runs, other)
+    others = [run(SLOW, LARGE, f"seed={seed}", folder=f"other{seed}") for seed in (0, 1)]
+    result = compared(*runs, *others)
     recipe = result.recipes[0]
     assert [found.about["seed"] for found in recipe.found] == [0, 1, 2]
     values = [each.metrics["test/acc"] for each in runs]
@@ -55,6 +56,45 @@ def test_runs_that_differ_only_in_their_seed_are_one_recipe(run, here: Path) -> 
     alone = compared(*runs)
     assert alone.pairs == ()
     assert alone.choice is not None
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_one_seed_against_several_is_not_tested(run, here: Path, capsys, language: str) -> None:
+    for seed in (0, 1):
+        run(SLOW, f"seed={seed}", folder=f"sweep/small{seed}")
+    run(SLOW, LARGE, folder="sweep/large")
+    run(SLOW, "model.net.hidden=[32]", folder="sweep/middle")
+    capsys.readouterr()
+    result = compare(["sweep"], None, language, 0.002)
+    names = [recipe.name for recipe in result.recipes]
+    small, large = names.index("nn hidden=[16]"), names.index("nn hidden=[64]")
+    pairs = {frozenset((names[pair.first], names[pair.second])): pair for pair in result.pairs}
+    untested = pairs[frozenset((names[small], names[large]))]
+    assert (untested.p, untested.adjusted, untested.difference) == (None, None, None)
+    tested = pairs[frozenset(("nn hidden=[32]", "nn hidden=[64]"))]
+    assert tested.p == tested.adjusted == tested.mcnemar  # the only test: nothing to correct for
+    choice = result.choice
+    assert choice is not None
+    assert choice.place == small
+    assert choice.beaten == ()
+    printed = " ".join(capsys.readouterr().out.split())
+    page = Page(Path("sweep/comparison.html"))
+    texts = {
+        "en": ("Take nn hidden=[16] for now:", "because one of the two has a single seed", "at least two seeds"),
+        "de": ("Vorläufige Empfehlung: nn hidden=[16].", "weil eines der beiden nur einen Seed hat", "mindestens zwei"),
+    }
+    claims = {
+        "en": ("no difference is shown", "no larger model reads better", "points better than"),
+        "de": ("nicht nachgewiesen", "ist nur"),
+    }
+    for text in (printed, page.text):
+        assert all(words in text for words in texts[language])
+        assert not any(words in text for words in claims[language])
+    rows = page_context(result, 0.002, Language(language))["pair_rows"]
+    (row,) = [row for row in rows if row[0] == f"{names[untested.first]} – {names[untested.second]}"]
+    assert [row[place] for place in (2, 5, 6, 7)] == ["–"] * 4
+    assert ":" in row[3]
+    assert row[4] != "–"
 
 
 def test_the_same_seed_twice_counts_once(run, here: Path) -> None:

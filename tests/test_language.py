@@ -43,9 +43,13 @@ def test_no_text_is_left_over() -> None:
         "compare.columns.",
         "compare.means.",
         "compare.pairs.",
-        *(f"compare.{reason}" for reason in ("beaten", "worse", "no_better", "below_margin", "not_significant")),
+        *(
+            f"compare.{reason}"
+            for reason in ("beaten", "worse", "no_better", "below_margin", "not_significant", "no_test")
+        ),
         *(f"compare.other_{what}" for what in ("data", "content", "split")),
-        *(f"compare.{take}" for take in ("take", "take_both", "take_smallest")),
+        *(f"compare.{take}" for take in ("take", "take_both", "take_smallest", "take_untested")),
+        *(f"compare.caution_{kind}" for kind in ("runs", "seeds", "mixed")),
     )
     for key in flat(TEXTS["en"]):
         assert f'"{key}"' in used or f"'{key}'" in used or key.startswith(built), key

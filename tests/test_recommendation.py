@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ziffern.analysis.recommendation import Pair, pairwise, recommend
-from ziffern.analysis.significance import Difference, mcnemar, recipe_difference
+from ziffern.analysis.significance import Difference, holm, mcnemar, recipe_difference
 
 
 def read(correct: int, total: int = 1000, seed: int = 0) -> np.ndarray:
@@ -43,6 +43,29 @@ def test_recipes_of_several_seeds_are_tested_by_their_means() -> None:
     assert (pair.difference, pair.p) == recipe_difference(small, large)
     assert pair.is_significant
     assert pair.difference.value == pytest.approx(-0.06)
+
+
+def several(correct: int, first_seed: int, seeds: int = 3) -> np.ndarray:
+    """Some runs (S, N) that each read so many digits correctly."""
+    return np.concatenate([read(correct, seed=first_seed + seed) for seed in range(seeds)])
+
+
+def test_a_single_seed_is_not_tested_against_several() -> None:
+    one, other, many, more = read(900), read(930, seed=1), several(980, 10), several(940, 20)
+    pairs = {(pair.first, pair.second): pair for pair in pairwise([one, other, many, more])}
+    for places in ((0, 2), (0, 3), (1, 2), (1, 3)):
+        pair = pairs[places]
+        assert (pair.difference, pair.p, pair.adjusted, pair.is_significant) == (None, None, None, False)
+        assert pair.mcnemar == mcnemar([one, other][places[0]][0], [many, more][places[1] - 2][0]).p
+    tested = [pairs[0, 1], pairs[2, 3]]
+    assert [pair.p for pair in tested] == [mcnemar(one[0], other[0]).p, recipe_difference(many, more)[1]]
+    # Holm's correction is over these two alone
+    assert [pair.adjusted for pair in tested] == holm([pair.p for pair in tested if pair.p is not None])
+
+
+def test_without_a_test_no_larger_model_is_clearly_better() -> None:
+    choice = choose([10, 100], [several(900, 1), read(999)])
+    assert (choice.place, choice.beaten, choice.kept_over) == (0, (), (1,))
 
 
 def choose(params: list[int], hits: list[np.ndarray], margin: float = 0.002, val: list[float] | None = None):

@@ -2,7 +2,8 @@
 
 Decisions: the smallest model that no larger one beats both by a margin that matters and by more than chance. Two
 single runs are tested by McNemar's exact test, which is about these two trained nets; recipes of several seeds by
-the variance of digits and seeds together; Holm's correction over all pairs.
+the variance of digits and seeds together; a single run and a recipe of several seeds not at all, since how the seeds
+of the former differ is unknown; Holm's correction over the tests that were made.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.analysis.significance import Difference, holm, mcnemar, paired_bootstrap, recipe_difference
+from ziffern.analysis.significance import MIN_SEEDS, Difference, holm, mcnemar, paired_bootstrap, recipe_difference
 
 LEVEL = 0.05  # of significance, after Holm's correction
 
@@ -27,13 +28,15 @@ class Pair:
     only_first: int  # digits that the first alone read correctly; with several seeds, the first run of each model
     only_second: int
     mcnemar: float  # p value of these two runs alone
-    difference: Difference  # of the accuracies, first minus second, with its 95 % interval
-    p: float  # that of McNemar's test, or with several seeds that of the recipes
-    adjusted: float  # after Holm's correction over all pairs
+    difference: Difference | None  # of the accuracies, first minus second, with its 95 % interval; None: not tested
+    p: float | None  # that of McNemar's test, or with several seeds that of the recipes
+    adjusted: float | None  # after Holm's correction over the pairs that were tested
 
     @property
     def is_significant(self) -> bool:
-        """Whether the test and the interval both exclude chance."""
+        """Whether a test was made, and both it and the interval exclude chance."""
+        if self.difference is None or self.adjusted is None:
+            return False
         return self.adjusted < LEVEL and not self.difference.low <= 0 <= self.difference.high
 
 
@@ -43,23 +46,24 @@ class Choice:
 
     place: int
     beaten: tuple[tuple[int, int], ...]  # smaller models, each with a larger one that is clearly better
-    kept_over: tuple[int, ...]  # larger models that are not clearly better
+    kept_over: tuple[int, ...]  # larger models that are not shown to be clearly better; some may not be tested
 
 
 def pairwise(hits: Sequence[Hits]) -> list[Pair]:
-    """Test each pair of models on the same N digits.
+    """Test each pair of models on the same N digits, except one with a single seed against one with several.
 
     Args:
         hits: For each model (S, N) bool: whether each of its S seeds read each digit correctly.
     """
     places = [(i, j) for i in range(len(hits)) for j in range(i + 1, len(hits))]
     tests = [_tested(hits[i], hits[j]) for i, j in places]
-    adjusted = holm([p for _, p in tests])
-    singles = [mcnemar(hits[i][0], hits[j][0]) for i, j in places]
-    return [
-        Pair(i, j, single.only_a, single.only_b, single.p, difference, p, after)
-        for (i, j), single, (difference, p), after in zip(places, singles, tests, adjusted, strict=True)
-    ]
+    adjusted = iter(holm([test[1] for test in tests if test]))
+    pairs = []
+    for (i, j), test in zip(places, tests, strict=True):
+        single = mcnemar(hits[i][0], hits[j][0])
+        result = (*test, next(adjusted)) if test else (None, None, None)
+        pairs.append(Pair(i, j, single.only_a, single.only_b, single.p, *result))
+    return pairs
 
 
 def recommend(
@@ -67,7 +71,8 @@ def recommend(
 ) -> Choice:
     """Return the smallest model that no larger one beats by more than `margin` and significantly.
 
-    Of models of equal size the one with the better validation accuracy counts as the smaller.
+    Of models of equal size the one with the better validation accuracy counts as the smaller. A pair without a test
+    shows nothing, so a larger model that was not tested against the chosen one is among its `kept_over`.
 
     Args:
         params: Parameters of each model.
@@ -97,7 +102,8 @@ def recommend(
     raise ValueError("there is no model to choose from")
 
 
-def _tested(first: Hits, second: Hits) -> tuple[Difference, float]:
+def _tested(first: Hits, second: Hits) -> tuple[Difference, float] | None:
+    """Return difference and p value, or None where the seeds of one side alone are known to differ by how much."""
     if len(first) == len(second) == 1:
         return paired_bootstrap(first[0], second[0]), mcnemar(first[0], second[0]).p
-    return recipe_difference(first, second)
+    return recipe_difference(first, second) if min(len(first), len(second)) >= MIN_SEEDS else None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ziffern.compare import Comparison, Recipe
 
 COLUMNS = ("name", "seeds", "test", "interval", "val", "fit", "gap", "params", "seconds", "epochs", "size", "speed")
-PAIR_COLUMNS = ("pair", "difference", "interval", "only", "mcnemar", "p", "holm")
+PAIR_COLUMNS = ("pair", "difference", "interval", "only", "mcnemar", "p", "holm", "significant")
 MOST_COLUMNS = 4  # models that stand side by side on the page; more stand below one another
 WIDE = 1000  # characters: no table is wider
 
@@ -48,7 +48,7 @@ def page_context(comparison: "Comparison", margin: float, t: Language) -> dict[s
         "pair_columns": PAIR_COLUMNS,
         "lines": _lines(comparison, t),
         "upright": len(comparison.recipes) <= MOST_COLUMNS,
-        "pair_rows": [(_pair_row(pair, comparison, t), pair.is_significant) for pair in comparison.pairs],
+        "pair_rows": [_pair_row(pair, comparison, t) for pair in comparison.pairs],
         "chosen": chosen,
         "advice": advice(comparison, margin, t),
         "chart_svg": chart,
@@ -129,19 +129,24 @@ def _row(recipe: "Recipe", size: int | None, speed: float | None, t: Language) -
 
 
 def _pair_row(pair: Pair, comparison: "Comparison", t: Language) -> list[str]:
+    first, second = comparison.recipes[pair.first], comparison.recipes[pair.second]
+    difference = pair.difference
     return [
-        f"{comparison.recipes[pair.first].name} – {comparison.recipes[pair.second].name}",
-        t.points(pair.difference.value),
-        f"{t.points(pair.difference.low)} … {t.points(pair.difference.high)}",
+        f"{first.name} – {second.name}",
+        t.points(first.test.mean - second.test.mean),
+        f"{t.points(difference.low)} … {t.points(difference.high)}" if difference else NONE,
         f"{t.number(pair.only_first)} : {t.number(pair.only_second)}",
         _p(pair.mcnemar, t),
         _p(pair.p, t),
         _p(pair.adjusted, t),
+        t("compare.pairs.yes" if pair.is_significant else "compare.pairs.no") if difference else NONE,
     ]
 
 
-def _p(value: float, t: Language, name: str = "") -> str:
-    """Return a p value, with its name and sign where it is given one."""
+def _p(value: float | None, t: Language, name: str = "") -> str:
+    """Return a p value, with its name and sign where it is given one, or a dash without a test."""
+    if value is None:
+        return NONE
     if value < 0.0001:  # noqa: PLR2004
         return f"{name}< {t.number(0.0001, 4)}"
     return f"{name}{'= ' if name else ''}{t.number(value, 4)}"
@@ -155,19 +160,23 @@ def advice(comparison: "Comparison", margin: float, t: Language) -> list[str]:
     if len(recipes) == 1:
         return [t("compare.alone")]
     words = {"margin": t.number(100 * margin, 2), "name": recipes[choice.place].name}
+    pairs = {frozenset((pair.first, pair.second)): pair for pair in comparison.pairs}
     best = all(recipes[choice.place].test.mean >= recipes[place].test.mean for place in choice.kept_over)
     take = "take" if choice.beaten else "take_both" if best else "take_smallest"
+    if any(pairs[frozenset((choice.place, place))].p is None for place in choice.kept_over):
+        take = "take_untested"
     said = [t(f"compare.{take}", **words)]
     reasons = [(small, large, "beaten") for small, large in choice.beaten]
     for place, other, key in [*reasons, *((choice.place, place, "") for place in choice.kept_over)]:
-        pair = next(pair for pair in comparison.pairs if {pair.first, pair.second} == {place, other})
+        pair = pairs[frozenset((place, other))]
         better = recipes[other].test.mean - recipes[place].test.mean
         words |= {"small": recipes[place].name, "large": recipes[other].name, "p": _p(pair.adjusted, t, "p ")}
         is_larger = recipes[other].params > recipes[place].params
-        words |= {"difference": t.number(100 * abs(better), 2)}
+        words |= {"difference": t.number(100 * abs(better), 2), "points": t.points(better)}
         words["size"] = t("compare.larger" if is_larger else "compare.as_large")
         behind = "worse" if pair.is_significant else "no_better"
         why = behind if better <= 0 else "below_margin" if better <= margin else "not_significant"
-        said.append(t(f"compare.{key or why}", **words))
-    seeds = {len(recipes[place].found) for place in comparison.compared}
-    return [*said, t("compare.caution_runs" if seeds == {1} else "compare.caution_seeds"), t("compare.caution")]
+        said.append(t(f"compare.{'no_test' if pair.p is None else key or why}", **words))
+    single = [len(recipes[place].found) == 1 for place in comparison.compared]
+    caution = "caution_runs" if all(single) else "caution_mixed" if any(single) else "caution_seeds"
+    return [*said, t(f"compare.{caution}"), t("compare.caution")]
