@@ -13,6 +13,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.precision import MixedPrecision
+from tests.conftest import compose_config, run_in
 
 from ziffern import experiment
 from ziffern.callbacks.checkpoints import RunCheckpoints
@@ -351,6 +352,60 @@ def test_a_checkpoint_that_does_not_fit_is_refused(run, changed: list[str], mess
     finished = run(folder="first")
     with pytest.raises(InputError, match=message):
         run(*changed, f"ckpt_path={finished.folder}/checkpoints/last.ckpt", folder="second")
+
+
+RATHER = ["callbacks=ema", "callbacks.ema.decay=0.9", "trainer.gradient_clip_val=1.0", "monitor=val/loss"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (["callbacks.ema.decay=0.5"], "has callbacks.ema.decay=0.9 and this run callbacks.ema.decay=0.5:"),
+        (["callbacks=default"], "has callbacks.ema=EMA and this run callbacks.ema=None:"),
+        (["trainer.gradient_clip_val=2.0"], "has trainer.gradient_clip_val=1.0 and this run .*val=2.0:"),
+        (["trainer.gradient_clip_val=null"], "has trainer.gradient_clip_val=1.0 and this run .*val=None:"),
+        (["+trainer.gradient_clip_algorithm=value"], "algorithm=None and this run .*algorithm=value:"),
+        (["trainer.precision=bf16-mixed"], "has trainer.precision=32-true and this run trainer.precision=bf16-mixed:"),
+        (["+trainer.accumulate_grad_batches=2"], "batches=None and this run trainer.accumulate_grad_batches=2:"),
+        (["+trainer.deterministic=true"], "has trainer.deterministic=None and this run trainer.deterministic=True:"),
+        (["monitor=val/acc"], "has monitor=val/loss and this run monitor=val/acc:"),
+        (["trainer.devices=2"], "has trainer.devices=1 and this run trainer.devices=2:"),
+    ],
+)
+def test_a_checkpoint_of_another_way_of_training_is_refused(shared_checkpoint, run, changed, message: str) -> None:
+    kept = [item for item in RATHER if item.split("=")[0] != changed[0].split("=")[0]]
+    if "callbacks=default" in changed:
+        kept = [item for item in kept if not item.startswith("callbacks")]
+    with pytest.raises(InputError, match=message) as caught:
+        run(*kept, *changed, f"ckpt_path={shared_checkpoint}", folder="second")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_ends_a_run_may_change_when_it_goes_on(shared_checkpoint, run) -> None:
+    """With the settings that wrote the checkpoint, as the refusal advises."""
+    more = ["trainer.max_epochs=3", "callbacks.early_stopping.patience=7", "data.eval_batch_size=50"]
+    assert run(*RATHER, *more, f"ckpt_path={shared_checkpoint}").metrics["epochs"] == 3
+
+
+def test_what_an_early_checkpoint_does_not_say_is_not_compared(shared_checkpoint, run, tmp_path: Path) -> None:
+    checkpoint = torch.load(shared_checkpoint, weights_only=True)
+    checkpoint["ziffern"] = {
+        key: value
+        for key, value in checkpoint["ziffern"].items()
+        if key in ("data", "fingerprint", "split", "seed") or key.startswith(("model", "data."))
+    }
+    torch.save(checkpoint, tmp_path / "early.ckpt")
+    other_clipping = [item for item in RATHER if "clip" not in item]
+    assert run("trainer.max_epochs=3", *other_clipping, f"ckpt_path={tmp_path}/early.ckpt").metrics["epochs"] == 3
+    with pytest.raises(InputError, match=r"has seed=0 and this run seed=1"):
+        run("seed=1", f"ckpt_path={tmp_path}/early.ckpt", folder="other")
+
+
+@pytest.fixture(scope="module")
+def shared_checkpoint(digits_npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shared") / "run"
+    run_in(folder, compose_config(digits_npz, *RATHER))
+    return folder / "checkpoints/last.ckpt"
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"\x80\x04garbage", b"PK\x03\x04" + bytes(40)])

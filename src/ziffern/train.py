@@ -34,6 +34,10 @@ from ziffern.text import one_line, reason
 
 Metrics = dict[str, Any]
 Settings = dict[str, bool | int | float | str]
+MAY_CHANGE = (  # beginnings of settings that a run may change when it continues, beside `experiment.PLUMBING`
+    *("trainer.max_epochs", "trainer.min_epochs", "callbacks.early_stopping"),  # when it ends, not what a step does
+    *("trainer.strategy", "trainer.profiler"),  # how the same steps are taken
+)
 
 
 def train(
@@ -70,7 +74,7 @@ def train(
         InputError: The checkpoint does not fit, or the training diverged.
     """
     model.normalize.fit(data.digits.images, data.parts.train)
-    model.provenance = provenance(data, settings)
+    model.provenance = provenance(data, settings, recorder.monitor)
     if model.steps_each_batch:  # such a scheduler is made for a number of steps
         model.provenance["trainer.max_epochs"] = int(trainer.max_epochs or 0)
     if take_up and ckpt_path is None:
@@ -143,11 +147,12 @@ def _left_behind(recorder: Recorder, model: DigitClassifier, trainer: pl.Trainer
     return str(recorder.checkpoints.last_path)
 
 
-def provenance(data: DigitDataModule, settings: Settings) -> Settings:
-    """Return what a checkpoint must share with a run that continues it."""
+def provenance(data: DigitDataModule, settings: Settings, monitor: str) -> Settings:
+    """Return what a checkpoint must share with a run that continues it: all that changes training but MAY_CHANGE."""
     digits = data.digits
-    kept = {key: value for key, value in settings.items() if key == "seed" or key.startswith(("model", "data."))}
-    return {"data": digits.name, "fingerprint": digits.fingerprint, "split": data.split_name, **kept}
+    kept = {key: value for key, value in settings.items() if not key.startswith(MAY_CHANGE)}
+    own = {"data": digits.name, "fingerprint": digits.fingerprint, "split": data.split_name, "monitor": monitor}
+    return kept | own
 
 
 def check_logits(model: DigitClassifier, classes: int) -> None:
@@ -193,12 +198,14 @@ def check_checkpoint(path: Path, model: DigitClassifier, trainer: pl.Trainer) ->
             f"ckpt_path={path}: saved within a step, or between an epoch's last step and its validation, where no run "
             "can go on: name another, such as the run's checkpoints/last.ckpt"
         )
-    theirs = checkpoint.get("ziffern", {})
-    for key in model.provenance.keys() | theirs.keys():
-        if key in theirs and theirs[key] != model.provenance.get(key):
+    theirs, own = checkpoint.get("ziffern", {}), model.provenance
+    is_complete = "monitor" in theirs  # early checkpoints have only the settings of model and data
+    for key in sorted(theirs.keys() | own.keys() if is_complete else theirs.keys(), key=str):
+        there, here = (None if str(value) == "None" else value for value in (theirs.get(key), own.get(key)))
+        if there != here:
             raise InputError(
-                f"ckpt_path={path}: this checkpoint has {key}={theirs[key]} and this run "
-                f"{key}={model.provenance.get(key)}: a run goes on with its own settings: give those that wrote it"
+                f"ckpt_path={path}: this checkpoint has {one_line(key)}={one_line(there)} and this run "
+                f"{one_line(key)}={one_line(here)}: a run goes on with its own settings: give those that wrote it"
             )
     epochs = epochs_behind(checkpoint)
     if trainer.max_epochs is not None and epochs > trainer.max_epochs:
