@@ -104,6 +104,30 @@ def test_the_same_seed_twice_counts_once(run, here: Path) -> None:
     assert any(str(again.folder) in note for note in result.notes)
 
 
+def threads_of(run: Run, count: int) -> Run:
+    path = run.folder / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"threads": count}))
+    return Run(run.folder)
+
+
+def test_runs_that_differ_in_threads_alone_are_named(run, here: Path) -> None:
+    first, again, other = run("threads=1", folder="a"), run("threads=2", folder="b"), run("seed=1", folder="c")
+    result = compared(first, again, threads_of(other, 2))
+    assert [len(recipe.found) for recipe in result.recipes] == [2]
+    assert any(str(again.folder) in note and "CPU threads (2, not 1)" in note for note in result.notes)
+    assert any("(nn: 1 (seed 0), 2 (seed 1))" in note for note in result.notes)
+
+
+def test_recipes_of_other_threads_are_named(run, here: Path) -> None:
+    first, second = run(folder="a"), run(LARGE, folder="b")
+    assert compared(first, second).notes == ()
+    (note,) = compared(first, threads_of(second, 16)).notes
+    assert "(nn hidden=[16]: 1; nn hidden=[64]: 16)" in note
+    path = second.folder / "environment.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"device": "NVIDIA H100"}))
+    assert compared(first, Run(second.folder)).notes == ()  # CPU threads change nothing there
+
+
 @pytest.mark.parametrize(
     ("setting", "reason"),
     [("data.split_seed=1", "another split: "), ("data.split=stratified", "another split: ")],

@@ -49,6 +49,15 @@ def report(run: Run, language: str = "en") -> Page:
     return Page(write_report(Run(run.folder), language=language))
 
 
+def test_the_command_names_the_threads(run) -> None:
+    assert "threads=1" in Findings(run(folder="a")).command.split()
+    typed = run("threads=2", folder="b")
+    (typed.folder / ".hydra/overrides.yaml").write_text("[threads=null, seed=0]")
+    words = Findings(Run(typed.folder)).command.split()
+    assert [word for word in words if word.startswith("threads")] == ["threads=2"]
+    assert "CPU threads: 2" in report(typed).text
+
+
 def change(run: Run, **arrays: np.ndarray) -> None:
     """Rewrite arrays of predictions.npz."""
     path = run.folder / "predictions.npz"
@@ -281,11 +290,11 @@ def test_the_command_is_that_of_this_run_alone(imperfect: Run) -> None:
     (imperfect.folder / ".hydra/overrides.yaml").write_text("- model=nn\n- seed=1\n- ckpt_path=old.ckpt\n")
     environment = imperfect.folder / "environment.json"
     environment.write_text(json.dumps({"command": "python train.py -m model=nn,dnn seed=0,1"}))
-    assert Findings(Run(imperfect.folder)).command == "python train.py model=nn seed=1"
+    assert Findings(Run(imperfect.folder)).command == "python train.py model=nn seed=1 threads=1"
     environment.write_text(json.dumps({"command": "ziffern train 'unbalanced"}))
     (imperfect.folder / "metrics.json").unlink()
     last = imperfect.folder / "checkpoints/last.ckpt"
-    assert Findings(Run(imperfect.folder)).command == f"ziffern train model=nn seed=1 ckpt_path={last}"
+    assert Findings(Run(imperfect.folder)).command == f"ziffern train model=nn seed=1 threads=1 ckpt_path={last}"
 
 
 def test_a_folder_whose_name_is_no_text(imperfect: Run, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from ziffern.callbacks.history import History
 from ziffern.errors import InputError
 from ziffern.experiment import run_experiment
 from ziffern.module import DigitClassifier
+from ziffern.runs import Run
 
 CONTRACT = {
     *("val/acc", "val/loss", "test/acc", "test/loss", "test/correct", "test/total", "train/acc", "params", "epochs"),
@@ -352,6 +353,38 @@ def test_a_checkpoint_that_does_not_fit_is_refused(run, changed: list[str], mess
     finished = run(folder="first")
     with pytest.raises(InputError, match=message):
         run(*changed, f"ckpt_path={finished.folder}/checkpoints/last.ckpt", folder="second")
+
+
+def test_threads_are_recorded_and_do_not_leak_into_the_next_run(run, capsys) -> None:
+    """Without `threads`, a run has torch's own number (1 in these tests), whatever the run before it had."""
+    first, second, again = run("threads=2", folder="a"), run(folder="b"), run("threads=1", folder="c")
+    assert [each.metrics["threads"] for each in (first, second, again)] == [2, 1, 1]
+    assert [each.threads for each in (first, second, again)] == [2, 1, 1]
+    assert "on cpu (2 threads)" in capsys.readouterr().out
+    assert same(weights(second.folder), weights(again.folder))
+    events = (first.folder / "progress.jsonl").read_text().splitlines()
+    assert json.loads(events[0])["threads"] == 2
+    environment = first.folder / "environment.json"
+    metrics = {key: value for key, value in first.metrics.items() if key != "threads"}
+    (first.folder / "metrics.json").write_text(json.dumps(metrics))  # as an early version wrote it
+    environment.write_text(json.dumps(json.loads(environment.read_text()) | {"threads": 7}))
+    assert Run(first.folder).threads == 7
+    environment.write_text(json.dumps(json.loads(environment.read_text()) | {"threads": "many"}))
+    assert Run(first.folder).threads is None
+
+
+def test_a_checkpoint_continued_with_other_threads_is_noted(run, capsys) -> None:
+    """And the number that the note names continues without one, to the very weights of an uninterrupted run."""
+    checkpoint = run("threads=1", "trainer.max_epochs=1", folder="a").folder / "checkpoints/last.ckpt"
+    capsys.readouterr()
+    other = run("threads=2", f"ckpt_path={checkpoint}", folder="b")
+    assert "NOTE: the checkpoint was trained with threads=1, and this run continues with threads=2:" in (
+        " ".join(capsys.readouterr().out.split())
+    )
+    assert other.metrics["threads"] == 2
+    resumed, straight = run("threads=1", f"ckpt_path={checkpoint}", folder="c"), run("threads=1", folder="d")
+    assert "NOTE" not in capsys.readouterr().out
+    assert same(weights(resumed.folder), weights(straight.folder))
 
 
 RATHER = ["callbacks=ema", "callbacks.ema.decay=0.9", "trainer.gradient_clip_val=1.0", "monitor=val/loss"]

@@ -172,7 +172,8 @@ def make_comparison(runs: Sequence[Run], margin: float, t: Language) -> Comparis
     recipes, doubles = group([Findings(run) for run in finished])
     models = [load(recipe) for recipe in recipes]
     notes = [t("compare.unfinished", run=run.folder) for run in stopped]
-    notes += [t("compare.double", run=found.run.folder) for found in doubles]
+    notes += [_double(found, kept, t) for found, kept in doubles]
+    notes += _threads(recipes, t)
     notes += [t("compare.contradiction", run=folder, names=", ".join(names)) for folder, names in _odd(recipes, models)]
     notes += [t("compare.untested", name=recipe.name) for recipe in recipes if not recipe.is_tested]
     compared, reason = same_digits(recipes, t)
@@ -214,8 +215,8 @@ def same_digits(recipes: Sequence[Recipe], t: Language) -> tuple[list[int], str]
     return max(sets.values(), key=len), _difference(firsts, t) if len(sets) > 1 else ""
 
 
-def group(found: Sequence[Findings]) -> tuple[list[Recipe], list[Findings]]:
-    """Return recipes, named by what they differ in, and runs left out since another has their seed."""
+def group(found: Sequence[Findings]) -> tuple[list[Recipe], list[tuple[Findings, Findings]]]:
+    """Return recipes, named by what they differ in, and runs left out, each with the one kept that has its seed."""
     groups: dict[tuple[object, ...], dict[int, Findings]] = {}
     doubles = []
     for each in sorted(found, key=lambda each: not each.run.is_tested):  # of two alike, the tested one stays
@@ -224,7 +225,7 @@ def group(found: Sequence[Findings]) -> tuple[list[Recipe], list[Findings]]:
         seeds = groups.setdefault(key, {})
         seed = int(each.about["seed"])
         if seed in seeds:
-            doubles.append(each)
+            doubles.append((each, seeds[seed]))
         else:
             seeds[seed] = each
     order = {id(each): place for place, each in enumerate(found)}
@@ -265,6 +266,31 @@ def measure(models: Sequence["DigitClassifier | None"]) -> list[float | None]:
 def _settings(found: Findings) -> dict[str, bool | int | float | str]:
     """Return what makes a recipe: the settings that change a result, and the score that chooses."""
     return found.run.settings | {"monitor": str(found.run.config.get("monitor"))}
+
+
+def _double(found: Findings, kept: Findings, t: Language) -> str:
+    """Return why a run is left out, and in what it differs from the one kept."""
+    if found.threads != kept.threads and found.threads and kept.threads:
+        numbers = {"threads": t.number(found.threads), "others": t.number(kept.threads)}
+        return t("compare.double_threads", run=found.run.folder, kept=kept.run.folder, **numbers)
+    return t("compare.double", run=found.run.folder)
+
+
+def _threads(recipes: Sequence[Recipe], t: Language) -> list[str]:
+    """Return a note naming what was trained with how many CPU threads, where that differs."""
+    if len({found.threads for recipe in recipes for found in recipe.found if found.threads}) < 2:  # noqa: PLR2004
+        return []
+    parts = []
+    for recipe in recipes:
+        seeds: dict[int, list[str]] = {}
+        for found in recipe.found:
+            if found.threads:
+                seeds.setdefault(found.threads, []).append(str(found.about["seed"]))
+        numbers = [
+            t.number(count) + (f" (seed {', '.join(seeds[count])})" if len(seeds) > 1 else "") for count in seeds
+        ]
+        parts += [f"{recipe.name}: {', '.join(numbers)}"] if numbers else []
+    return [t("compare.threads", numbers="; ".join(parts))]
 
 
 def _odd(recipes: Sequence[Recipe], models: Sequence["DigitClassifier | None"]) -> Iterator[tuple[Path, list[str]]]:

@@ -81,12 +81,11 @@ def run_experiment(
     """
     _check(cfg)
     import pytorch_lightning as pl
-    import torch
     from pytorch_lightning.accelerators import CPUAccelerator
 
     from ziffern.callbacks.pruning import Pruning
     from ziffern.data.datamodule import DigitDataModule
-    from ziffern.machine import tune_cpu_process
+    from ziffern.machine import set_threads, tune_cpu_process
     from ziffern.module import DigitClassifier
     from ziffern.pace import AGREED, steps_at_once
     from ziffern.recording import Recorder
@@ -99,8 +98,7 @@ def run_experiment(
     if cfg.trainer.gradient_clip_val is not None and "mixed" in str(cfg.trainer.precision):
         with open_dict(cfg):  # Lightning refuses to clip for a fused optimizer in mixed precision
             cfg.model.fuse = False
-    if cfg.threads is not None:
-        torch.set_num_threads(cfg.threads)
+    set_threads(cfg.threads)
     pl.seed_everything(cfg.seed, verbose=False)
     model = build(cfg.model, "model", DigitClassifier)
     check_logits(model, cfg.data.num_classes)

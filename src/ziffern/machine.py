@@ -1,15 +1,34 @@
-"""What a process sets once, so that a training step on the CPU costs what the model costs.
+"""What a process sets for its trainings: the CPU threads of torch, and what makes a training step cost less.
 
-Both were found by profiling, and take 5 to 15 % off a step (docs/benchmark.md). Neither changes a result.
+Decisions: the number of threads changes results, as sums are rounded in another order, so a run always sets it and
+records it; `tune_cpu_process` changes no result. Both of its parts were found by profiling, and take 5 to 15 % off a
+step (docs/benchmark.md).
 """
 
 import ctypes
+import functools
 import os
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 LARGEST_MMAP_THRESHOLD = 32 << 20  # bytes: more is refused
 NEVER = 2**31 - 1
+
+
+@functools.cache
+def default_threads() -> int:
+    """Return torch's own number of CPU threads: that of cores, or OMP_NUM_THREADS; call it before setting another."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+def set_threads(count: int | None) -> None:
+    """Set the CPU threads of torch; None is torch's own number, whatever an earlier run of this process set."""
+    import torch
+
+    own = default_threads()
+    torch.set_num_threads(own if count is None else count)
 
 
 def tune_cpu_process() -> None:

@@ -268,6 +268,11 @@ class Run:
         return predictions
 
     @property
+    def threads(self) -> int | None:
+        """CPU threads of torch in training; None where not known. Early runs have them in environment.json alone."""
+        return self.description.get("threads", self.environment.get("threads")) or None
+
+    @property
     def is_tested(self) -> bool:
         """Whether there are predictions on the test part."""
         return self._has("predictions.npz")

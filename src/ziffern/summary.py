@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from rich.console import Console
 
 from ziffern.callbacks.progress import clock
@@ -41,10 +42,13 @@ def print_start(
     console, digits, parts = recorder.console, data.digits, data.parts
     for warning in filter(None, (digits.note, parts.leak and f"LEAK: {parts.leak}")):
         console.print(f"NOTE: {warning}", style="bold yellow", soft_wrap=True)
+    device = trainer.strategy.root_device
+    threads = torch.get_num_threads()
+    where = f"{device} ({threads} thread{'s' * (threads != 1)})" if device.type == "cpu" else str(device)
     sizes = f"{len(parts.train):,} / {len(parts.val):,} / {len(parts.test):,}"
     console.print(
         f"{name}: {model.parameter_count:,} parameters, "
-        f"up to {trainer.max_epochs} epoch{'' if trainer.max_epochs == 1 else 's'} on {trainer.strategy.root_device}\n"
+        f"up to {trainer.max_epochs} epoch{'' if trainer.max_epochs == 1 else 's'} on {where}\n"
         f"{digits.name}: {sizes} digits to train / validate / test ({data.split_name})\n"
         f"{shown(recorder.folder)}",
         soft_wrap=True,

@@ -34,6 +34,7 @@ from ziffern.text import one_line, reason
 
 Metrics = dict[str, Any]
 Settings = dict[str, bool | int | float | str]
+THREADS = "threads"  # a checkpoint may be continued with another number of them, with a note
 MAY_CHANGE = (  # beginnings of settings that a run may change when it continues, beside `experiment.PLUMBING`
     *("trainer.max_epochs", "trainer.min_epochs", "callbacks.early_stopping"),  # when it ends, not what a step does
     *("trainer.strategy", "trainer.profiler"),  # how the same steps are taken
@@ -74,7 +75,7 @@ def train(
         InputError: The checkpoint does not fit, or the training diverged.
     """
     model.normalize.fit(data.digits.images, data.parts.train)
-    model.provenance = provenance(data, settings, recorder.monitor)
+    model.provenance = provenance(data, settings, recorder.monitor) | {THREADS: torch.get_num_threads()}
     if model.steps_each_batch:  # such a scheduler is made for a number of steps
         model.provenance["trainer.max_epochs"] = int(trainer.max_epochs or 0)
     if take_up and ckpt_path is None:
@@ -98,6 +99,8 @@ def train(
         recorder.data(data.digits, data.parts, model.normalize)
         recorder.events.write("start", **_description(name, data, model), max_epochs=trainer.max_epochs)
         print_start(recorder, name, data, model, trainer, epochs_behind(checkpoint))
+        if note := threads_note(checkpoint, trainer):
+            recorder.console.print(f"NOTE: {note}", style="bold yellow", soft_wrap=True, markup=False)
         log_layout(trainer.loggers)
         log_hyperparameters(trainer.loggers, settings)
     try:
@@ -200,7 +203,8 @@ def check_checkpoint(path: Path, model: DigitClassifier, trainer: pl.Trainer) ->
         )
     theirs, own = checkpoint.get("ziffern", {}), model.provenance
     is_complete = "monitor" in theirs  # early checkpoints have only the settings of model and data
-    for key in sorted(theirs.keys() | own.keys() if is_complete else theirs.keys(), key=str):
+    keys = theirs.keys() | own.keys() if is_complete else theirs.keys()
+    for key in sorted(keys - {THREADS}, key=str):
         there, here = (None if str(value) == "None" else value for value in (theirs.get(key), own.get(key)))
         if there != here:
             raise InputError(
@@ -220,6 +224,17 @@ def check_checkpoint(path: Path, model: DigitClassifier, trainer: pl.Trainer) ->
             f"ckpt_path={one_line(path)}: its {one_line(error)}, and no run can go on from it: name another"
         ) from error
     return checkpoint
+
+
+def threads_note(checkpoint: Mapping[str, Any], trainer: pl.Trainer) -> str:
+    """Return what to know where a checkpoint was trained with another number of CPU threads than this process has."""
+    before, now = checkpoint.get("ziffern", {}).get(THREADS), torch.get_num_threads()
+    if before in (None, now) or trainer.strategy.root_device.type != "cpu":
+        return ""
+    return (
+        f"the checkpoint was trained with threads={one_line(before)}, and this run continues with threads={now}: "
+        f"results will not repeat bit for bit; threads={one_line(before)} continues exactly"
+    )
 
 
 def _validation_metrics(
@@ -270,6 +285,7 @@ def _description(name: str, data: DigitDataModule, model: DigitClassifier) -> Me
         "model": name,
         "params": model.parameter_count,
         "seed": model.seed,
+        "threads": torch.get_num_threads(),
         "normalize": f"{model.normalize.kind}/{model.normalize.fit_on}",
         "data/name": data.digits.name,
         "data/fingerprint": data.digits.fingerprint,

@@ -164,6 +164,11 @@ class Findings:
         return sorted(k for k, value in given.items() if not math.isclose(value, self.figures[k], abs_tol=ROUNDING))
 
     @property
+    def threads(self) -> int | None:
+        """CPU threads that its results depend on; None where a GPU trained it, or where they are not known."""
+        return self.run.threads if self.run.environment.get("device", "cpu") == "cpu" else None
+
+    @property
     def is_continued(self) -> bool:
         """Whether `command` takes an unfinished run up where it stopped."""
         return not self.run.is_finished and (self.run.folder / "checkpoints/last.ckpt").is_file()
@@ -189,6 +194,8 @@ class Findings:
         if overrides is None:
             overrides = [f"model={self.about['model']}"] if self.about.get("model") else []
         typed = [item for item in overrides if not item.startswith("ckpt_path=")]
+        if self.threads and f"threads={self.threads}" not in typed:
+            typed = [*(item for item in typed if not item.startswith("threads=")), f"threads={self.threads}"]
         return [*known, *typed]
 
 
