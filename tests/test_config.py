@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from ziffern.config import EXTRA, _fits, build, check_targets, flatten
@@ -70,6 +71,20 @@ def test_a_misspelt_target_names_the_nearest() -> None:
 def test_a_value_of_another_type_is_refused(key: str, value: object) -> None:
     with pytest.raises(InputError, match=rf"^net\.{key}=.*MLP takes"):
         build(node("ziffern.models.MLP", **{key: value}), "net")
+
+
+class Older(torch.nn.Module):
+    """Without type hints, as older code has it."""
+
+    def __init__(self, size=3, bias=True):
+        super().__init__()
+
+
+def test_a_switch_without_a_type_takes_booleans_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZIFFERN_TARGETS", "tests")
+    with pytest.raises(InputError, match=r"net\.bias=no: Older takes true or false here"):
+        build(node("tests.test_config.Older", bias="no"), "net")
+    assert type(build(node("tests.test_config.Older", bias=False), "net")).__name__ == "Older"
 
 
 def test_a_value_that_is_still_missing_is_named() -> None:

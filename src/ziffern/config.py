@@ -25,6 +25,7 @@ from ziffern.text import one_line
 
 ALLOWED = ("ziffern.", "torch.nn.", "torch.optim.", "pytorch_lightning.")
 PLAIN = {int: (int,), float: (float, int), bool: (bool,), str: (str,), type(None): (type(None),)}  # True is no int
+LISTS = (collections.abc.Sequence, list, tuple)  # hints that a configuration's list fits
 OBJECTS = (collections.abc.Sequence, collections.abc.Callable)  # hints that no plain value fits
 EXTRA = "ZIFFERN_TARGETS"  # more prefixes, comma-separated: said by the user's environment, not by a file
 KINDS = {  # what may stand in each part of the configuration; anywhere else, any of them
@@ -198,8 +199,10 @@ def _check_values(target: type, node: dict[str, Any], where: str, more: frozense
             raise InputError(f"{where}.{key}: {target.__name__} takes no {key}{nearest(key, parameters)}")
         if value == MISSING:
             raise InputError(f"{where}.{key} has no value yet: give it one, {where}.{key}=VALUE")
-        if key in hints and not _fits(value, hints[key]):
-            raise InputError(f"{where}.{key}={one_line(value)}: {target.__name__} takes {_in_words(hints[key])} here")
+        is_switch = key in parameters and isinstance(parameters[key].default, bool)
+        hint = hints.get(key, bool if is_switch else Any)
+        if not _fits(value, hint):
+            raise InputError(f"{where}.{key}={one_line(value)}: {target.__name__} takes {_in_words(hint)} here")
     missing = [
         name
         for name, parameter in parameters.items()
@@ -219,19 +222,21 @@ def _hints(target: type) -> dict[str, Any]:
         return {}
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def _fits(value: Any, hint: Any) -> bool:  # noqa: PLR0911
     """Say whether a configuration's value has the hinted type; any hint that is not plain is let through."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, argument) for argument in arguments)
-    if origin is collections.abc.Sequence and isinstance(value, list):
-        return all(_fits(item, arguments[0]) for item in value)
+    if origin in LISTS and isinstance(value, list):
+        return all(any(_fits(item, argument) for argument in arguments if argument is not ...) for item in value)
+    if origin is typing.Literal:
+        return any(type(value) is type(choice) and value == choice for choice in arguments)
     if hint in (Any, object):
         hint = type(value)
     if hint in PLAIN:
         return type(value) in PLAIN[hint]
     if type(value) in (str, int, float, bool):  # where an object, a list or a function is wanted
-        return isinstance(value, hint) if inspect.isclass(hint) else origin not in OBJECTS
+        return isinstance(value, hint) if inspect.isclass(hint) else origin is None  # no scalar is a list[int]
     if isinstance(value, dict) and "_target_" not in value:  # settings of an option that was not chosen
         return origin not in OBJECTS and (not inspect.isclass(hint) or issubclass(hint, collections.abc.Mapping))
     return True
@@ -240,9 +245,11 @@ def _fits(value: Any, hint: Any) -> bool:
 def _in_words(hint: Any) -> str:
     if typing.get_origin(hint) is collections.abc.Callable or (inspect.isclass(hint) and hint not in PLAIN):
         return "an object (with a _target_)"
+    if typing.get_origin(hint) is typing.Literal:
+        return ", ".join(str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in hint.__args__)
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return " or ".join(_in_words(argument) for argument in typing.get_args(hint))
-    if typing.get_origin(hint) is collections.abc.Sequence:
+    if typing.get_origin(hint) in LISTS:
         return f"a list of {_in_words(typing.get_args(hint)[0]).removeprefix('a ')}s, such as [1,2],"
     return words.get(hint, str(hint))

@@ -225,7 +225,7 @@ def micro_steps(cfg: DictConfig) -> int | str:
     plain += [f"callbacks.{name}" for name, node in wanted_callbacks(cfg) if node.get("_target_") not in STEPWISE]
     if wanted == "auto":
         return 1 if plain else "auto"
-    if not isinstance(wanted, int) or wanted < 1:
+    if type(wanted) is not int or wanted < 1:
         raise InputError(f"trainer.micro_steps={wanted}: must be auto, or a whole number of at least 1")
     if wanted > 1 and plain:
         raise InputError(
@@ -255,7 +255,10 @@ def _check(cfg: DictConfig) -> None:
         raise InputError("data: a published recipe never runs on other data: leave data= out, or experiment=")
     for name in ("data", "model", "callbacks", "logger"):
         check_targets(cfg[name], name)
-    check_targets(lightning_settings(cfg), "trainer")
+    check_targets(
+        OmegaConf.create({key: value for key, value in cfg.trainer.items() if key != "micro_steps"}), "trainer"
+    )
+    micro_steps(cfg)
     clip = cfg.trainer.gradient_clip_val
     if clip is not None and not (isinstance(clip, int | float) and clip >= 0):
         raise InputError(f"trainer.gradient_clip_val={clip}: must be a number of at least 0, or null for no clipping")
@@ -268,12 +271,14 @@ def _check(cfg: DictConfig) -> None:
     if cfg.monitor not in ("val/acc", "val/loss"):
         raise InputError(f"monitor={cfg.monitor}: what chooses must be a validation score: val/acc or val/loss")
     objectives(cfg.objective)
-    if not isinstance(cfg.seed, int) or not 0 <= cfg.seed <= MAX_SEED:
+    if not isinstance(cfg.test, bool):
+        raise InputError(f"test={cfg.test}: must be true or false")
+    if type(cfg.seed) is not int or not 0 <= cfg.seed <= MAX_SEED:
         raise InputError(f"seed={cfg.seed}: must be a whole number from 0 to {MAX_SEED}")
-    if cfg.threads is not None and (not isinstance(cfg.threads, int) or cfg.threads < 1):
+    if cfg.threads is not None and (type(cfg.threads) is not int or cfg.threads < 1):
         raise InputError(f"threads={cfg.threads}: must be at least 1, or null for torch's own choice")
     epochs = cfg.trainer.max_epochs
-    if not isinstance(epochs, int) or epochs < 0:
+    if type(epochs) is not int or epochs < 0:
         raise InputError(f"trainer.max_epochs={epochs}: must be a whole number, 0 (no training) or more")
     if cfg.ckpt_path is not None and not Path(str(cfg.ckpt_path)).is_file():
         raise InputError(f"ckpt_path={cfg.ckpt_path}: no such file: name a run's checkpoints/last.ckpt")

@@ -11,7 +11,10 @@ from optuna.exceptions import ExperimentalWarning
 
 from hydra_plugins.hydra_optuna_queue._cmaes import CmaEsSampler
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
+from hydra_plugins.hydra_optuna_queue.sweeper import PRUNERS, SAMPLERS
 
+OPTIONS = (*SAMPLERS.values(), *PRUNERS.values())
+SWITCHES = {key for option in OPTIONS for key, value in option.items() if isinstance(value, bool)}
 GRID = "optuna.samplers.GridSampler"
 SAME_SEED = "optuna.samplers.QMCSampler"  # its points are one sequence, continued by what the storage counts
 
@@ -73,6 +76,11 @@ def _make(config: Any, kind: str, base: type, **more: Any) -> Any:
         found = CmaEsSampler
     known = inspect.signature(found).parameters  # a search may set options that another sampler does not have
     settings = {str(key): value for key, value in config.items() if key in known}
+    for key, value in settings.items():
+        is_switch = key in SWITCHES or isinstance(known[key].default, bool)
+        if isinstance(value, bool) != is_switch:
+            wanted = "true or false" if is_switch else "no switch: give a value, or null"
+            raise SweepError(f"hydra.sweeper.{kind.rstrip('s')}.{key}={value}: must be {wanted}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)

@@ -56,6 +56,7 @@ AT_LEAST = {
     "grace_period": 1,
     "keep_best": 0,
 }
+SWITCHES = ("isolate", "retry_failed", "show_output")
 MAY_BE_NULL = ("max_failures", "keep_best")
 
 
@@ -228,11 +229,14 @@ def _check(settings: dict[str, Any]) -> None:
         if key not in known:
             meant = "".join(f": did you mean {near}?" for near in get_close_matches(key, known, 1))
             raise SweepError(f"hydra.sweeper.{key}: no such setting{meant}")
+    for key in SWITCHES:
+        if not isinstance(settings[key], bool):
+            raise SweepError(f"hydra.sweeper.{key}={settings[key]}: must be true or false")
     for key, least in AT_LEAST.items():
         value = settings[key]
         if key == "max_failures" and value == AUTO:
             continue
-        if not (value is None and key in MAY_BE_NULL) and (not isinstance(value, int) or value < least):
+        if not (value is None and key in MAY_BE_NULL) and (type(value) is not int or value < least):
             null = ", or null" if key in MAY_BE_NULL else ""
             raise SweepError(f"hydra.sweeper.{key}={value}: must be a whole number of at least {least}{null}")
     if settings["together"] > 1 and settings["isolate"]:
