@@ -240,7 +240,7 @@ def test_a_folder_without_a_study(finished: Path, tmp_path: Path, monkeypatch: p
     config = (finished / "multirun.yaml").read_text()
     assert "storage: null" in config
     for storage, named in (
-        ("postgresql://there/x", "not asked unbidden"),
+        ("postgresql://there/x", "refusing to connect to one named by a folder"),
         ("${oc.env:STUDY_ADDRESS}", r"\$STUDY_ADDRESS, which is not set"),
         ("sqlite:///gone.db", "gone.db: no such file"),
     ):

@@ -354,7 +354,7 @@ def edited_arrays(random: random.Random, content: bytes) -> bytes:
             [
                 lambda: np.atleast_1d(array)[:0],
                 lambda: np.asarray(array)[None],
-                lambda: np.full_like(array, random.choice([-1, 200]) if array.dtype.kind in "iuf" else 0),
+                lambda: np.full_like(array, random.choice([-1, 200] if array.dtype.kind in "if" else [0])),
                 lambda: np.zeros(array.shape, kinds),
                 lambda: np.array(float("nan")),
                 array.ravel,

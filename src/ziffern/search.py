@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import optuna
-import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from hydra_plugins.hydra_optuna_queue import SweepError
 from hydra_plugins.hydra_optuna_queue._storage import JOURNAL
 from ziffern.errors import InputError
+from ziffern.records.config import MAX_BYTES, read_yaml
 from ziffern.records.database import read_database, sqlite_path
 from ziffern.records.files import read_text
+from ziffern.records.schema import from_plain
 from ziffern.records.study import read_journal
 from ziffern.runs import is_search
 from ziffern.text import one_line, reason
@@ -23,7 +24,6 @@ from ziffern.text import one_line, reason
 if TYPE_CHECKING:
     from ziffern.data.datamodule import DigitDataModule
 
-MAX_CONFIG = 2**20  # bytes of multirun.yaml
 ENVIRONMENT = re.compile(r"\$\{oc\.env:(\w+)\}")
 
 
@@ -111,7 +111,8 @@ def locate(folder: Path, storage: str | None = None) -> tuple[str, str]:
     if given and is_address and not given.startswith("sqlite:"):
         if not is_trusted:
             raise InputError(
-                f"{folder}: its storage is a database, which is not asked unbidden: give --storage ADDRESS"
+                f"{folder}: its storage is a database; refusing to connect to one named by a folder: "
+                "give --storage ADDRESS"
             )
         return name, given
     path = sqlite_path(given) if given and is_address else Path(given or folder / JOURNAL)
@@ -134,7 +135,7 @@ def _study_of(folder: Path) -> tuple[str, str | None]:
     """
     config = folder / "multirun.yaml"
     try:
-        found = msgspec.convert(_read_settings(config), _Multirun).hydra.sweeper
+        found = from_plain(read_yaml(read_text(config, MAX_BYTES)), _Multirun).hydra.sweeper
     except (OSError, ValueError) as error:
         if not folder.exists():
             raise InputError(f"{folder}: there is no such folder") from error
@@ -158,14 +159,3 @@ class _Hydra(msgspec.Struct):
 
 class _Multirun(msgspec.Struct):
     hydra: _Hydra
-
-
-def _read_settings(path: Path) -> object:
-    """Return a YAML file as plain containers; interpolations stay text."""
-    text = read_text(path, MAX_CONFIG)
-    try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.CSafeLoader)):
-            raise InputError("it has YAML aliases, which Hydra writes none of, and a few of which make gigabytes")
-        return yaml.load(text, yaml.CSafeLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"not readable ({reason(error)})") from error

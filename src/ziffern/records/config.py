@@ -23,6 +23,7 @@ MAX_DEPTH = 40
 REFERENCE = re.compile(r"(?<!\\)\$\{(\.*[A-Za-z_][\w@/-]*(?:\.[\w@/-]+|\[\w+\])*)\}")
 
 
+# Not libyaml's: it takes minutes for many brackets, and crashes on many question marks.
 class _Loader(get_yaml_loader()):  # type: ignore[misc]  # a function of OmegaConf's returns the class
     """OmegaConf's YAML, without aliases."""
 
