@@ -18,7 +18,8 @@ from ziffern.text import one_line, printable
 
 MAX_BYTES = 64 * 1024  # of a YAML file; a composed configuration takes about 3 kB
 MAX_NODES = 5_000
-MAX_CHARACTERS = 1_000_000
+MAX_CHARACTERS = 1_000_000  # that references lead to
+MAX_TEXT = 1000  # characters of a value
 MAX_DEPTH = 40
 REFERENCE = re.compile(r"(?<!\\)\$\{(\.*[A-Za-z_][\w@/-]*(?:\.[\w@/-]+|\[\w+\])*)\}")
 
@@ -87,14 +88,20 @@ def _plain(node: Any, count: list[int], depth: int) -> Any:
     if isinstance(node, dict):
         if wrong := [key for key in node if not isinstance(key, str)]:
             raise ValueError(f"the name {wrong[0]!r} is not text: put it in quotes")
-        return {printable(key): _plain(value, count, depth + 1) for key, value in node.items()}
+        return {_text(key): _plain(value, count, depth + 1) for key, value in node.items()}
     if isinstance(node, list):
         return [_plain(value, count, depth + 1) for value in node]
     if isinstance(node, str | PurePath):
-        return printable(node)
+        return _text(str(node))
     if node is None or isinstance(node, bool | int | float):
         return node
     raise ValueError(f"a value of the type {type(node).__name__}")
+
+
+def _text(text: str) -> str:
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"text of more than {MAX_TEXT:,} characters")
+    return printable(text)
 
 
 class _Resolver:

@@ -161,7 +161,11 @@ class Findings:
         given = {key: metrics[key] for key in self.figures.keys() & metrics.keys()}
         if not self.epochs:  # an untrained model's scores are in no history
             given.pop("best_epoch", None)
-        return sorted(k for k, value in given.items() if not math.isclose(value, self.figures[k], abs_tol=ROUNDING))
+        return sorted(
+            key
+            for key, value in given.items()
+            if value is None or not math.isclose(value, self.figures[key], abs_tol=ROUNDING)
+        )
 
     @property
     def threads(self) -> int | None:
