@@ -1,12 +1,16 @@
+from pathlib import Path
+
 import pytest
 from omegaconf import OmegaConf
 
+from ziffern.errors import InputError
 from ziffern.experiment import (
     clipping,
     hyperparameters,
     lightning_settings,
     micro_steps,
     plain_config,
+    run_experiment,
     wanted_callbacks,
 )
 
@@ -43,6 +47,14 @@ def test_lightnings_own_steps_where_something_counts_them(composed, setting: str
 def test_early_stopping_that_is_off_costs_nothing(composed) -> None:
     assert wanted_callbacks(composed()) == []
     assert [name for name, _ in wanted_callbacks(composed("callbacks.early_stopping.patience=1"))] == ["early_stopping"]
+
+
+def test_only_our_early_stopping_is_left_out_without_patience(composed) -> None:
+    other = "{_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: val/acc, patience: null}"
+    config = composed(f"+callbacks.other={other}")
+    assert [name for name, _ in wanted_callbacks(config)] == ["other"]
+    with pytest.raises(InputError, match=r"callbacks\.other\.patience=None: EarlyStopping takes a whole number"):
+        run_experiment(config, Path("unused"), "nn")
 
 
 def test_hyperparameters_leave_the_plumbing_out(composed) -> None:

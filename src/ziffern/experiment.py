@@ -39,8 +39,9 @@ WHOLE_EPOCHS = (  # settings that would leave an epoch without its validation, b
     *("max_steps", "min_steps", "max_time", "fast_dev_run", "check_val_every_n_epoch", "limit_val_batches"),
     *("limit_test_batches", "enable_checkpointing", "barebones"),
 )
+EARLY_STOPPING = "ziffern.callbacks.early_stopping.EarlyStopping"
 STEPWISE = (  # callbacks that do nothing within an epoch, or follow the optimizer's own steps
-    "ziffern.callbacks.early_stopping.EarlyStopping",
+    EARLY_STOPPING,
     "ziffern.callbacks.ema.EMA",
 )
 PLAIN_ONLY = (  # settings of Lightning's Trainer that count its batches or change its steps
@@ -208,7 +209,11 @@ def wanted_callbacks(cfg: DictConfig) -> list[tuple[str, DictConfig]]:
 
     Each callback costs something at every hook of every step.
     """
-    return [(name, node) for name, node in named(cfg.callbacks) if node and node.get("patience", 0) is not None]
+
+    def is_off(node: DictConfig) -> bool:
+        return node.get("_target_") == EARLY_STOPPING and node.get("patience") is None
+
+    return [(name, node) for name, node in named(cfg.callbacks) if node and not is_off(node)]
 
 
 def micro_steps(cfg: DictConfig) -> int | str:
