@@ -1,0 +1,71 @@
+"""Which of several processes of one training this is, and what they agree on before any of them trains.
+
+Decisions: the first process chooses and the others receive it, since names hold the time and a random part; torchrun
+lends its own store for that, SLURM's step has a number that all of its processes know. Processes that Lightning starts
+itself are told by their command line.
+"""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+
+from ziffern.errors import InputError
+
+WAIT = timedelta(seconds=120)  # for the first process, which may start later than the others
+
+
+def rank() -> int:
+    """Return 0 for the first of the processes that train together, also where it is the only one."""
+    if "RANK" in os.environ:  # torchrun
+        return int(os.environ["RANK"])
+    if _slurm():
+        return int(os.environ["SLURM_PROCID"])
+    return int(os.environ.get("LOCAL_RANK", "0")) + int(os.environ.get("NODE_RANK", "0"))  # 0 for the first alone
+
+
+def is_first() -> bool:
+    """Return whether this process is the one that writes and prints."""
+    return rank() == 0
+
+
+def launched() -> int:
+    """Return how many processes torchrun or srun started for this training; 1 where neither did."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return int(os.environ["WORLD_SIZE"])
+    return int(os.environ["SLURM_NTASKS"]) if _slurm() else 1
+
+
+def agree(choose: Callable[[], str]) -> str:
+    """Return what the first process chooses, in each of them.
+
+    Raises:
+        InputError: They have no way to exchange it.
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return _through_store(choose)
+    if _slurm():  # a number for each srun, and for each time that SLURM starts it again
+        names = ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")
+        return "slurm-" + "-".join(os.environ.get(name, "0") for name in names)
+    if not is_first():
+        raise InputError("several processes, which cannot agree on a folder: name one with hydra.run.dir=FOLDER")
+    return choose()
+
+
+def _slurm() -> bool:
+    """Return whether srun started several processes for this training."""
+    return int(os.environ.get("SLURM_NTASKS", "1")) > 1 and {"SLURM_PROCID", "SLURM_STEP_ID"} <= os.environ.keys()
+
+
+def _through_store(choose: Callable[[], str]) -> str:
+    from torch.distributed import DistError, TCPStore  # type: ignore[attr-defined]
+
+    key = f"ziffern/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
+    try:
+        store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=WAIT)
+        if is_first():
+            store.set(key, choose())
+        return str(store.get(key).decode())
+    except (DistError, KeyError, ValueError) as error:
+        raise InputError(
+            "torchrun's processes cannot reach each other to agree on a folder: name one with hydra.run.dir=FOLDER"
+        ) from error
