@@ -9,5 +9,9 @@ class InputError(ValueError):
     """A value that the user gave cannot be used; the message says which, why, and what to do."""
 
 
+class OutputError(OSError):
+    """A file of ours could not be written; `filename` is that file, `errno` and `strerror` say why."""
+
+
 class DivergedError(InputError):
     """The training left the numbers; in a search this is a bad trial, and no reason to stop."""

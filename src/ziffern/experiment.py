@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 from ziffern.config import build, check_targets, flatten, named
 from ziffern.errors import InputError
+from ziffern.processes import is_first, launched
 
 log = logging.getLogger(__name__)
 MAX_SEED = 2**32 - 1
@@ -107,6 +108,11 @@ def run_experiment(
     recorder = Recorder(folder, cfg.monitor, _console())
     pruning = [Pruning(trial, cfg.monitor)] if is_trial and isinstance(cfg.objective, str) else []
     trainer = make_trainer(cfg, recorder, *pruning)
+    if not is_trial and launched() != trainer.num_devices * trainer.num_nodes > 0 and launched() > 1:
+        raise InputError(
+            f"{launched()} processes were started, and the trainer uses {trainer.num_devices * trainer.num_nodes}: "
+            "use trainer=ddp, with trainer.devices=N of each machine"
+        )
     if isinstance(trainer.accelerator, CPUAccelerator):
         tune_cpu_process()
     data.setup()
@@ -303,10 +309,8 @@ def _check_accelerator(accelerator: str) -> None:
 
 
 def _console() -> Console:
-    """Return where people read; only the first of several processes (DDP) talks."""
-    import os
-
-    return Console(quiet=os.environ.get("LOCAL_RANK", "0") != "0", highlight=False)
+    """Return where people read; only the first of several processes (DDP) prints. Text is never taken for markup."""
+    return Console(quiet=not is_first(), highlight=False, markup=False, emoji=False)
 
 
 def quieten() -> None:

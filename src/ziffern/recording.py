@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from ziffern.analysis.outcome import Outcome
-from ziffern.atomic import write_atomically, write_json
+from ziffern.atomic import write_atomically, write_json, writing
 from ziffern.callbacks.checkpoints import RunCheckpoints
 from ziffern.callbacks.early_stopping import better
 from ziffern.callbacks.history import History
@@ -56,7 +56,8 @@ class Recorder:
 
     def __init__(self, folder: Path, monitor: str, console: Console) -> None:
         self.folder, self.monitor, self.console = folder.absolute(), monitor, console
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         self.history, self.events = History(self.folder), EventLog(self.folder)
         self.checkpoints = RunCheckpoints(self.folder / "checkpoints", monitor, better(monitor))
         self.callbacks: list[pl.Callback] = [self.history, ProgressReport(self.events, console), self.checkpoints]

@@ -1,5 +1,6 @@
 """What a person reads in the terminal: what is about to be trained, and what came out."""
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from ziffern.callbacks.progress import clock
 from ziffern.data.datamodule import DigitDataModule
 from ziffern.module import DigitClassifier
 from ziffern.recording import Recorder
+from ziffern.text import printable
 
 
 def shown(path: Path) -> str:
@@ -21,6 +23,11 @@ def shown(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def readable(path: Path) -> str:
+    """Return a path as `shown` does, quoted for a shell, with escapes in place of what no terminal prints."""
+    return printable(shlex.quote(shown(path)))
 
 
 def program(name: str) -> str:
@@ -41,7 +48,7 @@ def print_start(
     """Print what is trained on what, and above it whatever must not be missed."""
     console, digits, parts = recorder.console, data.digits, data.parts
     for warning in filter(None, (digits.note, parts.leak and f"LEAK: {parts.leak}")):
-        console.print(f"NOTE: {warning}", style="bold yellow", soft_wrap=True)
+        console.print(f"NOTE: {printable(warning)}", style="bold yellow", soft_wrap=True)
     device = trainer.strategy.root_device
     threads = torch.get_num_threads()
     where = f"{device} ({threads} thread{'s' * (threads != 1)})" if device.type == "cpu" else str(device)
@@ -49,8 +56,8 @@ def print_start(
     console.print(
         f"{name}: {model.parameter_count:,} parameters, "
         f"up to {trainer.max_epochs} epoch{'' if trainer.max_epochs == 1 else 's'} on {where}\n"
-        f"{digits.name}: {sizes} digits to train / validate / test ({data.split_name})\n"
-        f"{shown(recorder.folder)}",
+        f"{printable(digits.name)}: {sizes} digits to train / validate / test ({data.split_name})\n"
+        f"{printable(shown(recorder.folder))}",
         soft_wrap=True,
     )
     if resumed:
@@ -61,9 +68,9 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
     """Print the scores of a finished run as a short table, and commands worth typing next."""
     console.print()
     for label, value in (*_rows(metrics), ("run folder", shown(folder))):
-        console.print(f"{label:<21}{value}", soft_wrap=True)
+        console.print(f"{label:<21}{printable(value)}", soft_wrap=True)
     for warning in filter(None, (metrics["data/note"], metrics["data/leak"])):
-        console.print(f"NOTE: {warning}", style="bold yellow", soft_wrap=True)
+        console.print(f"NOTE: {printable(warning)}", style="bold yellow", soft_wrap=True)
     python, tensorboard = program("python"), program("tensorboard")
     start = "ziffern train" if Path(sys.argv[0]).name == "ziffern" else f"{python} train.py"
     if {"-m", "--multirun"} & set(sys.argv):
@@ -71,7 +78,7 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
     console.print("\nnext")
     commands = [(f"{start} -m model=cnn,nn,dnn", "train three models in turn"), (f"{start} --help", "see all options")]
     if (folder / "tensorboard").is_dir():
-        commands.insert(0, (f"{tensorboard} --logdir {shown(folder)}", "see the curves and the mistakes"))
+        commands.insert(0, (f"{tensorboard} --logdir {readable(folder)}", "see the curves and the mistakes"))
     for command, purpose in commands:
         console.print(f"  {command}  # {purpose}", soft_wrap=True)
 

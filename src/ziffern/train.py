@@ -28,9 +28,9 @@ from ziffern.module import DigitClassifier
 from ziffern.recording import Recorder, command
 from ziffern.records.checkpoint import read_checkpoint
 from ziffern.resuming import check_training_state, is_restoring
-from ziffern.summary import print_start, print_summary, program, shown
+from ziffern.summary import print_start, print_summary, program, readable, shown
 from ziffern.tensorboard import log_hyperparameters, log_layout, log_outcome, log_results
-from ziffern.text import one_line, reason
+from ziffern.text import one_line, printable, reason
 
 Metrics = dict[str, Any]
 Settings = dict[str, bool | int | float | str]
@@ -313,7 +313,7 @@ def _say_how_to_go_on(recorder: Recorder, error: BaseException, main: bool) -> N
     if isinstance(error, SystemExit) and recorder.checkpoints.last_path.exists() and not is_multirun:
         # A run that was continued and stopped again in its first epoch has written none itself.
         epochs = recorder.checkpoints.epochs or len(recorder.history.rows)
-        goes_on = command(ckpt_path=shown(recorder.checkpoints.last_path))
-        look = f"{program('ziffern')} report {shown(recorder.folder)}"
+        goes_on = printable(command(ckpt_path=shown(recorder.checkpoints.last_path)))
+        look = f"{program('ziffern')} report {readable(recorder.folder)}"
         recorder.console.print(f"stopped after epoch {epochs}; continue with\n  {goes_on}", soft_wrap=True)
         recorder.console.print(f"or look at what is there\n  {look}", soft_wrap=True)

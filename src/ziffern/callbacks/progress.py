@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from ziffern.atomic import writing
 from ziffern.callbacks import STOP
 from ziffern.module import DigitClassifier
 
@@ -42,7 +43,7 @@ class EventLog:
     def write(self, event: str, **values: Any) -> None:
         """Append `event` with its time (UTC) and values."""
         line = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **values}
-        with self.path.open("a", encoding="utf-8") as file:
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 

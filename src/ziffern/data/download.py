@@ -17,7 +17,7 @@ from typing import Any
 
 from ziffern.data.network import reachable
 from ziffern.data.torchvision_sets import TorchvisionSet
-from ziffern.text import reason
+from ziffern.text import printable, reason
 
 STALL_SECONDS = 8.0  # a download that receives nothing for so long has failed
 
@@ -34,7 +34,7 @@ def download(wanted: TorchvisionSet, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary, _patience(STALL_SECONDS):
-            print(f"downloading {wanted.name} to {folder} ...", flush=True)
+            print(f"downloading {wanted.name} to {printable(folder)} ...", flush=True)
             _fetch(wanted, kinds, Path(temporary))
             for name in wanted.files:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
