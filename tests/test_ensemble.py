@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from ziffern.atomic import write_atomically
+from ziffern.cli import main as cli
 from ziffern.compare import compare
 from ziffern.ensemble import ensemble
 from ziffern.errors import InputError
@@ -91,3 +93,21 @@ def test_what_is_refused(members, tmp_path: Path) -> None:
     (folders[1] / "metrics.json").unlink()
     with pytest.raises(InputError, match="did not come so far"):
         ensemble(folders, tmp_path / "both", None)
+
+
+def test_a_full_disk_leaves_nothing(members: list[Run], tmp_path: Path, monkeypatch, capsys) -> None:
+    def full(self: object, *_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def save(self: object, checkpoint: object, path: str, **_: object) -> None:
+        write_atomically(Path(path), full)
+
+    monkeypatch.setattr("ziffern.callbacks.atomic_io.AtomicCheckpointIO.save_checkpoint", save)
+    folders = [str(member.folder) for member in members]
+    monkeypatch.setattr("sys.argv", ["ziffern", "ensemble", *folders, "--output", str(tmp_path / "both")])
+    with pytest.raises(SystemExit) as stop:
+        cli()
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "best.ckpt: No space left on device: free some space, or write elsewhere with --output FOLDER" in line
+    assert not (tmp_path / "both").exists()

@@ -1,6 +1,7 @@
 """The command line: what a mistake looks like, and how run folders are named."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -8,7 +9,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from ziffern import entry
+from ziffern.atomic import write_atomically
+from ziffern.callbacks.progress import EventLog
 from ziffern.entry import remove_if_unused, run_folder, sweep_folder
+from ziffern.errors import OutputError
+from ziffern.failure import describe
 
 SHORT = ("model=nn", "model.net.hidden=[16]", "trainer=cpu", "trainer.max_epochs=1", "logger=none")
 
@@ -124,6 +129,70 @@ def test_a_full_disk_is_one_line(command_line, digits_npz: Path, monkeypatch: py
     code, _, errors = command_line("data=local", f"data.dir={digits_npz}", *SHORT)
     assert code == 2
     assert errors.splitlines()[-1].startswith("error: somewhere/metrics.json: No space left on device: free some")
+
+
+def test_a_read_that_fails_names_what_was_read(command_line, digits_npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "digits.npz")
+
+    monkeypatch.setattr("ziffern.data.datamodule.DigitDataModule.setup", unreadable)
+    code, _, errors = command_line("data=local", f"data.dir={digits_npz}", *SHORT)
+    assert (code, errors) == (
+        2,
+        "error: digits.npz: cannot be read (Permission denied): check that it is there and may be read\n",
+    )
+
+
+@pytest.mark.parametrize("folder", ["/dev/null/run", "/proc/run", "data.npz/run"])
+def test_a_folder_that_cannot_be_written_is_one_line(command_line, digits_npz: Path, folder: str) -> None:
+    Path("data.npz").touch()
+    code, _, errors = command_line("data=local", f"data.dir={digits_npz}", *SHORT, f"hydra.run.dir={folder}")
+    assert code == 2
+    assert errors.startswith(f"error: {folder}: ")
+    assert errors.endswith(": write elsewhere with hydra.run.dir=FOLDER\n")
+    assert errors.count("\n") == 1
+
+
+def test_what_a_write_raises_names_the_file(tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise OSError(27, "File too large")  # as a write does, which knows no name
+
+    with pytest.raises(OutputError, match="File too large") as error:
+        write_atomically(tmp_path / "x.json", full)
+    assert error.value.filename == str(tmp_path / "x.json")
+    assert list(tmp_path.iterdir()) == []
+    assert describe(error.value, "--output FILE").endswith(
+        "x.json: File too large: raise the limit on the size of files (ulimit -f unlimited)"
+    )
+    with pytest.raises(OutputError):
+        EventLog(tmp_path / "nowhere").write("start")
+
+
+def test_a_name_that_the_locale_lacks_is_one_line(command_line) -> None:
+    code, _, errors = command_line("data.dir=\udcc3\udca4.npz")
+    assert code == 2
+    assert errors.startswith("error: data.dir=\\udcc3\\udca4.npz: cannot be read in this locale")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["[bold]x[/bold]", ":smile:", "a b"])
+def test_markup_in_a_path_is_text(command_line, digits_npz: Path, name: str) -> None:
+    code, output, _ = command_line("data=local", f"data.dir={digits_npz}", *SHORT, f"hydra.run.dir='{name}'")
+    assert code == 0
+    assert f"\n{name}\n" in output
+    assert f"run folder           {name}\n" in output
+    assert f"open {shlex.quote(f'{name}/report.html')}" in output
+
+
+def test_names_from_files_cannot_steer_the_terminal(command_line, digits_npz: Path) -> None:
+    Path("\x1b[31m[bold]x.npz").write_bytes(digits_npz.read_bytes())
+    place = "'data.dir=\x1b[31m[bold]x.npz'".replace("'data.dir=", "data.dir='")
+    code, output, errors = command_line("data=local", place, *SHORT, "hydra.run.dir=run")
+    assert code == 0, errors
+    assert "\\x1b[31m[bold]x: 240 / 80 / 80 digits" in output
+    assert "data                 \\x1b[31m[bold]x\n" in output
+    _, _, errors = command_line("model=\x1b[31m")
+    assert "\x1b" not in output + errors
 
 
 def test_a_bug_of_ours_shows_its_traceback(command_line, digits_npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:

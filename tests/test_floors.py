@@ -16,6 +16,8 @@ FLOORS = {  # module or package -> floor; a module may import its own floor and 
     "streams": 0,
     "processes": 0,
     "failure": 0,
+    "foreign_config": 2,
+    "run_folder": 2,
     "normalize": 0,
     "augment": 0,
     "models": 0,

@@ -16,7 +16,8 @@ import ziffern
 from ziffern.data.local import read_local
 from ziffern.data.parts import label_fix
 from ziffern.data.sources import Torchvision
-from ziffern.errors import InputError
+from ziffern.errors import InputError, OutputError
+from ziffern.failure import describe
 from ziffern.report.language import LANGUAGES
 from ziffern.studio.messages import TEXTS, translated
 from ziffern.studio.views import Words
@@ -179,3 +180,31 @@ def test_hostile_file_name_does_not_keep_the_table_busy() -> None:
     name = ": is (): line , pixel 7 and " * 12
     message = f"{name}: lies at {name}, expected train/<class>/<file>: move it"
     assert "erwartet ist train/<Klasse>/<Datei>" in translated(message, "de")
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_what_ends_a_training_before_it_begins_has_its_words(code: str) -> None:
+    """A job's log has these lines: a training of the studio names its folder itself."""
+    messages, _ = said("run_folder")
+    typed = ("hydra.sweep", "with hydra.sweep.dir", "continue it with", "is of another one")  # the page does none of it
+    shown = [text for text in messages if not any(word in text for word in typed)]
+    other = "name another folder with hydra.run.dir=FOLDER"
+    assert len(shown) == 5
+    for text in shown:
+        english = (
+            text.removesuffix("{}") + other
+            if text.endswith(": {}")
+            else text.replace("{}=FOLDER", "hydra.run.dir=FOLDER")
+        )
+        filled = english.replace("{}", "a/b", 1)
+        assert translated(filled, code) != filled, filled
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EACCES])
+def test_a_file_that_fails_has_its_words(number: int, code: str) -> None:
+    for kind in (OSError, OutputError):
+        line = describe(kind(number, os.strerror(number), "a/b"), "hydra.run.dir=FOLDER")
+        told = translated(line, code)
+        assert "a/b" in told
+        assert os.strerror(number) not in told

@@ -103,9 +103,16 @@ def test_a_multirun_trains_each_in_turn(tmp_path: Path, digits_npz: Path) -> Non
     assert found == ["cnn", "nn", "dnn"]
 
 
-def test_two_processes_train_one_model(tmp_path: Path, digits_npz: Path) -> None:
+ZIFFERN = ("-c", "import sys; sys.argv[0] = 'ziffern'; from ziffern.cli import main; main()", "train")
+TORCHRUN = ("-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", str(ROOT / "train.py"))
+
+
+@pytest.mark.parametrize(
+    "script", [(str(ROOT / "train.py"),), ZIFFERN, TORCHRUN], ids=["python", "ziffern", "torchrun"]
+)
+def test_two_processes_train_one_model(tmp_path: Path, digits_npz: Path, script: tuple[str, ...]) -> None:
     ddp = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.max_epochs=2", "threads=1", "logger=tensorboard")
-    done = train("model=nn", "data=local", f"data.dir={digits_npz}", *ddp, cwd=tmp_path)
+    done = train("model=nn", "data=local", f"data.dir={digits_npz}", *ddp, cwd=tmp_path, script=script)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("test accuracy") == 1, "only the first process talks"
     run = only_run(tmp_path)
@@ -114,6 +121,24 @@ def test_two_processes_train_one_model(tmp_path: Path, digits_npz: Path) -> None
     assert [row.split(",")[1] for row in rows[1:]] == ["8", "16"], "each process took half of the 15 steps"
     assert metrics["test/total"] == 80
     assert json.loads((run / "environment.json").read_text())["devices"] == 2
+
+
+def test_processes_that_do_not_train_together_are_refused(tmp_path: Path, digits_npz: Path) -> None:
+    done = train("model=nn", "data=local", f"data.dir={digits_npz}", *SHORT, cwd=tmp_path, script=TORCHRUN)
+    assert done.returncode == 1
+    assert done.stderr.count("error: 2 processes were started, and the trainer uses 1: use trainer=ddp") == 1
+
+
+def test_a_limit_on_the_size_of_files_is_one_line(tmp_path: Path, digits_npz: Path) -> None:
+    limited = (
+        "-c",
+        f"import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (40000, 40000)); "
+        f"sys.argv[0] = 'train.py'; runpy.run_path({str(ROOT / 'train.py')!r}, run_name='__main__')",
+    )
+    done = train("model=nn", "data=local", f"data.dir={digits_npz}", *SHORT, cwd=tmp_path, script=limited)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("best.ckpt: File too large: raise the limit on the size of files (ulimit -f unlimited)")
 
 
 def test_help_and_configuration_load_nothing_heavy(tmp_path: Path) -> None:

@@ -6,11 +6,14 @@
 import argparse
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
 from ziffern.errors import InputError
+from ziffern.failure import complain, describe
 from ziffern.streams import readable_streams
+from ziffern.text import printable
 
 
 def main() -> None:
@@ -18,8 +21,9 @@ def main() -> None:
     if sys.argv[1:2] == ["train"]:
         from ziffern.entry import train
 
-        # Hydra and DDP's child processes read sys.argv: this is the program `train` from here on.
+        # Hydra reads sys.argv, and so do DDP's child processes, which are the program that __spec__ names.
         del sys.argv[1]
+        sys.modules["__main__"].__spec__ = find_spec("ziffern.entry")
         train()
         return
     arguments = _parser().parse_args(sys.argv[1:] or ["--help"])
@@ -27,9 +31,8 @@ def main() -> None:
     try:
         arguments.run(arguments)
     except (InputError, OSError) as error:
-        given = arguments.folder if isinstance(arguments.folder, list) else [arguments.folder]
-        where = arguments.output or ", ".join(map(str, given))
-        _complain(error if isinstance(error, InputError) else f"{where}: {error.strerror}: name another --output FILE")
+        kind = "FOLDER" if arguments.run is _ensemble else "FILE"
+        complain(error if isinstance(error, InputError) else describe(error, f"--output {kind}"))
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -48,16 +51,12 @@ def _report(arguments: argparse.Namespace) -> None:
     failed = False
     for folder in arguments.folder:
         try:
-            print(write_report(Run(folder), arguments.output, arguments.language))
+            print(printable(write_report(Run(folder), arguments.output, arguments.language)))
         except InputError as error:
-            _complain(error)
+            complain(error)
             failed = True
     if failed:
         sys.exit(2)
-
-
-def _complain(reason: object) -> None:
-    print(f"error: {' '.join(str(reason).split())}", file=sys.stderr)
 
 
 def _compare(arguments: argparse.Namespace) -> None:
@@ -71,7 +70,7 @@ def _ensemble(arguments: argparse.Namespace) -> None:
     from ziffern.report.run_page import write_report
     from ziffern.runs import Run
 
-    print(write_report(Run(ensemble(arguments.folder, arguments.output, arguments.data))))
+    print(printable(write_report(Run(ensemble(arguments.folder, arguments.output, arguments.data)))))
 
 
 def _studio(arguments: argparse.Namespace) -> None:
@@ -93,7 +92,7 @@ def _sweep_report(arguments: argparse.Namespace) -> None:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = open_study(arguments.folder, arguments.storage)
-    print(write_sweep_report(study, arguments.folder, arguments.output, arguments.language))
+    print(printable(write_sweep_report(study, arguments.folder, arguments.output, arguments.language)))
 
 
 def _sweep_dashboard(arguments: argparse.Namespace) -> None:
@@ -113,7 +112,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        _complain(f"{message}: see {self.prog} --help")
+        complain(f"{message}: see {self.prog} --help")
         sys.exit(2)
 
 

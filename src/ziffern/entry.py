@@ -5,8 +5,8 @@ user got wrong is one line and exit code 2, without a traceback and without a fo
 else is a bug of ours and shows its traceback. HYDRA_FULL_ERROR=1 shows it always.
 """
 
-import errno
 import hashlib
+import logging
 import math
 import os
 import re
@@ -24,9 +24,15 @@ import hydra
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from hydra_plugins.hydra_optuna_queue import SweepError, check_finished_studies
+from ziffern import processes
+from ziffern import run_folder as folders
 from ziffern.config import conf_folder
-from ziffern.errors import DivergedError, InputError
+from ziffern.errors import DivergedError, InputError, OutputError
+from ziffern.failure import ENVIRONMENT, describe, fail
+from ziffern.foreign_config import checked_configs
+from ziffern.processes import is_first
 from ziffern.streams import readable_streams
+from ziffern.text import printable
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -34,10 +40,6 @@ if TYPE_CHECKING:
 UNNAMED = ("data.dir", "trainer", "ckpt_path", "threads")  # settings that are not part of a folder's name
 NAME_LENGTH = 80
 _sweeps: set[Path] = set()  # folders that this process's jobs went to
-DISK_ERRORS = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.EEXIST, errno.ENOTDIR, errno.ENOENT, errno.ENAMETOOLONG),
-)
 
 
 def train() -> None:
@@ -45,11 +47,16 @@ def train() -> None:
     register_resolvers()
     check_finished_studies(_check_data)
     readable_streams()
+    _check_arguments()
+    logging.raiseExceptions = False  # a line of train.log that cannot be written is no reason for a traceback
+    if not is_first() and processes.launched() > 1:
+        _leave_the_folder_to_the_first()
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1" and "LOCAL_RANK" not in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra hands its exceptions on instead of printing them
     decorate = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
     try:
-        decorate(job)()
+        with checked_configs():
+            decorate(job)()
         _print_after_sweep()
     except KeyboardInterrupt:
         if not {"-m", "--multirun"} & set(sys.argv):  # a search has said how it goes on
@@ -59,6 +66,8 @@ def train() -> None:
         if wants_traceback:
             raise
         _explain_and_exit(error)
+    finally:
+        folders.release()
 
 
 def job(cfg: DictConfig) -> "float | list[float]":
@@ -71,7 +80,8 @@ def job(cfg: DictConfig) -> "float | list[float]":
     from ziffern.report.language import Language
 
     context = HydraConfig.get()
-    if context.mode == RunMode.RUN and context.runtime.choices.get("hparams_search") and not is_trial():
+    is_search = context.runtime.choices.get("hparams_search") and not is_trial()
+    if context.mode == RunMode.RUN and is_search and is_first():
         print("NOTE: this is one ordinary run: hparams_search= searches with -m alone")
     folder = Path(context.runtime.output_dir)
     try:
@@ -104,7 +114,7 @@ def job(cfg: DictConfig) -> "float | list[float]":
         return score
     if context.mode == RunMode.MULTIRUN:
         _sweeps.add(folder.parent)
-    if language and os.environ.get("LOCAL_RANK", "0") == "0":
+    if language and is_first():
         _report(folder, language.code)
     return score
 
@@ -118,38 +128,55 @@ def _check_data(study: "Study", cfg: DictConfig) -> None:
 def _print_after_sweep() -> None:
     """Print the command that compares what this process's jobs trained."""
     for sweep in sorted(_sweeps):
-        from ziffern.summary import program, shown
+        from ziffern.summary import program, readable
 
-        print(f"\nnext\n  {program('ziffern')} compare {shown(sweep)}  # which of them to take")
+        print(f"\nnext\n  {program('ziffern')} compare {readable(sweep)}  # which of them to take")
 
 
 def _report(folder: Path, language: str) -> None:
     """Write report.html; a run that is finished must not be lost over it."""
     from ziffern.report.run_page import write_report
     from ziffern.runs import Run
-    from ziffern.summary import program, shown
+    from ziffern.summary import program, readable
 
     try:
-        path = shown(write_report(Run(folder), language=language))
+        path = readable(write_report(Run(folder), language=language))
         print(f"  open {path}  # what came out, in words and pictures")
     except Exception as error:
-        print(f"NOTE: no report was written ({error}): {program('ziffern')} report {shown(folder)} tries it again")
+        again = f"{program('ziffern')} report {readable(folder)}"
+        print(printable(f"NOTE: no report was written ({error}): {again} tries it again"))
 
 
-def fail(message: str) -> NoReturn:
-    """Print one line to standard error and exit with 2; of several processes only the first one prints."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
-        print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
-    sys.exit(2)
+def _check_arguments() -> None:
+    """Exit with 2 on arguments that Hydra would take, and a run cannot."""
+    for text in (*sys.argv[1:], str(Path.cwd())):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            encoding = sys.getfilesystemencoding()
+            fail(f"{text}: cannot be read in this locale ({encoding}): set LC_ALL=C.UTF-8, or rename it")
+    for argument in sys.argv[1:]:
+        option = argument.split("=")[0]
+        if option.startswith("--e") and "--experimental-rerun".startswith(option):
+            fail(f"{option}: would unpickle a file, which runs whatever is in it: give the run's overrides instead")
+
+
+def _leave_the_folder_to_the_first() -> None:
+    """Keep Hydra from writing the configuration once more, as Lightning does for the processes that it starts."""
+    given = [item for item in sys.argv[1:] if "=" in item and not item.startswith("-")]
+    place = sys.argv.index(given[0], 1) if given else len(sys.argv)  # among the overrides, which stand together
+    sys.argv[place:place] = ["hydra.output_subdir=null", f"hydra.job.name=train_rank_{processes.rank()}"]
 
 
 def remove_if_unused(folder: Path) -> None:
     """Empty a run folder that holds nothing but what Hydra put there; remove it where its name is ours too."""
-    leftovers = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if not leftovers <= {".hydra", "train.log"}:
+    leftovers = [path.name for path in folder.iterdir()] if folder.is_dir() and is_first() else []
+    logs = [name for name in leftovers if re.fullmatch(r"train(_\w+)?\.log", name)]
+    if not leftovers or not {*leftovers} <= {".hydra", folders.LOCK, *logs}:
         return
     shutil.rmtree(folder / ".hydra", ignore_errors=True)
-    (folder / "train.log").unlink(missing_ok=True)
+    for name in (*logs, folders.LOCK):
+        (folder / name).unlink(missing_ok=True)
     if folder.parent.name != "runs" or folder.parent.parent.name != "outputs":
         return  # the user named it with hydra.run.dir
     for path in (folder, *list(folder.parents)[:2]):
@@ -193,16 +220,10 @@ def study_name() -> str:
 
 @cache  # asked several times, and the run is no longer unfinished when it has finished
 def _unfinished_run(overrides: tuple[str, ...]) -> Path | None:
-    checkpoint = next((item.split("=", 1)[1] for item in overrides if item.startswith("ckpt_path=")), "")
-    folder = Path(checkpoint.strip("'\"")).parent.parent
-    earlier = folder / ".hydra" / "overrides.yaml"
-    if not checkpoint or (folder / "metrics.json").exists() or not earlier.is_file():
+    checkpoint = folders.checkpoint(overrides)
+    if checkpoint is None or (folder := checkpoint.parent.parent).joinpath("metrics.json").exists():
         return None
-
-    def settings(items: Sequence[str]) -> list[str]:
-        return sorted(item for item in items if not item.startswith("ckpt_path="))
-
-    return folder if settings([str(item) for item in OmegaConf.load(earlier)]) == settings(overrides) else None
+    return folder if folders.settings(folder) == folders.comparable(overrides) else None
 
 
 def _slug(overrides: Sequence[str]) -> str:
@@ -227,7 +248,7 @@ def _short(override: str) -> str:
 
 @cache
 def _unique() -> str:
-    return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return processes.agree(lambda: f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
 
 
 def register_resolvers() -> None:
@@ -253,8 +274,12 @@ def _line(error: Exception) -> str:
     """Return the line for an error that is not ours, or an empty string."""
     if isinstance(error, InputError | SweepError):
         return str(error)
-    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-        where = error.filename or "the run folder"
-        space = "free some space, or " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        return f"{where}: {error.strerror}: {space}name another folder with hydra.run.dir=FOLDER"
+    if isinstance(error, OutputError) or (isinstance(error, OSError) and error.errno in ENVIRONMENT):
+        multirun = {"-m", "--multirun"} & set(sys.argv)
+        is_output = isinstance(error.filename, str) and folders.is_claimed(Path(error.filename))
+        return describe(error, f"hydra.{'sweep' if multirun else 'run'}.dir=FOLDER", is_output)
     return ""
+
+
+if __name__ == "__main__":  # a child process of DDP that `ziffern train` started
+    train()

@@ -4,6 +4,7 @@ Only runs once something has gone wrong, so it may compose the configuration aga
 name that exists.
 """
 
+import argparse
 import re
 import sys
 from collections.abc import Sequence
@@ -71,8 +72,9 @@ def _options(group: str, folder: Path) -> list[str]:
 
 def _config_dir() -> Path:
     """Return the folder of --config-dir, or one that does not exist."""
-    given = next((word for word, before in zip(sys.argv[1:], sys.argv, strict=False) if before == "--config-dir"), "")
-    return Path(given or "no --config-dir")
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--config-dir", "-cd", default="no --config-dir")
+    return Path(parser.parse_known_args(sys.argv[1:])[0].config_dir)
 
 
 def _unknown_option(override: Override, folder: Path) -> str:
