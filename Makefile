@@ -34,7 +34,7 @@ test-slow: $(STAMP) ## Run the tests that train, kill, resume, and install the w
 
 test-browser: $(STAMP) ## Drive the studio in headless Chromium (some minutes; needs the program chromium)
 	@$(STUDIO) --group browser
-	@$(RUN) -m pytest -q tests/test_browser.py tests/test_studio_server.py
+	@$(RUN) -m pytest -q tests/test_browser.py tests/test_studio_server.py tests/test_studio_sessions.py tests/test_studio_proxy.py
 
 lint: $(STAMP) ## Check style
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check .

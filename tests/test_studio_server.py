@@ -16,9 +16,11 @@ import pytest
 
 from ziffern.errors import InputError
 from ziffern.report.language import LANGUAGES
-from ziffern.studio.server import MOST_SENT, MOST_UPLOADED, Guard, Options, free_socket, make_app, read_people
+from ziffern.studio.people import hashed
+from ziffern.studio.server import MOST_SENT, MOST_UPLOADED, Guard, Options, free_socket, make_app
 
 PEOPLE = {"anna": "correct horse", "bert": "battery staple"}
+HASHED = {name: hashed(password) for name, password in PEOPLE.items()}
 
 
 async def nothing(*_: Any) -> None:
@@ -70,15 +72,13 @@ def test_a_request_without_a_host_is_refused() -> None:
     ("host", "status"), [("192.168.0.3:7860", 0), ("[fe80::1]:7860", 0), ("localhost", 0), ("evil.com", 400), ("", 400)]
 )
 def test_a_shared_page_has_its_addresses_but_no_foreign_name(host: str, status: int) -> None:
-    headers = {"host": host, "authorization": basic("anna", PEOPLE["anna"])}
-    assert guard(PEOPLE, shared=True).refusal(headers)[0] == status
+    assert guard(HASHED, shared=True).refusal({"host": host})[0] == status
 
 
 def test_a_shared_page_has_the_machines_name_however_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "MyLaptop")
     monkeypatch.setattr("socket.getfqdn", lambda: "MyLaptop.local")
-    headers = {"host": "mylaptop:7860", "authorization": basic("anna", PEOPLE["anna"])}
-    assert guard(PEOPLE, shared=True).refusal(headers)[0] == 0
+    assert guard(HASHED, shared=True).refusal({"host": "mylaptop:7860"})[0] == 0
     assert guard().refusal({"host": "mylaptop:7860"})[0] == 400
 
 
@@ -116,81 +116,27 @@ def test_another_site_may_link_here_but_not_embed(site: str, mode: str, status: 
 
 
 @pytest.mark.parametrize(
-    ("given", "who"),
+    ("host", "origin", "status"),
     [
-        (basic("anna", "correct horse"), "anna"),
-        (basic("anna", "correct horse").replace("Basic", "bAsIc"), "anna"),
-        (basic("anna", "battery staple"), None),
-        (basic("anna", ""), None),
-        (basic("carl", ""), None),
-        (basic("", ""), None),
-        (basic("../bert", "battery staple"), None),
-        ("Basic %%%", None),
-        ("Basic " + base64.b64encode(b"\xff:\xff").decode(), None),
-        ("Bearer x", None),
-        ("Basic", None),
-        ("", None),
+        ("studio.example.org", None, 0),
+        ("STUDIO.example.org", None, 0),
+        ("studio.example.org", "https://studio.example.org", 0),
+        ("studio.example.org:8443", "https://studio.example.org:8443", 0),
+        ("studio.example.org", "http://studio.example.org", 403),  # the same name without TLS is another site
+        ("studio.example.org", "https://studio.example.org:8443", 403),
+        ("studio.example.org", "https://evil.com", 403),
+        ("studio.example.org", "null", 403),
+        ("localhost:7860", "http://localhost:7860", 0),
+        ("example.org", None, 400),
+        ("studio.example.org.evil.com", None, 400),
     ],
 )
-def test_a_person_is_who_knows_the_password(given: str, who: str | None) -> None:
-    assert guard(PEOPLE).person({"authorization": given}) == who
-    assert guard(PEOPLE).refusal({"host": "localhost", "authorization": given})[0] == (0 if who else 401)
+def test_name_that_a_proxy_serves_is_answered_with_its_own_origin(host: str, origin: str | None, status: int) -> None:
+    headers = {"host": host} | ({"origin": origin} if origin else {})
+    assert Guard(nothing, HASHED, False, ["Studio.example.org"]).refusal(headers)[0] == status
 
 
-def test_nobody_is_asked_for_a_password_on_ones_own_machine() -> None:
-    assert guard().refusal({"host": "localhost"}) == (0, "")
-    assert guard().person({"authorization": basic("anna", "")}) is None
-
-
-# People and options
-
-
-def test_people_are_read(tmp_path: Path) -> None:
-    path = tmp_path / "people"
-    path.write_text("# who\n\nanna:correct horse\nbert:with:colons:in it\n")
-    assert read_people(path) == {"anna": "correct horse", "bert": "with:colons:in it"}
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "no names"),
-        ("# only\n", "no names"),
-        ("anna", "shorter than 8"),
-        ("anna:short", "line 1: anna's password is shorter"),
-        ("anna:correct horse\n../bert:battery staple", "line 2: a name has"),
-        (":battery staple", "a name has"),
-        ("a b:battery staple", "a name has"),
-        ("x" * 41 + ":battery staple", "a name has"),
-    ],
-)
-def test_people_that_would_be_unsafe_are_refused(tmp_path: Path, text: str, words: str) -> None:
-    (tmp_path / "people").write_text(text)
-    with pytest.raises(InputError, match=words) as error:
-        read_people(tmp_path / "people")
-    assert "battery" not in str(error.value)
-    assert "short\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("content", [None, "anna:größer als acht".encode("latin1")])
-def test_people_that_cannot_be_read_are_one_line(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "people.txt"
-    if content:
-        path.write_bytes(content)
-    with pytest.raises(InputError, match=r"--people .* cannot be read"):
-        read_people(path)
-
-
-def test_people_of_an_editor_that_marks_its_files_are_read(tmp_path: Path) -> None:
-    path = tmp_path / "people.txt"
-    path.write_text("anna:correct horse\n", encoding="utf-8-sig")
-    assert read_people(path) == {"anna": "correct horse"}
-
-
-def test_two_names_that_would_share_a_folder_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "people").write_text("anna:correct horse\nAnna:battery staple\n")
-    with pytest.raises(InputError, match="line 2"):
-        read_people(tmp_path / "people")
+# Options
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
@@ -202,7 +148,22 @@ def test_this_machine_needs_no_people(host: str) -> None:
 def test_another_address_needs_people(host: str) -> None:
     with pytest.raises(InputError, match="--people FILE"):
         Options(host=host).check()
-    Options(host=host, people=PEOPLE).check()
+    Options(host=host, people=HASHED).check()
+
+
+@pytest.mark.parametrize(
+    "name", ["https://studio.example.org", "studio.example.org:443", "", "a b", "-x", "x" * 254, "\x1b[2J"]
+)
+def test_public_host_is_a_name_alone(name: str) -> None:
+    with pytest.raises(InputError, match="give a host name alone") as error:
+        Options(public_hosts=[name], people=HASHED).check()
+    assert str(error.value).isprintable()
+
+
+def test_public_host_needs_people() -> None:
+    with pytest.raises(InputError, match=r"--public-host studio\.example\.org: others could reach the page"):
+        Options(public_hosts=["studio.example.org"]).check()
+    Options(public_hosts=["studio.example.org"], people=HASHED).check()
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536])
@@ -421,7 +382,7 @@ def test_only_files_that_were_uploaded_are_taken(app: Any, tmp_path: Path, langu
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("shared")
-    with made(folder, lambda: make_app(Options(output=folder / "outputs", host="0.0.0.0", people=PEOPLE))) as guarded:
+    with made(folder, lambda: make_app(Options(output=folder / "outputs", host="0.0.0.0", people=HASHED))) as guarded:
         testclient = pytest.importorskip("starlette.testclient")
         yield testclient.TestClient(guarded, base_url="http://127.0.0.1:7860", follow_redirects=False)
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 from ziffern.errors import InputError
 from ziffern.failure import complain, describe
 from ziffern.streams import readable_streams
-from ziffern.text import printable
+from ziffern.text import one_line, printable
 
 
 def main() -> None:
@@ -74,12 +74,29 @@ def _ensemble(arguments: argparse.Namespace) -> None:
 
 
 def _studio(arguments: argparse.Namespace) -> None:
-    from ziffern.studio.server import Options, read_people, serve
+    from ziffern.studio.people import add_person, read_people
+    from ziffern.studio.server import Options, serve
 
+    if arguments.add_person is not None:
+        if not arguments.people:
+            raise InputError(f"--add-person {one_line(arguments.add_person)}: name the file with --people FILE")
+        try:
+            is_new = add_person(arguments.people, arguments.add_person)
+        except OSError as error:
+            raise InputError(f"--people {one_line(arguments.people)}: cannot be written ({error.strerror})") from error
+        done = "can use the page" if is_new else "has a new password"
+        print(f"{arguments.add_person} {done} once the studio is started again with this file")
+        return
     people = read_people(arguments.people) if arguments.people else {}
     serve(
         Options(
-            arguments.output, arguments.data, arguments.host, arguments.port, people, browser=not arguments.no_browser
+            arguments.output,
+            arguments.data,
+            arguments.host,
+            arguments.port,
+            people,
+            browser=not arguments.no_browser,
+            public_hosts=arguments.public_host,
         )
     )
 
@@ -152,7 +169,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     studio.add_argument("--port", metavar="N", type=int, default=7860, help="or the next free one (default: 7860)")
     studio.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="listen beyond this machine")
-    studio.add_argument("--people", metavar="FILE", type=Path, help="lines NAME:PASSWORD: who may use it, each apart")
+    studio.add_argument("--people", metavar="FILE", type=Path, help="who may use it, each apart")
+    studio.add_argument("--add-person", metavar="NAME", help="ask for a password, and add NAME to --people FILE")
+    studio.add_argument(
+        "--public-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a host name under which a proxy on this machine serves the page with TLS; may be repeated",
+    )
     studio.add_argument("--no-browser", action="store_true", help="do not open the page in a browser")
     studio.set_defaults(run=_studio, folder=[])
     sweep = commands.add_parser("sweep", help="read a search for settings: sweep report FOLDER")

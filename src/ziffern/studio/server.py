@@ -1,13 +1,11 @@
 """The page's server: who may ask, from where, and for what.
 
-Decisions: it listens on this machine alone; elsewhere only with an explicit address and a file of names and passwords,
-and then each name has a workspace of its own. A request that names another host (DNS rebinding) or comes from another
-site's page is refused before anything looks at it. Two pages, one a language, so that no text is of the other.
+Decisions: it listens on this machine alone; elsewhere only with an explicit address and a file of names and hashed
+passwords, and then each name has a workspace of its own. Headers of a proxy are believed from this machine alone. A
+request that names another host (DNS rebinding) or comes from another site's page is refused before anything looks at
+it. Two pages, one a language, so that no text is of the other.
 """
 
-import base64
-import binascii
-import hmac
 import ipaddress
 import logging
 import os
@@ -16,7 +14,7 @@ import socket
 import tempfile
 import threading
 import webbrowser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,13 +22,17 @@ from urllib.parse import urlsplit
 
 from ziffern.errors import InputError
 from ziffern.report.language import LANGUAGES
+from ziffern.studio.logins import Logins, TooManyError
+from ziffern.studio.sessions import RefusedError, Sessions
+from ziffern.text import one_line, printable
 
 MOST_UPLOADED = 200 * 2**20  # bytes of a file
 MOST_SENT = 16 * 2**20  # bytes of any other request: a drawing takes some thousand
 LOCAL = ("127.0.0.1", "localhost", "::1")
-PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
-LEAST_PASSWORD = 8  # characters
-BY_NAME = re.compile(r"/[a-z]{2}/gradio_api/(run|api|call)(/|$)")  # Gradio's other way to call what the page calls
+MAX_HOST = 253  # characters
+HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*")
+UNTRUSTED = (b"x-forwarded-", b"x-gradio-")  # headers from which Gradio takes its address: Host says it, and is checked
+BEHIND_PROXY: dict[str, Any] = {"proxy_headers": True, "forwarded_allow_ips": "127.0.0.1,::1"}  # of uvicorn
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; frame-ancestors 'self'"
 HEADERS = (
     (b"content-security-policy", POLICY.encode()),
@@ -48,8 +50,9 @@ class Options:
         data: Where data sets lie or are downloaded to; `data` where None, as on the command line.
         host: Address to listen on.
         port: The next free one from here on.
-        people: Names and passwords; needed for another host than this machine.
+        people: Names and hashed passwords; needed for another host than this machine.
         browser: Open the page.
+        public_hosts: Names under which a proxy serves the page with TLS.
     """
 
     output: Path = Path("outputs")
@@ -58,43 +61,23 @@ class Options:
     port: int = 7860
     people: Mapping[str, str] = field(default_factory=dict)
     browser: bool = True
+    public_hosts: Sequence[str] = ()
 
     def check(self) -> None:
         """Raise InputError unless the page is for this machine alone, or for people with passwords."""
         if not 1 <= self.port <= 65535:  # noqa: PLR2004
             raise InputError(f"--port {self.port}: must lie between 1 and 65535")
-        if self.host not in LOCAL and not self.people:
+        for name in self.public_hosts:
+            if len(name) > MAX_HOST or not HOST.fullmatch(name):
+                raise InputError(f"--public-host {one_line(name)}: give a host name alone, such as studio.example.org")
+        if self.host in LOCAL and not self.public_hosts:
+            return
+        if not self.people:
+            option = f"--host {self.host}" if self.host not in LOCAL else f"--public-host {self.public_hosts[0]}"
             raise InputError(
-                f"--host {self.host}: others could reach the page: give each a line NAME:PASSWORD in --people FILE"
+                f"{option}: others could reach the page: give each a password by "
+                "`ziffern studio --add-person NAME --people FILE`, and add --people FILE here"
             )
-
-
-def read_people(path: Path) -> dict[str, str]:
-    """Return the names and passwords of a file of NAME:PASSWORD lines.
-
-    Raises:
-        InputError: The file cannot be read, a line is none, or a password is too short.
-    """
-    people: dict[str, str] = {}
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise InputError(f"--people {path}: cannot be read ({reason}): a text file of NAME:PASSWORD lines") from error
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        name, _, password = line.partition(":")
-        if not PERSON.fullmatch(name):
-            raise InputError(f"{path}: line {number}: a name has up to 40 letters, digits, _ and -: NAME:PASSWORD")
-        if len(password) < LEAST_PASSWORD:
-            raise InputError(f"{path}: line {number}: {name}'s password is shorter than {LEAST_PASSWORD} characters")
-        if name.casefold() in (known.casefold() for known in people):  # they would share a folder on some systems
-            raise InputError(f"{path}: line {number}: {name} is there already: give another name")
-        people[name] = password
-    if not people:
-        raise InputError(f"{path}: no names in it: a line is NAME:PASSWORD")
-    return people
 
 
 class Guard:
@@ -102,80 +85,120 @@ class Guard:
 
     Args:
         app: What answers the others.
-        people: Names and passwords; without, nobody is asked for one.
+        people: Names and hashed passwords; without, nobody is asked for one.
         shared: The page is served beyond this machine: addresses and this machine's name are its hosts too.
+        public_hosts: Names under which a proxy serves the page with TLS.
     """
 
-    def __init__(self, app: Callable[..., Any], people: Mapping[str, str], shared: bool) -> None:
+    def __init__(
+        self, app: Callable[..., Any], people: Mapping[str, str], shared: bool, public_hosts: Sequence[str] = ()
+    ) -> None:
         self.app, self.people = app, people
+        self.sessions, self.logins = Sessions(app), Logins(people)
         self.names = {*LOCAL, *((socket.gethostname().lower(), socket.getfqdn().lower()) if shared else ())}
+        self.public_hosts = {name.lower() for name in public_hosts}
         self.shared = shared
 
     async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
         """Answer one request."""
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] == "websocket":  # the page uses none
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         headers = {name.decode("latin1"): value.decode("latin1") for name, value in scope["headers"]}
-        status, text = self.refusal(headers)
-        if not status and BY_NAME.match(scope["path"]):
-            status, text = 404, "not here\n"
-        if not status:
-            status, text = _too_long(headers, scope["path"])
-        if status and scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        if status:
-            more = [(b"www-authenticate", b'Basic realm="ziffern", charset="UTF-8"')] if status == 401 else []  # noqa: PLR2004
-            kind = [(b"content-type", b"text/plain; charset=utf-8")]
-            await send({"type": "http.response.start", "status": status, "headers": [*kind, *more]})
-            await send({"type": "http.response.body", "body": text.encode()})
-            return
+        try:
+            self._check(headers, scope["path"])
+            person, proof = await self._person(scope, headers) if self.people else (None, "")
+            scope = {**scope, "headers": [pair for pair in scope["headers"] if not pair[0].startswith(UNTRUSTED)]}
+            scope["ziffern.person"] = person
+            more = [(b"set-cookie", _cookie(scope, proof).encode())] if proof else []
+            await self.sessions(scope, receive, _with_headers(send, [*HEADERS, *more]), person or "")
+        except RefusedError as refused:
+            await _answer(send, refused.status, refused.line)
+        except TooManyError as error:
+            await _answer(send, 429, "too many wrong passwords: wait\n", (b"retry-after", str(error.seconds).encode()))
 
-        async def with_headers(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
-            await send(message)
-
-        await self.app({**scope, "ziffern.person": self.person(headers)}, receive, with_headers)
+    def _check(self, headers: Mapping[str, str], path: str) -> None:
+        for status, line in (self.refusal(headers), _too_long(headers, path)):
+            if status:
+                raise RefusedError(status, line)
 
     def refusal(self, headers: Mapping[str, str]) -> tuple[int, str]:
-        """Return a status and a reason, or 0 where the request is answered."""
+        """Return a status and a reason where the host or the origin is not this page's, and otherwise 0."""
         host = headers.get("host", "")
-        if not self._is_ours(host):
-            return 400, f"{host[:80]}: this page is not served under that name\n"
+        if not self._is_own(host):
+            fix = "" if self.public_hosts else ": behind a proxy, start it with --public-host NAME"
+            return 400, f"{host[:80]}: this page is not served under that name{fix}\n"
         origin = headers.get("origin")
-        if origin is not None and _place(origin) != host:
+        own = f"https://{host}" if self._is_public(host) else None  # behind a proxy with TLS
+        if origin is not None and (_place(origin) != host or own not in (None, origin)):
             return 403, "asked for from another site's page\n"
         if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
             return 403, "asked for from another site's page\n"
-        if self.people and self.person(headers) is None:
-            return 401, "name and password, please\n"
         return 0, ""
 
-    def person(self, headers: Mapping[str, str]) -> str | None:
-        """Return who asks, where the password is right."""
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() != "basic":
-            return None
-        try:
-            name, _, password = base64.b64decode(given, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            return None
-        known = self.people.get(name, "")
-        return name if known and hmac.compare_digest(known.encode(), password.encode()) else None
+    async def _person(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[str, str]:
+        """Return who sends a request, and the proof to be kept as a cookie where the browser has none yet.
 
-    def _is_ours(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            return False
-        if name in self.names:
+        Raises:
+            RefusedError: The name or the password is wrong.
+            TooManyError: Too many guesses wait already.
+        """
+        found = re.search(rf"(?:^|;\s*){_cookie_name(scope)}=([0-9a-f]{{64}})(?:;|$)", headers.get("cookie", ""))
+        known = found[1] if found else ""
+        address = str((scope.get("client") or ("unknown",))[0])
+        person, proof = await self.logins.person(headers.get("authorization", ""), known, address)
+        if person is None:
+            raise RefusedError(401, "name and password, please\n")
+        return person, "" if proof == known else proof
+
+    def _is_own(self, host: str) -> bool:
+        name = _host_name(host)
+        if name in self.names or name in self.public_hosts:
             return True
         try:
             return self.shared and bool(ipaddress.ip_address(name))
         except ValueError:
             return False
+
+    def _is_public(self, host: str) -> bool:
+        return _host_name(host) in self.public_hosts
+
+
+def _host_name(host: str) -> str:
+    """Return the name in a header `Host`, without its port; an empty string where there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _cookie_name(scope: Mapping[str, Any]) -> str:
+    """Return the name of the cookie, which has the port in it: browsers give cookies to every port of a host."""
+    return f"ziffern-{(scope.get('server') or ('', 0))[1]}"
+
+
+def _cookie(scope: Mapping[str, Any], proof: str) -> str:
+    secure = "; Secure" if scope.get("scheme") == "https" else ""
+    return f"{_cookie_name(scope)}={proof}; Path=/; HttpOnly; SameSite=Strict{secure}"
+
+
+def _with_headers(send: Callable[..., Any], more: Sequence[tuple[bytes, bytes]]) -> Callable[..., Any]:
+    async def with_headers(message: Mapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", []), *more]}
+        await send(message)
+
+    return with_headers
+
+
+async def _answer(send: Callable[..., Any], status: int, line: str, *more: tuple[bytes, bytes]) -> None:
+    ask = [(b"www-authenticate", b'Basic realm="ziffern", charset="UTF-8"')] if status == 401 else []  # noqa: PLR2004
+    kind = (b"content-type", b"text/plain; charset=utf-8")
+    await send({"type": "http.response.start", "status": status, "headers": [kind, *ask, *more]})
+    await send({"type": "http.response.body", "body": printable(line.rstrip()).encode() + b"\n"})
 
 
 def _too_long(headers: Mapping[str, str], path: str) -> tuple[int, str]:
@@ -228,7 +251,7 @@ def serve(options: Options) -> None:
                 super().handle_exit(sig, frame)
 
         # An open page never lets go of its connection.
-        config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=1, **BEHIND_PROXY)
         Server(config).run(sockets=[listening])
 
 
@@ -281,7 +304,7 @@ def make_app(options: Options) -> Callable[..., Any]:
             footer_links=[],
             run_history=False,
         )
-    return Guard(app, options.people, options.host not in LOCAL)
+    return Guard(app, options.people, options.host not in LOCAL, options.public_hosts)
 
 
 def free_socket(host: str, port: int) -> socket.socket:

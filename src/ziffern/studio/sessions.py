@@ -1,0 +1,145 @@
+"""What of Gradio's server may be called, and how its sessions and uploads are tied to the person who made them.
+
+Decisions: Gradio has some sixty routes, and the page calls a dozen of them: the others are not there, so nobody need
+know what they do. Gradio itself ties nothing to a person: whoever names a session may read and use it. So the names
+that a browser gives to its sessions and uploads get the person's name in front before Gradio sees them, and nobody
+can name another's. Uploaded files are used by their path alone, and only by whoever uploaded them.
+"""
+
+import json
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+MAX_PATHS = 100  # uploads of one person that the page may still use
+CHOSEN = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name that a browser gives to a session or an upload
+API = "/gradio_api"
+ROUTES = {  # what the page calls, below its language
+    "GET": re.compile(
+        r"/|/(?:assets|static|svelte)/.*|/(?:theme\.css|config|manifest\.json|robots\.txt)"
+        rf"|{API}/(?:info|startup-events|theme\.css|heartbeat/[^/]+|queue/data|upload_progress)/?"
+    ),
+    "POST": re.compile(rf"{API}/(?:queue/join|upload)"),
+}
+PAGE = re.compile(r"(/[a-z]{2})(/.*)", re.DOTALL)
+HEARTBEAT = re.compile(rf"(.*{API}/heartbeat/)([^/]+)(/?)")
+
+
+class RefusedError(Exception):
+    """A request that is not answered: a status of HTTP and a line."""
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(line)
+        self.status, self.line = status, line
+
+
+class Sessions:
+    """Ties what goes to Gradio to a person.
+
+    Args:
+        app: Answers what is let through.
+    """
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self.app = app
+        self._uploaded: dict[str, deque[str]] = {}  # paths by person
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, person: str) -> None:
+        """Answer one request of a person; an empty name where nobody is asked for one.
+
+        Raises:
+            RefusedError: The page makes no such request, or it names a session or a file that it may not.
+        """
+        found = PAGE.fullmatch(scope["path"])
+        if found is None:  # our own routes, which look names up in the person's workspace
+            await self.app(scope, receive, send)
+            return
+        allowed = ROUTES.get("GET" if scope["method"] == "HEAD" else scope["method"])
+        if allowed is None or not allowed.fullmatch(found[2]):
+            raise RefusedError(404, "not here\n")
+        scope = _tied(scope, person)
+        if found[2] == f"{API}/queue/join":
+            scope, receive = await self._joined(scope, receive, person)
+        if found[2] == f"{API}/upload":
+            send = self._noting(send, person)
+        await self.app(scope, receive, send)
+
+    async def _joined(self, scope: Scope, receive: Receive, person: str) -> tuple[Scope, Receive]:
+        """Return a call of a handler with the session tied to the person, and no file but their own."""
+        try:
+            body = json.loads(await _whole(receive))
+            body["session_hash"] = _own(person, body["session_hash"])
+            paths, content = _paths(body), json.dumps(body).encode()
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise RefusedError(400, "not a call of the page\n") from error
+        own = self._uploaded.get(person, ())
+        if not all(path in own for path in paths):
+            raise RefusedError(403, "this file was not uploaded by you, or too long ago: upload it again\n")
+        headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
+        remaining: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
+
+        async def again() -> Message:
+            return remaining.pop() if remaining else await receive()
+
+        return {**scope, "headers": [*headers, (b"content-length", str(len(content)).encode())]}, again
+
+    def _noting(self, send: Send, person: str) -> Send:
+        """Return what passes an answer on, and notes the paths in it as the person's."""
+        content = bytearray()
+        status = 0
+
+        async def note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            content.extend(message.get("body", b""))
+            if message["type"] == "http.response.body" and not message.get("more_body") and status == 200:  # noqa: PLR2004
+                own = self._uploaded.setdefault(person, deque(maxlen=MAX_PATHS))
+                own.extend(map(str, json.loads(content)))
+            await send(message)
+
+        return note
+
+
+def _own(person: str, name: str) -> str:
+    """Return a name that a browser chose as one of a person's own; a dot is in neither, so no two are the same."""
+    if not CHOSEN.fullmatch(name):
+        raise RefusedError(400, "not a session of the page\n")
+    return f"{person}.{name}"
+
+
+def _tied(scope: Scope, person: str) -> Scope:
+    """Return a request whose path and query name the person's sessions and uploads."""
+    found = HEARTBEAT.fullmatch(scope["path"])
+    if found:
+        path = f"{found[1]}{_own(person, found[2])}{found[3]}"
+        scope = {**scope, "path": path, "raw_path": path.encode()}
+    query = parse_qsl(scope["query_string"].decode("latin1"), keep_blank_values=True)
+    tied = [(k, _own(person, v) if k in ("session_hash", "upload_id") else v) for k, v in query]
+    return {**scope, "query_string": urlencode([pair for pair in tied if pair[0] != "deep_link"]).encode()}
+
+
+def _paths(value: Any) -> list[str]:
+    """Return what stands under `path` anywhere in a call: Gradio takes it for a file."""
+    if isinstance(value, dict):
+        here = [str(value["path"])] if value.get("path") is not None else []
+        return here + [path for each in value.values() for path in _paths(each)]
+    return [path for each in value for path in _paths(each)] if isinstance(value, list) else []
+
+
+async def _whole(receive: Receive) -> bytes:
+    content = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ValueError("disconnected")
+        content += message.get("body", b"")
+        if not message.get("more_body"):
+            return bytes(content)
