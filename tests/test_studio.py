@@ -243,6 +243,7 @@ GOOD_FORM = {
     **dict.fromkeys(settings.FORM, 1),
     **{"source": "mnist5k", "preset": "fast", "models": ["nn", "fast"], "seed": None, "rate": 0.5},
     **{name: options[-1] for name, options in settings.CHOICES.items()},
+    "extra": ["model.net.dropout=0.35"],
 }
 
 
@@ -269,6 +270,8 @@ def test_form_is_kept_and_found_again(own: Workspace) -> None:
         {"optimizer": "lbfgs"},
         {"split": None},
         {"more": 1},
+        {"extra": None},
+        {"extra": [5]},
     ],
     ids=repr,
 )

@@ -24,8 +24,9 @@ function place(event) {
 canvas.addEventListener("pointerdown", (event) => {
   if (event.button !== 0) return;
   event.preventDefault();
-  clearTimeout(waiting);
   canvas.setPointerCapture(event.pointerId);
+  clearTimeout(waiting);
+  props.value = ""; // an unfinished drawing is nothing to keep, and neither is the one before it
   isDrawing = true;
   pen.beginPath();
   pen.moveTo(...place(event));

@@ -36,6 +36,9 @@ if TYPE_CHECKING:  # the worker must start at once
 MOST_TRAININGS = 12  # in one job
 MOST_JOBS = 8  # at work at the same time
 MOST_SHOWN = 12
+# One thread, on any machine and under any load: other numbers of threads round differently and so give other results;
+# two trainings at once would slow one another down; and the page's small models gain little from a second thread.
+THREADS = "threads=1"
 _workers: list[subprocess.Popen[bytes]] = []  # asked how they are, so that none stays as a zombie
 
 
@@ -166,6 +169,11 @@ class Job:
             os.killpg(worker, signal.SIGTERM)  # the lock is held, so the group is still its own
 
 
+def with_threads(overrides: Sequence[str]) -> list[str]:
+    """Return overrides that say how many threads a training takes."""
+    return [*overrides] if any(item.startswith("threads=") for item in overrides) else [*overrides, THREADS]
+
+
 def unique() -> str:
     """Return a name that sorts by time."""
     return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -187,7 +195,7 @@ def start(workspace: "Workspace", trainings: Sequence[Sequence[str]]) -> Job:
         raise InputError(f"{len(trainings)} trainings: at most {MOST_TRAININGS} at once")
     name = unique()
     planned = [
-        {"overrides": list(overrides), "folder": str(run_folder(workspace, overrides, name, number))}
+        {"overrides": with_threads(overrides), "folder": str(run_folder(workspace, overrides, name, number))}
         for number, overrides in enumerate(trainings)
     ]
     with _one_at_a_time(workspace):
@@ -206,7 +214,7 @@ def go_on(workspace: "Workspace", training: Training) -> Job:
             raise InputError(f"{training.folder.name}: it is being trained: wait until it has ended")
         checkpoint = training.folder / "checkpoints/last.ckpt"
         more = [f"ckpt_path={quoted(checkpoint)}"] if checkpoint.is_file() else []
-        kept = [item for item in training.overrides if not item.startswith("ckpt_path=")]
+        kept = with_threads([item for item in training.overrides if not item.startswith("ckpt_path=")])
         return _begin(workspace, unique(), [{"overrides": [*kept, *more], "folder": str(training.folder)}])
 
 

@@ -8,7 +8,7 @@ read from the workspace again; of two answers either may come last, so what is s
 import base64
 import contextlib
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +19,9 @@ from ziffern.errors import InputError
 from ziffern.report.run_page import Findings
 from ziffern.runs import Run
 from ziffern.studio import settings, views
-from ziffern.studio.jobs import ACTIVE, Job, go_on, jobs, quoted, start
+from ziffern.studio.extra import check_extra, is_shown, with_tip
+from ziffern.studio.jobs import ACTIVE, Job, go_on, jobs, quoted, start, with_threads
+from ziffern.studio.numbers import as_number, as_text
 from ziffern.studio.theory import theory
 from ziffern.studio.views import Words
 from ziffern.studio.workspace import PERSON_FOLDER, UPLOADS, Workspace
@@ -156,7 +158,7 @@ class Page:
                 _html(f'<div class="zf"><p>{s("data.upload_means")}</p></div>')
                 self.upload_said = _html()
                 self.upload_choice = gr.Dropdown([], label=s("data.uploads"), visible=False)
-                self.remove = gr.Button(s("data.remove"), visible=False)
+                self.remove = gr.Button(self._removal(None), visible=False)
         self.shown_data = _html(self.words.message(s("data.press")))
 
     def sources(self, workspace: Workspace | None) -> list[tuple[str, str]]:
@@ -170,11 +172,27 @@ class Page:
         choices = self.sources(workspace)
         known = [value for _, value in choices]
         own, newest = chosen.startswith(UPLOADED) and chosen in known, next(reversed(uploads), None)
+        named = chosen.removeprefix(UPLOADED) if own else newest
         return (
             gr.update(choices=choices, value=chosen if chosen in known else "mnist5k"),
-            gr.update(choices=uploads, value=chosen.removeprefix(UPLOADED) if own else newest, visible=bool(uploads)),
-            gr.update(visible=bool(uploads)),
+            gr.update(choices=uploads, value=named, visible=bool(uploads)),
+            gr.update(visible=bool(uploads), value=self._removal(named)),
         )
+
+    def _removal(self, name: str | None) -> str:
+        """Return the label of the button that removes an upload."""
+        return self.s("data.remove", name=name or "")
+
+    def name_removal(self, name: str | None) -> Update:
+        """Show on the button which upload it removes."""
+        return gr.update(value=self._removal(name))
+
+    def follow_source(self, source: str) -> tuple[Update, Update]:
+        """Offer for removal the upload that was just chosen as data."""
+        if not source.startswith(UPLOADED):
+            return gr.skip(), gr.skip()
+        name = source.removeprefix(UPLOADED)
+        return gr.update(value=name), gr.update(value=self._removal(name))
 
     def show_data(self, source: str, split: str, request: gr.Request) -> str:
         """Show what data are made of."""
@@ -196,10 +214,12 @@ class Page:
                 said = self.s("data.refused", reason=self.words.told(error))
         return (self.words.message(said) if said else "", *self._source_updates(workspace, chosen))
 
-    def remove_upload(self, name: str | None, source: str, request: gr.Request) -> tuple[Update, ...]:
-        """Remove an upload."""
+    def remove_upload(self, name: str | None, label: str, source: str, request: gr.Request) -> tuple[Update, ...]:
+        """Remove the upload that is named on the button which was pressed."""
         workspace = self.studio.workspace(request)
         said = ""
+        if label != self._removal(name):  # the choice has changed since
+            return (self.words.message(self.s("data.look_again")), *self._source_updates(workspace, source))
         active = [each for job in jobs(workspace) for each in job.trainings() if each.state in ACTIVE]
         path = workspace.uploads().get(str(name))
         if path and any(f"data.dir={quoted(path)}" in training.overrides for training in active):
@@ -207,7 +227,7 @@ class Page:
         else:
             try:
                 workspace.remove_upload(str(name))
-            except InputError as error:
+            except (InputError, OSError) as error:
                 said = self.words.message(error)
         return (said, *self._source_updates(workspace, source))
 
@@ -232,11 +252,12 @@ class Page:
         self.fields: dict[str, gr.components.Component] = {}
         with gr.Row():
             for field in settings.NUMBERS:
-                self.fields[field.name] = gr.Number(
-                    value=cast(Any, values[field.name]),
+                # Not gr.Number: a browser's own field for numbers drops the comma of 0,01 and hands on 1.
+                self.fields[field.name] = gr.Textbox(
+                    value=self.written(values[field.name]),
                     label=s(f"fields.{field.name}.name"),
                     info=s(f"fields.{field.name}.means"),
-                    step=1 if field.whole else 0.001,
+                    max_lines=1,
                     min_width=220,
                 )
         with gr.Row():
@@ -253,13 +274,31 @@ class Page:
                     info=s(f"fields.{name}.means"),
                 )
         self.fields["split"] = self.split
+        self.extra = gr.Dropdown(
+            [],
+            value=[],
+            multiselect=True,
+            allow_custom_value=True,
+            label=s("settings.extra"),
+            info=s("settings.extra_means"),
+            visible=False,
+        )
         self.command = _html()
         self.start_here = gr.Button(s("settings.start"), variant="primary", size="lg")
 
     @property
     def form(self) -> list[gr.components.Component]:
         """Everything that says what is trained, in the order of `Page.read`."""
-        return [self.source, self.preset, self.models, *(self.fields[name] for name in settings.FORM)]
+        return [self.source, self.preset, self.models, *(self.fields[name] for name in settings.FORM), self.extra]
+
+    def written(self, value: object) -> str:
+        """Return a number as this page's language writes it."""
+        return as_text(value, self.words.code)
+
+    def values(self, given: Sequence[Any]) -> dict[str, Any]:
+        """Return the values of the form's fields by name; a text that is no number stays a text."""
+        values = dict(zip(settings.FORM, given, strict=True))
+        return values | {field.name: as_number(values[field.name], self.words.code) for field in settings.NUMBERS}
 
     def read(self, form: Sequence[Any], request: gr.Request) -> list[list[str]]:
         """Return the overrides of each training that the form asks for.
@@ -267,8 +306,8 @@ class Page:
         Raises:
             InputError: A value is out of its bounds, or what was chosen is not there.
         """
-        source, preset, models, *given = form
-        values = dict(zip(settings.FORM, given, strict=True))
+        source, preset, models, *given, extra = form
+        values, extra = self.values(given), check_extra(extra or [], not self.studio.is_shared)
         data = self.studio.data_overrides(self.studio.workspace(request), source)
         if preset:
             if preset not in settings.PRESETS:
@@ -280,7 +319,8 @@ class Page:
             if model not in settings.MODELS:
                 raise InputError(f"{model}: no such model")
             recipe = preset if preset and model == settings.model_of(preset) else None
-            chosen.append(settings.overrides_of(model, recipe, self._for_recipe(data, recipe), values))
+            overrides = settings.overrides_of(model, recipe, self._for_recipe(data, recipe), values, extra)
+            chosen.append(with_threads(overrides))
         return chosen
 
     @staticmethod
@@ -290,8 +330,8 @@ class Page:
 
     def problems(self, form: Sequence[Any]) -> dict[str, str]:
         """Return what is wrong with the form, by the name of the field."""
-        source, _, models, *given = form
-        values = dict(zip(settings.FORM, given, strict=True))
+        source, _, models, *given, _ = form
+        values = self.values(given)
         found = {} if models else {"models": self.s("problems.no_model")}
         for field in settings.NUMBERS:
             if problem := field.problem(values[field.name]):
@@ -322,7 +362,8 @@ class Page:
 
     def keep_form(self, request: gr.Request, *form: Any) -> None:
         """Keep what the form says, for the next time the page is opened."""
-        whole = dict(zip(settings.WHOLE, form, strict=True))
+        source, preset, models, *given, extra = form
+        whole = {"source": source, "preset": preset, "models": models, **self.values(given), "extra": extra or []}
         if settings.can_be_shown(whole):
             self.studio.workspace(request).keep_form(whole)
 
@@ -337,15 +378,30 @@ class Page:
         text = self.s(other.get(field, f"fields.{field}.means"))
         return f"⚠ {problem} {text}" if problem else text
 
-    def fill(self, overrides: Sequence[str], models: list[str] | None = None) -> list[Update]:
-        """Return updates of the form's fields, but for the data: what overrides mean."""
+    def fill(
+        self, overrides: Sequence[str], models: list[str] | None = None, extra: Sequence[str] = ()
+    ) -> list[Update]:
+        """Return updates of the form's fields, but for the data: what overrides mean; and what stands beside them."""
         values = settings.form(overrides)
         for field in settings.NUMBERS:  # a recipe may go beyond what is asked of a page
             values[field.name] = min(cast(float, values[field.name]), field.high)
+        for name, known in settings.CHOICES.items():  # of a run, which may have chosen what the form does not know
+            if values[name] not in known:
+                values[name] = known[0]
         return [
             gr.update(value=models) if models else gr.skip(),
-            *(gr.update(value=values[name]) for name in settings.FORM),
+            *self._field_updates(values),
+            self._extra_update(extra),
         ]
+
+    def _field_updates(self, values: Mapping[str, Any]) -> list[Update]:
+        numbers = [field.name for field in settings.NUMBERS]
+        shown = {name: self.written(values[name]) if name in numbers else values[name] for name in settings.FORM}
+        return [gr.update(value=shown[name]) for name in settings.FORM]
+
+    @staticmethod
+    def _extra_update(extra: Sequence[str]) -> Update:
+        return gr.update(choices=list(extra), value=list(extra), visible=bool(extra))
 
     def take_preset(self, preset: str) -> list[Update]:
         """Fill the form with a published experiment."""
@@ -389,8 +445,10 @@ class Page:
 
         def choice(choices: list[tuple[str, str]], chosen: str | None, least: int) -> Update:
             names = [name for _, name in choices]
-            value = chosen if chosen in names else next(iter(names), None)
-            return gr.update(choices=choices, value=value, visible=len(choices) >= least)
+            has_gone = bool(chosen and names) and chosen not in names
+            # Nothing in place of what has just gone: whoever presses a button now means that one.
+            value = chosen if chosen in names else None if has_gone else next(iter(names), None)
+            return gr.update(choices=choices, value=value, visible=has_gone or len(choices) >= least)
 
         stops = [gr.update(visible=bool(active)) for _ in (self.stop, self.stop_now)]  # Gradio uses each one up
         take_up = gr.update(visible=bool(broken))
@@ -536,7 +594,8 @@ class Page:
         buttons += [gr.update(visible=False)] * (MOST_TIPS - len(tips))
         choices = [(self.s("results.any"), ""), *((each, each) for each in names)]
         filters = [gr.update(choices=choices, value="") for _ in range(2)]
-        return [file, *(shown[part] for part in self.parts), *buttons, [tip.override for tip in tips], *filters]
+        keys = [name, *(tip.override for tip in tips)]
+        return [file, *(shown[part] for part in self.parts), *buttons, keys, *filters]
 
     def show_mistakes(self, name: str | None, true: str, predicted: str, request: gr.Request) -> str:
         """Show misclassified digits of one true and one predicted class."""
@@ -546,32 +605,41 @@ class Page:
         except InputError:
             return ""
 
-    def take_tip(self, name: str, place: int, tips: list[str], request: gr.Request) -> list[Update]:
-        """Fill the settings with those of a run and one of its suggestions."""
+    def take_tip(self, place: int, tips: list[str], request: gr.Request) -> list[Update]:
+        """Fill the settings with those of the run that is shown, and one of its suggestions."""
         try:
             workspace = self.studio.workspace(request)
-            run = workspace.run(name)
-            key = tips[place].partition("=")[0]
-            typed = [item for item in run.overrides or [] if not item.startswith(("ckpt_path=", f"{key}="))]
-            if key == "model":
-                typed = [item for item in typed if not item.startswith(("experiment=", "model."))]
-            typed = [*typed, tips[place]]
+            typed = with_tip(workspace.run(tips[0]).overrides or [], tips[1 + place])
             found = dict(item.partition("=")[::2] for item in typed)
-            preset = found.get("experiment", "")
-            model = found.get("model") or (settings.model_of(preset) if preset else "cnn")
-            where = found.get("data.dir", "").strip("'\"")
-            uploads = {str(path): UPLOADED + each for each, path in workspace.uploads().items()}
-            default = settings.data_of(preset) if preset else "mnist"
-            source = uploads.get(where) if found.get("data") == "local" else found.get("data", default)
-            filled = self.fill(typed, [model])
+            named = found.get("experiment", "")
+            preset = named if named in settings.PRESETS else ""
+            model = found.get("model") or (settings.model_of(named) if named else "cnn")
+            source, data = self._source_of(workspace, found)
+            is_recipe = bool(preset) and model == settings.model_of(preset)
+            shown = ["model", *(["experiment"] if is_recipe else []), *data]
+            extra = [item for item in typed if not (item.partition("=")[0] in shown or is_shown(item, typed))]
+            filled = self.fill(typed, [model], check_extra(extra, not self.studio.is_shared))
         except (InputError, OSError, IndexError) as error:
             raise gr.Error(self.words.told(error)) from error
         return [
             gr.Tabs(selected="settings"),
-            gr.update(value=source) if source else gr.skip(),
-            gr.update(value=preset if preset in settings.PRESETS else ""),
+            gr.update(value=source),
+            gr.update(value=preset if is_recipe else ""),
             *filled,
         ]
+
+    def _source_of(self, workspace: Workspace, found: Mapping[str, str]) -> tuple[str, list[str]]:
+        """Return the data that the form shows for a run's overrides, and which of these it stands for."""
+        named, where = found.get("data"), found.get("data.dir")
+        for name, path in workspace.uploads().items():
+            if named == "local" and where == quoted(path):
+                return UPLOADED + name, ["data", "data.dir"]
+        recipe = found.get("experiment")
+        source = named or (settings.data_of(recipe) if recipe else "mnist")
+        if source not in CLOUD:
+            return EMBEDDED, []
+        own = where in (None, *(item.partition("=")[2] for item in self.studio.data_overrides(workspace, source)[1:]))
+        return source, ["data", "data.dir"] if own else ["data"]
 
     # Comparison
 
@@ -611,10 +679,9 @@ class Page:
                 )
             with gr.Column(scale=2, min_width=300):
                 self.answers = _html(self.words.message(s("try.draw")))
-        self.seen = gr.State(None)
         with gr.Accordion(s("try.own"), open=False):
             with gr.Row():
-                self.truth = gr.Dropdown([str(digit) for digit in range(10)], value="0", label=s("try.truth"))
+                self.truth = gr.Dropdown([str(digit) for digit in range(10)], value=None, label=s("try.truth"))
                 self.keep = gr.Button(s("try.keep"))
                 self.test_own = gr.Button(s("try.test_own"))
                 self.forget = gr.Button(s("try.forget"), variant="stop")
@@ -624,15 +691,19 @@ class Page:
         workspace = self.studio.workspace(request)
         return [workspace.run(name) for name in (names or [])[:6]]
 
-    def ask(self, drawing: str, names: list[str] | None, request: gr.Request) -> tuple[Update, Update]:
+    def ask(self, drawing: str, names: list[str] | None, request: gr.Request) -> Update:
         """Ask models what a drawing is."""
         if not drawing:
-            return self.words.message(self.s("try.draw")), None
+            return self.words.message(self.s("try.draw"))
         try:
             image = as_digit(views.decode(self._bytes(drawing)))
-            return views.answers_view(self.words, image, self._asked(names, request)), image.tolist()
+            return views.answers_view(self.words, image, self._asked(names, request))
         except (InputError, OSError) as error:
-            return self.words.message(error), None
+            return self.words.message(error)
+
+    def ask_anew(self, drawing: str, names: list[str] | None, request: gr.Request) -> tuple[Update, Update]:
+        """Ask models what a new drawing is; what the one before was meant to be is forgotten."""
+        return self.ask(drawing, names, request), None
 
     @staticmethod
     def _bytes(drawing: str) -> bytes:
@@ -644,18 +715,18 @@ class Page:
         except ValueError as error:  # binascii.Error is one
             raise InputError("this picture did not arrive whole: try a smaller one") from error
 
-    def keep_digit(self, image: list[list[int]] | None, truth: str, request: gr.Request) -> str:
-        """Keep the digit that was drawn last."""
-        import numpy as np
-
+    def keep_digit(self, drawing: str, truth: str | None, request: gr.Request) -> tuple[Update, Update]:
+        """Keep the digit that is on the canvas."""
         workspace = self.studio.workspace(request)
-        if image is None:
-            return self.words.message(self.s("try.draw"))
+        if not drawing:
+            return self.words.message(self.s("try.draw")), gr.skip()
+        if not truth:
+            return self.words.message(self.s("try.no_truth")), gr.skip()
         try:
-            workspace.keep_digit(np.array(image, np.uint8), int(truth))
+            workspace.keep_digit(as_digit(views.decode(self._bytes(drawing))), int(truth))
+            return views.own_view(self.words, workspace, [], tested=False), None
         except (InputError, OSError) as error:
-            return self.words.message(error)
-        return views.own_view(self.words, workspace, [], tested=False)
+            return self.words.message(error), gr.skip()
 
     def test_digits(self, names: list[str] | None, request: gr.Request) -> str:
         """Test models on the digits kept."""
@@ -677,8 +748,11 @@ class Page:
         workspace = self.studio.workspace(request)
         kept = workspace.kept_form()
         shown = settings.can_be_shown(kept)
-        rest = [gr.update(value=kept[name]) if shown else gr.skip() for name in settings.WHOLE[1:]]
-        return [*self._source_updates(workspace, str(kept["source"]) if shown else source), *rest]
+        updates = self._source_updates(workspace, str(kept["source"]) if shown else source)
+        if not shown:
+            return [*updates, *[gr.skip()] * (len(settings.WHOLE) - 1)]
+        first = [gr.update(value=kept[name]) for name in ("preset", "models")]
+        return [*updates, *first, *self._field_updates(kept), self._extra_update(kept["extra"])]
 
     def _connect(self) -> None:
         data = [self.source, self.upload_choice, self.remove]
@@ -690,14 +764,16 @@ class Page:
         gr.on(typed, *keep, trigger_mode="always_last", **one_by_one)
         uploaded = [self.upload_said, *data]
         self.upload.upload(self.take_upload, [self.upload, self.source], uploaded, **SLOW).success(*keep, **one_by_one)
-        removed = [self.upload_choice, self.source]
+        removed = [self.upload_choice, self.remove, self.source]
+        self.source.input(self.follow_source, self.source, [self.upload_choice, self.remove], **QUIET)
+        self.upload_choice.input(self.name_removal, self.upload_choice, self.remove, **QUIET, **LISTED)
         self.remove.click(self.remove_upload, removed, uploaded, **QUIET, **LISTED).success(*keep, **one_by_one)
         changes = [getattr(each, "change") for each in self.form]  # noqa: B009
         checked = [self.models if name == "models" else self.fields[name] for name in CHECKED]
         told = [self.mending, self.command, *checked]
         gr.on(changes, self.show_command, self.form, told, trigger_mode="always_last", **QUIET)
         self.mending.tick(self.mend_command, [self.command, *self.form], told, **QUIET)
-        filled = [self.models, *(self.fields[name] for name in settings.FORM)]
+        filled = [self.models, *(self.fields[name] for name in settings.FORM), self.extra]
         self.preset.input(self.take_preset, self.preset, [self.source, *filled], **QUIET).success(*keep, **one_by_one)
         started = [self.tabs, self.said, *self.watched]
         for button in (self.begin, self.start_here):
@@ -718,11 +794,11 @@ class Page:
             choice.input(self.show_mistakes, wrong, self.mistakes, **QUIET, **LISTED)
         for place, button in enumerate(self.tips):
             filling = [self.tabs, self.source, self.preset, *filled]
-            tip = [self.run, gr.State(place), self.tip_keys]
+            tip = [gr.State(place), self.tip_keys]
             button.click(self.take_tip, tip, filling, **QUIET, **LISTED).success(*keep, **one_by_one)
         self.compare_now.click(self.compare, self.compared, self.comparison, **SLOW, **LISTED)
-        self.board.submit(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET, **LISTED)
-        self.asked.input(self.ask, [self.board, self.asked], [self.answers, self.seen], **QUIET, **LISTED)
-        self.keep.click(self.keep_digit, [self.seen, self.truth], self.own, **QUIET)
+        self.board.submit(self.ask_anew, [self.board, self.asked], [self.answers, self.truth], **QUIET, **LISTED)
+        self.asked.input(self.ask, [self.board, self.asked], self.answers, **QUIET, **LISTED)
+        self.keep.click(self.keep_digit, [self.board, self.truth], [self.own, self.truth], **QUIET, **LISTED)
         self.test_own.click(self.test_digits, self.asked, self.own, **SLOW, **LISTED)
         self.forget.click(self.forget_digits, None, self.own, **QUIET)

@@ -59,7 +59,7 @@ NUMBERS = (
 DROPOUT = "model.net.dropout"
 DROPOUTS = ("", *(f"{tenth / 10:g}" for tenth in range(10)))  # "" leaves what the model has
 OPTIMIZERS = ("adam", "sgd", "adamw")
-AUGMENTS = ("none", "affine")
+AUGMENTS = ("none", "affine", "elastic")
 LOSSES: dict[str, dict[str, Any] | None] = {  # what stands in model.loss; `own` is whatever a recipe has there
     "own": {},
     "cross_entropy": None,
@@ -77,7 +77,7 @@ CHOICES: dict[str, Sequence[str]] = {
 }
 FORM = (*(field.name for field in NUMBERS), *CHOICES)
 MODELS = ("nn", "dnn", "cnn", "fast", "champion", "m3", "m5", "m7")
-WHOLE = ("source", "preset", "models", *FORM)  # all that the page asks for
+WHOLE = ("source", "preset", "models", *FORM, "extra")  # all that the page asks for
 _hydra = Lock()  # Hydra composes one configuration at a time
 
 
@@ -114,7 +114,9 @@ def form(overrides: Sequence[str]) -> dict[str, Value]:
     loss = OmegaConf.select(cfg, "model.loss", default=None)
     given = None if loss is None else OmegaConf.to_container(loss)
     values["loss"] = next((name for name, node in LOSSES.items() if node == given), "own")
-    values["augment"] = "affine" if OmegaConf.select(cfg, "model.augment", default=None) is not None else "none"
+    is_elastic = OmegaConf.select(cfg, "model.augment.elastic", default=0)
+    is_augmented = OmegaConf.select(cfg, "model.augment", default=None) is not None
+    values["augment"] = "elastic" if is_elastic else "affine" if is_augmented else "none"
     values["split"] = str(cfg.data.split)
     return values
 
@@ -128,6 +130,8 @@ def can_be_shown(whole: Mapping[str, Any]) -> bool:
         and all(model in MODELS for model in whole["models"])
         and all(field.problem(whole[field.name]) in ("", "empty") for field in NUMBERS)
         and all(whole[name] in known for name, known in CHOICES.items())
+        and isinstance(whole["extra"], list)
+        and all(isinstance(item, str) for item in whole["extra"])
     )
 
 
@@ -149,7 +153,9 @@ def _chosen(preset: str, group: str) -> str:
     return next((str(entry[f"override /{group}"]) for entry in choices if f"override /{group}" in entry), "")
 
 
-def overrides_of(model: str, preset: str | None, data: Sequence[str], values: Values) -> list[str]:
+def overrides_of(
+    model: str, preset: str | None, data: Sequence[str], values: Values, extra: Sequence[str] = ()
+) -> list[str]:
     """Return what to type for one training.
 
     Args:
@@ -157,6 +163,7 @@ def overrides_of(model: str, preset: str | None, data: Sequence[str], values: Va
         preset: An option of the group `experiment`, where the training is that recipe, perhaps changed.
         data: Overrides that name the data.
         values: Of the form; None, or a name that is missing, leaves what the recipe has.
+        extra: Overrides that the form has no field for; they win over the others.
 
     Raises:
         InputError: A value is out of its bounds.
@@ -167,25 +174,30 @@ def overrides_of(model: str, preset: str | None, data: Sequence[str], values: Va
     for name, options_of in CHOICES.items():
         if values.get(name) and values[name] not in options_of:
             raise InputError(f"{name}={values[name]}: must be one of {', '.join(filter(None, options_of))}")
+    keys = [item.partition("=")[0].lstrip("+~") for item in extra]
     start = [f"experiment={preset}"] if preset else [f"model={model}"]
-    typed = [*start, *data]
-    before = form(typed)
+    kept = [] if "data" in keys else [item for item in data if item.partition("=")[0] not in keys]
+    typed = [*start, *kept]
+    before = form([*typed, *extra])
     for name, group in (("optimizer", "model/optimizer"), ("augment", "model/augment")):
-        if (wanted := values.get(name)) and wanted != before[name]:
+        wanted = values.get(name)
+        if wanted and wanted != before[name] and not {group, f"{group.replace('/', '.')}._target_"} & {*keys}:
             typed.append(f"{group}={wanted}")
-    base = form(typed)
-    if (loss := values.get("loss")) and loss not in ("own", base["loss"]):
+    base = form([*typed, *extra])
+    loss, split = values.get("loss"), values.get("split")
+    if loss and loss not in ("own", base["loss"]) and not any(key.startswith("model.loss") for key in keys):
         typed.append(f"model.loss={_written(LOSSES[str(loss)])}")
-    if (split := values.get("split")) and split != base["split"]:
+    if split and split != base["split"] and "data.split" not in keys:
         typed.append(f"data.split={split}")
-    cfg = composed(tuple(typed))
-    if (dropout := values.get("dropout")) and _holds(cfg, DROPOUT):
+    cfg = composed((*typed, *extra))
+    if (dropout := values.get("dropout")) and _holds(cfg, DROPOUT) and DROPOUT not in keys:
         typed.append(f"{DROPOUT}={dropout}")
     for field in NUMBERS:
         wanted = values.get(field.name)
-        if wanted is not None and wanted != base[field.name] and _holds(cfg, field.key):
+        is_free = field.key not in keys and _holds(cfg, field.key)
+        if wanted is not None and wanted != base[field.name] and is_free:
             typed.append(f"{field.key}={_number(field, wanted)}")
-    return typed
+    return [*typed, *extra]
 
 
 def _holds(cfg: DictConfig, key: str) -> bool:

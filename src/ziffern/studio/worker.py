@@ -5,7 +5,6 @@ training is `ziffern train`, as it would be typed. A SIGTERM that nobody here as
 training, which can go on later, and begins no other.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -51,13 +50,8 @@ def train(
     program = "import sys; sys.argv[0] = 'ziffern'; from ziffern.cli import main; main()"
     command = [sys.executable, "-c", program, "train", *overrides, f"hydra.run.dir={quoted(run)}"]
     log = job.folder / f"{number}.log"
-    # Two trainings that both take every core wait for one another most of the time.
-    free = max(1, (os.cpu_count() or 1) - round(os.getloadavg()[0]))
-    env = {"OMP_NUM_THREADS": str(free), **os.environ}
     with log.open("wb") as file:
-        training = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, pass_fds=(lock,)
-        )
+        training = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, pass_fds=(lock,))
         at_work[:] = [training]
         if told:
             training.terminate()

@@ -1,0 +1,82 @@
+"""Overrides that the form has no field for, which a suggestion takes over from a run.
+
+Decisions: they stand beside the form, go into the command as they are, and win over the form's fields. They come back
+from the browser, and the run may be somebody else's; so a setting that names a place or another process's
+affairs is refused, and a value that would be filled in from elsewhere (`${...}`) too.
+"""
+
+import re
+from collections.abc import Sequence
+
+from ziffern.errors import InputError
+from ziffern.studio import settings
+from ziffern.text import one_line
+
+MAX_EXTRA, MAX_LENGTH = 40, 300
+NOT_RESULTS = ("ckpt_path", "hydra", "logger", "report")  # say where things go; the page decides that itself
+ALLOWED = re.compile(
+    r"(model|data|trainer|callbacks|experiment|monitor|objective|seed|test|threads)([./@].*)?", re.DOTALL
+)
+PLACE = re.compile(r"dir|path|root|source|\$\{|file", re.IGNORECASE)
+
+
+def key_of(override: str) -> str:
+    """Return the name of the setting or group that an override changes."""
+    return override.partition("=")[0].lstrip("+~").strip()
+
+
+def check_extra(overrides: Sequence[object], may_name_data: bool) -> list[str]:
+    """Return overrides that may be added to the form's.
+
+    Args:
+        overrides: From the browser.
+        may_name_data: `data.dir` may name any folder; not where several people share a page.
+
+    Raises:
+        InputError: One of them is refused.
+    """
+    if len(overrides) > MAX_EXTRA:
+        raise InputError(f"{len(overrides)} further settings: at most {MAX_EXTRA}")
+    for override in overrides:
+        text = str(override)
+        key = key_of(text)
+        names_data = may_name_data and key == "data.dir" and "${" not in text
+        if not ALLOWED.fullmatch(key) or len(text) > MAX_LENGTH or (PLACE.search(text) and not names_data):
+            raise InputError(f"{one_line(text)}: the page does not pass this setting on: train it in a terminal")
+    return [str(override) for override in overrides]
+
+
+def with_tip(overrides: Sequence[str], tip: str) -> list[str]:
+    """Return a run's overrides with a suggestion, without those that say where things go."""
+    key = key_of(tip)
+    typed = [item for item in overrides if key_of(item).split(".")[0] not in NOT_RESULTS and key_of(item) != key]
+    if key == "model":
+        typed = [item for item in typed if key_of(item) != "experiment" and not key_of(item).startswith("model.")]
+    return [*typed, tip]
+
+
+def is_shown(override: str, beside: Sequence[str] = ()) -> bool:
+    """Tell whether a field of the form shows the very value of an override, and all that others `beside` it need."""
+    key, _, value = override.partition("=")
+    inner = key.replace("/", ".") + "."  # of an option whose settings are changed one by one
+    if any(key_of(item).startswith(inner) and not is_shown(item) for item in beside):
+        return False
+    fields = {field.key: field for field in settings.NUMBERS}
+    if key in fields:
+        field = fields[key]
+        shown = 0 if field.name == "patience" and value == "null" else _number(value)
+        return field.problem(shown) == ""
+    choices = {
+        settings.DROPOUT: settings.DROPOUTS[1:],
+        "model/optimizer": settings.OPTIMIZERS,
+        "model/augment": settings.AUGMENTS,
+        "data.split": settings.SPLITS,
+    }
+    return value in choices.get(key, ())
+
+
+def _number(value: str) -> float | None:
+    try:
+        return float(value) if "." in value or "e" in value.lower() else int(value)
+    except ValueError:
+        return None

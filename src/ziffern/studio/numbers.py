@@ -1,0 +1,36 @@
+"""Numbers as people type them, in English or in German.
+
+Decision: what could mean two numbers is read as the page's language writes it, and what the language does not have is
+no number: 0,01 is a hundredth on the German page, and an error on the English one, never 1.
+"""
+
+import re
+from decimal import Decimal
+
+POINT = {"en": ".", "de": ","}
+GROUP = {"en": ",", "de": "."}
+PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII)
+
+
+def as_number(text: object, code: str) -> object:
+    """Return the number that a text means in a language; what is no number is returned as it is."""
+    if not isinstance(text, str):
+        return text
+    plain = text.strip().replace("\N{MINUS SIGN}", "-")
+    point, group = re.escape(POINT[code]), re.escape(GROUP[code])
+    if re.fullmatch(rf"[+-]?[1-9]\d{{0,2}}({group}\d{{3}})+({point}\d*)?", plain, re.ASCII):
+        plain = plain.replace(GROUP[code], "")
+    if POINT[code] == ",":  # 0.001 is no number of thousands, so it can mean one thing only
+        plain = plain.replace(",", ".")
+    if not PLAIN.fullmatch(plain):
+        return text
+    value = float(plain)
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def as_text(value: object, code: str) -> str:
+    """Return a number as a language writes it, without thousands apart; nothing for None."""
+    if value is None or value == "":
+        return ""
+    text = format(Decimal(repr(value)), "f") if isinstance(value, int | float) else str(value)
+    return text.replace(".", POINT[code])
