@@ -6,7 +6,9 @@ import importlib
 import os
 import re
 import string
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,14 +21,14 @@ from ziffern.data.sources import Torchvision
 from ziffern.errors import InputError, OutputError
 from ziffern.failure import describe
 from ziffern.report.language import LANGUAGES
-from ziffern.studio.messages import TEXTS, translated
+from ziffern.report.messages import TEXTS, translated
 from ziffern.studio.views import Words
 
 SOURCE = Path(ziffern.__file__).parent
 CODES = [code for code in LANGUAGES if code != "en"]
 # What a page asks to be read, and what it does itself; not what is only typed, nor told at the server's start.
 ASKED = ("archive", "arrays", "dataset", "idx", "local", "members", "parts", "pictures", "tables", "torchvision_sets")
-PAGE = ("jobs", "page", "settings", "views", "workspace")
+PAGE = ("extra", "jobs", "page", "settings", "views", "workspace")
 MODULES = (*(f"data.{name}" for name in ASKED), *(f"studio.{name}" for name in PAGE), "drawing", "normalize", "runs")
 # Hydra's own words about an override that no form can make; a reader's, which are looked up when they are told.
 ELSEWHERE = ("explain(error, list(overrides), conf_folder())", "str(error).replace(str(part), plain)")
@@ -208,3 +210,39 @@ def test_a_file_that_fails_has_its_words(number: int, code: str) -> None:
         told = translated(line, code)
         assert "a/b" in told
         assert os.strerror(number) not in told
+
+
+@pytest.mark.parametrize("kind", ["test", "fallback"])
+def test_notes_of_a_run_are_german_in_a_german_report(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from types import SimpleNamespace
+
+    from ziffern.data.split import make_split
+    from ziffern.report.language import Language
+    from ziffern.report.run_page import _notes
+
+    def no_network(*_: object) -> None:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr("ziffern.data.sources.download", no_network)
+    digits = Torchvision("mnist", fallback=True).load(tmp_path, 10)
+    half = replace(digits, train_size=2500)
+    leak = make_split(
+        half, "official", fractions=(0.6, 0.2, 0.2), seed=0, val_from="test", val_share=0.1, fold=0, folds=5
+    ).leak
+    about = {"data/leak": leak} if kind == "test" else {"data/note": digits.note}
+    run = SimpleNamespace(members=[], is_finished=True)
+    found: Any = SimpleNamespace(about=about, run=run, outcome=object(), contradictions=[])
+    (german,), (english,) = _notes(found, Language("de")), _notes(found, Language("en"))
+    assert english == next(iter(about.values()))
+    assert not re.search(r"\b(the|and|not|is|with|of)\b", german.replace(str(tmp_path), ""))
+
+
+def test_what_a_search_is_about_is_german_in_a_german_report() -> None:
+    note = "data=mnist is not in data and cannot be downloaded (no network): training on the 5,000 embedded real MNIST "
+    note += "digits (mnist5k) instead of 70,000"
+    about = f"mnist5k: 3,000 / 1,000 digits to train / validate. NOTE: {note}"
+    assert translated(about, "de").startswith(
+        "mnist5k: 3.000 Ziffern zum Lernen, 1.000 zur Validierung. HINWEIS: mnist l"
+    )

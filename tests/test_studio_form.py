@@ -3,6 +3,7 @@
 import base64
 import gc
 import io
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
+from tests.conftest import synthetic_digits
 from tests.test_local import table
 
+from ziffern.data.dataset import LabelledImages
 from ziffern.errors import InputError
 from ziffern.studio import settings
 from ziffern.studio.extra import check_extra, with_tip
@@ -23,7 +26,7 @@ from ziffern.studio.workspace import Workspace
 
 pytest.importorskip("gradio")
 from ziffern.studio.page import Page, Studio
-from ziffern.studio.views import Words
+from ziffern.studio.views import Words, data_view
 
 DIGITS = table(slice(None))
 
@@ -338,3 +341,40 @@ def test_overrides_beside_the_form_win_over_its_fields() -> None:
     values = settings.form(["model=nn", "data=mnist5k"]) | {"epochs": 3, "augment": "affine"}
     extra = ["model/augment=elastic", "trainer.max_epochs=500"]
     assert overrides_of("nn", None, ["data=mnist5k"], values, extra) == ["model=nn", "data=mnist5k", *extra]
+
+
+# Data that were looked at
+
+
+def look(folder: Path) -> str:
+    return data_view(Words("en"), ["model=nn", "data=mnist", f"data.dir={quoted(folder)}"])
+
+
+def test_data_that_stood_in_are_forgotten_when_the_network_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ziffern.data import sources
+
+    def no_network(*_: object) -> None:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(sources, "download", no_network)
+    assert "instead of 70,000" in look(tmp_path)
+    images, labels = synthetic_digits(200, seed=1)
+    real = LabelledImages("mnist", images, labels.astype(np.int64), 160)
+    monkeypatch.setattr(sources, "download", lambda *_: None)
+    monkeypatch.setattr(sources.SETS["mnist"].__class__, "read", lambda *_: real)
+    assert "instead of 70,000" not in look(tmp_path)
+
+
+def test_data_that_have_changed_are_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_bytes(DIGITS)
+    overrides = ["model=nn", "data=local", f"data.dir={quoted(path)}", "data.batch_size=1"]
+    before = data_view(Words("en"), overrides)
+    stamp = path.stat().st_mtime_ns
+    assert data_view(Words("en"), overrides) == before
+    head, *lines = DIGITS.splitlines()
+    path.write_bytes(b"\n".join([head, *lines, *lines]))
+    os.utime(path, ns=(stamp, stamp))
+    assert data_view(Words("en"), overrides) != before

@@ -23,6 +23,7 @@ from ziffern.analysis.outcome import Outcome
 from ziffern.analysis.suggestions import Suggestion, suggest
 from ziffern.errors import InputError
 from ziffern.report.language import LANGUAGES, Language
+from ziffern.report.messages import translated
 from ziffern.runs import Run
 
 MOST_SHOWN = 60  # misclassified digits on the page
@@ -319,7 +320,7 @@ def _heat(confusion: NDArray[np.int64]) -> Callable[[int], int]:
 def _notes(found: Findings, t: Language) -> list[str]:
     """Return what must not be missed."""
     about = found.about
-    notes = [str(about[key]) for key in ("data/note", "data/leak") if about.get(key)]
+    notes = [translated(str(about[key]), t.code) for key in ("data/note", "data/leak") if about.get(key)]
     if members := found.run.members:
         notes.append(t("notes.ensemble", count=t.number(len(members)), members=", ".join(members)))
     if not found.run.is_finished:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ziffern.report import charts
 from ziffern.report.language import NONE, Language
+from ziffern.report.messages import translated
 
 if TYPE_CHECKING:
     import optuna
@@ -254,7 +255,7 @@ def _context(search: Search, folder: Path, t: Language) -> dict[str, Any]:
         "title": t("sweep.title", name=search.study.study_name),
         "search": search,
         "goals": "; ".join(goals),
-        "about": str(search.study.user_attrs.get("about", "")),
+        "about": translated(str(search.study.user_attrs.get("about", "")), t.code),
         "states": ", ".join(f"{t.number(counts[state])} {t(key)}" for state, key in STATES.items()),
         "note": _note(search, counts, t),
         "seconds": sum(_seconds(trial) or 0 for trial in search.trials),

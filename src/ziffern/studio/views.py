@@ -2,9 +2,12 @@
 
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +17,12 @@ from ziffern.compare import make_comparison
 from ziffern.errors import InputError
 from ziffern.report import charts, comparison_page, run_page
 from ziffern.report.language import Language
+from ziffern.report.messages import translated
 from ziffern.report.page import environment, render_block
 from ziffern.report.pictures import as_seen
 from ziffern.report.run_page import Findings
 from ziffern.runs import Material, Run
 from ziffern.studio.jobs import ACTIVE, Job, State, Training, jobs
-from ziffern.studio.messages import translated
 from ziffern.studio.settings import composed
 from ziffern.studio.workspace import Workspace
 
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 MOST_DIGITS = 60  # pictures at once
+MAX_DATA = 3  # data sets in memory
+MAX_STAMPED = 100_000  # files: more than a data set of 70,000 pictures
 MARGIN = 0.002  # as `ziffern compare`: a larger model must be better by so much
 PARTS = ("summary", "curves", "published", "data", "classes", "confusion", "sure", "again")
 ASKED = ("SIGINT", "SIGTERM")  # of somebody's doing, and no lack of memory
@@ -75,18 +80,47 @@ class Words:
         return self.render("parts.html", "message", text=self.told(text) if isinstance(text, Exception) else text)
 
 
-@lru_cache(maxsize=3)
-def _loaded(overrides: tuple[str, ...]) -> "tuple[LabelledImages, Split, str, float, float]":
+Loaded = tuple["LabelledImages", "Split", str, float, float]
+_data: dict[tuple[object, ...], Loaded] = {}  # by overrides and what the files are; the oldest first
+_data_lock = Lock()
+
+
+def _loaded(overrides: tuple[str, ...]) -> Loaded:
+    """Return data, parts, the split's name, mean and deviation; loaded anew where a file has changed.
+
+    Data that stand in for others are not kept, so that the others are there as soon as the network is.
+    """
     from ziffern.config import build
     from ziffern.data.datamodule import DigitDataModule
     from ziffern.normalize import Normalize
 
     cfg = composed(overrides)
     data: DigitDataModule = build(cfg.data, "data", DigitDataModule)
+    known = (overrides, _stamp(data.dir))
+    with _data_lock:
+        if known in _data:
+            return _data[known]
     data.setup()
     normalize: Normalize = build(cfg.model.normalize, "model.normalize", Normalize)
     normalize.fit(data.digits.images, data.parts.train)
-    return data.digits, data.parts, data.split_name, float(normalize.mean), float(normalize.std)
+    found = data.digits, data.parts, data.split_name, float(normalize.mean), float(normalize.std)
+    if not data.digits.note:
+        with _data_lock:
+            _data[overrides, _stamp(data.dir)] = found  # as it is now: loading may have downloaded it
+            while len(_data) > MAX_DATA:
+                del _data[next(iter(_data))]
+    return found
+
+
+def _stamp(path: Path) -> int:
+    """Return a number that changes with any file of a data set: names, sizes and times of up to MAX_STAMPED."""
+    paths = [path, *islice(path.rglob("*"), MAX_STAMPED)] if path.is_dir() else [path]
+    found: list[tuple[str, int, int, int]] = []
+    for each in paths:
+        with suppress(OSError):  # gone meanwhile
+            status = each.stat()
+            found.append((str(each), status.st_size, status.st_mtime_ns, status.st_ino))
+    return hash(tuple(sorted(found)))
 
 
 def data_view(words: Words, overrides: Sequence[str]) -> str:
@@ -108,7 +142,12 @@ def data_view(words: Words, overrides: Sequence[str]) -> str:
     chosen = np.random.default_rng(0).choice(len(digits.labels), min(30, len(digits.labels)), replace=False)
     samples = [(digits.images[place], digits.class_names[digits.labels[place]]) for place in np.sort(chosen)]
     more = words.render(
-        "data.html", "samples", samples=samples, count=len(digits.labels), note=words.told(digits.note), leak=parts.leak
+        "data.html",
+        "samples",
+        samples=samples,
+        count=len(digits.labels),
+        note=words.told(digits.note),
+        leak=words.told(parts.leak),
     )
     return f'<div class="zf">{more}{render_block("run.html", "data", words.t, context)}</div>'
 
