@@ -1,6 +1,7 @@
 """What the page's form keeps of a run, which number a text means, and which thing a button is about."""
 
 import base64
+import errno
 import gc
 import io
 import os
@@ -21,6 +22,7 @@ from ziffern.studio import settings
 from ziffern.studio.extra import check_extra, with_tip
 from ziffern.studio.jobs import THREADS, Job, go_on, quoted, start, with_threads
 from ziffern.studio.numbers import as_number, as_text
+from ziffern.studio.server import Options
 from ziffern.studio.settings import composed, overrides_of
 from ziffern.studio.workspace import Workspace
 
@@ -378,3 +380,39 @@ def test_data_that_have_changed_are_read_again(tmp_path: Path) -> None:
     path.write_bytes(b"\n".join([head, *lines, *lines]))
     os.utime(path, ns=(stamp, stamp))
     assert data_view(Words("en"), overrides) != before
+
+
+# What foreign files and a full disk do
+
+
+def test_names_of_a_foreign_run_do_not_break_the_page(page: Page) -> None:
+    name = run_of(page, ["model=\ud800\x1b[2Jnn"])
+    ((label, value),) = page.runs(None, False)  # type: ignore[arg-type]
+    assert value == name
+    assert label.isprintable()
+    label.encode()
+    page.words.message(InputError("\udcff: damaged")).encode()
+    page.words.message("\udcff: damaged").encode()
+
+
+def test_full_disk_is_told_as_such_where_the_page_cannot_be_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ziffern.studio.server import serve
+
+    def full(**_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("ziffern.studio.server.tempfile.TemporaryDirectory", full)
+    with pytest.raises(InputError, match=r"No space left on device.*TMPDIR=FOLDER"):
+        serve(Options(browser=False))
+
+
+def test_full_disk_is_told_where_an_upload_is_kept(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/home/somebody/outputs")
+
+    (tmp_path / "a.csv").write_bytes(DIGITS)
+    monkeypatch.setattr("ziffern.studio.workspace.shutil.copyfile", full)
+    said = page.take_upload(str(tmp_path / "a.csv"), "mnist5k", None)[0]  # type: ignore[arg-type]
+    assert "No space left on device" in said
+    assert "somebody" not in said
+    assert workspace(page).uploads() == {}

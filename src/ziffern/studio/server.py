@@ -227,7 +227,13 @@ def serve(options: Options) -> None:
         InputError: It would be open to others, or there is no free port.
     """
     options.check()
-    with tempfile.TemporaryDirectory(prefix="ziffern-studio-") as temporary:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="ziffern-studio-")
+    except OSError as error:
+        raise InputError(
+            f"no folder for uploads can be made ({error.strerror}): name one with free space by TMPDIR=FOLDER"
+        ) from error
+    with folder as temporary:
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": temporary}  # before its import
         try:
             import gradio  # noqa: F401  # said now where it is missing

@@ -25,6 +25,7 @@ from ziffern.runs import Material, Run
 from ziffern.studio.jobs import ACTIVE, Job, State, Training, jobs
 from ziffern.studio.settings import composed
 from ziffern.studio.workspace import Workspace
+from ziffern.text import printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -66,18 +67,23 @@ class Words:
     def render(self, template: str, block: str, **context: Any) -> str:
         """Return a block of one of this package's templates."""
         found = self._templates.get_template(template)
-        return "".join(found.blocks[block](found.new_context({"s": self.s, **context})))
+        return _sendable("".join(found.blocks[block](found.new_context({"s": self.s, **context}))))
 
     def told(self, error: Exception | str) -> str:
         """Return what an error says; of the operating system's without its path, which is the server's."""
         if isinstance(error, OSError):
             reason = error.strerror or type(error).__name__
             return self.s("problems.system", reason=translated(reason, self.code))
-        return translated(str(error), self.code)
+        return _sendable(translated(str(error), self.code))
 
     def message(self, text: Exception | str) -> str:
         """Return one line, or what an error says, as HTML."""
         return self.render("parts.html", "message", text=self.told(text) if isinstance(text, Exception) else text)
+
+
+def _sendable(text: str) -> str:
+    """Return a text without lone surrogates, which JSON for a browser cannot hold; foreign files may have some."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 Loaded = tuple["LabelledImages", "Split", str, float, float]
@@ -158,7 +164,7 @@ def title(run: Run, overrides: Sequence[str] = ()) -> str:
     about = run.description if (run.folder / "progress.jsonl").is_file() else {}
     model = typed.get("experiment") or about.get("model") or typed.get("model", "cnn")
     data = about.get("data/name") or typed.get("data", "mnist")
-    return f"{model} · {data}"
+    return printable(f"{model} · {data}")
 
 
 def jobs_view(words: Words, workspace: Workspace) -> tuple[str, list[tuple[str, str]], list[tuple[str, str]]]:
@@ -276,7 +282,7 @@ def run_views(words: Words, run: Run) -> dict[str, str]:
         else ""
         for part in PARTS
     }
-    return {**parts, "summary": notes + parts["summary"]}
+    return {part: _sendable(text) for part, text in {**parts, "summary": notes + parts["summary"]}.items()}
 
 
 def mistakes_view(words: Words, run: Run, true: str | None, predicted: str | None) -> str:
@@ -299,7 +305,7 @@ def comparison_view(words: Words, runs: Sequence[Run]) -> str:
     blocks = ["which", "all", *(["pairs"] if context["pair_rows"] else [])]
     shown = "".join(render_block("comparison.html", block, words.t, context) for block in blocks)
     notes = "".join(words.message(note) for note in comparison.notes)
-    return f'{notes}<div class="zf">{shown}</div>'
+    return _sendable(f'{notes}<div class="zf">{shown}</div>')
 
 
 @lru_cache(maxsize=12)
