@@ -516,6 +516,21 @@ def test_suggestion_fills_the_settings_and_goes_there(page: Page) -> None:
     expect(page.get_by_label("NN: one hidden layer", exact=True)).not_to_be_checked()
 
 
+@pytest.mark.parametrize(("language", "label", "shown"), [("de", "Lernrate", "lr=0.01"), ("en", "Learning rate", None)])
+def test_decimal_comma_is_read_in_german_and_told_in_english(
+    opened: Callable[..., Page], language: str, label: str, shown: str | None
+) -> None:
+    page = opened(language)
+    go_to(page, "Einstellungen" if language == "de" else "Settings")
+    page.get_by_label(label, exact=True).press_sequentially("x")
+    page.get_by_label(label, exact=True).fill("")
+    page.get_by_label(label, exact=True).press_sequentially("0,01")
+    if shown:
+        expect(page.get_by_role("tabpanel").filter(visible=True).locator("pre").first).to_contain_text(shown)
+    else:
+        expect(page.get_by_role("alert").filter(has_text="Learning rate: This must be a number")).to_be_visible()
+
+
 def test_command_of_a_form_that_was_does_not_stay(page: Page) -> None:
     go_to(page, "Settings")
     commands = page.get_by_role("tabpanel").filter(visible=True).locator("pre")

@@ -749,8 +749,9 @@ class Page:
         kept = workspace.kept_form()
         shown = settings.can_be_shown(kept)
         updates = self._source_updates(workspace, str(kept["source"]) if shown else source)
-        if not shown:
-            return [*updates, *[gr.skip()] * (len(settings.WHOLE) - 1)]
+        if not shown:  # and leave what may have been chosen since the page was asked for
+            choices = gr.update(choices=self.sources(workspace))
+            return [choices, *updates[1:], *[gr.skip()] * (len(settings.WHOLE) - 1)]
         first = [gr.update(value=kept[name]) for name in ("preset", "models")]
         return [*updates, *first, *self._field_updates(kept), self._extra_update(kept["extra"])]
 

@@ -1,4 +1,4 @@
-// What Gradio's components lack: arrow keys between tabs, and German names of the buttons in its lists.
+// What Gradio's components lack: arrow keys between tabs, short names of text fields, German names of buttons in lists.
 document.addEventListener("keydown", (event) => {
   const tab = event.target.closest?.("[role=tab]");
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -9,6 +9,16 @@ document.addEventListener("keydown", (event) => {
   next.click();
   next.focus();
 });
+// The label of a text field holds its explanation as well: its name is what stands first, as for Gradio's other fields.
+const nameFields = () => {
+  for (const field of document.querySelectorAll("label :is(input[type=text], textarea):not([aria-label])")) {
+    const name = field.closest("label").querySelector("[data-testid=block-info]")?.textContent.trim();
+    if (!name) continue;
+    field.setAttribute("aria-label", name);
+    field.setAttribute("inputmode", "decimal"); // all of them are numbers: phones show the digits
+  }
+};
+new MutationObserver(nameFields).observe(document.documentElement, { childList: true, subtree: true });
 if (document.documentElement.lang === "de") {
   const german = (text) => text.replace(/^Remove\b/, "Entfernen:").replace(/^Clear$/, "Leeren");
   const mend = () => {
