@@ -7,6 +7,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "ziffern"
 FLOORS = {  # module or package -> floor; a module may import its own floor and those below
     "errors": 0,
     "text": 0,
+    "files": 0,
     "records": 0,
     "records.checkpoint": 1,
     "records.config": 2,

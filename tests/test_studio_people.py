@@ -62,13 +62,13 @@ def test_people_are_read(tmp_path: Path) -> None:
         ("# only\n", "no names"),
         ("anna", "line 1: anna's password is not hashed: type ziffern studio --add-person anna"),
         ("anna:correct horse", "line 1: anna's password is not hashed: type ziffern studio --add-person anna"),
-        (f"anna:{HASHED['anna'][:-1]}", "line 1: anna's password is not hashed"),
+        ("anna:CUT", "line 1: anna's password is not hashed"),
         ("anna:scrypt$10$8$1$AAAA$AAAA", "line 1: anna's password is not hashed"),
-        (f"anna:{HASHED['anna']}\n../bert:battery staple", "line 2: a name has"),
+        ("anna:HASH\n../bert:battery staple", "line 2: a name has"),
         (":battery staple", "a name has"),
         ("a b:battery staple", "a name has"),
         ("x" * 41 + ":battery staple", "a name has"),
-        (f"anna:{HASHED['anna']}\nAnna:{HASHED['bert']}", "line 2: Anna is there already"),
+        ("anna:HASH\nAnna:HASH", "line 2: Anna is there already"),
         ("\x1b[2J:x", "a name has"),
     ],
 )
@@ -78,6 +78,8 @@ def test_people_that_would_be_unsafe_are_refused(tmp_path: Path, text: str, word
         read_people(tmp_path / "people")
     assert words in str(error.value)
     assert not any(secret in str(error.value) for secret in ("battery", "horse", "\x1b"))
+
+    text = text.replace("HASH", HASHED["anna"]).replace("CUT", HASHED["anna"][:-1])  # the salt differs each time
 
 
 @pytest.mark.parametrize("content", [None, b"anna:gr\xf6\xdfer als acht"])

@@ -30,7 +30,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from ziffern.config import conf_folder
 from ziffern.errors import InputError
-from ziffern.records.files import read_text
+from ziffern.files import read_text
 from ziffern.text import one_line, reason
 
 MAX_BYTES = 100_000  # of one configuration file

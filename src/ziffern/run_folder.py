@@ -21,8 +21,8 @@ from omegaconf import DictConfig, OmegaConf
 from ziffern.atomic import writing
 from ziffern.errors import InputError
 from ziffern.failure import describe, fail
+from ziffern.files import read_text
 from ziffern.processes import is_first
-from ziffern.records.files import read_text
 from ziffern.text import one_line
 
 LOCK = ".lock"

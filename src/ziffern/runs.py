@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from ziffern.analysis.outcome import Outcome
 from ziffern.data.members import unreadable
 from ziffern.errors import InputError
+from ziffern.files import open_below, read_all, read_text
 from ziffern.records import schema
 from ziffern.records.arrays import MAX_CLASSES, MAX_NAME, MAX_UNPACKED, read_arrays
 from ziffern.records.config import MAX_BYTES as MAX_YAML
 from ziffern.records.config import read_config, read_yaml
-from ziffern.records.files import open_below, read_all, read_text
 from ziffern.text import one_line, printable
 
 if TYPE_CHECKING:

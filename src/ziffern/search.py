@@ -13,9 +13,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from hydra_plugins.hydra_optuna_queue import SweepError
 from hydra_plugins.hydra_optuna_queue._storage import JOURNAL
 from ziffern.errors import InputError
+from ziffern.files import read_text
 from ziffern.records.config import MAX_BYTES, read_yaml
 from ziffern.records.database import read_database, sqlite_path
-from ziffern.records.files import read_text
 from ziffern.records.schema import from_plain
 from ziffern.records.study import read_journal
 from ziffern.runs import is_search

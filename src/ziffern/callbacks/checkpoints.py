@@ -10,8 +10,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from ziffern.atomic import write_atomically
+from ziffern.files import open_regular
 from ziffern.records.checkpoint import MAX_BYTES
-from ziffern.records.files import open_regular
 
 log = logging.getLogger(__name__)
 

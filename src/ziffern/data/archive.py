@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from ziffern.data.members import MAX_BYTES, MAX_FILES, Member, Members, is_ignored, unreadable
 from ziffern.errors import InputError
-from ziffern.records.files import open_regular
+from ziffern.files import open_regular
 from ziffern.text import one_line
 
 FREE_BYTES = 100 * 10**6  # below this no ratio is suspicious: a sheet of zeros packs 1000 : 1

@@ -16,7 +16,7 @@ import torch
 from msgspec import Meta
 
 from ziffern.errors import InputError
-from ziffern.records.files import open_regular
+from ziffern.files import open_regular
 from ziffern.records.schema import Count, from_plain
 from ziffern.text import one_line
 

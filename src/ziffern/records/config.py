@@ -13,7 +13,7 @@ import yaml
 from omegaconf._utils import get_yaml_loader
 
 from ziffern.errors import InputError
-from ziffern.records.files import read_text
+from ziffern.files import read_text
 from ziffern.text import one_line, printable
 
 MAX_BYTES = 64 * 1024  # of a YAML file; a composed configuration takes about 3 kB

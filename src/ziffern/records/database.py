@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from ziffern.errors import InputError
-from ziffern.records.files import open_regular
+from ziffern.files import open_regular
 from ziffern.records.study import MAX_TRIALS, checked
 from ziffern.text import one_line, reason
 

@@ -24,7 +24,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from ziffern.errors import InputError
-from ziffern.records.files import open_regular
+from ziffern.files import open_regular
 from ziffern.text import one_line, printable, reason
 
 MAX_BYTES = 128 * 2**20  # of a journal

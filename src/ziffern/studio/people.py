@@ -19,7 +19,7 @@ from typing import IO
 
 from ziffern.atomic import write_atomically
 from ziffern.errors import InputError
-from ziffern.records.files import read_bytes
+from ziffern.files import read_bytes
 from ziffern.text import one_line, printable
 
 PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
