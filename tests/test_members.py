@@ -49,6 +49,7 @@ def test_unreadable_file_and_folder_are_named(tmp_path, monkeypatch, error):
 
     monkeypatch.setattr(Path, "open", refuse)
     monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr("ziffern.data.archive.open_regular", refuse)
     for path in (tmp_path, tmp_path / "a.zip", tmp_path / "a.csv", tmp_path / "a.npz"):
         message = refusal(read_local, path)
         assert message.startswith(f"{path}: cannot be read ({error.strerror}): ")
