@@ -128,3 +128,14 @@ def test_an_allowed_class_in_the_wrong_place_is_refused() -> None:
 
     with pytest.raises(InputError, match="not what belongs here"):
         build(node("torch.nn.Identity"), "model", DigitClassifier)
+
+
+@pytest.mark.parametrize(("key", "value"), [("_partial_", 0.5), ("_recursive_", "no"), ("_args_", 3), ("_convert_", 1)])
+def test_keys_of_hydras_own_are_checked(key: str, value: object) -> None:
+    with pytest.raises(InputError, match=rf"^net\.{key}={value}: Hydra takes"):
+        build(node("ziffern.models.MLP", **{key: value}), "net")
+
+
+def test_other_keys_with_an_underscore_are_parameters() -> None:
+    with pytest.raises(InputError, match="MLP takes no _more_"):
+        build(node("ziffern.models.MLP", _more_=1), "net")

@@ -27,6 +27,10 @@ ALLOWED = ("ziffern.", "torch.nn.", "torch.optim.", "pytorch_lightning.")
 PLAIN = {int: (int,), float: (float, int), bool: (bool,), str: (str,), type(None): (type(None),)}  # True is no int
 LISTS = (collections.abc.Sequence, list, tuple)  # hints that a configuration's list fits
 OBJECTS = (collections.abc.Sequence, collections.abc.Callable)  # hints that no plain value fits
+SPECIAL: dict[str, type] = {  # keys that are Hydra's own
+    **{"_target_": str, "_args_": list, "_convert_": str},
+    **{"_partial_": bool, "_recursive_": bool},
+}
 EXTRA = "ZIFFERN_TARGETS"  # more prefixes, comma-separated: said by the user's environment, not by a file
 KINDS = {  # what may stand in each part of the configuration; anywhere else, any of them
     "model": ("torch.nn.Module", "torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler"),
@@ -193,7 +197,9 @@ def _check_values(target: type, node: dict[str, Any], where: str, more: frozense
     hints = _hints(target)
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for key, value in node.items():
-        if key.startswith("_"):
+        if key in SPECIAL:
+            if not isinstance(value, SPECIAL[key]):
+                raise InputError(f"{where}.{key}={one_line(value)}: Hydra takes {_in_words(SPECIAL[key])} here")
             continue
         if key not in parameters and not open_ended:
             raise InputError(f"{where}.{key}: {target.__name__} takes no {key}{nearest(key, parameters)}")
@@ -243,6 +249,8 @@ def _fits(value: Any, hint: Any) -> bool:  # noqa: PLR0911
 
 
 def _in_words(hint: Any) -> str:
+    if hint is list:
+        return "a list"
     if typing.get_origin(hint) is collections.abc.Callable or (inspect.isclass(hint) and hint not in PLAIN):
         return "an object (with a _target_)"
     if typing.get_origin(hint) is typing.Literal:
