@@ -26,7 +26,7 @@ MOST = 1e15  # no figure of a run is larger
 Share = Annotated[float, Meta(ge=0, le=1)]
 Number = Annotated[float, Meta(ge=-MOST, le=MOST)]
 Count = Annotated[int, Meta(ge=0, le=int(MOST))]
-Text = Annotated[str, Meta(max_length=2000)]
+Text = Annotated[str, Meta(max_length=10_000)]
 Record = TypeVar("Record")
 
 _Description = TypedDict(
