@@ -97,7 +97,7 @@ def test_any_bytes_load_or_raise_input_error(path, data):
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_any_array_header_loads_or_raises_input_error(data):
-    from ziffern.data.arrays import _read_array
+    from ziffern.data.arrays import read_array
     from ziffern.data.members import Member
 
     stream = io.BytesIO()
@@ -107,7 +107,7 @@ def test_any_array_header_loads_or_raises_input_error(data):
         raw[place] = data.draw(st.sampled_from(b"\0\1\2'(,)-0189<>|uifOSUVMc{}[]:\xff"))
     message = ""
     try:
-        _read_array(Member("x", len(raw), lambda: bytes(raw)))
+        read_array(Member("x", len(raw), lambda: bytes(raw)))
     except InputError as error:
         message = str(error)
     assert message.isprintable()

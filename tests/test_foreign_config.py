@@ -208,7 +208,7 @@ def test_what_an_experiment_is_made_of_may_be_set(foreign) -> None:
     typed = ("experiment=best", "hydra.run.dir=run")
     code, _, errors = foreign(own, *typed, "model=tiny", "logger=csv")
     assert code == 0, errors
-    assert Run(Path("run")).config.model.net.hidden == [8]  # typed
+    assert Run(Path("run")).config["model"]["net"]["hidden"] == [8]  # typed
     assert list(Path("run/logs/mine").iterdir())
 
 
