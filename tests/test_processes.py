@@ -1,5 +1,7 @@
 """Which of several processes writes, and how they agree on a name."""
 
+import sys
+
 import pytest
 
 from ziffern.errors import InputError
@@ -58,3 +60,15 @@ def test_processes_that_cannot_agree_say_so(started) -> None:
         agree(lambda: "chosen")
     started()
     assert agree(lambda: "chosen") == "chosen"
+
+
+@pytest.mark.parametrize("search", ["hparams_search=tpe", "hydra/sweeper=ziffern"])
+def test_the_tasks_of_a_search_each_train_alone(started, monkeypatch: pytest.MonkeyPatch, search: str) -> None:
+    """A task other than the first would leave out .hydra of its trials, and its errors."""
+    started(**SLURM, SLURM_PROCID="3")
+    monkeypatch.setattr(sys, "argv", ["train.py", "-m", search, "trainer=gpu"])
+    assert is_first()
+    assert launched() == 1
+    monkeypatch.setattr(sys, "argv", ["train.py", "-m", "model=nn,cnn", "trainer=ddp"])
+    assert not is_first()
+    assert launched() == 4

@@ -1,16 +1,19 @@
 """Which of several processes of one training this is, and what they agree on before any of them trains.
 
-Decisions: the first process chooses and the others receive it, since names hold the time and a random part; torchrun
-lends its own store for that, SLURM's step has a number that all of its processes know. Processes that Lightning starts
-itself are told by their command line.
+Decisions: the first process chooses a name and the others receive it, since names hold the time and a random part.
+torchrun has a store for that, and all processes of a SLURM step share its number. Processes that Lightning itself starts
+get the name on their command line. The tasks of a search (`srun python train.py -m hparams_search=tpe`) do not train
+together: each one runs trials of its own.
 """
 
 import os
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 
 from ziffern.errors import InputError
 
+SEARCH = ("hparams_search=", "hydra/sweeper=")  # what chooses the sweeper of a search
 WAIT = timedelta(seconds=120)  # for the first process, which may start later than the others
 
 
@@ -53,7 +56,16 @@ def agree(choose: Callable[[], str]) -> str:
 
 def _slurm() -> bool:
     """Return whether srun started several processes for this training."""
+    if _is_search():
+        return False
     return int(os.environ.get("SLURM_NTASKS", "1")) > 1 and {"SLURM_PROCID", "SLURM_STEP_ID"} <= os.environ.keys()
+
+
+def _is_search() -> bool:
+    """Return whether the command line asks for a search, whose processes each train alone."""
+    arguments = sys.argv[1:]
+    is_multirun = any(item in ("-m", "--multirun") for item in arguments)
+    return is_multirun and any(item.startswith(SEARCH) for item in arguments)
 
 
 def _through_store(choose: Callable[[], str]) -> str:
