@@ -26,7 +26,7 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.default_element import ResultDefault
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from ziffern.config import conf_folder
 from ziffern.errors import InputError
@@ -53,6 +53,7 @@ IN_WRITING = ("monitor", "seed")  # what these may refer to: values that are che
 PLACE = re.compile(r"(dir|path|root|uri|url)$")  # names of settings that say where to write
 OUTSIDE = re.compile(r"^[/~\\]|://|(^|[/\\])\.\.([/\\]|$)|^[A-Za-z]:[/\\]")
 PARAMETER = re.compile(r"[A-Za-z_]\w*([./]\w+)*")  # of a search: no + or ~, which add and delete
+RESOLVED = re.compile(r"\$\\*\{")  # $\{...} in a search's parameters is ${...} once Hydra has parsed the override
 TYPE_IT = "remove it from the file; if you want it, type it on the command line"
 
 
@@ -72,8 +73,12 @@ class FileConfigSource(file_config_source.FileConfigSource):
         if "hydra" in re.split(r"[.\[\]]", header["package"] or ""):
             raise _refusal(file, f"# @package {header['package']}", "is not allowed in a file from elsewhere")
         if isinstance(config, DictConfig):
-            _check_defaults(file, config.get("defaults"))
-            if isinstance(hydra := config.get("hydra"), DictConfig) and "searchpath" in hydra:  # read before all else
+            content: Any = OmegaConf.to_container(config, resolve=False)  # Hydra resolves both before the other checks
+            _check_defaults(file, content.get("defaults"))
+            hydra = content.get("hydra")
+            if isinstance(hydra, str):
+                raise _refusal(file, f"hydra={hydra}", "is not allowed in a file from elsewhere")
+            if isinstance(hydra, dict) and "searchpath" in hydra:
                 raise _refusal(file, "hydra.searchpath", "is not allowed in a file from elsewhere")
         return ForeignResult(self.provider, f"{self.scheme()}://{self.path}", config, header, file=file)
 
@@ -150,7 +155,9 @@ def _parse(file: Path, text: str) -> tuple[dict[str, str | None], Any]:
     try:
         if what := _bomb(text):
             raise InputError(f"{one_line(file)}: {what} in a file from elsewhere: write the values out")  # noqa: TRY301
-        return ConfigSource._get_header_dict(text[:512]), OmegaConf.load(StringIO(text))
+        config = OmegaConf.load(StringIO(text))
+        str(OmegaConf.to_container(config, resolve=False))  # raises for 0xff..., a number too long to be printed
+        return ConfigSource._get_header_dict(text[:512]), config
     except InputError:
         raise
     except Exception as error:  # whatever parsing a file that is no configuration runs into
@@ -171,10 +178,9 @@ def _bomb(text: str) -> str:
 
 def _check_defaults(file: Path, defaults: Any) -> None:
     """Refuse defaults that choose Hydra's own parts or place something among them."""
-    if not isinstance(defaults, ListConfig | None):
+    if not isinstance(defaults, list | None):
         raise InputError(f"{one_line(file)}: defaults: must be a list, such as [default, _self_]")
-    entries: Any = [] if defaults is None else OmegaConf.to_container(defaults, resolve=False)
-    for entry in entries:
+    for entry in defaults or []:
         key, option = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, None)
         shown = f"defaults: {entry}"
         options = option if isinstance(option, list) else [option or ""]
@@ -220,7 +226,7 @@ def _check(file: Path, content: Any) -> None:
             raise _refusal(file, shown, "is not taken from a file from elsewhere")
         elif top in WRITING:
             _check_writing(file, key, value)
-        if isinstance(value, str) and "${" in REFERENCE.sub("", value.replace(OUTPUT, "")):
+        if isinstance(value, str) and RESOLVED.search(REFERENCE.sub("", value.replace(OUTPUT, ""))):
             raise _refusal(file, shown, "calls a resolver; a file from elsewhere may refer to settings only, as ${a.b}")
 
 
@@ -244,7 +250,8 @@ def _check_hydra(file: Path, key: tuple[str, ...], value: Any) -> None:
     for name in names:
         if not PARAMETER.fullmatch(name) or name.split(".")[0] in ("hydra", "ckpt_path") or name.startswith("hydra/"):
             raise _refusal(file, shown, "is no setting that a search may vary")
-        if name.split(".")[0] in WRITING and "." in name and re.search(r"[/~\\{$]|\.\.", str(value)):
+        names_place = PLACE.search(name) or re.search(r"[/~\\{$]|\.\.", str(value))
+        if name.split(".")[0] in WRITING and "." in name and names_place:
             raise _refusal(file, shown, "could name a place outside the run folder")
 
 
