@@ -157,6 +157,13 @@ def test_links_within_a_run_stay(tmp_path: Path) -> None:
     check_links(tmp_path)
 
 
+def test_a_file_that_vanishes_during_the_check_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other processes of a search rename temporary files meanwhile."""
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("os.walk", lambda root: [(str(root), [], [".file.part", "file"])])
+    check_links(tmp_path)
+
+
 def test_a_pipe_in_a_run_folder_is_not_waited_for(trained) -> None:
     Path("run").mkdir()
     os.mkfifo("run/train.log")

@@ -1,8 +1,8 @@
 """Which of several processes of one training this is, and what they agree on before any of them trains.
 
 Decisions: the first process chooses a name and the others receive it, since names hold the time and a random part.
-torchrun has a store for that, and all processes of a SLURM step share its number. Processes that Lightning itself starts
-get the name on their command line. The tasks of a search (`srun python train.py -m hparams_search=tpe`) do not train
+torchrun has a store for that, and all processes of a SLURM step share its number. Processes that Lightning starts get
+the name on their command line. The tasks of a search (`srun python train.py -m hparams_search=tpe`) do not train
 together: each one runs trials of its own.
 """
 

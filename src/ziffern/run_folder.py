@@ -78,7 +78,7 @@ def check_multirun(folder: Path, subdir: str, is_search: bool) -> None:
     Raises:
         InputError: It holds runs, two jobs would share a folder, or see `claim`.
     """
-    check_links(folder)
+    check_links(folder, "hydra.sweep.dir")
     if JOB not in subdir.replace(" ", ""):
         raise InputError(
             f"hydra.sweep.subdir={one_line(subdir)}: two jobs could share a folder: put {JOB} into it, such as "
@@ -93,19 +93,29 @@ def check_multirun(folder: Path, subdir: str, is_search: bool) -> None:
         raise InputError(f"{one_line(run)}: holds a run already: name another folder with hydra.sweep.dir=FOLDER")
 
 
-def check_links(folder: Path) -> None:
-    """Raise InputError where something in `folder` would be written elsewhere: a link out of it, a pipe, a device."""
+def check_links(folder: Path, setting: str = "hydra.run.dir") -> None:
+    """Raise InputError where something in `folder` would be written elsewhere: a link out of it, a pipe, a device.
+
+    Another process may be writing there, so a file that vanishes during the check is no error.
+    """
     root = folder.resolve()
     for place, folders, files in os.walk(root):
         for path in (Path(place, name) for name in (*folders, *files)):
-            mode = path.lstat().st_mode
+            try:
+                mode = path.lstat().st_mode
+            except FileNotFoundError:  # such as a temporary file that was renamed
+                continue
             shown = one_line(path)
             if stat.S_ISLNK(mode) and not path.resolve().is_relative_to(root):
                 raise InputError(
-                    f"{shown}: a symbolic link that a run would write through, out of the folder: remove it"
+                    f"{shown}: a symbolic link out of the folder, through which a run could write: remove it, or "
+                    f"name another folder with {setting}=FOLDER"
                 )
             if not (stat.S_ISLNK(mode) or stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                raise InputError(f"{shown}: neither a file nor a folder, in a folder that a run writes to: remove it")
+                raise InputError(
+                    f"{shown}: neither a file nor a folder, in a folder that a run writes to: remove it, or "
+                    f"name another folder with {setting}=FOLDER"
+                )
 
 
 def settings(folder: Path) -> list[str] | None:
