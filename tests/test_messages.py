@@ -29,7 +29,8 @@ CODES = [code for code in LANGUAGES if code != "en"]
 # What a page asks to be read, and what it does itself; not what is only typed, nor told at the server's start.
 ASKED = ("archive", "arrays", "dataset", "idx", "local", "members", "parts", "pictures", "tables", "torchvision_sets")
 PAGE = ("extra", "jobs", "page", "settings", "views", "workspace")
-MODULES = (*(f"data.{name}" for name in ASKED), *(f"studio.{name}" for name in PAGE), "drawing", "normalize", "runs")
+OTHERS = ("drawing", "normalize", "runs", "files", "records.config")
+MODULES = (*(f"data.{name}" for name in ASKED), *(f"studio.{name}" for name in PAGE), *OTHERS)
 # Hydra's own words about an override that no form can make; a reader's, which are looked up when they are told.
 ELSEWHERE = ("explain(error, list(overrides), conf_folder())", "str(error).replace(str(part), plain)")
 HOLE = re.compile(r"\{t?\}")
@@ -188,7 +189,12 @@ def test_hostile_file_name_does_not_keep_the_table_busy() -> None:
 def test_what_ends_a_training_before_it_begins_has_its_words(code: str) -> None:
     """A job's log has these lines: a training of the studio names its folder itself."""
     messages, _ = said("run_folder")
-    typed = ("hydra.sweep", "with hydra.sweep.dir", "continue it with", "is of another one")  # the page does none of it
+    typed = (
+        "hydra.sweep",
+        "with hydra.sweep.dir",
+        "continue it with",
+        "belongs to another run",
+    )  # the page does none of it
     shown = [text for text in messages if not any(word in text for word in typed)]
     other = "name another folder with hydra.run.dir=FOLDER"
     assert len(shown) == 5

@@ -54,7 +54,7 @@ def test_a_stopped_run_is_continued_by_its_own_command_alone(trained) -> None:
     refused(trained("seed=1"), "holds a run of other settings")
     refused(trained("seed=1", "ckpt_path=run/checkpoints/last.ckpt"), "holds a run of other settings")
     refused(trained(), "continue it with ckpt_path=run/checkpoints/last.ckpt")
-    refused(trained("ckpt_path=other/checkpoints/last.ckpt"), "is of another one")
+    refused(trained("ckpt_path=other/checkpoints/last.ckpt"), "belongs to another run")
     assert content(Path("run")) == before
     assert trained("ckpt_path=run/checkpoints/last.ckpt")[0] == 0
 

@@ -1,8 +1,8 @@
-"""Who may write into a run folder, settled before the first file is written.
+"""Decides who may write to a run folder, before the first file is written.
 
 Decisions: a folder belongs to one run, which holds a lock on it until its process ends, however it ends; a folder that
-holds a run takes in no other one, but is continued by the command of that run; nothing is written through a link that
-leads out of the folder, which somebody else may have placed there. A link within the folder stays (W&B makes some).
+holds a run accepts no other run, only the command that continues this one; nothing is written through a link that leads
+out of the folder, which somebody else may have placed there. Links within the folder are kept (W&B makes some).
 """
 
 import os
@@ -119,7 +119,7 @@ def check_links(folder: Path, setting: str = "hydra.run.dir") -> None:
 
 
 def settings(folder: Path) -> list[str] | None:
-    """Return the overrides of the run in a folder, sorted and without its checkpoint; None where they are not known."""
+    """Return the overrides of the run in a folder, sorted and without its checkpoint; None if they are unknown."""
     try:
         found = yaml.safe_load(read_text(folder / ".hydra/overrides.yaml", MAX_OVERRIDES))
     except (OSError, InputError, yaml.YAMLError, ValueError, RecursionError):
@@ -129,18 +129,18 @@ def settings(folder: Path) -> list[str] | None:
 
 
 def comparable(overrides: Sequence[str]) -> list[str]:
-    """Return overrides in an order of their own, without the checkpoint that a run goes on from."""
+    """Return overrides sorted, without the checkpoint to continue from."""
     return sorted(item for item in overrides if not item.startswith("ckpt_path="))
 
 
 def checkpoint(overrides: Sequence[str]) -> Path | None:
-    """Return the checkpoint that overrides go on from, if any."""
+    """Return the checkpoint that overrides continue from, if any."""
     found = next((item.split("=", 1)[1] for item in overrides if item.startswith("ckpt_path=")), "")
     return Path(found.strip("'\"")) if found else None
 
 
 def release(folder: Path | None = None) -> None:
-    """Give a folder back, or all of them."""
+    """Release the lock on a folder, or all locks of this process."""
     for path in list(_held) if folder is None else [folder.absolute()]:
         if lock := _held.pop(path, None):
             Path(lock.lock_file).unlink(missing_ok=True)
@@ -161,11 +161,13 @@ def _check_vacant(folder: Path, overrides: Sequence[str]) -> None:
     if given is None and last.exists():
         raise InputError(f"{shown}: holds this run already: continue it with ckpt_path={shown}/{LAST}, or {other}")
     if given is not None and given.resolve().parent.parent != folder.resolve():
-        raise InputError(f"{shown}: holds a run already, and ckpt_path={one_line(given)} is of another one: {other}")
+        raise InputError(
+            f"{shown}: holds a run already, and ckpt_path={one_line(given)} belongs to another run: {other}"
+        )
 
 
 def _record(folder: Path) -> str:
-    """Return the name of a file that only a run writes, the first of RECORD that there is, or an empty string."""
+    """Return the first file of RECORD that exists in a folder, or an empty string; only runs write these."""
     return next((name for name in RECORD if (folder / name).exists()), "")
 
 
@@ -186,12 +188,12 @@ def _lock(folder: Path, setting: str) -> None:
 
 
 def is_claimed(path: Path) -> bool:
-    """Return whether a path lies in a folder that this process has claimed, where only it writes."""
+    """Return whether a path lies in a folder that this process has claimed, so that nobody else writes it."""
     return any(path.absolute().is_relative_to(folder) for folder in _held)
 
 
 def _or_exit(check: Callable[[], None], setting: str) -> None:
-    """Exit with 2 where a check fails: Hydra takes a callback's exception for a warning."""
+    """Exit with 2 if a check fails: Hydra turns an exception in a callback into a warning."""
     try:
         check()
     except OSError as error:
@@ -201,7 +203,7 @@ def _or_exit(check: Callable[[], None], setting: str) -> None:
 
 
 def _folder(config: DictConfig, key: str) -> Path:
-    """Return a folder of the configuration, resolved as Hydra does it a moment later."""
+    """Return a folder from the configuration, resolved as Hydra will resolve it."""
     hydra = HydraConfig.instance()
     before = hydra.cfg
     hydra.set_config(config)
