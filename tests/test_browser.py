@@ -659,7 +659,7 @@ def test_picture_of_a_digit_is_read_kept_and_used_as_a_test(page: Page) -> None:
     expect(page.get_by_text("All say 0.")).to_be_visible()
     page.get_by_role("button", name="Keep my own digits").click()
     page.get_by_role("button", name="Keep this digit").click()
-    expect(page.get_by_text("Say first what the digit is meant to be.")).to_be_visible()
+    expect(page.get_by_text("First say which digit it is meant to be.")).to_be_visible()
     choose(page, "It is meant to be a", "0")
     page.get_by_role("button", name="Keep this digit").click()
     expect(page.get_by_text("Digits kept: 1.")).to_be_visible()

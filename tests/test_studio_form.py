@@ -291,7 +291,7 @@ def drawing(value: int = 0) -> str:
 def test_digit_is_kept_under_what_was_chosen_for_it_and_not_before(page: Page) -> None:
     assert page.truth.value is None
     said, truth = page.keep_digit(drawing(), None, None)  # type: ignore[arg-type]
-    assert "Say first what the digit is meant to be." in said
+    assert "First say which digit it is meant to be." in said
     assert len(workspace(page).digits()[1]) == 0
     said, truth = page.keep_digit(drawing(), "7", None)  # type: ignore[arg-type]
     assert workspace(page).digits()[1].tolist() == [7]

@@ -68,7 +68,7 @@ def test_people_are_read(tmp_path: Path) -> None:
         (":battery staple", "a name has"),
         ("a b:battery staple", "a name has"),
         ("x" * 41 + ":battery staple", "a name has"),
-        ("anna:HASH\nAnna:HASH", "line 2: Anna is there already"),
+        ("anna:HASH\nAnna:HASH", "line 2: Anna is listed twice"),
         ("\x1b[2J:x", "a name has"),
     ],
 )
@@ -131,7 +131,7 @@ def test_password_is_asked_twice_in_a_terminal(tmp_path: Path, monkeypatch: pyte
         ("anna", "", "8 to 1024 printable characters"),
         ("anna", "with\ta tab in", "8 to 1024 printable characters"),
         ("anna", "x" * 1025, "8 to 1024 printable characters"),
-        ("BERT", "correct horse", "in other letters"),
+        ("BERT", "correct horse", "with other capitals"),
     ],
 )
 def test_person_that_does_not_fit_leaves_the_file_alone(

@@ -1,4 +1,4 @@
-"""The console script `ziffern`: one subcommand a job.
+"""The console script `ziffern`: one subcommand per job.
 
 `ziffern train` is `python train.py` for an installed package; the others read finished runs.
 """

@@ -82,7 +82,7 @@ def job(cfg: DictConfig) -> "float | list[float]":
     context = HydraConfig.get()
     is_search = context.runtime.choices.get("hparams_search") and not is_trial()
     if context.mode == RunMode.RUN and is_search and is_first():
-        print("NOTE: this is one ordinary run: hparams_search= searches with -m alone")
+        print("NOTE: hparams_search has no effect without -m")
     folder = Path(context.runtime.output_dir)
     try:
         choices = context.runtime.choices

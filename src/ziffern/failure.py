@@ -1,4 +1,4 @@
-"""One line for what went wrong, and the exit code for it."""
+"""One-line error messages, and the exit code 2."""
 
 import errno
 import sys
@@ -17,7 +17,7 @@ ENVIRONMENT = (  # the machine or the user's files are at fault, not the program
 
 
 def describe(error: OSError, elsewhere: str, is_output: bool = False) -> str:
-    """Return one line on a file that could not be read or written, with what to do about it.
+    """Return one line that says which file could not be read or written, why, and what to do about it.
 
     Args:
         error: What happened.

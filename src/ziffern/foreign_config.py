@@ -1,12 +1,12 @@
-"""What a configuration file from outside this package may do: choose and set what an experiment is made of.
+"""What a configuration file from outside this package may set: what an experiment consists of, and nothing else.
 
-`--config-dir` is made for folders of other people (`experiment=best` of somebody's search), and Hydra instantiates
-callbacks, configures logging and creates folders from whatever such a folder says. So the files are checked where Hydra
-loads and merges them, before it acts on any of them, and exactly what was checked is used.
+`--config-dir` may name somebody else's folder (`experiment=best` of their search), and Hydra instantiates callbacks,
+configures logging and creates folders as the files in it demand. So the files are checked where Hydra loads and merges
+them, before it acts on any of them, and exactly what was checked is used.
 
-Decisions: below `hydra` only a search's own settings are accepted; what is written stays in the run folder; a value may
-refer to another one, but calls no resolver, which could read the environment, and refers to nothing that refers on,
-since references to references can double endlessly. What the user types on the command line is not restricted.
+Decisions: below `hydra` only the settings of a search are accepted; all output stays in the run folder; a value may
+refer to another setting, but may not call a resolver, which could read the environment, nor refer to a value that is
+itself a reference, since chains of references can grow exponentially. The command line is not restricted.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ LOGGING = (  # settings of loggers that neither contact another server nor name 
 )
 WRITING = ("logger", "callbacks", "trainer")  # parts of an experiment that write files
 IN_WRITING = ("monitor", "seed")  # what these may refer to: values that are checked before anything is written
-PLACE = re.compile(r"(dir|path|root|uri|url)$")  # names of settings that say where to write
+PLACE = re.compile(r"(dir|path|root|uri|url)$")  # names of settings for output locations
 OUTSIDE = re.compile(r"^[/~\\]|://|(^|[/\\])\.\.([/\\]|$)|^[A-Za-z]:[/\\]")
 PARAMETER = re.compile(r"[A-Za-z_]\w*([./]\w+)*")  # of a search: no + or ~, which add and delete
 RESOLVED = re.compile(r"\$\\*\{")  # $\{...} in a search's parameters is ${...} once Hydra has parsed the override
@@ -58,13 +58,13 @@ TYPE_IT = "remove it from the file; if you want it, type it on the command line"
 
 
 class FileConfigSource(file_config_source.FileConfigSource):
-    """Reads configuration files as Hydra does; those of other people are regular, small, and without aliases."""
+    """Reads configuration files as Hydra does; foreign ones must be regular files, small, and without aliases."""
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Return the content of a file; see the base class.
 
         Raises:
-            InputError: A foreign file that is not regular, is too large, is no YAML, or asks for what it may not.
+            InputError: A foreign file that is not regular, is too large, is not YAML, or sets what it must not.
         """
         file = Path(self.path).absolute() / self._normalize_file_name(config_path)
         if not is_foreign(file):
@@ -84,10 +84,10 @@ class FileConfigSource(file_config_source.FileConfigSource):
 
 
 class ImportlibResourcesConfigSource(importlib_resources_config_source.ImportlibResourcesConfigSource):
-    """Reads the configuration files of installed packages, and none outside them."""
+    """Reads configuration files of installed packages, and no files outside them."""
 
     def is_config(self, config_path: str) -> bool:
-        """Return whether the package has such a file; a path that leads out of it is left to the folders."""
+        """Return whether the package has such a file; a path that leads out of it is left to `FileConfigSource`."""
         return (
             ".." not in Path(config_path).parts and not config_path.startswith("/") and super().is_config(config_path)
         )
@@ -105,7 +105,7 @@ class ForeignResult(ConfigResult):
 
 
 class CheckedConfigLoader(ConfigLoaderImpl):
-    """Composes as Hydra does, and refuses what a file from elsewhere may not set."""
+    """Composes as Hydra does, and refuses what a foreign file must not set."""
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         result = super()._load_single_config(default, repo)
@@ -160,7 +160,7 @@ def _parse(file: Path, text: str) -> tuple[dict[str, str | None], Any]:
         return ConfigSource._get_header_dict(text[:512]), config
     except InputError:
         raise
-    except Exception as error:  # whatever parsing a file that is no configuration runs into
+    except Exception as error:  # whatever a file that is not a configuration raises
         raise InputError(f"{one_line(file)}: not a configuration: {reason(error)}: correct or remove it") from error
 
 
@@ -197,7 +197,7 @@ def _check_defaults(file: Path, defaults: Any) -> None:
 def _foreign_files(defaults: list[ResultDefault], repo: IConfigRepository) -> dict[str, Path]:
     """Return the foreign files of a defaults list by their configuration paths.
 
-    A file of this package counts as foreign, too, where a foreign one includes it at a place that is not its own.
+    A file of this package counts as foreign if a foreign file includes it under another package than its own.
     """
     results = {str(default.config_path): repo.load_config(str(default.config_path)) for default in defaults}
     found = {path: result.file for path, result in results.items() if isinstance(result, ForeignResult)}
@@ -208,7 +208,7 @@ def _foreign_files(defaults: list[ResultDefault], repo: IConfigRepository) -> di
 
 
 def _is_at_home(default: ResultDefault, result: ConfigResult | None) -> bool:
-    """Return whether a file is merged where it goes by itself: at its header's package, or else its group's."""
+    """Return whether a file is merged at its own package: that of its header, or else of its group."""
     package = result.header["package"] if result else None
     if package is None:
         package = str(default.config_path).rpartition("/")[0].replace("/", ".")
@@ -216,7 +216,7 @@ def _is_at_home(default: ResultDefault, result: ConfigResult | None) -> bool:
 
 
 def _check(file: Path, content: Any) -> None:
-    """Check what a foreign file sets, at the very place where it is merged into the configuration."""
+    """Check what a foreign file sets, under the full keys at which it is merged into the configuration."""
     for key, value in _leaves(content, ()):
         top = key[0] if key else ""
         shown = f"{'.'.join(key)}={value}"
@@ -249,7 +249,7 @@ def _check_hydra(file: Path, key: tuple[str, ...], value: Any) -> None:
     names = {"params": key[3:4], "when": key[4:5]}.get(key[2], ())
     for name in names:
         if not PARAMETER.fullmatch(name) or name.split(".")[0] in ("hydra", "ckpt_path") or name.startswith("hydra/"):
-            raise _refusal(file, shown, "is no setting that a search may vary")
+            raise _refusal(file, shown, "is not a setting that a search may vary")
         names_place = PLACE.search(name) or re.search(r"[/~\\{$]|\.\.", str(value))
         if name.split(".")[0] in WRITING and "." in name and names_place:
             raise _refusal(file, shown, "could name a place outside the run folder")
@@ -277,12 +277,14 @@ def _check_references(file: Path, content: Any, config: DictConfig) -> None:
             try:
                 node = OmegaConf.select(config, name.rpartition(".")[0]) if "." in name else config
                 target = node._get_node(name.rpartition(".")[2]) if isinstance(node, DictConfig) else None
-            except Exception:  # whatever selecting raises: resolving it will say so
+            except Exception:  # Hydra reports it when it resolves the reference
                 continue
             raw = target._value() if target is not None and not isinstance(target, Iterable) else target
             if isinstance(target, Iterable) or len(str(raw)) > MAX_TARGET or "${" in str(raw):
                 raise _refusal(
-                    file, f"{'.'.join(key)}={value}", f"refers to {name}, which is no plain value: write the value"
+                    file,
+                    f"{'.'.join(key)}={value}",
+                    f"refers to {name}, which is not a plain value: write the value itself",
                 )
 
 

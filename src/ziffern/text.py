@@ -4,7 +4,7 @@ MAX_LENGTH = 300  # characters of a name or value in a message
 
 
 def printable(text: object) -> str:
-    r"""Return the text with escapes such as `\x1b` in place of everything unprintable."""
+    r"""Return the text with everything unprintable replaced by escapes such as `\x1b`."""
     shown = str(text)
     return shown if shown.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
 

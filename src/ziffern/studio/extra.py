@@ -1,8 +1,8 @@
-"""Overrides that the form has no field for, which a suggestion takes over from a run.
+"""Overrides without a field in the form, which a suggestion copies from a run.
 
-Decisions: they stand beside the form, go into the command as they are, and win over the form's fields. They come back
-from the browser, and the run may be somebody else's; so a setting that names a place or another process's
-affairs is refused, and a value that would be filled in from elsewhere (`${...}`) too.
+Decisions: they are shown beside the form, go into the command unchanged, and take precedence over the form's fields.
+They come back from the browser, and the run may be somebody else's; so settings that name a location, settings of
+Hydra, and interpolations (`${...}`) are refused.
 """
 
 import re
@@ -13,7 +13,7 @@ from ziffern.studio import settings
 from ziffern.text import one_line
 
 MAX_EXTRA, MAX_LENGTH = 40, 300
-NOT_RESULTS = ("ckpt_path", "hydra", "logger", "report")  # say where things go; the page decides that itself
+NOT_RESULTS = ("ckpt_path", "hydra", "logger", "report")  # they say where output goes, which the page decides itself
 ALLOWED = re.compile(
     r"(model|data|trainer|callbacks|experiment|monitor|objective|seed|test|threads)([./@].*)?", re.DOTALL
 )
@@ -56,7 +56,7 @@ def with_tip(overrides: Sequence[str], tip: str) -> list[str]:
 
 
 def is_shown(override: str, beside: Sequence[str] = ()) -> bool:
-    """Tell whether a field of the form shows the very value of an override, and all that others `beside` it need."""
+    """Return whether the form shows exactly the value of an override, and those of the overrides `beside` it."""
     key, _, value = override.partition("=")
     inner = key.replace("/", ".") + "."  # of an option whose settings are changed one by one
     if any(key_of(item).startswith(inner) and not is_shown(item) for item in beside):

@@ -1,10 +1,10 @@
-"""Checks names and passwords without being a quick way to guess them, or a way to keep others out.
+"""Checks names and passwords: guessing is slow, and guesses at a name do not lock its owner out.
 
 Decisions, after OWASP's "device cookies": whoever has given the right password gets a cookie that proves it, and is
-neither slowed down nor charged for scrypt from then on. Without it, every failed guess makes the next ones wait: up to
-30 s from the same client address, up to 4 s for the same name. They wait before the password is looked at, so a right
-one gets in after a few seconds even while somebody elsewhere guesses at the name. Counts lie in a fixed number of
-buckets, chosen by a keyed hash, so memory is bounded, and unknown names are treated as known ones.
+neither delayed nor checked with scrypt again. Without it, every failed guess makes the next ones wait: up to
+30 s from the same client address, up to 4 s for the same name. The wait comes before the password is checked, so the
+right one is accepted after a few seconds even while somebody elsewhere guesses at the name. Counts are kept in a fixed
+number of buckets, chosen by a keyed hash, so memory is bounded, and unknown names are treated as known ones.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ class Failures:
 
 
 class TooManyError(Exception):
-    """More guesses wait than are taken; `seconds` says when to try again."""
+    """Too many guesses are waiting; `seconds` is the time to wait before trying again."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(seconds)
@@ -69,7 +69,7 @@ class TooManyError(Exception):
 
 
 class Logins:
-    """Tells who sends a request.
+    """Determines who sends a request.
 
     Args:
         people: Names and hashed passwords.

@@ -1,7 +1,7 @@
 """Numbers as people type them, in English or in German.
 
-Decision: what could mean two numbers is read as the page's language writes it, and what the language does not have is
-no number: 0,01 is a hundredth on the German page, and an error on the English one, never 1.
+Decision: an ambiguous text is read as the page's language writes numbers, and a text that is not a number in this
+language is an error: 0,01 is a hundredth on the German page, and an error on the English one, never 1.
 """
 
 import re
@@ -13,14 +13,14 @@ PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.IGNORECASE | re
 
 
 def as_number(text: object, code: str) -> object:
-    """Return the number that a text means in a language; what is no number is returned as it is."""
+    """Return the number that a text means in a language; any other text is returned unchanged."""
     if not isinstance(text, str):
         return text
     plain = text.strip().replace("\N{MINUS SIGN}", "-")
     point, group = re.escape(POINT[code]), re.escape(GROUP[code])
     if re.fullmatch(rf"[+-]?[1-9]\d{{0,2}}({group}\d{{3}})+({point}\d*)?", plain, re.ASCII):
         plain = plain.replace(GROUP[code], "")
-    if POINT[code] == ",":  # 0.001 is no number of thousands, so it can mean one thing only
+    if POINT[code] == ",":  # 0.001 cannot have a thousands separator, so it is unambiguous
         plain = plain.replace(",", ".")
     if not PLAIN.fullmatch(plain):
         return text
@@ -29,7 +29,7 @@ def as_number(text: object, code: str) -> object:
 
 
 def as_text(value: object, code: str) -> str:
-    """Return a number as a language writes it, without thousands apart; nothing for None."""
+    """Return a number as a language writes it, without thousands separators; an empty string for None."""
     if value is None or value == "":
         return ""
     text = format(Decimal(repr(value)), "f") if isinstance(value, int | float) else str(value)

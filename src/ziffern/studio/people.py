@@ -44,7 +44,7 @@ NOBODY = f"{PREFIX}{b64encode(bytes(16)).decode()}${b64encode(bytes(KEY)).decode
 
 
 def verify(people: Mapping[str, str], name: str, password: str) -> bool:
-    """Tell whether a password is right; this takes as long for an unknown name as for a known one."""
+    """Return whether a password is right; this takes as long for an unknown name as for a known one."""
     known = people.get(name, NOBODY)
     salt = b64decode(known.split("$")[4])
     is_equal = hmac.compare_digest(hashed(password[:MAX_PASSWORD], salt).encode(), known.encode())
@@ -68,7 +68,7 @@ def read_people(path: Path) -> dict[str, str]:
         if not HASHED.fullmatch(password):
             raise InputError(f"{where}: {name}'s password is not hashed: type {_command(name, path)}")
         if _is_taken(name, people):
-            raise InputError(f"{where}: {name} is there already: remove one of the two lines")
+            raise InputError(f"{where}: {name} is listed twice: remove one of the two lines")
         people[name] = password
     if not people:
         raise InputError(f"{one_line(path)}: no names in it: type {_command('NAME', path)}")
@@ -90,7 +90,7 @@ def add_person(path: Path, name: str) -> bool:
     lines = _lines(path) if path.exists() else []
     names = [line.partition(":")[0] for line in lines]
     if name not in names and _is_taken(name, names):
-        raise InputError(f"--add-person {name}: this name is there already in other letters: choose another")
+        raise InputError(f"--add-person {name}: this name exists already with other capitals: choose another")
     line = f"{name}:{hashed(_ask(name))}"
     kept = [line if known == name else old for old, known in zip(lines, names, strict=True)]
     text = "\n".join(kept if name in names else [*lines, line]) + "\n"
@@ -119,8 +119,8 @@ def _ask(name: str) -> str:
 
 
 def _is_taken(name: str, known: Mapping[str, str] | list[str]) -> bool:
-    """Tell whether a name is known but for its case: the two would share a folder on some systems."""
-    return name.casefold() in (each.casefold() for each in known)
+    """Return whether a name is known, ignoring case: the two would share a folder on some systems."""
+    return name.casefold() in (other.casefold() for other in known)
 
 
 def _command(name: str, path: Path) -> str:

@@ -1,9 +1,9 @@
-"""What of Gradio's server may be called, and how its sessions and uploads are tied to the person who made them.
+"""Limits which of Gradio's routes may be called, and ties its sessions and uploads to the person who made them.
 
-Decisions: Gradio has some sixty routes, and the page calls a dozen of them: the others are not there, so nobody need
-know what they do. Gradio itself ties nothing to a person: whoever names a session may read and use it. So the names
-that a browser gives to its sessions and uploads get the person's name in front before Gradio sees them, and nobody
-can name another's. Uploaded files are used by their path alone, and only by whoever uploaded them.
+Decisions: Gradio has some sixty routes, and the page calls a dozen of them; all others are answered with 404, whatever
+they do. Gradio itself ties nothing to a person: whoever names a session may read and use it. So the names that a
+browser gives to its sessions and uploads are prefixed with the person's name before Gradio sees them, and nobody can
+name another person's. Gradio identifies uploaded files by their path alone; only whoever uploaded a file may use it.
 """
 
 import json
@@ -33,7 +33,7 @@ HEARTBEAT = re.compile(rf"(.*{API}/heartbeat/)([^/]+)(/?)")
 
 
 class RefusedError(Exception):
-    """A request that is not answered: a status of HTTP and a line."""
+    """A request that is refused, with an HTTP status and one line."""
 
     def __init__(self, status: int, line: str) -> None:
         super().__init__(line)
@@ -91,7 +91,7 @@ class Sessions:
         return {**scope, "headers": [*headers, (b"content-length", str(len(content)).encode())]}, again
 
     def _noting(self, send: Send, person: str) -> Send:
-        """Return what passes an answer on, and notes the paths in it as the person's."""
+        """Return a `send` that passes an answer on, and records the paths in it as the person's uploads."""
         content = bytearray()
         status = 0
 
@@ -127,11 +127,11 @@ def _tied(scope: Scope, person: str) -> Scope:
 
 
 def _paths(value: Any) -> list[str]:
-    """Return what stands under `path` anywhere in a call: Gradio takes it for a file."""
+    """Return every value under a key `path` in a call: Gradio takes them for files."""
     if isinstance(value, dict):
         here = [str(value["path"])] if value.get("path") is not None else []
-        return here + [path for each in value.values() for path in _paths(each)]
-    return [path for each in value for path in _paths(each)] if isinstance(value, list) else []
+        return here + [path for item in value.values() for path in _paths(item)]
+    return [path for item in value for path in _paths(item)] if isinstance(value, list) else []
 
 
 async def _whole(receive: Receive) -> bytes:

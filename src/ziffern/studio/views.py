@@ -87,14 +87,14 @@ def _sendable(text: str) -> str:
 
 
 Loaded = tuple["LabelledImages", "Split", str, float, float]
-_data: dict[tuple[object, ...], Loaded] = {}  # by overrides and what the files are; the oldest first
+_data: dict[tuple[object, ...], Loaded] = {}  # by overrides and the state of the files; the oldest first
 _data_lock = Lock()
 
 
 def _loaded(overrides: tuple[str, ...]) -> Loaded:
     """Return data, parts, the split's name, mean and deviation; loaded anew where a file has changed.
 
-    Data that stand in for others are not kept, so that the others are there as soon as the network is.
+    Fallback data are not cached, so that the wanted ones are loaded as soon as the network is back.
     """
     from ziffern.config import build
     from ziffern.data.datamodule import DigitDataModule
@@ -122,10 +122,10 @@ def _stamp(path: Path) -> int:
     """Return a number that changes with any file of a data set: names, sizes and times of up to MAX_STAMPED."""
     paths = [path, *islice(path.rglob("*"), MAX_STAMPED)] if path.is_dir() else [path]
     found: list[tuple[str, int, int, int]] = []
-    for each in paths:
+    for file in paths:
         with suppress(OSError):  # gone meanwhile
-            status = each.stat()
-            found.append((str(each), status.st_size, status.st_mtime_ns, status.st_ino))
+            status = file.stat()
+            found.append((str(file), status.st_size, status.st_mtime_ns, status.st_ino))
     return hash(tuple(sorted(found)))
 
 
