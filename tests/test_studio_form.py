@@ -145,6 +145,7 @@ def test_recipe_chosen_anew_takes_nothing_over(page: Page) -> None:
         "callbacks.checkpoint.dirpath=/x",
         "trainer.default_root_dir=/x",
         "model.net.dropout=${oc.env:SECRET}",
+        "data.val_from=$\\{oc.env:SECRET\\}",
         "--config-dir=/x",
         "logger=wandb",
         "modelx=1",

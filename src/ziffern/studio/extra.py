@@ -17,7 +17,8 @@ NOT_RESULTS = ("ckpt_path", "hydra", "logger", "report")  # they say where outpu
 ALLOWED = re.compile(
     r"(model|data|trainer|callbacks|experiment|monitor|objective|seed|test|threads)([./@].*)?", re.DOTALL
 )
-PLACE = re.compile(r"dir|path|root|source|\$\{|file", re.IGNORECASE)
+PLACE = re.compile(r"dir|path|root|source|file", re.IGNORECASE)
+INTERPOLATION = re.compile(r"\$\\*\{")  # Hydra reads $\{...} in an override as ${...}
 
 
 def key_of(override: str) -> str:
@@ -40,8 +41,9 @@ def check_extra(overrides: Sequence[object], may_name_data: bool) -> list[str]:
     for override in overrides:
         text = str(override)
         key = key_of(text)
-        names_data = may_name_data and key == "data.dir" and "${" not in text
-        if not ALLOWED.fullmatch(key) or len(text) > MAX_LENGTH or (PLACE.search(text) and not names_data):
+        names_place = PLACE.search(text) and not (may_name_data and key == "data.dir")
+        is_refused = not ALLOWED.fullmatch(key) or len(text) > MAX_LENGTH or names_place
+        if is_refused or INTERPOLATION.search(text):
             raise InputError(f"{one_line(text)}: the page does not pass this setting on: train it in a terminal")
     return [str(override) for override in overrides]
 
