@@ -4,9 +4,10 @@
 configures logging and creates folders as the files in it demand. So the files are checked where Hydra loads and merges
 them, before it acts on any of them, and exactly what was checked is used.
 
-Decisions: below `hydra` only the settings of a search are accepted; all output stays in the run folder; a value may
-refer to another setting, but may not call a resolver, which could read the environment, nor refer to a value that is
-itself a reference, since chains of references can grow exponentially. The command line is not restricted.
+Decisions: below `hydra` only the settings of a search are accepted; a run writes to its own folder only, but a known
+data set may be downloaded to any `data.dir`; a value may refer to another setting, but may not call a resolver, which
+could read the environment, nor refer to a value that is itself a reference, since chains of references can grow
+exponentially. The command line is not restricted.
 """
 
 import contextlib
