@@ -19,7 +19,7 @@ WAIT = timedelta(seconds=120)  # for the first process, which may start later th
 
 def rank() -> int:
     """Return 0 for the first of the processes that train together, also where it is the only one."""
-    if "RANK" in os.environ:  # torchrun
+    if os.environ.get("RANK", "").isdecimal():  # torchrun
         return int(os.environ["RANK"])
     if _slurm():
         return int(os.environ["SLURM_PROCID"])
