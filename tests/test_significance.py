@@ -113,6 +113,17 @@ def test_p_values_of_recipes_have_no_lower_limit_that_fails():
     assert 0 < recipe_difference(better, worse)[1] < 1e-9
 
 
+def test_seeds_that_are_equally_accurate_by_chance_prove_nothing():
+    """The runs of each recipe miss as many digits, but different ones: there is noise, though no variance."""
+    better, worse = np.ones((2, 2, 100), bool)
+    better[0, 0] = better[1, 1] = False
+    worse[0, 2:6] = worse[1, 6:10] = False
+    difference, p = recipe_difference(better, worse)
+    assert difference.value == pytest.approx(0.03)
+    assert difference.low < 0.02
+    assert p > 0.01
+
+
 def test_more_seeds_and_surer_ones_give_narrower_intervals():
     rng = np.random.default_rng(4)
     a, b = runs(rng, (0.8, 0.85, 0.9, 0.8, 0.85, 0.9)), runs(rng, (0.7, 0.75, 0.7, 0.75))

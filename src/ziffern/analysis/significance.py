@@ -127,9 +127,9 @@ def crossed_variances(
     """
     seeds = [side.mean(-1).var(-1, ddof=1) / side.shape[-2] for side in (correct_a, correct_b)]
     shares = [side.mean(-2) for side in (correct_a, correct_b)]  # (..., N) of the seeds that got a digit right
-    noise = sum(  # of a digit's mean over the seeds, which is in the variance between the seeds already
-        (share * (1 - share)).mean(-1) / (side.shape[-2] - 1)
-        for share, side in zip(shares, (correct_a, correct_b), strict=True)
+    noise = sum(  # of a digit's mean over the seeds; seeds that are equally accurate by chance do not contain it
+        (share * (1 - share)).mean(-1) / (side.shape[-2] - 1) * (part > 0)
+        for share, side, part in zip(shares, (correct_a, correct_b), seeds, strict=True)
     )
     difference = shares[0] - shares[1]
     digits = np.maximum(0, difference.var(-1, ddof=1) - noise) / difference.shape[-1]
