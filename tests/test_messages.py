@@ -29,8 +29,8 @@ CODES = [code for code in LANGUAGES if code != "en"]
 # What a page asks to be read, and what it does itself; not what is only typed, nor told at the server's start.
 ASKED = ("archive", "arrays", "dataset", "idx", "local", "members", "parts", "pictures", "tables", "torchvision_sets")
 PAGE = ("extra", "jobs", "page", "settings", "views", "workspace")
-OTHERS = ("drawing", "normalize", "runs", "files", "records.config")
-MODULES = (*(f"data.{name}" for name in ASKED), *(f"studio.{name}" for name in PAGE), *OTHERS)
+RUNS = ("files", "loading", "records.checkpoint", "records.config", "report.run_page", "runs")
+MODULES = (*(f"data.{name}" for name in ASKED), *(f"studio.{name}" for name in PAGE), *RUNS, "drawing", "normalize")
 # Hydra's own words about an override that no form can make; a reader's, which are looked up when they are told.
 ELSEWHERE = ("explain(error, list(overrides), conf_folder())", "str(error).replace(str(part), plain)")
 HOLE = re.compile(r"\{t?\}")
@@ -177,6 +177,20 @@ def test_wrong_line_of_a_table_is_named_in_german() -> None:
     message = f"d.csv: line 5, pixel 3 is 300, expected a whole number from 0 to 255: {fix}"
     expected = f"d.csv: Zeile 5: Pixel 3 ist 300, erwartet ist eine ganze Zahl von 0 bis 255: {shown}"
     assert translated(message, "de") == expected
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_no_message_has_two_translations(code: str) -> None:
+    lines = (TEXTS / f"errors_{code}.yaml").read_text(encoding="utf-8").splitlines()
+    keys = [line.partition('": "')[0] for line in lines if line.startswith('"')]
+    assert [key for key in keys if keys.count(key) > 1] == []
+
+
+@pytest.mark.parametrize("piece", [": ", ": is of ", "a: b is ", ": label  is out of range ", ": / "])
+def test_hostile_text_is_matched_in_linear_time(piece: str) -> None:
+    """A note of a foreign file is looked up, too; a regular expression would try for hours."""
+    text = piece * 50_000
+    assert translated(text, "de") == text
 
 
 def test_hostile_file_name_does_not_keep_the_table_busy() -> None:

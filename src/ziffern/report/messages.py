@@ -3,7 +3,8 @@
 Decisions: whoever raises one writes plain English, and does not know that there are pages; so a message is found
 by what it says in a table from English to another language, as gettext does, but with what was put in; what the
 table lacks stays English, and a test holds that it lacks nothing the page can meet. What was put in stays as it
-is, since it may be the name of a file, but for numbers, and for what the table marks as words of our own.
+is, since it may be the name of a file, but for numbers, and for what the table marks as words of our own. A message may
+be text from a foreign file, so it is matched in linear time, not by a regular expression that backtracks.
 """
 
 import re
@@ -19,14 +20,30 @@ THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 
 def translated(message: str, code: str) -> str:
     """Return an `InputError`'s message in a language."""
-    for pattern, words, text in _table(code):
-        if found := pattern.fullmatch(message):
+    for pieces, words, text in _table(code):
+        if (found := _between(pieces, message)) is not None:
             parts = [
-                translated(part, code) if is_ours else _number(part)
-                for part, is_ours in zip(found.groups(), words, strict=True)
+                translated(part, code) if is_ours else _number(part) for part, is_ours in zip(found, words, strict=True)
             ]
             return text.format(*parts)
     return message
+
+
+def _between(pieces: list[str], message: str) -> list[str] | None:
+    """Return what stands between the pieces of a message, as early as each occurs; None where they do not make it up."""
+    first, *others = pieces
+    if not others:
+        return [] if message == first else None
+    last, place, found = others[-1], len(first), []
+    if not message.startswith(first):
+        return None
+    for piece in others[:-1]:
+        if (at := message.find(piece, place)) < 0:
+            return None
+        found.append(message[place:at])
+        place = at + len(piece)
+    end = len(message) - len(last)
+    return [*found, message[place:end]] if end >= place and message.endswith(last) else None
 
 
 def _number(part: str) -> str:
@@ -34,16 +51,9 @@ def _number(part: str) -> str:
 
 
 @cache
-def _table(code: str) -> list[tuple[re.Pattern[str], list[bool], str]]:
-    """Return patterns of the English messages, which holes have words of ours, and texts; the most particular first."""
+def _table(code: str) -> list[tuple[list[str], list[bool], str]]:
+    """Return the English messages in pieces, which holes have words of ours, and texts; the most particular first."""
     path = TEXTS / f"errors_{code}.yaml"
     texts: dict[str, str] = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
     ordered = sorted(texts.items(), key=lambda pair: -len(HOLE.sub("", pair[0])))
-    return [
-        (
-            re.compile("(.*?)".join(map(re.escape, HOLE.split(english)))),
-            [hole == "{t}" for hole in HOLE.findall(english)],
-            text,
-        )
-        for english, text in ordered
-    ]
+    return [(HOLE.split(english), [hole == "{t}" for hole in HOLE.findall(english)], text) for english, text in ordered]
