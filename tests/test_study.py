@@ -130,22 +130,43 @@ def test_tables_are_made_in_no_foreign_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["WITH RECURSIVE t(a) AS (SELECT 1 UNION ALL SELECT a FROM t) SELECT a FROM t", "wal"]
+    ("changes", "named"),
+    [
+        (["PRAGMA journal_mode=WAL"], "WAL mode"),
+        (
+            [  # it would never end; or be small when it is measured and large when it is read
+                "DROP TABLE trial_params",
+                "CREATE VIEW trial_params AS WITH RECURSIVE t(a) AS (SELECT 1 UNION ALL SELECT a FROM t) SELECT a FROM t",
+            ],
+            "trial_params is a view",
+        ),
+        (["CREATE VIRTUAL TABLE notes USING fts5(text)"], "notes is a view or a virtual table"),
+        (["INSERT INTO trials VALUES (1, 0, 1, 'RUNNING', NULL, NULL)"], "interrupted"),
+        (
+            [
+                f"INSERT INTO trial_user_attributes VALUES ({n}, 1, 'k{n}', '\"' || hex(zeroblob(100000)) || '\"')"
+                for n in range(1, 7)
+            ],
+            "table trial_user_attributes: 1,200,036 bytes, and at most 1,000,000 are read",
+        ),
+    ],
 )
-def test_a_database_that_never_ends_or_cannot_be_read_alone(folder: Path, value: str, monkeypatch) -> None:
-    monkeypatch.setattr(database, "MAX_STEPS", 10_000_000)
+def test_a_database_that_is_too_much_or_cannot_be_read_alone(
+    folder: Path, changes: list[str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "MAX_TABLE", 1_000_000)
+    if named == "interrupted":
+        monkeypatch.setattr(database, "MAX_STEPS", 100)
+        monkeypatch.setattr(database, "STEPS_AT_ONCE", 10)
     file = folder / "study.db"
     storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
     storage.engine.dispose()
     connection = sqlite3.connect(file)
-    if value == "wal":
-        connection.execute("PRAGMA journal_mode=WAL")
-    else:
-        connection.execute("DROP TABLE trial_params")
-        connection.execute(f"CREATE VIEW trial_params AS {value}")
+    for change in changes:
+        connection.execute(change)
     connection.commit()
     connection.close()
-    with pytest.raises(InputError, match="WAL mode" if value == "wal" else "interrupted|more than 1,000,000 rows"):
+    with pytest.raises(InputError, match=named):
         open_study(folder, f"sqlite:///{file}")
 
 

@@ -1,8 +1,8 @@
 """A study in a database, read without a change to it.
 
 Decisions: Optuna's own storage creates its tables in whatever it opens, so it gets a connection that cannot write; a
-SQLite file may be anybody's and hold anything, so the sizes of its tables, its values and the work of a query are
-limited.
+SQLite file may be anybody's and hold anything, so views are refused, and the sizes of its tables, its values and the
+work of a query are limited.
 """
 
 import sqlite3
@@ -22,6 +22,7 @@ from ziffern.text import one_line, reason
 
 MAX_BYTES = 2**30
 MAX_VALUE = 2**20  # bytes of a value in a SQLite file
+MAX_TABLE = 2**28  # bytes of all values of a table
 MAX_ROWS = 1_000_000  # of a table
 MAX_STEPS = 500_000_000  # of SQLite's virtual machine, for one study
 STEPS_AT_ONCE = 1_000_000
@@ -106,8 +107,21 @@ def _connect(path: Path, source: str) -> sqlite3.Connection:
     connection.execute("PRAGMA trusted_schema = OFF")
     left = iter(range(MAX_STEPS // STEPS_AT_ONCE))
     connection.set_progress_handler(lambda: next(left, -1) == -1, STEPS_AT_ONCE)
+    _check_tables(connection, source)
+    return connection
+
+
+def _check_tables(connection: sqlite3.Connection, source: str) -> None:
+    """Raise InputError where the study's tables are too large, or are not stored in the file but computed."""
+    computed = "SELECT name FROM sqlite_master WHERE type = 'view' OR (type = 'table' AND rootpage = 0)"
+    if found := connection.execute(computed).fetchone():
+        raise InputError(f"{source}: {one_line(found[0])} is a view or a virtual table, and a search makes none")
     for table, most in TABLES.items():
         query = f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {most + 1})"
         if connection.execute(query).fetchone()[0] > most:
             raise InputError(f"{source}: table {table}: more than {most:,} rows, the most that are read")
-    return connection
+        names = [row[1].replace('"', '""') for row in connection.execute(f"PRAGMA table_xinfo({table})")]
+        sizes = " + ".join(f'coalesce(length(CAST("{name}" AS BLOB)), 0)' for name in names)
+        size = connection.execute(f"SELECT total({sizes}) FROM {table}").fetchone()[0]
+        if size > MAX_TABLE:
+            raise InputError(f"{source}: table {table}: {size:,.0f} bytes, and at most {MAX_TABLE:,} are read")
