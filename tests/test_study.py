@@ -136,7 +136,8 @@ def test_tables_are_made_in_no_foreign_file(folder: Path) -> None:
         (
             [  # it would never end; or be small when it is measured and large when it is read
                 "DROP TABLE trial_params",
-                "CREATE VIEW trial_params AS WITH RECURSIVE t(a) AS (SELECT 1 UNION ALL SELECT a FROM t) SELECT a FROM t",
+                "CREATE VIEW trial_params AS "
+                "WITH RECURSIVE t(a) AS (SELECT 1 UNION ALL SELECT a FROM t) SELECT a FROM t",
             ],
             "trial_params is a view",
         ),
@@ -245,11 +246,11 @@ def test_files_that_are_none_are_one_line(folder: Path) -> None:
         ("a: &a [x]\nhydra: {sweeper: {study_name: *a}}\n", "alias"),
         ("hydra: {sweeper: {study_name: [1]}}\n", "Expected `str`"),
         ("hydra: {sweeper: {study_name: study, storage: {a: 1}}}\n", "Expected `str"),
-        ("hydra: [", "not readable"),
-        ("[" * 5000, "not readable"),
+        ("hydra: [", "expected the node content"),
+        ("[" * 5000, "nested too deeply"),
         ("x: 1\n" * 400_000, "at most"),
-        ("!!python/object/apply:os.mkdir [made]", "not readable"),
-        ("\x00", "not readable"),
+        ("!!python/object/apply:os.mkdir [made]", "could not determine a constructor"),
+        ("\x00", "special characters are not allowed"),
     ],
 )
 def test_settings_of_another_kind_are_one_line(folder: Path, text: str, named: str) -> None:

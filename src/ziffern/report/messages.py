@@ -30,7 +30,7 @@ def translated(message: str, code: str) -> str:
 
 
 def _between(pieces: list[str], message: str) -> list[str] | None:
-    """Return what stands between the pieces of a message, as early as each occurs; None where they do not make it up."""
+    """Return what stands between the pieces of a message, each where it first occurs; None where one is missing."""
     first, *others = pieces
     if not others:
         return [] if message == first else None
