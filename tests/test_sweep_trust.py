@@ -151,6 +151,33 @@ def test_a_link_in_the_sweep_folder_is_not_written_through(sweep, tmp_path: Path
     sweep(GRID, "x=range(0,2)")
 
 
+def test_a_link_in_place_of_hydras_folder_of_a_trial_is_not_written_through(sweep, tmp_path: Path) -> None:  # noqa: F811
+    sweep(GRID, "x=range(0,2)")
+    shutil.rmtree("sweep/1/.hydra")
+    Path("sweep/1/.hydra").symlink_to(tmp_path)
+    with pytest.raises(SweepError, match=r"1/\.hydra: a symbolic link"):
+        sweep(GRID, "x=range(0,2)")
+
+
+@pytest.mark.parametrize("name", ["multirun.yaml", "study.journal", "logs/2.log", "study.journal.sweep.lock"])
+def test_a_pipe_in_the_sweep_folder_keeps_no_sweep_waiting(sweep, name: str) -> None:  # noqa: F811
+    sweep("x=interval(0,1)", "hydra.sweeper.n_trials=2")
+    path = Path("sweep") / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(SweepError, match=f"{path.name}: (neither a file nor a folder.*remove it|not a file)"):
+        sweep("x=interval(0,1)", "hydra.sweeper.n_trials=3")
+
+
+def test_aliases_that_multiply_are_not_followed(sweep) -> None:  # noqa: F811
+    sweep(GRID, "x=range(0,2)")
+    lines = [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 9)]
+    config = Path("sweep/multirun.yaml")
+    config.write_text("\n".join(["a0: &a0 [x]", *lines, config.read_text()]))
+    with pytest.raises(SweepError, match=r"multirun\.yaml: not readable, it was changed by hand"):
+        sweep(GRID, "x=range(0,2)")
+
+
 @pytest.mark.parametrize("folder", ["absolute", "../outside", "link"])
 def test_only_what_lies_in_the_sweep_folder_is_discarded(sweep, tmp_path: Path, folder: str) -> None:  # noqa: F811
     given = (GRID, "x=range(0,2)", "fail=[1]", "hydra.sweeper.keep_best=0", "hydra.sweeper.discard=weights")

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from hydra_plugins.hydra_optuna_queue._errors import printable
 from hydra_plugins.hydra_optuna_queue._queue import Queue
 
-LARGE = 1000  # a whole number that is written with its thousands apart
+LARGE, HUGE = 1e3, 1e15  # a whole number from here to there is written with its thousands apart
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -148,7 +148,7 @@ class Progress:
         return [printable(name) for name in names]
 
     def _scores(self, values: list[float]) -> str:
-        texts = [f"{v:,.0f}" if v.is_integer() and abs(v) >= LARGE else f"{v:.5g}" for v in values]
+        texts = [f"{v:,.0f}" if v.is_integer() and LARGE <= abs(v) < HUGE else f"{v:.5g}" for v in values]
         if len(texts) == 1:
             return texts[0]
         return "  ".join(f"{name} {text}" for name, text in zip(self._names(), texts, strict=True))

@@ -89,7 +89,7 @@ class Storage:
         if self.url:
             self.backend = self._check(self.url)
         elif self.path.exists() and not self.path.is_file():
-            raise SweepError(f"hydra.sweeper.storage={url}: not a file")
+            raise SweepError(f"hydra.sweeper.storage: {self.path}: not a file")
         self.is_local = self.backend not in LOCK_SQL
         self.lock_file = self.path.with_name(self.path.name + ".sweep.lock")
         # Beside a local storage, so that all who use it agree, and a folder that is moved takes them along.

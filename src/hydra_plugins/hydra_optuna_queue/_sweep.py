@@ -17,15 +17,17 @@ from dataclasses import fields
 from datetime import datetime
 from difflib import get_close_matches
 from functools import partial
+from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import yaml
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 from optuna.trial import FrozenTrial, TrialState
-from yaml import YAMLError
+from yaml import AliasEvent, YAMLError
 
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._export import export
@@ -44,6 +46,7 @@ from hydra_plugins.hydra_optuna_queue.sweeper import OptunaQueueConf
 WORKER = "HYDRA_OPTUNA_QUEUE_WORKER"  # for the supervisor's processes: when it was launched, and their pipe to it
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 CONFIG = "multirun.yaml"
+MAX_CONFIG = 2**20  # bytes
 ANOTHER_FOLDER = "name another folder by hydra.sweep.dir, or remove this one"
 DONE, MORE, FAILED = b"d", b"m", b"f"  # a worker's last word; MORE: it was for one trial, and there may be another
 MOST_CRASHES = 50  # workers that died and were replaced, before the supervisor gives up
@@ -178,8 +181,8 @@ def _check_folder(folder: Path, config: DictConfig) -> None:
     if not (folder / CONFIG).is_file():
         return
     try:
-        was, now = (_raw(source) for source in (OmegaConf.load(folder / CONFIG), config))
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        was, now = (_raw(source) for source in (_load(folder / CONFIG), config))
+    except (YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
         raise SweepError(f"{folder / CONFIG}: not readable, it was changed by hand: {ANOTHER_FOLDER}") from error
     for key in ("study_name", "storage"):
         if was.get(key, now[key]) != now[key]:
@@ -187,13 +190,30 @@ def _check_folder(folder: Path, config: DictConfig) -> None:
             raise SweepError(f"{folder} belongs to the study with {told}: go on with the former, or {ANOTHER_FOLDER}")
 
 
+def _load(path: Path) -> Any:
+    """Return a YAML file; raise ValueError or YAMLError where it is too large, or where aliases could multiply it."""
+    if path.stat().st_size > MAX_CONFIG:
+        raise ValueError(f"more than {MAX_CONFIG:,} bytes")
+    text = path.read_text(encoding="utf-8")
+    if any(isinstance(event, AliasEvent) for event in yaml.parse(text)):  # Hydra writes none
+        raise YAMLError("an alias")
+    return OmegaConf.load(StringIO(text))
+
+
 def _check_links(folder: Path, storage: Storage, settings: dict[str, Any]) -> None:
-    """Raise SweepError where the sweep would write through a symbolic link: the folder may come from anywhere."""
+    """Raise SweepError where the sweep or Hydra would write to a symbolic link or a pipe: the folder may be anybody's.
+
+    What else lies in the trials' folders belongs to the job.
+    """
     export_folder = folder / PurePosixPath(settings["export"]).parent
-    inside = [path for place in (folder, folder / "logs", export_folder) if place.is_dir() for path in place.iterdir()]
-    for path in (*inside, storage.lock_file, storage.workers):
+    trials = [path / ".hydra" for path in folder.glob("[0-9]*")]
+    places = (folder, folder / "logs", export_folder, *trials)
+    inside = [path for place in places if place.is_dir() for path in place.iterdir()]
+    for path in (*trials, *inside, storage.lock_file, storage.workers):
         if path.is_symlink():
             raise SweepError(f"{path}: a symbolic link, and a sweep does not write through one: remove it")
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise SweepError(f"{path}: neither a file nor a folder, in a folder that a sweep writes to: remove it")
 
 
 def _raw(config: Any) -> dict[Any, Any]:
