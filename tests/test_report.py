@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from ziffern.cli import main
 from ziffern.errors import InputError
+from ziffern.report import charts
 from ziffern.report.pictures import as_seen
 from ziffern.report.run_page import Findings, write_report
 from ziffern.runs import Run
@@ -427,3 +428,15 @@ def test_a_run_is_not_lost_over_its_report(command_line, digits_npz: Path, monke
     assert code == 0
     assert "NOTE: no report was written" in out
     assert Path("kept/metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("model.optimizer.lr", "model.optimizer.lr"),
+        ("model.optimizer.weight_decay=0.0001", "…weight_decay=0.0001"),
+        ("a_setting_without_any_group=0.125", "…ing_without_any_group=0.125"),
+    ],
+)
+def test_a_long_name_is_cut_before_its_value(name: str, short: str) -> None:
+    assert charts._short(name) == short

@@ -24,6 +24,7 @@ from ziffern.analysis.calibration import Reliability, RiskCoverage
 from ziffern.analysis.significance import MeanInterval
 from ziffern.report.language import Language
 
+MAX_LINES = 4  # of a name beside its dot
 WIDE = 20  # times, between the largest and the smallest, that want a logarithmic scale
 TEXT, GRID, PAGE = "#010203", "#040506", "#070809"
 SERIES = ("#0a0b0c", "#0d0e0f", "#101112", "#131415", "#161718")
@@ -123,7 +124,8 @@ def trade_chart(
             axes.scatter([size], [value.mean], s=60, color=colour, zorder=3)
             right = size**2 > min(params) * max(params)  # of the middle: the name stands to the left of its dot
             side, place_x = ("right", -8) if right else ("left", 8)
-            lines = "\n".join(_short(word) for word in name.split(" ")[:4])
+            words = name.split(" ")
+            lines = "\n".join([*map(_short, words[:MAX_LINES]), *(["…"] if len(words) > MAX_LINES else [])])
             where = (size, value.mean)
             axes.annotate(lines, where, (place_x, 3), textcoords="offset points", fontsize=9, ha=side, va="center")
         axes.set_xscale("log")
@@ -434,7 +436,7 @@ def _short(name: str, most: int = 28) -> str:
     if len(name) <= most:
         return name
     end = name[1 - most :]
-    return "…" + (end.partition(".")[2] or end)
+    return "…" + end[end.partition("=")[0].find(".") + 1 :]  # not from a number's decimal point on
 
 
 def _legend(axes: Axes) -> None:
