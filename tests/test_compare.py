@@ -80,7 +80,7 @@ def test_one_seed_against_several_is_not_tested(run, here: Path, capsys, languag
     printed = " ".join(capsys.readouterr().out.split())
     page = Page(Path("sweep/comparison.html"))
     texts = {
-        "en": ("Take nn hidden=[16] for now:", "because one of the two has a single seed", "at least two seeds"),
+        "en": ("Take nn hidden=[16] for now:", "because one of the two has only one seed", "at least two seeds"),
         "de": ("Vorläufige Empfehlung: nn hidden=[16].", "weil eines der beiden nur einen Seed hat", "mindestens zwei"),
     }
     claims = {

@@ -210,7 +210,7 @@ def test_a_folder_names_no_file_outside_of_it(folder: Path, storage: str, monkey
     monkeypatch.chdir(folder)
     named = storage.format(outside=outside)
     (folder / "multirun.yaml").write_text(CONFIG.replace("null", named))
-    with pytest.raises(InputError, match=f"lies outside of it.*--storage {re.escape(named)}"):
+    with pytest.raises(InputError, match=f"lies outside the folder: to read it, pass --storage {re.escape(named)}"):
         open_study(folder)
     if named.endswith("journal"):
         assert len(open_study(folder, named).trials) == 16  # the advice, followed
@@ -220,7 +220,7 @@ def test_a_journal_that_is_a_link_out_of_the_folder_is_not_followed(folder: Path
     elsewhere = folder.with_name("elsewhere.journal")
     (folder / "study.journal").rename(elsewhere)
     (folder / "study.journal").symlink_to(elsewhere)
-    with pytest.raises(InputError, match=r"lies outside of it.*--storage .*elsewhere.journal"):
+    with pytest.raises(InputError, match=r"lies outside the folder: to read it, pass --storage .*elsewhere.journal"):
         open_study(folder)
     assert len(open_study(folder, str(elsewhere)).trials) == 16
 
@@ -264,7 +264,7 @@ def test_settings_of_another_kind_are_one_line(folder: Path, text: str, named: s
 def test_an_interpolation_of_the_settings_is_text(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "word")
     (folder / "multirun.yaml").write_text(CONFIG.replace(": study", ': "x${oc.env:SECRET}"'))
-    with pytest.raises(InputError, match=r"no study x\$\{oc.env:SECRET\} in it: there is study"):
+    with pytest.raises(InputError, match=r"no study x\$\{oc.env:SECRET\} in it, only: study"):
         open_study(folder)
 
 

@@ -145,7 +145,7 @@ def test_a_study_of_an_earlier_version_goes_on_and_says_what_is_not_compared(
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     capsys.readouterr()
     assert len(sweep(*SPACE, f"{SEED}=5", "hydra.sweeper.n_trials=3").trials) == 3
-    note = "an earlier version began this study: whether its sampler, pruner, job configuration changed is not known"
+    note = "started by an earlier version, which did not record the sampler, pruner, job configuration: not compared"
     assert note in capsys.readouterr().out
 
 

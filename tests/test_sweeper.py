@@ -321,6 +321,12 @@ def test_infinite_scores_alone_can_be_exported(sweep) -> None:
     assert math.isinf(OmegaConf.load("sweep/optimization_results.yaml").best_value)
 
 
+def test_the_gp_sampler_takes_infinite_scores_without_a_warning(sweep) -> None:
+    scores = "scores=[inf,1,2,3,1,2,3,1,2,3,1,2]"
+    given = ("x=interval(0,1)", "hydra/sweeper/sampler=gp", "hydra.sweeper.n_trials=12", scores)
+    assert states(sweep(*given)) == ["COMPLETE"] * 12
+
+
 def test_a_score_that_is_no_number(sweep) -> None:
     found = sweep(GRID, "x=range(0,3)", "nan=[1]", "two=false")
     assert states(found) == ["COMPLETE", "PRUNED", "COMPLETE"]
@@ -383,8 +389,8 @@ def test_what_may_differ_may(sweep) -> None:
         ("direction=[]", "direction=nothing"),
         ("metric_names=[a,b]", "must be as many as the directions, 1"),
         ("sampler.multivariate=no", "hydra.sweeper.sampler.multivariate=no: must be true or false"),
-        ("sampler.n_startup_trials=true", "sampler.n_startup_trials=True: must be no switch"),
-        ("sampler.seed=true", "sampler.seed=True: must be no switch"),
+        ("sampler.n_startup_trials=true", "sampler.n_startup_trials=True: must be a value, or null"),
+        ("sampler.seed=true", "sampler.seed=True: must be a value, or null"),
         ("sampler.seed=-1", "seed=-1: must be a whole number"),
         ("storage=sqlite:/x.db", "three slashes"),
         ("storage=/dev/full", "not a file"),
@@ -446,7 +452,7 @@ def test_two_studies_do_not_share_a_folder(sweep) -> None:
 def test_a_study_of_another_program_is_left_alone(sweep) -> None:
     other = optuna.create_study(study_name="study", storage="sqlite:///other.db")
     other.add_trial(optuna.create_trial(value=0.1))
-    with pytest.raises(SweepError, match="study study is another program's"):
+    with pytest.raises(SweepError, match="study study belongs to another program"):
         sweep(GRID, "x=range(0,2)", storage="sqlite:///other.db")
 
 

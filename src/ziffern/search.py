@@ -45,7 +45,7 @@ def agree_on_data(study: optuna.Study | None, data: "DigitDataModule", model: ob
 
 
 def check_data(study: optuna.Study, cfg: DictConfig) -> None:
-    """Raise SweepError where a finished search had other data than the configuration of its command has now."""
+    """Raise SweepError if a finished search used other data than the command is configured for now."""
     from ziffern.config import build
     from ziffern.data.datamodule import DigitDataModule
 
@@ -89,10 +89,10 @@ def open_study(folder: Path, storage: str | None = None) -> optuna.Study:
 
 
 def locate(folder: Path, storage: str | None = None) -> tuple[str, str]:
-    """Return the name of a search's study and where it lies, an SQLAlchemy address or the path of a journal file.
+    """Return the name of a search's study and its storage: an SQLAlchemy address, or the path of a journal file.
 
-    A folder may come from anywhere. So a database on another machine, or a file outside of the folder, is opened only
-    where its address was given here or stands in an environment variable that the search named.
+    A folder may come from anywhere, so a database on another machine, or a file outside the folder, is opened only if
+    its address is given here or is in an environment variable that the search names.
 
     Args:
         folder: The sweep folder.
@@ -106,7 +106,7 @@ def locate(folder: Path, storage: str | None = None) -> tuple[str, str]:
     if variable := ENVIRONMENT.fullmatch(str(given)):
         given, is_trusted = os.environ.get(variable[1]), True
         if not given:
-            raise InputError(f"{folder}: its storage is in ${variable[1]}, which is not set: give --storage ADDRESS")
+            raise InputError(f"{folder}: its storage is in ${variable[1]}, which is not set: pass --storage ADDRESS")
     is_address = bool(given) and "://" in str(given)
     if given and is_address and not given.startswith("sqlite:"):
         if not is_trusted:
@@ -121,9 +121,7 @@ def locate(folder: Path, storage: str | None = None) -> tuple[str, str]:
         raise InputError(f"{one_line(path)}: no such file: the search has not begun, or give --storage {hint}")
     if not is_trusted and not path.resolve().is_relative_to(folder.resolve()):
         where = one_line(given or path.resolve())
-        raise InputError(
-            f"{folder}: its storage lies outside of it, and is not read unless you name it: --storage {where}"
-        )
+        raise InputError(f"{folder}: its storage lies outside the folder: to read it, pass --storage {where}")
     return name, given or str(path)
 
 
@@ -131,7 +129,7 @@ def _study_of(folder: Path) -> tuple[str, str | None]:
     """Return the study's name and its storage as the search's configuration has them.
 
     Raises:
-        InputError: It is not the folder of a search.
+        InputError: The folder is not that of a search.
     """
     config = folder / "multirun.yaml"
     try:

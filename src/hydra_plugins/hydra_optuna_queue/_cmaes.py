@@ -1,8 +1,8 @@
 """CMA-ES without pickled state: the optimizer is rebuilt from the trials, so that nothing in a study can run code.
 
 Optuna's own sampler pickles its optimizer into the study and unpickles it for the next trial. Whoever can write to the
-study's file or database could run code that way. An optimizer is the result of the generations it was told, so this
-sampler stores which trials formed each generation and tells them again; it draws the same points.
+study's file or database could run code that way. The state of an optimizer follows from the generations it was told,
+so this sampler stores which trials formed each generation and replays them; it draws the same points.
 """
 
 from typing import Any, cast
@@ -23,10 +23,10 @@ class CmaEsSampler(optuna.samplers.CmaEsSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Draw the trial's parameters; none where there are too few trials, or where the space has changed.
+        """Draw the trial's parameters; return none if there are too few trials, or if the space has changed.
 
         Raises:
-            ValueError: The study's state of CMA-ES is damaged.
+            ValueError: The CMA-ES state in the study is damaged.
         """
         self._raise_error_if_multi_objective(study)
         completed = self._get_trials(study)
@@ -64,7 +64,7 @@ class CmaEsSampler(optuna.samplers.CmaEsSampler):
         study._storage.set_trial_system_attr(trial._trial_id, self._key(name), value)
 
     def _recorded(self, study: optuna.Study, own_number: int) -> dict[str, Any]:
-        """Return what other trials stored: the numbers of the trials of a generation, by the attribute's key."""
+        """Return the trial numbers of each generation that other trials stored, by attribute key."""
         recorded: dict[str, Any] = {}
         for trial in study.get_trials(deepcopy=False):
             if trial.number != own_number:
@@ -75,7 +75,7 @@ class CmaEsSampler(optuna.samplers.CmaEsSampler):
     def _next_generation(
         self, completed: list[FrozenTrial], recorded: dict[str, Any], optimizer: Any
     ) -> list[FrozenTrial]:
-        """Return the trials that the optimizer is told next; an empty list where they are not complete."""
+        """Return the next generation to tell the optimizer; an empty list if it is incomplete."""
         members = self._get_solution_trials(completed, optimizer.generation)
         numbers = recorded.get(self._key(f"told:{optimizer.generation}"))
         if isinstance(numbers, list):

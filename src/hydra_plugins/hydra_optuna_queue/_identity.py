@@ -1,4 +1,4 @@
-"""What determines a search beside its space: the sampler, the pruner and the composed job configuration.
+"""What determines a search besides its space: the sampler, the pruner and the composed job configuration.
 
 The parts are stored with the study as flat plain values, so that a launch that differs can name the setting.
 """
@@ -14,15 +14,15 @@ MAX_SHOWN = 100  # characters of a value in a message
 
 
 def is_excepted(name: str, may_differ: Sequence[str]) -> bool:
-    """Return whether a setting may differ from one launch to the next; `logger.*` is all that is below `logger`."""
+    """Return whether a setting may differ from one launch to the next; `logger.*` covers everything below `logger`."""
     return any(fnmatchcase(name, pattern) for pattern in may_differ)
 
 
 def job_settings(configs: Sequence[DictConfig], is_left_out: Callable[[str], bool]) -> dict[str, Any]:
     """Return the composed configurations of a search's example jobs as one flat mapping.
 
-    Interpolations stay as they are written. A setting that is not the same in all jobs has the list of its values,
-    below `any of`. Settings for which `is_left_out` is true and Hydra's own are not in it.
+    Interpolations are not resolved. A setting that is not the same in all jobs becomes `{"any of": [its values]}`.
+    Settings for which `is_left_out` is true, and Hydra's own, are left out.
     """
     values: dict[str, dict[str, Any]] = {}  # by name and by JSON: to Python, 1 and true are equal
     for config in configs:
@@ -45,7 +45,7 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def difference(was: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> tuple[str, str] | None:
-    """Return the first setting that differs, as `name=value` of then and the value of now; None where all is equal."""
+    """Return the first setting that differs, as `name=value` then and its value now; None where all are equal."""
     for name in dict.fromkeys([*was, *now]):
         then, today = (
             json.dumps(settings[name], sort_keys=True) if name in settings else "" for settings in (was, now)

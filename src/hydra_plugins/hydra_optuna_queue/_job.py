@@ -16,11 +16,11 @@ finished_study_checks: "list[Callable[[optuna.Study, DictConfig], None]]" = []
 
 
 def check_finished_studies(check: "Callable[[optuna.Study, DictConfig], None]") -> None:
-    """Have `check` called where a launch finds its study finished, so that no job would compare the data, say.
+    """Register a check that runs when a launch finds its study finished, since no job would run to compare the data.
 
     Args:
-        check: Takes the study and the composed configuration of one of its jobs; raises SweepError where the study is
-            not what the command asks for. A function of the application's code: no configuration can name one.
+        check: Takes the study and the composed configuration of one of its jobs; raises SweepError if the study is not
+            the one the command asks for. Only code can register one: no configuration can name it.
     """
     if check not in finished_study_checks:
         finished_study_checks.append(check)

@@ -79,7 +79,7 @@ def _make(config: Any, kind: str, base: type, **more: Any) -> Any:
     for key, value in settings.items():
         is_switch = key in SWITCHES or isinstance(known[key].default, bool)
         if isinstance(value, bool) != is_switch:
-            wanted = "true or false" if is_switch else "no switch: give a value, or null"
+            wanted = "true or false" if is_switch else "a value, or null"
             raise SweepError(f"hydra.sweeper.{kind.rstrip('s')}.{key}={value}: must be {wanted}")
     try:
         with warnings.catch_warnings():

@@ -20,7 +20,7 @@ ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 def best_first(queue: Queue, trials: list[FrozenTrial]) -> list[FrozenTrial]:
     """Return the completed trials, the best first; with several directions the Pareto front comes first.
 
-    An infinite score is no good one, whatever the direction: such trials come last.
+    Trials with an infinite score come last, whatever the direction.
     """
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     signs = [1 if direction == "minimize" else -1 for direction in queue.directions]
@@ -112,7 +112,7 @@ class Progress:
         self.say("  ".join(part for part in parts if part))
 
     def _say_about(self) -> None:
-        """Say what the application stored about the study, if anything."""
+        """Print what the application stored about the study, if anything."""
         if about := self.queue.study.user_attrs.get("about"):
             self.say(f"  {printable(about)}")
 

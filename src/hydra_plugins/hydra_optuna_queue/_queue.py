@@ -101,10 +101,10 @@ class Queue:
         space: What is searched.
         settings: `hydra.sweeper`, as plain values.
         launched: Failures before this moment may be retried.
-        job: The composed job configuration, flat; compared with the study's where given.
+        job: The composed job configuration, flat; compared with that of the study if given.
 
     Raises:
-        SweepError: The study was begun with another search space, direction, sampler, pruner or configuration.
+        SweepError: The study has another search space, direction, sampler, pruner or configuration.
     """
 
     def __init__(
@@ -155,19 +155,19 @@ class Queue:
         directions = [direction.name.lower() for direction in self.study.directions]
         if plan is None:
             if self.trials() or directions != self.directions:
-                raise SweepError(f"study {self.name} is another program's: name one by {self._another()}")
+                raise SweepError(f"study {self.name} belongs to another program: start your own with {self._another()}")
             self._begin()
             return
         if not isinstance(plan, dict) or not _is_seed(self.study.user_attrs.get("seed")):
-            raise SweepError(f"study {self.name}: its plan is damaged, it was changed by hand: use {self._another()}")
-        anew = f"go on with the former, or begin another study by {self._another()}"
+            raise SweepError(f"study {self.name}: its record is damaged: start another study with {self._another()}")
+        anew = f"use the former, or start another study with {self._another()}"
         if directions != self.directions:
             raise SweepError(f"study {self.name} was begun with direction {directions}, now {self.directions}: {anew}")
         for was, now in (*self._other_space(plan), *self._other_settings(plan)):
             raise SweepError(f"study {self.name} was begun with {was}, now {now}: {anew}")
 
     def _another(self) -> str:
-        """Return the overrides that begin another study; its folder too, where the study's name does not give it."""
+        """Return the overrides that start another study, and its folder where that does not follow from the name."""
         folder = self.storage.folder
         elsewhere = "" if folder.name == self.name else f" hydra.sweep.dir={folder}-2"
         return f"hydra.sweeper.study_name={self.name}-2{elsewhere}"
@@ -187,14 +187,14 @@ class Queue:
         return self.space.signature(without=self.settings["may_differ"]) | {"grid": self.points is not None}
 
     def _settings_now(self) -> dict[str, Any]:
-        """Return what determines the search beside its space, as flat mappings; a grid has no sampler to speak of."""
+        """Return what determines the search besides its space, as flat mappings; a grid has no sampler to compare."""
         sampler = self.settings["sampler"]
         drawn = {} if self.points is not None else options(sampler, "samplers") | {"seed": sampler.get("seed")}
         now = {"sampler": drawn, "pruner": options(self.settings["pruner"], "pruners")}
         return now if self.job is None else now | {"job": self.job}
 
     def _other_space(self, plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield what was searched and what is now, where they differ."""
+        """Yield what was searched before and what is searched now, where they differ."""
         for part, now in self._space_now().items():
             was = plan.get(part)
             if was == now:
@@ -210,7 +210,7 @@ class Queue:
                 yield f"another {part}", "this one"
 
     def _other_settings(self, plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield which setting was another one, and its value now; note what an earlier version did not store."""
+        """Yield the setting that differs, then and now; note what an earlier version did not store."""
         missing = []
         for part, now in self._settings_now().items():
             if not isinstance(was := plan.get(part), dict):
@@ -227,7 +227,7 @@ class Queue:
             if found:
                 yield found
         if missing:
-            self.note = f"an earlier version began this study: whether its {', '.join(missing)} changed is not known"
+            self.note = f"started by an earlier version, which did not record the {', '.join(missing)}: not compared"
 
     @property
     def total(self) -> int:
@@ -331,6 +331,7 @@ class Queue:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
+                warnings.filterwarnings("ignore", "Clip non-finite values")  # of the GP sampler; a job may return inf
                 warnings.filterwarnings("ignore", "Heartbeat of storage is supposed to be used with Study.optimize")
                 self.study.sampler = make_sampler(self.settings["sampler"], self.study.user_attrs["seed"], number)
                 trial = self.study.ask()

@@ -171,7 +171,7 @@ def _sweep(
 
 
 def _job(examples: Sequence[DictConfig], space: Space, may_differ: Sequence[str]) -> dict[str, Any]:
-    """Return the part of the jobs' composed configurations that belongs to the study."""
+    """Return the settings of the jobs that belong to the study's identity."""
     searched = {parameter.name for parameter in space.parameters()}
     return job_settings(examples, lambda name: name in searched or is_excepted(name, may_differ))
 
@@ -229,7 +229,7 @@ def _raise_if_stopped(queue: Queue, trials: list[FrozenTrial]) -> None:
 
 
 def _raise_unless_done(queue: Queue, trials: list[FrozenTrial]) -> None:
-    """Raise SweepError where the study has not come to its end, or where nothing came out."""
+    """Raise SweepError where the study is unfinished, or where all its trials failed."""
     _raise_if_stopped(queue, trials)
     ended = [trial for trial in trials if trial.state.is_finished()]
     if ended and all(trial.state == TrialState.FAIL for trial in ended):

@@ -101,8 +101,8 @@ class OptunaQueueConf:
             (`hydra_optuna_queue.meeting`); each then takes as long as all. What is not printed by Python itself
             does not reach their logs.
         isolate: A fresh process for each trial.
-        max_failures: Stop the sweep when so many trials have failed. None: never. auto: 5, or what
-            `max_failure_rate` gives.
+        max_failures: Stop the sweep after this many failed trials. None: never. auto: 5, or as given by
+            `max_failure_rate`.
         max_failure_rate: The same as a share of all trials (of a grid: of its points), as the official plugin has
             it; 1: never. Not together with `max_failures`.
         max_attempts: A trial whose process died so often is a failed one.
@@ -112,9 +112,9 @@ class OptunaQueueConf:
         keep_best: Trials that keep `discard`. None: all.
         discard: A folder or file below a trial's folder, removed from all but the best ones.
         threads_key: The application's setting of CPU threads; with several workers it becomes an override.
-        may_differ: Settings that may differ between processes and resumes, such as where the data lies, or
-            patterns of them (`logger.*`). All others belong to the study, with the search space, the sampler and
-            the pruner: a launch that differs in one is refused.
+        may_differ: Settings, or patterns such as `logger.*`, that may differ between processes and launches, such as
+            the data folder. All others belong to the study, as do the search space, the sampler and the pruner: a
+            launch that differs in one of them is refused.
         export: The best trial is written there as a config, below the sweep folder.
         search_group: The config group that chooses the search itself; not part of the exported config.
         show_output: Print what the jobs print; otherwise it goes to `logs/NUMBER.log` in the sweep folder.

@@ -1,4 +1,4 @@
-"""A study in a database, read without a change to it.
+"""A study in a database, only read.
 
 Decisions: Optuna's own storage creates its tables in whatever it opens, so it gets a connection that cannot write; a
 SQLite file may be anybody's and hold anything, so views are refused, and the sizes of its tables, its values and the
@@ -56,7 +56,7 @@ def read_database(address: str, name: str) -> optuna.Study:
             connection = _connect(sqlite_path(address), source)
             address, options = "sqlite://", {"creator": lambda: connection}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a foreign value makes Optuna warn of is refused below
+            warnings.simplefilter("ignore")  # Optuna's warnings about bad values; they are refused below
             storage = optuna.storages.RDBStorage(
                 address, options, skip_table_creation=True, skip_compatibility_check=True
             )
@@ -71,7 +71,7 @@ def read_database(address: str, name: str) -> optuna.Study:
     except (SQLAlchemyError, sqlite3.Error) as error:
         cause = reason(str(getattr(error, "orig", None) or error).strip().partition("\n")[0])
         raise InputError(f"{source}: its study cannot be read ({cause}): give --storage ADDRESS") from error
-    except Exception as error:  # whatever Optuna makes of a damaged value
+    except Exception as error:  # Optuna raises all kinds for a damaged value
         cause = reason(error)
         raise InputError(f"{source}: its study cannot be read ({type(error).__name__}: {cause})") from error
 

@@ -1,9 +1,9 @@
-"""A study of Optuna's that somebody else may have written: read, checked and copied, and never changed.
+"""An Optuna study that somebody else may have written: read, checked and copied, and never changed.
 
-Decisions: what is returned is a copy in memory that holds checked values alone, so whoever shows a study need not check
-it again; a journal is read line by line by a schema, since Optuna's own storage follows whatever a line says and takes
-quadratic time for many parameters; whatever does not fit the schema is refused with its place, since a study that lacks
-a line would be another study; texts are made printable.
+Decisions: the result is a copy in memory that holds only checked values, so whoever shows a study need not check it
+again; a journal is read line by line against a schema, since Optuna's own storage trusts every line and takes quadratic
+time for many parameters; a line that does not fit the schema is refused with its number, since a study without it would
+be a different study; texts are made printable.
 """
 
 import json
@@ -34,8 +34,8 @@ MAX_TRIALS = 100_000
 MAX_PARAMETERS = 100
 MAX_STEPS = 10_000  # intermediate values of a trial
 MAX_OBJECTIVES = 20
-LARGE, SMALL = 1e100, 1e-100  # sizes of numbers that can be calculated with; larger scores count as infinite
-DAMAGE = (ValueError, LookupError, TypeError, ArithmeticError, RecursionError)  # what checks of values raise
+LARGE, SMALL = 1e100, 1e-100  # limits of numbers safe to calculate with; larger scores count as infinite
+DAMAGE = (ValueError, LookupError, TypeError, ArithmeticError, RecursionError)  # raised by checks of values
 
 Id = Annotated[int, Meta(ge=0, le=2**31)]
 Name = Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -156,7 +156,7 @@ class _Discarded(_Entry, frozen=True, tag=10):
     """Of another implementation; Optuna skips it too."""
 
 
-ENTRIES: dict[Any, type[_Entry]] = {  # by operation: to give msgspec their union each time takes ten times as long
+ENTRIES: dict[Any, type[_Entry]] = {  # by operation: decoding to their union takes ten times as long
     kind.__struct_config__.tag: kind
     for kind in (
         *(_CreateStudy, _DeleteStudy, _StudyUserAttr, _StudySystemAttr, _CreateTrial, _SetParam, _SetState),
@@ -167,7 +167,7 @@ ENTRIES: dict[Any, type[_Entry]] = {  # by operation: to give msgspec their unio
 
 @dataclass
 class _Trial:
-    """A trial as it was read; times are this machine's."""
+    """A trial as read; times are local."""
 
     state: int = TrialState.WAITING
     values: list[float] | None = None
@@ -223,7 +223,7 @@ class _Trial:
 
 @dataclass
 class _Study:
-    """A study as it was read."""
+    """A study as read."""
 
     directions: list[StudyDirection]
     about: str = ""
@@ -283,7 +283,7 @@ class _Journal:
         self._parameters: set[str] = set()
 
     def apply(self, entry: Any) -> None:
-        """Do what an entry says; one on a study or trial that does not exist has no effect, as with Optuna."""
+        """Apply an entry; one for a study or trial that does not exist has no effect, as in Optuna."""
         if isinstance(entry, _CreateStudy):
             if self._created >= MAX_STUDIES:
                 raise ValueError(f"more than {MAX_STUDIES:,} studies, the most that are read")
@@ -343,7 +343,7 @@ def read_journal(path: Path, name: str) -> optuna.Study:
     """Return a copy of the study called `name` in one of Optuna's journal files, which is only read.
 
     Raises:
-        InputError: There is no such study, the file is none that Optuna wrote, or it is too large.
+        InputError: There is no such study, the file is not a journal of Optuna's, or it is too large.
         OSError: It cannot be opened.
     """
     shown, journal = one_line(path), _Journal()
@@ -358,7 +358,7 @@ def read_journal(path: Path, name: str) -> optuna.Study:
         if found == name:
             return study.copied(name, shown)
     names = ", ".join(one_line(found) for found, _ in [*journal.studies.values()][:10]) or "none"
-    raise InputError(f"{shown}: no study {one_line(name)} in it: there is {names}")
+    raise InputError(f"{shown}: no study {one_line(name)} in it, only: {names}")
 
 
 def _entry(found: Any) -> _Entry:
@@ -388,7 +388,7 @@ def checked(study: optuna.Study, source: str) -> optuna.Study:
         source: Where it lies, for messages.
 
     Raises:
-        InputError: A value in it is none that a search writes.
+        InputError: It holds a value that no search writes.
     """
     try:
         copy = _Study(list(study.directions))
