@@ -264,8 +264,10 @@ class Queue:
         if most is None or len(failed) < most:
             return ""
         last, count = failed[-1], "1 trial" if len(failed) == 1 else f"{len(failed)} trials"
+        share = self.settings.get("max_failure_rate")
+        limit = f"max_failures={most}" if share is None else f"max_failure_rate={share}"
         return (
-            f"study {self.name}: {count} failed (max_failures={most}); the last, {last.number}: "
+            f"study {self.name}: {count} failed ({limit}); the last, {last.number}: "
             f"{last.user_attrs.get('error', 'unknown')}: mend it, and add hydra.sweeper.retry_failed=true"
         )
 
