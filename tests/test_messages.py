@@ -29,7 +29,7 @@ CODES = [code for code in LANGUAGES if code != "en"]
 # What a page asks to be read, and what it does itself; not what is only typed, nor told at the server's start.
 ASKED = ("archive", "arrays", "dataset", "idx", "local", "members", "parts", "pictures", "tables", "torchvision_sets")
 PAGE = ("extra", "jobs", "page", "settings", "views", "workspace")
-RUNS = ("files", "loading", "records.checkpoint", "records.config", "report.run_page", "runs")
+RUNS = ("files", "loading", "records.checkpoint", "records.config", "runs")
 MODULES = (*(f"data.{name}" for name in ASKED), *(f"studio.{name}" for name in PAGE), *RUNS, "drawing", "normalize")
 # Hydra's own words about an override that no form can make; a reader's, which are looked up when they are told.
 ELSEWHERE = ("explain(error, list(overrides), conf_folder())", "str(error).replace(str(part), plain)")

@@ -61,11 +61,10 @@ def _open_part(place: int, part: str, kind: int, path: Path) -> int:
 
 def _checked(descriptor: int, path: Path, max_bytes: int) -> BinaryIO:
     """Return the open file, or close it and raise InputError where it is not regular, or too large."""
-    file = os.fdopen(descriptor, "rb")
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode) and status.st_size <= max_bytes:
-        return file
-    file.close()
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise InputError(f"{one_line(path)}: not a regular file: replace it by the file itself, or remove it")
     raise InputError(f"{one_line(path)}: {status.st_size:,} bytes, and at most {max_bytes:,} are read")

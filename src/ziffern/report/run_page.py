@@ -21,7 +21,6 @@ from ziffern.analysis.classes import macro
 from ziffern.analysis.fit import WINDOW, Fit, Verdict, diagnose
 from ziffern.analysis.outcome import Outcome
 from ziffern.analysis.suggestions import Suggestion, suggest
-from ziffern.errors import InputError
 from ziffern.report.language import LANGUAGES, Language
 from ziffern.report.messages import translated
 from ziffern.runs import Run
@@ -71,10 +70,7 @@ class Findings:
     def history(self) -> dict[str, NDArray[np.float64]]:
         """The columns of the history, (E,) each; empty where no epoch was finished."""
         rows = self.run.history if self.run.has_history else []
-        try:
-            return {name: np.array([row[name] for row in rows]) for name in COLUMNS}
-        except KeyError as error:
-            raise InputError(f"{self.run.folder / 'history.csv'}: no column {error}: it was changed by hand") from error
+        return {name: np.array([row[name] for row in rows]) for name in COLUMNS}
 
     @property
     def epochs(self) -> int:
