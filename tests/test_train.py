@@ -477,6 +477,7 @@ def test_a_moved_run_goes_on_with_its_best(run, tmp_path: Path) -> None:
     settings = ("model.optimizer.lr=0.01", "data.batch_size=7")
     first = run(*settings, "trainer.max_epochs=2", folder="first")
     moved = first.folder.rename(tmp_path / "moved")
+    (moved / "metrics.json").unlink()  # as if it had been stopped before its test
     again = run(*settings, "trainer.max_epochs=2", f"ckpt_path={moved}/checkpoints/last.ckpt", folder="second")
     for name in ("best", "last"):
         assert same(weights(moved, name), weights(again.folder, name))
@@ -533,3 +534,21 @@ def test_class_names_are_not_taken_for_formulas(run, tmp_path: Path) -> None:
     own = (f"data.dir={tmp_path}/own", "data.num_classes=2", "data.batch_size=5")
     board = ("logger=tensorboard", f"logger.tensorboard.save_dir={tmp_path}/run")
     assert run(*own, *board, "trainer.max_epochs=1").metrics["test/total"] == 8
+
+
+def test_a_complete_run_with_nothing_left_to_train_is_not_tested_again(run) -> None:
+    finished = run("trainer.max_epochs=1")
+    last = finished.folder / "checkpoints/last.ckpt"
+    with pytest.raises(InputError, match=r"this run is complete.*raise it to at least 2") as error:
+        run("trainer.max_epochs=1", f"ckpt_path={last}", folder="again")
+    assert "ziffern report" in str(error.value)
+    assert run("trainer.max_epochs=2", f"ckpt_path={last}", folder="more").metrics["epochs"] == 2
+
+
+def test_data_that_stood_in_are_continued_by_their_own_name(run, composed, tmp_path: Path) -> None:
+    finished = run("trainer.max_epochs=1")
+    last = finished.folder / "checkpoints/last.ckpt"
+    content = torch.load(last, weights_only=True)
+    content["ziffern"] |= {"data.source": "Torchvision", "data.source.dataset": "mnist"}
+    torch.save(content, last)
+    assert run("trainer.max_epochs=2", f"ckpt_path={last}", folder="more").metrics["epochs"] == 2

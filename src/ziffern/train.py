@@ -39,6 +39,7 @@ MAY_CHANGE = (  # beginnings of settings that a run may change when it continues
     *("trainer.max_epochs", "trainer.min_epochs", "callbacks.early_stopping"),  # when it ends, not what a step does
     *("trainer.strategy", "trainer.profiler"),  # how the same steps are taken
 )
+SOURCE = "data.source"  # not compared: the fingerprint identifies the data, also where a fallback stood in
 
 
 def train(
@@ -153,7 +154,7 @@ def _left_behind(recorder: Recorder, model: DigitClassifier, trainer: pl.Trainer
 def provenance(data: DigitDataModule, settings: Settings, monitor: str) -> Settings:
     """Return what a checkpoint must share with a run that continues it: all that changes training but MAY_CHANGE."""
     digits = data.digits
-    kept = {key: value for key, value in settings.items() if not key.startswith(MAY_CHANGE)}
+    kept = {key: value for key, value in settings.items() if not key.startswith((*MAY_CHANGE, SOURCE))}
     own = {"data": digits.name, "fingerprint": digits.fingerprint, "split": data.split_name, "monitor": monitor}
     return kept | own
 
@@ -204,7 +205,7 @@ def check_checkpoint(path: Path, model: DigitClassifier, trainer: pl.Trainer) ->
     theirs, own = checkpoint.get("ziffern", {}), model.provenance
     is_complete = "monitor" in theirs  # early checkpoints have only the settings of model and data
     keys = theirs.keys() | own.keys() if is_complete else theirs.keys()
-    for key in sorted(keys - {THREADS}, key=str):
+    for key in sorted((key for key in keys if key != THREADS and not key.startswith(SOURCE)), key=str):
         there, here = (None if str(value) == "None" else value for value in (theirs.get(key), own.get(key)))
         if there != here:
             raise InputError(
@@ -216,6 +217,11 @@ def check_checkpoint(path: Path, model: DigitClassifier, trainer: pl.Trainer) ->
         raise InputError(
             f"ckpt_path={path}: this checkpoint has {epochs} epochs behind it, more than "
             f"trainer.max_epochs={trainer.max_epochs}: raise it to at least {epochs}"
+        )
+    if epochs and epochs == trainer.max_epochs and (path.parent.parent / "metrics.json").is_file():
+        raise InputError(
+            f"ckpt_path={one_line(path)}: this run is complete, and trainer.max_epochs={epochs} leaves nothing to "
+            f"train: raise it to at least {epochs + 1}, or see ziffern report {one_line(path.parent.parent)}"
         )
     try:
         check_training_state(checkpoint, model)

@@ -106,8 +106,12 @@ def add_person(path: Path, name: str) -> bool:
 def _ask(name: str) -> str:
     """Return a password that was typed twice in a terminal, or is the first line of the standard input."""
     if sys.stdin.isatty():
-        password = getpass.getpass(f"Password of {name}: ")
-        if getpass.getpass("The same again: ") != password:
+        try:
+            password = getpass.getpass(f"Password of {name}: ")
+            again = getpass.getpass("The same again: ")
+        except EOFError as error:
+            raise InputError(f"--add-person {name}: no password was typed: try again") from error
+        if again != password:
             raise InputError(f"--add-person {name}: the two passwords differ: try again")
     else:
         password = sys.stdin.readline().rstrip("\r\n")
