@@ -552,3 +552,10 @@ def test_data_that_stood_in_are_continued_by_their_own_name(run, composed, tmp_p
     content["ziffern"] |= {"data.source": "Torchvision", "data.source.dataset": "mnist"}
     torch.save(content, last)
     assert run("trainer.max_epochs=2", f"ckpt_path={last}", folder="more").metrics["epochs"] == 2
+
+
+@pytest.mark.parametrize("name", ["Adafactor", "SGD", "NAdam", "ASGD"])
+def test_optimizers_with_other_states_go_on(run, name: str) -> None:
+    typed = (f"model.optimizer._target_=torch.optim.{name}", "trainer.max_epochs=1")
+    last = run(*typed).folder / "checkpoints/last.ckpt"
+    assert run(typed[0], "trainer.max_epochs=2", f"ckpt_path={last}", folder="more").metrics["epochs"] == 2

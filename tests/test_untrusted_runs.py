@@ -478,6 +478,19 @@ def resume(source: Path, folder: Path, seed: int, config: Any) -> None:
         raise AssertionError(f"seed {seed}: {error!r}") from error
 
 
+@pytest.mark.parametrize("change", ["shape", "order"])
+def test_a_state_of_another_shape_never_reaches_a_kernel(halfway: Path, composed, tmp_path: Path, change: str) -> None:
+    content = torch.load(halfway, weights_only=True)
+    (state,) = content["optimizer_states"]
+    if change == "shape":
+        state["state"][0]["exp_avg"] = torch.zeros(3)
+    else:
+        state["param_groups"][0]["params"].reverse()
+    torch.save(content, tmp_path / "edited.ckpt")
+    with pytest.raises(InputError, match=r"a state of shape \(.*\) for a parameter of \("):
+        run_in(tmp_path / "run", composed(*RICH, "trainer.max_epochs=2", f"ckpt_path={tmp_path}/edited.ckpt"))
+
+
 @pytest.fixture(scope="session")
 def halfway(digits_npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The last checkpoint of a run with a scheduler, an average and early stopping."""

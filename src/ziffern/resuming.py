@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypedDict
 import torch
 from msgspec import Meta
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ziffern.module import DigitClassifier
@@ -122,6 +123,7 @@ def _try_step(checkpoint: Mapping[str, Any], model: DigitClassifier) -> None:
     try:
         (state,), schedulers = states
         optimizer.load_state_dict(state)
+        _check_shapes(optimizer)
         optimizer.step()
         if scheduler is not None:
             (state,) = schedulers
@@ -131,3 +133,14 @@ def _try_step(checkpoint: Mapping[str, Any], model: DigitClassifier) -> None:
             scheduler.step(*([0.0] if isinstance(scheduler, ReduceLROnPlateau) else []))
     except Exception as error:
         raise ValueError(f"optimizer or scheduler is not that of this model ({reason(error)})") from error
+
+
+def _check_shapes(optimizer: Optimizer) -> None:
+    """Raise ValueError where a fused kernel would write beyond a state that does not have its parameter's shape."""
+    if not any(group.get("fused") for group in optimizer.param_groups):
+        return  # all other steps check shapes, and Adafactor's states have their own
+    for parameter, values in optimizer.state.items():
+        own = parameter.shape, parameter.dtype
+        for value in values.values():
+            if isinstance(value, Tensor) and value.dim() and (value.shape, value.dtype) != own:
+                raise ValueError(f"a state of shape {tuple(value.shape)} for a parameter of {tuple(parameter.shape)}")

@@ -137,7 +137,7 @@ def _check_tree(checkpoint: Any) -> None:
         if count > MAX_NODES or depth > MAX_DEPTH:
             raise ValueError("too many values, or nested too deeply")
         if isinstance(node, torch.Tensor):
-            if node.numel() * node.element_size() > node.untyped_storage().nbytes():
+            if (node.storage_offset() + node.numel()) * node.element_size() > node.untyped_storage().nbytes():
                 raise ValueError("a tensor with more values than the file holds")
         elif isinstance(node, dict):
             waiting += [(item, depth + 1) for pair in node.items() for item in pair]
