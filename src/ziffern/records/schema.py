@@ -162,7 +162,7 @@ def from_plain(plain: Any, kind: type[Record], from_text: bool = False) -> Recor
     """
     try:
         record: Record = _printable(msgspec.convert(plain, kind, strict=not from_text))
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, AttributeError) as error:  # a tensor is half a mapping to msgspec
         raise ValueError(_problem(error, plain, kind)) from error
     return record
 
