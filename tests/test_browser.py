@@ -911,6 +911,8 @@ def test_each_tab_is_accessible_and_fits_its_screen(
                 page.get_by_role("button", name=heading).click()
             expect(page.locator("li img[alt*='read as']").last).to_be_visible()
         if name == "Compare":
+            # The tab chooses the newest runs when it opens; before they are shown, none is compared.
+            expect(page.get_by_role("button", name="Remove 1", exact=True)).to_be_visible()
             page.get_by_role("button", name="Compare", exact=True).click()
             expect(page.get_by_role("heading", name="Which model to take")).to_be_visible()
         if name == "Try it":
