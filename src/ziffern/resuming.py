@@ -45,9 +45,8 @@ class _Scores(TypedDict):
 
 
 class _Middle(TypedDict, total=False):
-    """Where an epoch was left; `nowhere` alone, where no run can go on."""
+    """Where an epoch was left."""
 
-    nowhere: bool
     batches: Count
     loader: _Loader
     micro_steps: Annotated[int, Meta(ge=1, le=1000)] | None
@@ -97,8 +96,6 @@ def _check_progress(node: Any, name: str) -> None:
 
 
 def _check_middle(middle: Mapping[str, Any]) -> None:
-    if middle.get("nowhere"):
-        return
     if missing := {"batches", "loader", "micro_steps", "scores", "random"} - middle.keys():
         raise ValueError(f"progress within the epoch has no {sorted(missing)[0]}")
     random = middle["random"]
