@@ -238,13 +238,10 @@ def sweep(overrides: list[str], rounds: int) -> str:
             found[f"{size}, {lr:g}"] = float(Run(Path(run)).metrics["val/acc"])
         return found
 
-    workers = ["hydra.sweeper.n_jobs=2", "hydra.sweeper.together=1"]
+    workers = ["hydra.sweeper.n_jobs=2"]
     arms: dict[str, Callable[[str], dict[str, float]]] = {
         "12 runs one after the other": one_after_the_other,
         "a search by two workers": lambda folder: search(folder, *workers),
-        "a search by two workers, three trials together in each": lambda folder: search(
-            folder, *workers, "hydra.sweeper.together=3"
-        ),
     }
     seconds: dict[str, list[float]] = {arm: [] for arm in arms}
     scores: dict[str, dict[str, float]] = {}

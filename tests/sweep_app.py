@@ -24,7 +24,6 @@ CONFIG = {
         "scores": [],
         "prune": False,
         "two": False,
-        "meet": 0,
         "spoil": False,
     },
 }
@@ -35,14 +34,8 @@ store.store(group="db", name="postgres", node={"name": "postgres", "port": 1})
 store.store(group="more", name="postgres", node={"port": 5432})
 
 
-def met(numbers: list[int]) -> None:
-    with Path("met.log").open("a") as file:
-        file.write(f"{numbers}\n")
-    time.sleep(0.02)
-
-
 def job(cfg: DictConfig) -> object:
-    from hydra_plugins.hydra_optuna_queue import current_trial, meeting
+    from hydra_plugins.hydra_optuna_queue import current_trial
 
     mine = HydraConfig.get().job
     number = -1 if OmegaConf.is_missing(mine, "num") else mine.num
@@ -54,8 +47,6 @@ def job(cfg: DictConfig) -> object:
     except KeyboardInterrupt as error:
         raise AttributeError("from a clean-up") if cfg.spoil else error from None
     (Path(HydraConfig.get().runtime.output_dir) / "weights").mkdir(exist_ok=True)
-    for _ in range(cfg.meet):
-        meeting().meet("all", number, met)
     if number in cfg.exit:
         marker = Path(f"exited.{number}")
         if not marker.exists():

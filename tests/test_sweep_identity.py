@@ -58,7 +58,7 @@ def test_the_seed_that_was_drawn_may_be_named(sweep) -> None:  # noqa: F811
 
 def test_how_a_search_is_run_is_no_part_of_it(sweep) -> None:  # noqa: F811
     sweep(*SPACE)
-    more = ("n_trials=3", "max_failures=2", "keep_best=1", "patience=1", "retry_failed=true", "together=2", "hint=x")
+    more = ("n_trials=3", "max_failures=2", "keep_best=1", "patience=1", "retry_failed=true", "hint=x")
     assert len(sweep(*SPACE, *(f"hydra.sweeper.{item}" for item in more)).trials) == 3
     # The seed of a grid has no effect, and an option that a sampler does not have neither.
     shutil.rmtree("sweep")

@@ -75,8 +75,8 @@ def job(cfg: DictConfig) -> "float | list[float]":
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from hydra_plugins.hydra_optuna_queue import current_trial, is_trial, meeting
-    from ziffern.experiment import directions, objectives, run_experiment
+    from hydra_plugins.hydra_optuna_queue import current_trial, is_trial
+    from ziffern.experiment import directions, run_experiment
     from ziffern.report.language import Language
 
     context = HydraConfig.get()
@@ -90,15 +90,12 @@ def job(cfg: DictConfig) -> "float | list[float]":
         if not (trial := is_trial()):
             score = run_experiment(cfg, folder, choices["model"])
         else:
-            from ziffern.search import agree_on_data, check_direction, check_seconds
+            from ziffern.search import agree_on_data, check_direction
 
             check_direction(context.sweeper.get("direction"), directions(cfg.objective))
-            check_seconds(objectives(cfg.objective), context.sweeper.get("together", 1))
             mine = current_trial()  # None in the other processes of DDP
             agree = partial(agree_on_data, mine.study if mine else None)
-            score = run_experiment(
-                cfg, folder, choices["model"], mine, is_trial=True, on_ready=agree, meeting=meeting()
-            )
+            score = run_experiment(cfg, folder, choices["model"], mine, is_trial=True, on_ready=agree)
     except KeyboardInterrupt:
         remove_if_unused(folder)
         raise

@@ -21,13 +21,11 @@ if TYPE_CHECKING:
     from ziffern.data.datamodule import DigitDataModule
     from ziffern.module import DigitClassifier
     from ziffern.recording import Recorder
-    from ziffern.stack import Meeting
 
 from ziffern.config import build, check_targets, flatten, named
 from ziffern.errors import InputError
 from ziffern.processes import is_first, launched
 
-log = logging.getLogger(__name__)
 MAX_SEED = 2**32 - 1
 OBJECTIVES = {"val/acc": "maximize", "val/loss": "minimize", "params": "minimize", "train_seconds": "minimize"}
 Score = float | list[float]
@@ -62,7 +60,6 @@ def run_experiment(
     trial: "Trial | None" = None,
     is_trial: bool = False,
     on_ready: "Callable[[DigitDataModule, DigitClassifier], None]" = lambda data, model: None,
-    meeting: "Meeting | None" = None,
 ) -> Score:
     """Train, test and record what `cfg` says into `folder`.
 
@@ -73,7 +70,6 @@ def run_experiment(
         trial: Of a search, to report to after each epoch; in the first process only.
         is_trial: This is a trial of a search: it goes on from what a killed process left, and never tests.
         on_ready: Called with the data and the model before anything is trained; may refuse the data.
-        meeting: Where other runs of this process are met, to take steps together.
 
     Returns:
         What `cfg.objective` names: one score of the best epoch, or a list of them.
@@ -89,7 +85,7 @@ def run_experiment(
     from ziffern.data.datamodule import DigitDataModule
     from ziffern.machine import set_threads, tune_cpu_process
     from ziffern.module import DigitClassifier
-    from ziffern.pace import AGREED, steps_at_once
+    from ziffern.pace import steps_at_once
     from ziffern.recording import Recorder
     from ziffern.train import check_logits, train
 
@@ -120,15 +116,9 @@ def run_experiment(
     several = micro_steps(cfg)
     if several != 1 and cfg.trainer.max_epochs:
         if several == "auto":
-            several = AGREED if meeting else steps_at_once(model, data, trainer)
+            several = steps_at_once(model, data, trainer)
         data.micro_steps = int(several)
         model.clip = clipping(cfg.trainer)
-        if meeting:
-            from ziffern.stack import stacked
-
-            model.steps_with_others = stacked(meeting)
-    elif meeting:
-        log.info("this run trains alone: its steps are Lightning's own (trainer.micro_steps=1, or what needs it)")
     settings = hyperparameters(plain_config(cfg)) | {"model": name}
     metrics = train(
         data,

@@ -40,7 +40,7 @@ MAX_TARGET = 1000  # characters of the value that a reference may stand for
 OUTPUT = "${hydra:runtime.output_dir}"  # the run folder, and the one resolver that a foreign file may use
 REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+)*)\}")
 SEARCH = (  # below hydra.sweeper: what is searched, and how
-    *("params", "when", "direction", "metric_names", "n_trials", "together", "keep_best", "sampler", "pruner"),
+    *("params", "when", "direction", "metric_names", "n_trials", "keep_best", "sampler", "pruner"),
     *("max_failures", "max_failure_rate", "retry_failed"),
 )
 CHOICES = ("hydra/sweeper", "hydra/sweeper/sampler", "hydra/sweeper/pruner")

@@ -34,7 +34,6 @@ HEARD = {  # hooks that Lightning calls at every step, listeners or not
     "backward": ("on_before_backward", "on_after_backward"),
     "step": ("on_before_optimizer_step",),
 }
-Taken = list[tuple[Tensor, Tensor]]  # the mean loss and the logits (B, C) of each step of a list of batches
 
 
 class PlainPrecision(Precision):
@@ -95,8 +94,6 @@ class DigitClassifier(pl.LightningModule):
         self.step_is_plain = False
         self._epoch_is_done = False
         self._middle: dict[str, Any] = {}  # of the epoch in which the checkpoint was saved that is gone on from
-        # Takes the steps of a list of batches together with other runs, or returns None (`ziffern.stack`).
-        self.steps_with_others: Callable[[DigitClassifier, list[Batch]], Taken | None] | None = None
         self.clip: dict[str, Any] = {}  # arguments of `clip_gradients`, where the steps are taken here
         self.provenance: dict[str, bool | int | float | str] = {}  # plain values that every checkpoint carries
         self.window: dict[str, float] = {}  # training scores of the batches last settled
@@ -266,11 +263,6 @@ class DigitClassifier(pl.LightningModule):
 
     def _take_steps(self, batches: list[Batch]) -> None:
         first = self.trainer.global_step + 1
-        taken = None if self.steps_with_others is None else self.steps_with_others(self, batches)
-        if taken is not None:
-            for step, ((_, labels), (loss, logits)) in enumerate(zip(batches, taken, strict=True), start=first):
-                self._keep_score(loss, logits, labels, step)
-            return
         optimizer, take_step = self.optimizers(), self.stepper()
         for step, batch in enumerate(batches, start=first):
             loss = self._scored_loss(batch, step)

@@ -64,15 +64,6 @@ def check_direction(given: object, wanted: str | list[str]) -> None:
         )
 
 
-def check_seconds(objectives: Sequence[str], together: int) -> None:
-    """Raise InputError where seconds are to be improved that trials share."""
-    if together > 1 and "train_seconds" in objectives:
-        raise InputError(
-            f"hydra.sweeper.together={together} beside objective=train_seconds: a trial would have the seconds of all "
-            "that are trained with it: use hydra.sweeper.together=1"
-        )
-
-
 def open_study(folder: Path, storage: str | None = None) -> optuna.Study:
     """Return a checked copy of the study that a sweep folder belongs to, in memory; see `locate`.
 

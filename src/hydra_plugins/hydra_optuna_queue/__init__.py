@@ -12,9 +12,7 @@ from hydra_plugins.hydra_optuna_queue._job import check_finished_studies, is_tri
 if TYPE_CHECKING:
     import optuna
 
-    from hydra_plugins.hydra_optuna_queue._together import Meeting
-
-__all__ = ["SweepError", "check_finished_studies", "current_trial", "is_trial", "meeting"]
+__all__ = ["SweepError", "check_finished_studies", "current_trial", "is_trial"]
 
 
 def current_trial() -> "optuna.Trial | None":
@@ -29,15 +27,3 @@ def current_trial() -> "optuna.Trial | None":
     from hydra_plugins.hydra_optuna_queue._trial import current_trial
 
     return current_trial()
-
-
-def meeting() -> "Meeting | None":
-    """Return where the running job can meet the other trials of its process, to compute together with them.
-
-    None outside of a sweep by this plugin, and where `hydra.sweeper.together` is 1.
-    """
-    if trial_number() is None:
-        return None
-    from hydra_plugins.hydra_optuna_queue._together import current_meeting
-
-    return current_meeting()

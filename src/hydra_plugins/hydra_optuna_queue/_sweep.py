@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
 from difflib import get_close_matches
-from functools import partial
 from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -39,7 +38,6 @@ from hydra_plugins.hydra_optuna_queue._queue import AUTO, Queue
 from hydra_plugins.hydra_optuna_queue._signals import interruptible, told, undisturbed
 from hydra_plugins.hydra_optuna_queue._space import Space, parse_space
 from hydra_plugins.hydra_optuna_queue._storage import Storage, patiently
-from hydra_plugins.hydra_optuna_queue._together import Meeting
 from hydra_plugins.hydra_optuna_queue._worker import Worker
 from hydra_plugins.hydra_optuna_queue.sweeper import OptunaQueueConf
 
@@ -53,7 +51,6 @@ MOST_CRASHES = 50  # workers that died and were replaced, before the supervisor 
 AT_LEAST = {
     "n_trials": 1,
     "n_jobs": 1,
-    "together": 1,
     "max_failures": 1,
     "max_attempts": 1,
     "grace_period": 1,
@@ -129,20 +126,12 @@ def _sweep(
     )
     progress = Progress(queue, folder)
 
-    def worker(meeting: Meeting | None = None) -> Worker:
+    def work(supervisor: int | None = None) -> bool:
+        """Run trials in this process; return whether it is an isolated one that has run its trial."""
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
-        return Worker(queue, launcher, folder, settings, progress, arguments, meeting)
-
-    def work(supervisor: int | None = None) -> bool:
-        """Run trials in this process; return whether it is an isolated one that has run its trial."""
-        if settings["together"] == 1:
-            return worker().work(supervisor)
-        meeting = Meeting()
-        workers = [worker(meeting) for _ in range(settings["together"])]
-        meeting.run([partial(each.work, supervisor) for each in workers])
-        return False
+        return Worker(queue, launcher, folder, settings, progress, arguments).work(supervisor)
 
     if launched:
         queue.extra = _threads_override(settings)
@@ -259,8 +248,6 @@ def _check(settings: dict[str, Any]) -> None:
         if not (value is None and key in MAY_BE_NULL) and (type(value) is not int or value < least):
             null = ", or null" if key in MAY_BE_NULL else ""
             raise SweepError(f"hydra.sweeper.{key}={value}: must be a whole number of at least {least}{null}")
-    if settings["together"] > 1 and settings["isolate"]:
-        raise SweepError(f"hydra.sweeper.together={settings['together']} beside isolate=true: use one of the two")
     if settings["max_failure_rate"] is not None and settings["max_failures"] != AUTO:
         raise SweepError(
             f"hydra.sweeper.max_failures={settings['max_failures']} beside "

@@ -24,7 +24,6 @@ from hydra_plugins.hydra_optuna_queue._progress import Progress, best_first
 from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue, owner_of
 from hydra_plugins.hydra_optuna_queue._signals import SIGNALS, told, undisturbed
 from hydra_plugins.hydra_optuna_queue._storage import RETRIED, patiently
-from hydra_plugins.hydra_optuna_queue._together import Meeting
 
 POLL = 0.25  # seconds between looks at what others still run
 JOIN = 5.0  # seconds for a thread to end that may hang in a dead connection
@@ -43,7 +42,6 @@ class Worker:
         settings: `hydra.sweeper`, as plain values.
         progress: Where people read.
         arguments: The overrides of the command, which the trial's take the place of in a job's own command line.
-        meeting: Where other workers of this process are, which go on while this one waits.
     """
 
     def __init__(
@@ -54,10 +52,9 @@ class Worker:
         settings: dict[str, Any],
         progress: Progress,
         arguments: Sequence[str],
-        meeting: Meeting | None = None,
     ) -> None:
         self.queue, self.launcher, self.folder, self.settings = queue, launcher, folder, settings
-        self.progress, self.arguments, self.meeting = progress, arguments, meeting
+        self.progress, self.arguments = progress, arguments
         self._waited = 0.0
 
     def work(self, supervisor: int | None = None) -> bool:
@@ -93,8 +90,7 @@ class Worker:
             trials = [trial for trial in self.queue.trials() if trial.state == TrialState.RUNNING]
             told = [f"{t.number} on {printable(owner_of(t).get('host', '?'))}" for t in trials]
             self.progress.say(f"waiting for trials that others run: {', '.join(told)}")
-        pause = self.meeting.pause if self.meeting else time.sleep
-        pause(POLL)
+        time.sleep(POLL)
 
     def _patiently(self, do: Any) -> Any:
         return patiently(do, self.settings["patience"], self.progress.say)
@@ -103,7 +99,7 @@ class Worker:
         number = claim.trial.number
         log = self.folder / "logs" / f"{number}.log"
         beating, showing = _beating(self.queue, number), self._showing(claim)
-        output = _output(log, self.settings["show_output"], with_descriptors=self.meeting is None)
+        output = _output(log, self.settings["show_output"])
         with self._as_job(claim), beating, showing, output:
             values, state, error = self._launch(claim, log)
             if told:  # whatever the job made of it: OmegaConf's clean-up makes an AttributeError
@@ -236,8 +232,8 @@ def _every(seconds: float | None, do: Callable[[], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _output(log: Path, show: bool, with_descriptors: bool) -> Iterator[None]:
-    """Send what the job and, `with_descriptors`, its child processes print to a file."""
+def _output(log: Path, show: bool) -> Iterator[None]:
+    """Send what the job and its child processes print to a file."""
     if show:
         yield
         return
@@ -247,8 +243,7 @@ def _output(log: Path, show: bool, with_descriptors: bool) -> Iterator[None]:
         try:
             for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
                 stream.flush()
-                if with_descriptors:
-                    os.dup2(file.fileno(), descriptor)
+                os.dup2(file.fileno(), descriptor)
             with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
                 yield
         finally:

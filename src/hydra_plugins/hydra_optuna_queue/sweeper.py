@@ -97,9 +97,6 @@ class OptunaQueueConf:
             search space, so that the same command goes on.
         n_trials: Total over all processes and resumes. A grid runs all of its points.
         n_jobs: Worker processes on this machine.
-        together: Trials that each worker process runs in turns, so that the job can compute them together
-            (`hydra_optuna_queue.meeting`); each then takes as long as all. What is not printed by Python itself
-            does not reach their logs.
         isolate: A fresh process for each trial.
         max_failures: Stop the sweep after this many failed trials. None: never. auto: 5, or as given by
             `max_failure_rate`.
@@ -135,7 +132,6 @@ class OptunaQueueConf:
     study_name: str | None = None
     n_trials: int = 20
     n_jobs: int = 1
-    together: int = 1
     isolate: bool = False
     max_failures: Any = "auto"
     max_failure_rate: float | None = None
