@@ -34,10 +34,10 @@ test-slow: $(STAMP) ## Run the tests that train, kill, resume, and install the w
 
 test-browser: $(STAMP) ## Drive the studio in headless Chromium (some minutes; needs the program chromium)
 	@$(STUDIO) --group browser
-	@$(RUN) -m pytest -q tests/test_browser.py tests/test_studio_server.py tests/test_studio_sessions.py tests/test_studio_proxy.py
+	@$(RUN) -m pytest -q tests/studio/test_browser.py tests/studio/test_server.py tests/studio/test_sessions.py tests/studio/test_proxy.py
 
-lint: $(STAMP) ## Check style
-	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check .
+lint: $(STAMP) ## Check style, and which room imports which
+	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(VENV)/bin/lint-imports --no-cache
 
 format: $(STAMP) ## Mend style
 	@$(RUN) -m ruff check --fix . ; $(RUN) -m ruff format .

@@ -4,7 +4,7 @@ Every setting is in conf/ and can be overridden here by its dotted name; `-m` ru
 `python train.py --help` lists the options.
 """
 
-from ziffern.entry import train
+from ziffern.cli.train import train
 
 if __name__ == "__main__":
     train()

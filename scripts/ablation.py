@@ -17,8 +17,8 @@ from pathlib import Path
 
 from reproduce import ROOT, SEEDS
 from results_page import render
-from ziffern.atomic import write_json
-from ziffern.runs import Run
+from ziffern.files.atomic import write_json
+from ziffern.runs.run import Run
 
 EXPERIMENT = "champion"
 VALIDATION = ["data.val_share=0.16666667"]  # 10,000 of the 60,000

@@ -27,11 +27,11 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 from torchvision import transforms
 
-from ziffern.data.datamodule import DigitDataModule
-from ziffern.experiment import clipping, make_trainer
-from ziffern.module import DigitClassifier
-from ziffern.pace import steps_at_once
-from ziffern.recording import Recorder
+from ziffern.data.datamodule import ImageDataModule
+from ziffern.experiment.run import clipping, make_trainer
+from ziffern.training.module import ImageClassifier
+from ziffern.training.pace import steps_at_once
+from ziffern.training.recorder import Recorder
 
 
 class EpochTimer(pl.Callback):
@@ -60,7 +60,7 @@ class BareLoop:
         data: Set up.
     """
 
-    def __init__(self, model: DigitClassifier, data: DigitDataModule) -> None:
+    def __init__(self, model: ImageClassifier, data: ImageDataModule) -> None:
         self.net, self.batch_size = model.net.to(memory_format=torch.channels_last), data.batch_size
         self.mean, self.std = model.normalize.mean, model.normalize.std
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3, fused=True)
@@ -110,7 +110,7 @@ class BareLoop:
             return time.perf_counter() - began
 
 
-def project(cfg: DictConfig, model: DigitClassifier, data: DigitDataModule) -> tuple[float, float]:
+def project(cfg: DictConfig, model: ImageClassifier, data: ImageDataModule) -> tuple[float, float]:
     """Return the seconds of the last epoch's training batches, and of the whole `Trainer.fit`.
 
     Everything is set up as `python train.py` does, on a terminal.
@@ -130,7 +130,7 @@ def project(cfg: DictConfig, model: DigitClassifier, data: DigitDataModule) -> t
 class ImageAtATime(Dataset[tuple[Tensor, int]]):
     """What torchvision's MNIST does for each image: to PIL, to tensor, normalise."""
 
-    def __init__(self, data: DigitDataModule) -> None:
+    def __init__(self, data: ImageDataModule) -> None:
         self.images = torch.from_numpy(data.digits.images[data.parts.train])
         self.labels = torch.from_numpy(data.digits.labels[data.parts.train])
         self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
@@ -166,7 +166,7 @@ class UsualModule(pl.LightningModule):
         return torch.optim.Adam(self.parameters(), lr=1e-3)
 
 
-def usual_recipe(net: nn.Module, data: DigitDataModule) -> float:
+def usual_recipe(net: nn.Module, data: ImageDataModule) -> float:
     """Return the seconds of a second epoch the usual way."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         timer = EpochTimer()
@@ -183,7 +183,7 @@ def usual_recipe(net: nn.Module, data: DigitDataModule) -> float:
     return timer.seconds[-1]
 
 
-def keras_arm(name: str, data: DigitDataModule, steps: int = 1) -> Callable[[], float] | None:
+def keras_arm(name: str, data: ImageDataModule, steps: int = 1) -> Callable[[], float] | None:
     """Return what measures an epoch of Keras on the TensorFlow backend, or None where it is not installed.
 
     Args:

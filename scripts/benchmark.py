@@ -42,14 +42,14 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from arms import BareLoop, keras_arm, project, usual_recipe
-from ziffern.config import build, conf_folder
-from ziffern.data.datamodule import DigitDataModule
-from ziffern.experiment import quieten
-from ziffern.machine import tune_cpu_process
-from ziffern.module import DigitClassifier
-from ziffern.recording import processor_name
-from ziffern.runs import Run
-from ziffern.search import open_study
+from ziffern.config.instantiate import build, conf_folder
+from ziffern.data.datamodule import ImageDataModule
+from ziffern.experiment.run import quieten
+from ziffern.machine.threads import tune_cpu_process
+from ziffern.runs.run import Run
+from ziffern.search.study import open_study
+from ziffern.training.module import ImageClassifier
+from ziffern.training.recorder import processor_name
 
 # Model, batch size, share of the digits (an arm's turn is some seconds at most: the machine's load changes), and aim.
 CASES = (("cnn", 16, 0.1, 1.05), ("cnn", 128, 0.2, 1.02), ("nn", 128, 0.3, 1.10), ("dnn", 128, 0.2, 1.10))
@@ -67,19 +67,19 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def prepared(overrides: list[str]) -> tuple[DictConfig, DigitDataModule]:
+def prepared(overrides: list[str]) -> tuple[DictConfig, ImageDataModule]:
     """Return a configuration and its data, set up."""
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         cfg = compose("train", overrides=["trainer=cpu", *overrides])
-    data: DigitDataModule = build(cfg.data, "data")
+    data: ImageDataModule = build(cfg.data, "data")
     data.setup()
     return cfg, data
 
 
-def fresh(cfg: DictConfig, data: DigitDataModule) -> DigitClassifier:
+def fresh(cfg: DictConfig, data: ImageDataModule) -> ImageClassifier:
     """Return an untrained model."""
     torch.manual_seed(0)
-    model: DigitClassifier = build(cfg.model, "model")
+    model: ImageClassifier = build(cfg.model, "model")
     model.normalize.fit(data.digits.images, data.parts.train)
     return model
 

@@ -18,7 +18,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from ziffern.recording import processor_name
+from ziffern.training.recorder import processor_name
 
 APP = """
 import hydra

@@ -3,7 +3,7 @@
     python scripts/patience.py data.dir=FOLDER      # about 15 minutes; writes docs/results/patience.json
 
 Decisions: both nets train 60 epochs without early stopping, five seeds each, and the stopping rule of
-`ziffern.callbacks.early_stopping` is simulated on their histories, so that one training answers for every patience
+the early stopping callback is simulated on their histories, so that one training answers for every patience
 and both scores; the test part is never looked at. The pair of score and patience that is chosen has the least sum
 of squared relative deviations of the mean stop epoch from the published one. A run that a rule would not have
 stopped yet counts as stopped at its last epoch, and the row says so. Runs that are finished are not repeated.
@@ -18,9 +18,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from ziffern.atomic import write_json
-from ziffern.callbacks.early_stopping import better
-from ziffern.runs import Run
+from ziffern.files.atomic import write_json
+from ziffern.runs.run import Run
+from ziffern.training.callbacks.early_stopping import better
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = {"gomez2025_nn": 37, "gomez2025_dnn": 25}

@@ -28,10 +28,10 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from results_page import render  # the folder of a script is on its path
-from ziffern.atomic import write_json
-from ziffern.config import build, conf_folder
+from ziffern.config.instantiate import build, conf_folder
 from ziffern.errors import InputError
-from ziffern.runs import Run
+from ziffern.files.atomic import write_json
+from ziffern.runs.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = {"lin2024": 5, "gomez2025_nn": 5, "gomez2025_dnn": 5, "an2020_m3": 1, "an2020_m5": 1, "an2020_m7": 1}

@@ -20,9 +20,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from reproduce import HARDWARE, ROOT, SEEDS, split, told
 from results_page import render
-from ziffern.atomic import write_json
-from ziffern.runs import Run
-from ziffern.search import open_study
+from ziffern.files.atomic import write_json
+from ziffern.runs.run import Run
+from ziffern.search.study import open_study
 
 SWEEPS = Path("outputs/sweeps")
 

@@ -7,28 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
+from tests.support.digits import synthetic_digits
+from tests.support.runs import compose_config, run_in
 
-from ziffern.config import conf_folder
-from ziffern.entry import register_resolvers, train
-from ziffern.experiment import run_experiment
-from ziffern.runs import Run
+from ziffern.cli.train import train
+from ziffern.runs.run import Run
 
 torch.set_num_threads(1)  # tests run in two processes on two cores
-
-FAST = ["trainer=cpu", "logger=none", "trainer.max_epochs=2"]
-SMALL = ["model=nn", "model.net.hidden=[16]"]  # unless a test chooses
-
-
-def synthetic_digits(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noise with a bright bar whose row tells the class: learnable within seconds, (count, 28, 28) uint8."""
-    random = np.random.default_rng(seed)
-    labels = np.arange(count) % 10
-    images = random.integers(0, 60, (count, 28, 28), dtype=np.uint8)
-    images[np.arange(count), 2 * labels + 4] = 200
-    return images, labels.astype(np.uint8)
 
 
 @pytest.fixture(scope="session")
@@ -39,24 +24,6 @@ def digits_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x_test, y_test = synthetic_digits(100, seed=2)
     np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
     return path
-
-
-def compose_config(digits: Path, *overrides: str) -> DictConfig:
-    """Compose a configuration on the synthetic digits."""
-    GlobalHydra.instance().clear()
-    register_resolvers()
-    local = ["data=local", f"data.dir={digits}"]
-    chosen = any(override.startswith(("model=", "experiment=")) for override in overrides)
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return compose("train", overrides=[*local, *FAST, *([] if chosen else SMALL), *overrides])
-
-
-def run_in(folder: Path, config: DictConfig, name: str = "nn") -> Run:
-    """Run an experiment in this process, with the configuration beside it as Hydra puts it there."""
-    (folder / ".hydra").mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, folder / ".hydra/config.yaml")
-    run_experiment(config, folder, name)
-    return Run(folder)
 
 
 @pytest.fixture

@@ -16,16 +16,16 @@ from torch import Tensor
 from ziffern.data.batches import Batch, Batches
 from ziffern.data.chunks import Chunks
 from ziffern.data.dataset import LabelledImages
-from ziffern.data.sources import Source
+from ziffern.data.sources.source import Source
 from ziffern.data.split import Split, make_split
 from ziffern.errors import InputError
 
 
-class DigitDataModule(pl.LightningDataModule):
+class ImageDataModule(pl.LightningDataModule):
     """Digits from `source`, split into train, val and test.
 
     Args:
-        source: Where the images come from (`ziffern.data.sources`).
+        source: Where the images come from (`ziffern.data.sources.source`).
         dir: Folder that data sets are found in or downloaded to; for the user's own data, its path. A
             leading `~` is the home folder.
         batch_size: Training images a step and process.

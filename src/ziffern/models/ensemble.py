@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ziffern.normalize import Normalize
+from ziffern.models.normalization import Normalize
 
 
 class Ensemble(nn.Module):

@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from ziffern.data.archive import open_zip_file
-from ziffern.data.arrays import read_array
-from ziffern.text import one_line
+from ziffern.data.formats.archive import open_zip_file
+from ziffern.data.formats.arrays import read_array
+from ziffern.text.printable import one_line
 
 MAX_UNPACKED = 2**30  # bytes of all arrays together
 MAX_CLASSES = 256  # a report has a table of classes × classes

@@ -13,8 +13,8 @@ import yaml
 from omegaconf._utils import get_yaml_loader
 
 from ziffern.errors import InputError
-from ziffern.files import read_text
-from ziffern.text import one_line, printable
+from ziffern.files.untrusted import read_text
+from ziffern.text.printable import one_line, printable
 
 MAX_BYTES = 64 * 1024  # of a YAML file; a composed configuration takes about 3 kB
 MAX_NODES = 5_000

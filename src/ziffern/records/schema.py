@@ -19,7 +19,7 @@ from msgspec.inspect import (
     UnionType,
 )
 
-from ziffern.text import printable
+from ziffern.text.printable import printable
 
 MOST = 1e15  # no figure of a run is larger
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ziffern.analysis.calibration import Reliability, RiskCoverage
 from ziffern.analysis.significance import MeanInterval
-from ziffern.report.language import Language
+from ziffern.text.language import Language
 
 MAX_LINES = 4  # of a name beside its dot
 WIDE = 20  # times, between the largest and the smallest, that want a logarithmic scale

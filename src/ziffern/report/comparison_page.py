@@ -1,23 +1,18 @@
 """The comparison of several recipes, as a table in the terminal and as a page."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ziffern.analysis.recommendation import LEVEL, Pair
-from ziffern.report.language import NONE, Language
+from ziffern.text.language import NONE, Language
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-    from ziffern.compare import Comparison, Recipe
+    from ziffern.runs.comparison import Comparison, Recipe
 
 COLUMNS = ("name", "seeds", "test", "interval", "val", "fit", "gap", "params", "seconds", "epochs", "size", "speed")
 PAIR_COLUMNS = ("pair", "difference", "interval", "only", "mcnemar", "p", "holm", "significant")
 MOST_COLUMNS = 4  # models that stand side by side on the page; more stand below one another
-WIDE = 1000  # characters: no table is wider
 
 
 def write_comparison(comparison: "Comparison", path: Path, margin: float, t: Language) -> None:
@@ -46,9 +41,9 @@ def page_context(comparison: "Comparison", margin: float, t: Language) -> dict[s
         "title": t("compare.title", count=len(comparison.recipes)),
         "comparison": comparison,
         "pair_columns": PAIR_COLUMNS,
-        "lines": _lines(comparison, t),
+        "lines": lines(comparison, t),
         "upright": len(comparison.recipes) <= MOST_COLUMNS,
-        "pair_rows": [_pair_row(pair, comparison, t) for pair in comparison.pairs],
+        "pair_rows": [pair_row(pair, comparison, t) for pair in comparison.pairs],
         "chosen": chosen,
         "advice": advice(comparison, margin, t),
         "chart_svg": chart,
@@ -56,51 +51,7 @@ def page_context(comparison: "Comparison", margin: float, t: Language) -> dict[s
     }
 
 
-def print_comparison(comparison: "Comparison", path: Path, margin: float, t: Language) -> None:
-    """Print what the page says."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    lines = _lines(comparison, t)
-    table = _table(list(zip(*lines, strict=True)))  # a column a model
-    _print_whole(console, table if _width(console, table) <= console.width else _table(lines))
-    if comparison.pairs:
-        names = [t(f"compare.pairs.{name}") for name in PAIR_COLUMNS]
-        _print_whole(console, _table([names, *(_pair_row(pair, comparison, t) for pair in comparison.pairs)]))
-    for note in comparison.notes:
-        console.print(Text(f"{t('compare.note')}: {note}", style="bold yellow"), soft_wrap=True)
-    for line in advice(comparison, margin, t):
-        console.print(Text(line), soft_wrap=True)
-    console.print(Text(f"\n{path}"), soft_wrap=True)
-
-
-def _table(lines: Sequence[Sequence[str]]) -> "Table":
-    """Return lines of cells as a table, the first one its head."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, name in enumerate(lines[0]):
-        table.add_column(Text(name), justify="right" if place else "left", no_wrap=True)
-    for line in lines[1:]:
-        table.add_row(*map(Text, line))
-    return table
-
-
-def _width(console: "Console", table: "Table") -> int:
-    return console.measure(table, options=console.options.update(max_width=WIDE)).maximum
-
-
-def _print_whole(console: "Console", table: "Table") -> None:
-    """Print a table as wide as it is: where the terminal is narrower, it wraps; nothing is cut off."""
-    from rich.console import Console
-
-    Console(width=max(_width(console, table), console.width), highlight=False).print(table, crop=False)
-
-
-def _lines(comparison: "Comparison", t: Language) -> list[list[str]]:
+def lines(comparison: "Comparison", t: Language) -> list[list[str]]:
     """Return the names of COLUMNS, and below them a row of text for each recipe."""
     columns = comparison.recipes, comparison.bytes, comparison.speed
     rows = [_row(recipe, size, speed, t) for recipe, size, speed in zip(*columns, strict=True)]
@@ -128,7 +79,8 @@ def _row(recipe: "Recipe", size: int | None, speed: float | None, t: Language) -
     ]
 
 
-def _pair_row(pair: Pair, comparison: "Comparison", t: Language) -> list[str]:
+def pair_row(pair: Pair, comparison: "Comparison", t: Language) -> list[str]:
+    """Return the text of PAIR_COLUMNS for one pair."""
     first, second = comparison.recipes[pair.first], comparison.recipes[pair.second]
     difference = pair.difference
     return [

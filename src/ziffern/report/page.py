@@ -8,9 +8,9 @@ shows parts of the same pages: they are blocks of the templates.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ziffern.atomic import write_text
-from ziffern.report.language import Language
+from ziffern.files.atomic import write_text
 from ziffern.report.pictures import data_uri
+from ziffern.text.language import Language
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.report import charts
-from ziffern.report.language import NONE, Language
-from ziffern.report.messages import translated
+from ziffern.text.language import NONE, Language
+from ziffern.text.messages import translated
 
 if TYPE_CHECKING:
     import optuna

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ziffern.errors import InputError
 from ziffern.studio import settings
-from ziffern.text import one_line
+from ziffern.text.printable import one_line
 
 MAX_EXTRA, MAX_LENGTH = 40, 300
 NOT_RESULTS = ("ckpt_path", "hydra", "logger", "report")  # they say where output goes, which the page decides itself

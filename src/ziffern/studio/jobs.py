@@ -10,14 +10,12 @@ import fcntl
 import json
 import os
 import re
-import secrets
 import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -25,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from ziffern.atomic import write_json
-from ziffern.callbacks import STOP
 from ziffern.errors import InputError
+from ziffern.files.atomic import write_json
+from ziffern.studio.names import unique
+from ziffern.training.callbacks import STOP
 
 if TYPE_CHECKING:  # the worker must start at once
-    from ziffern.runs import Run
+    from ziffern.runs.run import Run
     from ziffern.studio.workspace import Workspace
 
 MOST_TRAININGS = 12  # in one job
@@ -74,7 +73,7 @@ class Training:
     @property
     def run(self) -> "Run":
         """Its run."""
-        from ziffern.runs import Run
+        from ziffern.runs.run import Run
 
         return Run(self.folder)
 
@@ -172,11 +171,6 @@ class Job:
 def with_threads(overrides: Sequence[str]) -> list[str]:
     """Return overrides that say how many threads a training takes."""
     return [*overrides] if any(item.startswith("threads=") for item in overrides) else [*overrides, THREADS]
-
-
-def unique() -> str:
-    """Return a name that sorts by time."""
-    return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 def start(workspace: "Workspace", trainings: Sequence[Sequence[str]]) -> Job:

@@ -14,10 +14,10 @@ from typing import Any, cast
 
 import gradio as gr
 
-from ziffern.drawing import as_digit
+from ziffern.data.drawing import as_digit
 from ziffern.errors import InputError
-from ziffern.report.run_page import Findings
-from ziffern.runs import Run
+from ziffern.runs.findings import Findings
+from ziffern.runs.run import Run
 from ziffern.studio import settings, views
 from ziffern.studio.extra import check_extra, is_shown, with_tip
 from ziffern.studio.jobs import ACTIVE, Job, go_on, jobs, quoted, start, with_threads

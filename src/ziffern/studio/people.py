@@ -17,10 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from ziffern.atomic import write_atomically
 from ziffern.errors import InputError
-from ziffern.files import read_bytes
-from ziffern.text import one_line, printable
+from ziffern.files.atomic import write_atomically
+from ziffern.files.untrusted import read_bytes
+from ziffern.text.printable import one_line, printable
 
 PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 MIN_PASSWORD = 8  # characters

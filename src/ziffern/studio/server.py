@@ -21,10 +21,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ziffern.errors import InputError
-from ziffern.report.language import LANGUAGES
 from ziffern.studio.logins import Logins, TooManyError
 from ziffern.studio.sessions import RefusedError, Sessions
-from ziffern.text import one_line, printable
+from ziffern.text.language import LANGUAGES
+from ziffern.text.printable import one_line, printable
 
 MOST_UPLOADED = 200 * 2**20  # bytes of a file
 MOST_SENT = 16 * 2**20  # bytes of any other request: a drawing takes some thousand

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from ziffern.config import conf_folder
+from ziffern.config.instantiate import conf_folder
 from ziffern.errors import InputError
 
 Value = bool | int | float | str | None
@@ -91,7 +91,7 @@ def composed(overrides: tuple[str, ...]) -> DictConfig:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    from ziffern.explain import COMPOSITION_ERRORS, explain
+    from ziffern.config.explain import COMPOSITION_ERRORS, explain
 
     with _hydra:
         try:

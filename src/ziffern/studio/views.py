@@ -13,26 +13,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.compare import make_comparison
 from ziffern.errors import InputError
+from ziffern.records.contents import Material
 from ziffern.report import charts, comparison_page, run_page
-from ziffern.report.language import Language
-from ziffern.report.messages import translated
 from ziffern.report.page import environment, render_block
 from ziffern.report.pictures import as_seen
-from ziffern.report.run_page import Findings
-from ziffern.runs import Material, Run
+from ziffern.runs.comparison import make_comparison
+from ziffern.runs.findings import Findings
+from ziffern.runs.run import Run
 from ziffern.studio.jobs import ACTIVE, Job, State, Training, jobs
 from ziffern.studio.settings import composed
 from ziffern.studio.workspace import Workspace
-from ziffern.text import printable
+from ziffern.text.language import Language
+from ziffern.text.messages import translated
+from ziffern.text.printable import printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
     from ziffern.data.dataset import LabelledImages
     from ziffern.data.split import Split
-    from ziffern.module import DigitClassifier
+    from ziffern.training.module import ImageClassifier
 
 FOLDER = Path(__file__).parent
 MOST_DIGITS = 60  # pictures at once
@@ -96,12 +97,12 @@ def _loaded(overrides: tuple[str, ...]) -> Loaded:
 
     Fallback data are not cached, so that the wanted ones are loaded as soon as the network is back.
     """
-    from ziffern.config import build
-    from ziffern.data.datamodule import DigitDataModule
-    from ziffern.normalize import Normalize
+    from ziffern.config.instantiate import build
+    from ziffern.data.datamodule import ImageDataModule
+    from ziffern.models.normalization import Normalize
 
     cfg = composed(overrides)
-    data: DigitDataModule = build(cfg.data, "data", DigitDataModule)
+    data: ImageDataModule = build(cfg.data, "data", ImageDataModule)
     known = (overrides, _stamp(data.dir))
     with _data_lock:
         if known in _data:
@@ -309,11 +310,11 @@ def comparison_view(words: Words, runs: Sequence[Run]) -> str:
 
 
 @lru_cache(maxsize=12)
-def _model(folder: Path, stamp: int) -> "DigitClassifier":
+def _model(folder: Path, stamp: int) -> "ImageClassifier":
     return Run(folder).load_model()
 
 
-def model_of(run: Run) -> "DigitClassifier":
+def model_of(run: Run) -> "ImageClassifier":
     """Return the best model of a run; loaded anew where its checkpoint has changed.
 
     Raises:

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ziffern.atomic import write_json
-from ziffern.callbacks import STOP
+from ziffern.files.atomic import write_json
 from ziffern.studio.jobs import Job, State, quoted
+from ziffern.training.callbacks import STOP
 
 FROM_OUTSIDE = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of a training that was told to end
 
@@ -47,7 +47,7 @@ def train(
     told: Sequence[int],
 ) -> None:
     """Train once, and note how it ended; at once, where a signal has `told` so in the moment before."""
-    program = "import sys; sys.argv[0] = 'ziffern'; from ziffern.cli import main; main()"
+    program = "import sys; sys.argv[0] = 'ziffern'; from ziffern.cli.main import main; main()"
     command = [sys.executable, "-c", program, "train", *overrides, f"hydra.run.dir={quoted(run)}"]
     log = job.folder / f"{number}.log"
     with log.open("wb") as file:

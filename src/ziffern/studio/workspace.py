@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ziffern.atomic import write_atomically, write_json
-from ziffern.data.local import read_local
+from ziffern.data.sources.local import read_local
 from ziffern.errors import InputError
-from ziffern.runs import Run
-from ziffern.studio.jobs import unique
+from ziffern.files.atomic import write_atomically, write_json
+from ziffern.runs.run import Run
+from ziffern.studio.names import unique
 
 UPLOADS = (".zip", ".csv", ".npz")
 MOST_UPLOADS = 20

@@ -1,0 +1,60 @@
+"""The comparison of several recipes as a table in the terminal."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ziffern.report.comparison_page import PAIR_COLUMNS, advice, lines, pair_row
+from ziffern.text.language import Language
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ziffern.runs.comparison import Comparison
+
+WIDE = 1000  # characters: no table is wider
+
+
+def print_comparison(comparison: "Comparison", path: Path, margin: float, t: Language) -> None:
+    """Print what the page says."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    rows = lines(comparison, t)
+    table = _table(list(zip(*rows, strict=True)))  # a column a model
+    _print_whole(console, table if _width(console, table) <= console.width else _table(rows))
+    if comparison.pairs:
+        names = [t(f"compare.pairs.{name}") for name in PAIR_COLUMNS]
+        _print_whole(console, _table([names, *(pair_row(pair, comparison, t) for pair in comparison.pairs)]))
+    for note in comparison.notes:
+        console.print(Text(f"{t('compare.note')}: {note}", style="bold yellow"), soft_wrap=True)
+    for line in advice(comparison, margin, t):
+        console.print(Text(line), soft_wrap=True)
+    console.print(Text(f"\n{path}"), soft_wrap=True)
+
+
+def _table(lines: Sequence[Sequence[str]]) -> "Table":
+    """Return lines of cells as a table, the first one its head."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(lines[0]):
+        table.add_column(Text(name), justify="right" if place else "left", no_wrap=True)
+    for line in lines[1:]:
+        table.add_row(*map(Text, line))
+    return table
+
+
+def _width(console: "Console", table: "Table") -> int:
+    return console.measure(table, options=console.options.update(max_width=WIDE)).maximum
+
+
+def _print_whole(console: "Console", table: "Table") -> None:
+    """Print a table as wide as it is: where the terminal is narrower, it wraps; nothing is cut off."""
+    from rich.console import Console
+
+    Console(width=max(_width(console, table), console.width), highlight=False).print(table, crop=False)

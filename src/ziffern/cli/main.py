@@ -1,0 +1,195 @@
+"""The console script `ziffern`: one subcommand per job.
+
+`ziffern train` is `python train.py` for an installed package; the others read finished runs.
+"""
+
+import argparse
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn
+
+from ziffern.cli.streams import readable_streams
+from ziffern.errors import InputError
+from ziffern.experiment.failure import complain, describe
+from ziffern.text.printable import one_line, printable
+
+
+def main() -> None:
+    """Run the subcommand named by the first argument."""
+    if sys.argv[1:2] == ["train"]:
+        from ziffern.cli.train import train
+
+        # Hydra reads sys.argv, and so do DDP's child processes, which are the program that __spec__ names.
+        del sys.argv[1]
+        sys.modules["__main__"].__spec__ = find_spec("ziffern.cli.train")
+        train()
+        return
+    arguments = _parser().parse_args(sys.argv[1:] or ["--help"])
+    readable_streams()
+    try:
+        arguments.run(arguments)
+    except (InputError, OSError) as error:
+        kind = "FOLDER" if arguments.run is _ensemble else "FILE"
+        complain(error if isinstance(error, InputError) else describe(error, f"--output {kind}"))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from ziffern.report.run_page import write_report
+    from ziffern.runs.run import Run
+    from ziffern.text.language import Language
+
+    if arguments.output and len(arguments.folder) > 1:
+        raise InputError(f"--output {arguments.output}: one file for {len(arguments.folder)} runs: leave it out")
+    if arguments.output and arguments.output.is_dir():
+        raise InputError(f"--output {arguments.output}: this is a folder: name a file in it")
+    Language(arguments.language or "en")
+    failed = False
+    for folder in arguments.folder:
+        try:
+            print(printable(write_report(Run(folder), arguments.output, arguments.language)))
+        except InputError as error:
+            complain(error)
+            failed = True
+    if failed:
+        sys.exit(2)
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from ziffern.cli.compare import compare
+
+    compare(arguments.folder, arguments.output, arguments.language or "en", arguments.margin / 100)
+
+
+def _ensemble(arguments: argparse.Namespace) -> None:
+    from ziffern.experiment.ensemble import ensemble
+    from ziffern.report.run_page import write_report
+    from ziffern.runs.run import Run
+
+    print(printable(write_report(Run(ensemble(arguments.folder, arguments.output, arguments.data)))))
+
+
+def _studio(arguments: argparse.Namespace) -> None:
+    from ziffern.studio.people import add_person, read_people
+    from ziffern.studio.server import Options, serve
+
+    if arguments.add_person is not None:
+        if not arguments.people:
+            raise InputError(f"--add-person {one_line(arguments.add_person)}: name the file with --people FILE")
+        try:
+            is_new = add_person(arguments.people, arguments.add_person)
+        except OSError as error:
+            raise InputError(f"--people {one_line(arguments.people)}: cannot be written ({error.strerror})") from error
+        done = "can use the page" if is_new else "has a new password"
+        print(f"{arguments.add_person} {done} once the studio is started again with this file")
+        return
+    people = read_people(arguments.people) if arguments.people else {}
+    serve(
+        Options(
+            arguments.output,
+            arguments.data,
+            arguments.host,
+            arguments.port,
+            people,
+            browser=not arguments.no_browser,
+            public_hosts=arguments.public_host,
+        )
+    )
+
+
+def _sweep_report(arguments: argparse.Namespace) -> None:
+    import optuna
+
+    from ziffern.report.sweep_page import write_sweep_report
+    from ziffern.search.study import open_study
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = open_study(arguments.folder, arguments.storage)
+    print(printable(write_sweep_report(study, arguments.folder, arguments.output, arguments.language)))
+
+
+def _sweep_dashboard(arguments: argparse.Namespace) -> None:
+    from ziffern.search.study import locate, open_study
+
+    _, storage = locate(arguments.folder, arguments.storage)
+    program = Path(sys.executable).with_name("optuna-dashboard")
+    if not program.exists():
+        raise InputError(
+            "optuna-dashboard is not installed: pip install optuna-dashboard, or make dashboard SWEEP=FOLDER"
+        )
+    open_study(arguments.folder, arguments.storage)  # the dashboard would make tables in a file that is no study
+    sys.exit(subprocess.run([str(program), storage], check=False).returncode)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        complain(f"{message}: see {self.prog} --help")
+        sys.exit(2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from ziffern import __version__
+
+    parser = _Parser(prog="ziffern", description="Train and compare classifiers of handwritten digits.")
+    parser.add_argument("--version", action="version", version=f"ziffern {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands.add_parser("train", help="train, test and record: [GROUP=OPTION ...] [SETTING=VALUE ...]", add_help=False)
+    report = commands.add_parser("report", help="write report.html of a run, also of one that was killed")
+    report.add_argument("folder", metavar="RUN", type=Path, nargs="+", help="a run folder")
+    report.set_defaults(run=_report)
+    compare = commands.add_parser("compare", help="compare runs: a table, comparison.html, and which model to take")
+    compare.add_argument("folder", metavar="RUN", nargs="+", help="a run folder, a sweep folder, or a pattern of them")
+    compare.add_argument(
+        "--margin",
+        metavar="POINTS",
+        type=float,
+        default=0.2,
+        help="a larger model must be better by so many percentage points to be recommended (default: 0.2)",
+    )
+    compare.set_defaults(run=_compare)
+    ensemble = commands.add_parser(
+        "ensemble", help="average the probabilities of runs: a run that report and compare read"
+    )
+    ensemble.add_argument("folder", metavar="RUN", type=Path, nargs="+", help="a run folder; two at least")
+    ensemble.add_argument(
+        "--data", metavar="FOLDER", help="where the digits lie (default: where the first run found them)"
+    )
+    ensemble.add_argument("--output", metavar="FOLDER", type=Path, help="the new run folder")
+    ensemble.set_defaults(run=_ensemble)
+    studio = commands.add_parser("studio", help="open a page for people who do not program")
+    studio.add_argument("--data", metavar="FOLDER", type=Path, help="where data sets lie, or are downloaded to")
+    studio.add_argument(
+        "--output", metavar="FOLDER", type=Path, default=Path("outputs"), help="where runs go (default: outputs)"
+    )
+    studio.add_argument("--port", metavar="N", type=int, default=7860, help="or the next free one (default: 7860)")
+    studio.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="listen beyond this machine")
+    studio.add_argument("--people", metavar="FILE", type=Path, help="who may use it, each apart")
+    studio.add_argument("--add-person", metavar="NAME", help="ask for a password, and add NAME to --people FILE")
+    studio.add_argument(
+        "--public-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a host name under which a proxy on this machine serves the page with TLS; may be repeated",
+    )
+    studio.add_argument("--no-browser", action="store_true", help="do not open the page in a browser")
+    studio.set_defaults(run=_studio, folder=[])
+    sweep = commands.add_parser("sweep", help="read a search for settings: sweep report FOLDER")
+    kinds = sweep.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    search = kinds.add_parser("report", help="write sweep.html: what was tried, what came out, and what mattered")
+    search.set_defaults(run=_sweep_report)
+    dashboard = kinds.add_parser("dashboard", help="open optuna-dashboard on a search while it runs")
+    dashboard.set_defaults(run=_sweep_dashboard, output=None)
+    for command in (search, dashboard):
+        command.add_argument("folder", metavar="SWEEP", type=Path, help="the folder of a search")
+        command.add_argument("--storage", metavar="ADDRESS", help="of its database, where that is not in the folder")
+    for command in (report, compare, search):
+        command.add_argument("--language", metavar="CODE", help="en or de (default: the run's own, or en)")
+        command.add_argument("--output", metavar="FILE", type=Path, help="where to write the page")
+    return parser

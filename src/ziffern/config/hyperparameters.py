@@ -1,0 +1,45 @@
+"""The flat settings of a configuration that can change a result."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+PLUMBING = (  # beginnings of settings that change no result, or repeat another
+    *("ckpt_path", "threads", "test", "monitor", "data.dir", "data.eval_batch_size", "data.seed", "model.seed"),
+    *("callbacks.early_stopping.monitor", "trainer.accelerator", "trainer.log_every", "model.fuse"),
+    *("trainer.micro_steps", "published", "report", "objective"),
+)
+
+
+def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+    """Return the flat settings that can change a result; where things lie and how they run is left out.
+
+    Args:
+        config: The whole configuration as plain containers.
+    """
+    flat = flatten({key: value for key, value in config.items() if key != "logger"})
+    return {key: value for key, value in flat.items() if not key.startswith(PLUMBING)}
+
+
+def plain_config(cfg: DictConfig) -> dict[str, Any]:
+    """Return a configuration as plain containers without its loggers, whose folders exist within a Hydra job only."""
+    plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [str(k) for k in cfg if k != "logger"]), resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, bool | int | float | str]:
+    """Return plain scalars under dotted names, lists as text; targets by their class's name only."""
+    if isinstance(config, Mapping):
+        flat: dict[str, bool | int | float | str] = {}
+        for key, value in config.items():
+            if key == "_partial_":
+                continue
+            if key == "_target_":
+                flat[prefix] = str(value).rsplit(".", 1)[-1]
+            else:
+                flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+        return flat
+    plain = config if isinstance(config, bool | int | float | str) else str(config)
+    return {prefix: plain}

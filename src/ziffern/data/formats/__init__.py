@@ -1,0 +1,1 @@
+"""Readers of data files that somebody else wrote."""

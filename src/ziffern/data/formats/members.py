@@ -1,0 +1,117 @@
+"""Files by relative path, whether they lie in a folder or in a ZIP: the one view that every reader uses.
+
+Decisions: a member is read only when it is wanted, so that a wrong path costs no memory; a folder is
+searched only where data can lie, so that `data.path=/` answers at once; links inside a folder are
+followed, for the user put them there; a name reaches a message only through `one_line`, for names in a
+foreign archive may hold line breaks or terminal codes.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from ziffern.errors import InputError
+from ziffern.text.printable import one_line
+
+MAX_BYTES = 4 * 2**30
+MAX_FILES = 2_000_000
+MAX_DEPTH = 4  # wrapper/train/class/folder: one deeper than data may lie, so that a stray folder is noticed
+DATA_FOLDERS = frozenset({"train", "test", "raw"})
+LABEL = re.compile(r"[0-9]{1,3}")  # a class folder's name
+SYSTEM_FILES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file.
+
+    Args:
+        label: How messages name it; one printable line.
+        size: Its size in bytes, as the folder or the archive declares it.
+        read: Returns its content; raises InputError where that fails.
+    """
+
+    label: str
+    size: int
+    read: Callable[[], bytes]
+
+
+Members = dict[str, Member]  # POSIX path below the folder or ZIP → file
+
+
+def is_ignored(path: str) -> bool:
+    """Tell whether a path is hidden or something that an operating system left there."""
+    return any(part.startswith(".") or part.lower() in SYSTEM_FILES for part in PurePosixPath(path).parts)
+
+
+def unreadable(label: str, error: OSError) -> InputError:
+    """Return the one-line error for a file or folder that the operating system does not let us read."""
+    reason = one_line(error.strerror or type(error).__name__)
+    if isinstance(error, PermissionError):
+        return InputError(f"{label}: cannot be read ({reason}): give yourself permission (chmod u+rX)")
+    return InputError(f"{label}: cannot be read ({reason}): check the path and the disk")
+
+
+def file_member(path: Path, size: int) -> Member:
+    """Return a file on disk as a member, without opening it."""
+    return Member(one_line(path), size, partial(_read_file, path))
+
+
+def folder_members(root: Path) -> Members:
+    """Return the files below a folder by relative path, without the ignored ones.
+
+    Raises:
+        InputError: A folder is unreadable, or more than 2,000,000 files lie there.
+    """
+    members: Members = {}
+    for path, member in _walk(root, ()):
+        members[path] = member
+        if len(members) > MAX_FILES:
+            raise InputError(f"{one_line(root)}: more than {MAX_FILES:,} files: give the data set's own folder")
+    return members
+
+
+def _walk(folder: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, Member]]:
+    try:
+        with os.scandir(folder) as listing:
+            entries = [entry for entry in listing if not is_ignored(entry.name)]
+        for entry in entries:
+            here = (*parts, entry.name)
+            if not entry.is_dir():
+                yield "/".join(here), _entry_member(entry)
+            elif _may_hold_data(here):
+                yield from _walk(Path(entry.path), here)
+    except OSError as error:
+        raise unreadable(one_line(folder), error) from None
+
+
+def _may_hold_data(parts: tuple[str, ...]) -> bool:
+    """Tell whether to look into a folder: a wrapper, or whatever lies in train/, test/, raw/ or a folder of a label."""
+    is_data = not DATA_FOLDERS.isdisjoint(parts[:2]) or any(map(LABEL.fullmatch, parts[:2]))
+    return len(parts) == 1 or (len(parts) <= MAX_DEPTH and is_data)
+
+
+def _entry_member(entry: os.DirEntry[str]) -> Member:
+    path = Path(entry.path)
+    if entry.is_file():
+        return file_member(path, entry.stat().st_size)
+    return Member(one_line(path), 0, partial(_refuse_special, path))  # opening a pipe could wait for ever
+
+
+def _refuse_special(path: Path) -> bytes:
+    raise InputError(f"{one_line(path)}: is a broken link or no regular file: replace it by the file, or remove it")
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                label = one_line(path)
+                raise InputError(f"{label}: has {size:,} bytes, at most {MAX_BYTES:,} fit: give a smaller file")
+            return file.read()
+    except OSError as error:
+        raise unreadable(one_line(path), error) from None

@@ -1,0 +1,137 @@
+"""`ziffern ensemble`: an ensemble of finished runs, itself a run that report and compare read.
+
+Decisions: it is a model like any other, whose net holds the members' nets, so its checkpoint needs no other file;
+it is validated and tested as a run of no epochs is; members must share data and split, since a member that was
+trained on another's test digits would make the ensemble's test worthless.
+"""
+
+import shutil
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from ziffern.config.instantiate import conf_folder, refuse_interpolations
+from ziffern.errors import InputError
+from ziffern.files.atomic import write_text
+from ziffern.runs.run import Run
+from ziffern.text.printable import one_line
+
+if TYPE_CHECKING:
+    from ziffern.data.datamodule import ImageDataModule
+    from ziffern.training.module import ImageClassifier
+
+NAME = "ensemble"
+COMMON = ("data/name", "data/fingerprint", "data/split")
+
+
+def ensemble(folders: Sequence[Path], output: Path | None, data: str | None) -> Path:
+    """Write the run folder of an ensemble of runs, and return it.
+
+    Args:
+        folders: Run folders, two at least.
+        output: The new run folder; where None, one below outputs/runs.
+        data: Where the digits lie, where that is no longer where the first run found them.
+
+    Raises:
+        InputError: Fewer than two runs, one that is not finished, runs of other data or another split, a folder that
+            is there already, or the digits are not found.
+    """
+    from ziffern.experiment.run import run_experiment
+
+    runs = [Run(folder) for folder in dict.fromkeys(folder.resolve() for folder in folders)]
+    _check(runs)
+    folder = output or Path(f"outputs/runs/{NAME}_{datetime.now():%Y%m%d-%H%M%S}")
+    if folder.exists():
+        raise InputError(f"--output {folder}: is there already: name another folder")
+    models = [run.load_model() for run in runs]
+    cfg = configuration(runs, data)
+
+    def take_weights(data: "ImageDataModule", model: "ImageClassifier") -> None:
+        if data.digits.fingerprint != runs[0].metrics["data/fingerprint"]:
+            raise InputError(
+                f"{cfg.data.dir}: other digits than those of {runs[0].folder}: name theirs with --data FOLDER"
+            )
+        for place, member in enumerate(models):
+            model.net.nets[place].load_state_dict(member.net.state_dict())  # type: ignore[index, union-attr]
+            model.net.normalize[place].load_state_dict(member.normalize.state_dict())  # type: ignore[index, union-attr]
+
+    write_text(folder / ".hydra/config.yaml", OmegaConf.to_yaml(cfg))
+    try:
+        run_experiment(cfg, folder, NAME, on_ready=take_weights)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    return folder
+
+
+def configuration(runs: Sequence[Run], data: str | None) -> DictConfig:
+    """Return the configuration of a run of no epochs of the ensemble of these runs.
+
+    Raises:
+        InputError: A member's configuration holds an interpolation, which would be resolved here.
+    """
+    first, models = runs[0].config, [run.config["model"] for run in runs]
+    own = OmegaConf.to_container(OmegaConf.load(conf_folder() / "train.yaml"), resolve=False)
+    assert isinstance(own, dict)
+    plain = {
+        **{key: first.get(key) for key in ("seed", "monitor", "threads", "report", "data")},
+        "objective": first.get("monitor"),
+        "test": True,
+        "ckpt_path": None,
+        "callbacks": {},
+        "logger": {},
+        # Nothing of how the first member was trained decides how all of them are tested.
+        "trainer": {**own["trainer"], "max_epochs": 0},
+        "model": {
+            **models[0],
+            "augment": None,
+            "scheduler": None,
+            "normalize": {"_target_": "ziffern.models.normalization.Normalize", "kind": "unit"},
+            "net": {
+                "_target_": "ziffern.models.Ensemble",
+                "nets": [model.get("net") for model in models],
+                "normalize": [model.get("normalize") for model in models],
+            },
+        },
+        "ensemble": {
+            "members": [run.folder.name for run in runs],
+            "train_seconds": sum(float(run.metrics["train_seconds"]) for run in runs),
+        },
+    }
+    for key, value in plain.items():
+        refuse_interpolations(value, key)
+    plain["data"] = _data(first.get("data"), data, runs[0])
+    cfg = OmegaConf.create(plain)
+    assert isinstance(cfg, DictConfig)
+    return cfg
+
+
+def _data(given: Any, folder: str | None, run: Run) -> dict[str, Any]:
+    """Return the data of a member, found in `folder` or where it was found then; nothing is downloaded there.
+
+    Raises:
+        InputError: It has no data, or names no folder.
+    """
+    if not (isinstance(given, dict) and isinstance(given.get("source"), dict) and isinstance(given.get("dir"), str)):
+        raise InputError(f"{one_line(run.folder)}: its configuration has no data: was it changed by hand?")
+    source = given["source"]
+    if str(source.get("_target_")).endswith(".Torchvision") and folder is None:
+        source = {**source, "download": False}  # the folder's name is somebody else's
+    return {**given, "source": source, "dir": folder or given["dir"]}
+
+
+def _check(runs: Sequence[Run]) -> None:
+    if len(runs) < 2:  # noqa: PLR2004
+        raise InputError(f"{runs[0].folder}: one run is no ensemble: name at least two")
+    first = runs[0]
+    for run in runs:
+        metrics = run.metrics
+        for key in COMMON:
+            if metrics[key] != first.metrics[key]:
+                raise InputError(
+                    f"{run.folder} has {key}={metrics[key]} and {first.folder} {first.metrics[key]}: the members of an "
+                    "ensemble must share data and split, or some were trained on digits that it is tested on"
+                )

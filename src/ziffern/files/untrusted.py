@@ -1,0 +1,100 @@
+"""Reading files that somebody else may have written.
+
+Decisions: a file is opened once, without waiting for a pipe's other end, and what was opened is checked, so nobody can
+exchange it between the check and the read; only regular files are read, and none beyond its limit.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from ziffern.errors import InputError
+from ziffern.text.printable import one_line
+
+FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def open_regular(path: Path, max_bytes: int) -> BinaryIO:
+    """Open a regular file of at most `max_bytes` for reading; symbolic links are followed.
+
+    Raises:
+        InputError: It is a pipe, a device or a folder, or it is larger.
+        OSError: It cannot be opened.
+    """
+    return _checked(os.open(path, FLAGS), path, max_bytes)
+
+
+def open_below(folder: Path, name: str, max_bytes: int) -> BinaryIO:
+    """Open the regular file at the relative path `name` below `folder`; no symbolic link on the way is followed.
+
+    Raises:
+        InputError: A part of `name` is a symbolic link; or as `open_regular`.
+        OSError: It cannot be opened.
+    """
+    *folders, last = name.split("/")
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in folders:
+            before, place = place, _open_part(place, part, os.O_DIRECTORY, folder / name)
+            os.close(before)
+        return _checked(_open_part(place, last, 0, folder / name), folder / name, max_bytes)
+    finally:
+        os.close(place)
+
+
+def _open_part(place: int, part: str, kind: int, path: Path) -> int:
+    try:
+        return os.open(part, FLAGS | os.O_NOFOLLOW | kind, dir_fd=place)
+    except OSError as error:
+        is_link = error.errno in (errno.ELOOP, errno.EMLINK, errno.ENOTDIR) and stat.S_ISLNK(
+            os.stat(part, dir_fd=place, follow_symlinks=False).st_mode
+        )
+        if not is_link:
+            raise
+        raise InputError(
+            f"{one_line(path)}: {one_line(part)} is a symbolic link, and none in a run folder is followed: put the "
+            "file itself there"
+        ) from error
+
+
+def _checked(descriptor: int, path: Path, max_bytes: int) -> BinaryIO:
+    """Return the open file, or close it and raise InputError where it is not regular, or too large."""
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_size <= max_bytes:
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{one_line(path)}: not a regular file: replace it by the file itself, or remove it")
+    raise InputError(f"{one_line(path)}: {status.st_size:,} bytes, and at most {max_bytes:,} are read")
+
+
+def read_all(file: BinaryIO, path: Path, max_bytes: int) -> bytes:
+    """Return the content of an open file of at most `max_bytes`, and close it.
+
+    Raises:
+        InputError: It is larger: it grew, or its size is not that of its content, as in /proc.
+    """
+    with file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise InputError(f"{one_line(path)}: more than {max_bytes:,} bytes, and no more are read")
+    return content
+
+
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """Return the content of a regular file of at most `max_bytes`; raises as `open_regular`."""
+    return read_all(open_regular(path, max_bytes), path, max_bytes)
+
+
+def read_text(path: Path, max_bytes: int) -> str:
+    """Return the UTF-8 text of a regular file of at most `max_bytes`; raises as `open_regular`.
+
+    Raises:
+        InputError: It is not UTF-8.
+    """
+    try:
+        return read_bytes(path, max_bytes).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{one_line(path)}: not UTF-8 text: was it changed by hand?") from error

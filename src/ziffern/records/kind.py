@@ -1,0 +1,16 @@
+"""What kind of folder a path is."""
+
+from pathlib import Path
+
+from ziffern.errors import InputError
+from ziffern.files.untrusted import read_text
+
+MAX_MULTIRUN = 2**20  # bytes of multirun.yaml
+
+
+def is_search(folder: Path) -> bool:
+    """Return whether this is the folder of a search for settings, with its trials in it."""
+    try:
+        return "OptunaQueueSweeper" in read_text(folder / "multirun.yaml", MAX_MULTIRUN)
+    except (OSError, InputError):
+        return False

@@ -1,0 +1,1 @@
+"""Finished runs as values: what is in them, what follows from them, how they compare."""

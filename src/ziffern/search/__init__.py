@@ -1,0 +1,1 @@
+"""Reading the study of a search."""

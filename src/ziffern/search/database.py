@@ -1,0 +1,127 @@
+"""A study in a database, only read.
+
+Decisions: Optuna's own storage creates its tables in whatever it opens, so it gets a connection that cannot write; a
+SQLite file may be anybody's and hold anything, so views are refused, and the sizes of its tables, its values and the
+work of a query are limited.
+"""
+
+import sqlite3
+import warnings
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import optuna
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from ziffern.errors import InputError
+from ziffern.files.untrusted import open_regular
+from ziffern.search.journal import MAX_TRIALS, checked
+from ziffern.text.printable import one_line, reason
+
+MAX_BYTES = 2**30
+MAX_VALUE = 2**20  # bytes of a value in a SQLite file
+MAX_TABLE = 2**28  # bytes of all values of a table
+MAX_ROWS = 1_000_000  # of a table
+MAX_STEPS = 500_000_000  # of SQLite's virtual machine, for one study
+STEPS_AT_ONCE = 1_000_000
+HEADER, WAL = b"SQLite format 3\0", 2
+TABLES = {"trials": MAX_TRIALS} | dict.fromkeys(
+    (
+        *("studies", "study_directions", "study_user_attributes", "study_system_attributes"),
+        *("trial_params", "trial_values", "trial_intermediate_values"),
+        *("trial_user_attributes", "trial_system_attributes", "trial_heartbeats"),
+    ),
+    MAX_ROWS,
+)
+
+
+def read_database(address: str, name: str) -> optuna.Study:
+    """Return a checked copy of the study called `name` in a database, which is only read.
+
+    Args:
+        address: SQLAlchemy's, of sqlite, PostgreSQL or MySQL.
+        name: Of the study.
+
+    Raises:
+        InputError: It cannot be read, or there is no such study.
+        OSError: A SQLite file cannot be opened.
+    """
+    is_file = address.startswith("sqlite:")
+    source = one_line(sqlite_path(address)) if is_file else "the search's database"
+    options: dict[str, Any] = {"execution_options": {"postgresql_readonly": True}}
+    try:
+        if is_file:
+            connection = _connect(sqlite_path(address), source)
+            address, options = "sqlite://", {"creator": lambda: connection}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna's warnings about bad values; they are refused below
+            storage = optuna.storages.RDBStorage(
+                address, options, skip_table_creation=True, skip_compatibility_check=True
+            )
+            try:
+                return checked(optuna.load_study(study_name=name, storage=storage), source)
+            finally:
+                storage.engine.dispose()
+    except InputError:
+        raise
+    except KeyError as error:
+        raise InputError(f"{source}: no study {one_line(name)} in it: give --storage ADDRESS") from error
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        cause = reason(str(getattr(error, "orig", None) or error).strip().partition("\n")[0])
+        raise InputError(f"{source}: its study cannot be read ({cause}): give --storage ADDRESS") from error
+    except Exception as error:  # Optuna raises all kinds for a damaged value
+        cause = reason(error)
+        raise InputError(f"{source}: its study cannot be read ({type(error).__name__}: {cause})") from error
+
+
+def sqlite_path(address: str) -> Path:
+    """Return the file of a SQLite address.
+
+    Raises:
+        InputError: It names none.
+    """
+    try:
+        database = make_url(address).database
+    except (SQLAlchemyError, ValueError) as error:
+        raise InputError("--storage: not an address: write sqlite:///FILE, or the path of a journal") from error
+    if not database or database == ":memory:" or database.startswith("file:"):
+        raise InputError(f"{one_line(address)}: names no file: write sqlite:///FILE")
+    return Path(database)
+
+
+def _connect(path: Path, source: str) -> sqlite3.Connection:
+    """Open a SQLite file for reading alone, with limits."""
+    with open_regular(path, MAX_BYTES) as file:
+        header = file.read(20)
+    if not header.startswith(HEADER):
+        raise InputError(f"{source}: not a SQLite file: give --storage ADDRESS")
+    if header[19] == WAL:
+        raise InputError(
+            f"{source}: in SQLite's WAL mode, which cannot be read without writing beside the file: "
+            f"first run sqlite3 {source} 'PRAGMA journal_mode=DELETE'"
+        )
+    connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, check_same_thread=False)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    left = iter(range(MAX_STEPS // STEPS_AT_ONCE))
+    connection.set_progress_handler(lambda: next(left, -1) == -1, STEPS_AT_ONCE)
+    _check_tables(connection, source)
+    return connection
+
+
+def _check_tables(connection: sqlite3.Connection, source: str) -> None:
+    """Raise InputError where the study's tables are too large, or are not stored in the file but computed."""
+    computed = "SELECT name FROM sqlite_master WHERE type = 'view' OR (type = 'table' AND rootpage = 0)"
+    if found := connection.execute(computed).fetchone():
+        raise InputError(f"{source}: {one_line(found[0])} is a view or a virtual table, and a search makes none")
+    for table, most in TABLES.items():
+        query = f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {most + 1})"
+        if connection.execute(query).fetchone()[0] > most:
+            raise InputError(f"{source}: table {table}: more than {most:,} rows, the most that are read")
+        names = [row[1].replace('"', '""') for row in connection.execute(f"PRAGMA table_xinfo({table})")]
+        sizes = " + ".join(f'coalesce(length(CAST("{name}" AS BLOB)), 0)' for name in names)
+        size = connection.execute(f"SELECT total({sizes}) FROM {table}").fetchone()[0]
+        if size > MAX_TABLE:
+            raise InputError(f"{source}: table {table}: {size:,.0f} bytes, and at most {MAX_TABLE:,} are read")

@@ -1,0 +1,173 @@
+"""How far a run is: a bar where somebody watches, plain lines where not, and progress.jsonl for programs.
+
+Decisions: one estimate of the remaining time, for the whole run and not for the epoch, from the steps done
+in this process; a refresh costs a tenth of a millisecond, so it happens a few times a second and not every
+step; all three forms show the same numbers.
+"""
+
+import json
+import logging
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from ziffern.files.atomic import writing
+from ziffern.training.callbacks import STOP
+from ziffern.training.module import ImageClassifier
+
+log = logging.getLogger(__name__)
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as m:ss, or h:mm:ss from an hour on."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+class EventLog:
+    """progress.jsonl: one JSON object a line, appended as it happens, each line written whole.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "progress.jsonl"
+
+    def write(self, event: str, **values: Any) -> None:
+        """Append `event` with its time (UTC) and values."""
+        line = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **values}
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+class ProgressReport(pl.Callback):
+    """Report steps and epochs of training.
+
+    Args:
+        events: Where programs read.
+        console: Where people read; a bar on a terminal, lines elsewhere.
+        refresh_seconds: Time between two refreshes of the bar; lines come `line_seconds` apart.
+        line_seconds: See above; the end of an epoch always has a line.
+    """
+
+    def __init__(
+        self,
+        events: EventLog,
+        console: Console,
+        refresh_seconds: float = 0.5,
+        line_seconds: float = 15.0,
+    ) -> None:
+        self._events, self._console = events, console
+        self._pause = refresh_seconds if console.is_terminal else line_seconds
+        self._bar: Progress | None = None
+        self._began = self._next = 0.0
+        self._first = self._total = 0
+        self._window: dict[str, float] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the bar."""
+        assert isinstance(pl_module, ImageClassifier)
+        self._first, self._total = trainer.global_step, pl_module.total_steps()
+        self._began = time.monotonic()
+        self._next = self._began + self._pause
+        if self._console.is_terminal and trainer.is_global_zero:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[now]}"),
+            )
+            self._bar = Progress(*columns, console=self._console, auto_refresh=False, transient=True)
+            self._bar.add_task("", total=self._total, completed=self._first, now="")
+            self._bar.start()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Show the step where the last one shown is long enough ago."""
+        assert isinstance(pl_module, ImageClassifier)
+        if not trainer.is_global_zero:
+            return
+        if pl_module.window and pl_module.window is not self._window:
+            self._window = pl_module.window
+            scores = {f"train/{name}": value for name, value in self._window.items()}
+            self._write("step", trainer, scores)
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + self._pause
+        done = f"{(batch_idx + 1) / int(trainer.num_training_batches):4.0%} of epoch"
+        scores_now = " · ".join(f"train {name} {value:.4f}" for name, value in self._window.items())
+        if self._bar:
+            self._show(trainer, scores_now)
+        else:
+            self._line(f"{self._epoch(trainer)} {done} · {scores_now or 'started'} · {self._eta_text(trainer)}")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave a line an epoch, and end the training here where a file `stop` asks for it."""
+        assert isinstance(pl_module, ImageClassifier)
+        if not trainer.is_global_zero:
+            return
+        train = pl_module.epoch_scores
+        val = {name: float(trainer.callback_metrics[f"val/{name}"]) for name in ("loss", "acc")}
+        scores = {f"train/{name}": train[name] for name in train} | {f"val/{name}": val[name] for name in val}
+        self._write("epoch", trainer, scores)
+        self._line(
+            f"{self._epoch(trainer)} · train loss {train['loss']:.4f} acc {train['acc']:.2%} · "
+            f"val loss {val['loss']:.4f} acc {val['acc']:.2%} · {self._eta_text(trainer)}"
+        )
+        if self._bar:
+            self._show(trainer, "")
+        if (stop := self._events.path.with_name(STOP)).exists():
+            stop.unlink(missing_ok=True)
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the bar; what follows is the test."""
+        self._close()
+        if trainer.is_global_zero:
+            self._events.write("trained")
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Close the bar, so that the reason stands on a clean line."""
+        self._close()
+
+    def eta(self, trainer: pl.Trainer) -> float | None:
+        """Return the seconds that the rest of the run takes if no early stop comes; None before a step."""
+        done = trainer.global_step - self._first
+        if done <= 0:
+            return None
+        return (time.monotonic() - self._began) / done * (self._total - trainer.global_step)
+
+    def _write(self, event: str, trainer: pl.Trainer, scores: dict[str, float]) -> None:
+        eta = self.eta(trainer)
+        where = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, "steps": self._total}
+        self._events.write(event, **where, **scores, eta_seconds=None if eta is None else round(eta, 1))
+
+    def _epoch(self, trainer: pl.Trainer) -> str:
+        return f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+
+    def _eta_text(self, trainer: pl.Trainer) -> str:
+        eta = self.eta(trainer)
+        return "ETA unknown" if eta is None else f"ETA {clock(eta)}"
+
+    def _show(self, trainer: pl.Trainer, scores: str) -> None:
+        assert self._bar is not None
+        now = " · ".join(part for part in (scores, self._eta_text(trainer)) if part)
+        task = self._bar.task_ids[0]
+        self._bar.update(task, description=self._epoch(trainer), completed=trainer.global_step, now=now)
+        self._bar.refresh()
+
+    def _line(self, text: str) -> None:
+        log.info(text)
+        self._console.print(text, soft_wrap=True)
+
+    def _close(self) -> None:
+        if self._bar:
+            self._bar.stop()
+            self._bar = None

@@ -1,0 +1,81 @@
+"""The model of a run from its configuration and its checkpoint, neither of which is trusted.
+
+Decision: the net is built without memory first and compared with the weights, so that a configuration cannot ask for
+more memory than the checkpoint has bytes.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from ziffern.config.instantiate import build
+from ziffern.errors import InputError
+from ziffern.records.checkpoint import parse_checkpoint
+from ziffern.text.printable import one_line
+from ziffern.training.module import ImageClassifier
+
+
+def load_model(config: Mapping[str, Any], file: BinaryIO, path: Path) -> ImageClassifier:
+    """Return the model that `config` describes with the weights of a checkpoint, ready to predict.
+
+    Args:
+        config: The part `model` of a run's configuration, as plain containers.
+        file: The open checkpoint.
+        path: Its path, for messages.
+
+    Raises:
+        InputError: A target that is not allowed, a damaged checkpoint, or weights of another net.
+    """
+    try:
+        weights = parse_checkpoint(file)["state_dict"]
+    except ValueError as error:
+        raise InputError(
+            f"{one_line(path)}: not a readable checkpoint ({one_line(error)}): copy the run again"
+        ) from error
+    # The optimizers' fused kernels refuse tensors without memory.
+    with torch.device("meta"), _at_most(len(weights)):
+        empty: ImageClassifier = build({**config, "fuse": False}, "model", ImageClassifier)
+    if differing := differing_tensors(empty.state_dict(), weights):
+        raise InputError(
+            f"{one_line(path)}: does not fit the configuration beside it ({len(differing)} tensors differ, such as "
+            f"{one_line(differing[0])}): was one of them exchanged?"
+        )
+    model: ImageClassifier = build(dict(config), "model", ImageClassifier)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+@contextmanager
+def _at_most(count: int) -> Iterator[None]:
+    """Raise InputError where this thread makes more than `count` parameters: a net of a billion layers, say."""
+    thread, made = threading.get_ident(), 0
+
+    def registered(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+        nonlocal made
+        made += threading.get_ident() == thread
+        if made > count:
+            raise InputError(
+                f"model.net: more parameters than the checkpoint has tensors ({count}): was one of them exchanged?"
+            )
+
+    hook = register_module_parameter_registration_hook(registered)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def differing_tensors(own: Mapping[str, Tensor], other: Mapping[str, Any]) -> list[str]:
+    """Return the names of tensors that one of two models lacks, or has in another shape or type of number."""
+    names = [name for name in own if _kind(other.get(name)) != _kind(own[name])]
+    return names + [name for name in other if name not in own]
+
+
+def _kind(tensor: Any) -> object:
+    return (tensor.shape, tensor.dtype.is_floating_point) if isinstance(tensor, Tensor) else None

@@ -1,0 +1,291 @@
+"""The command line: what a mistake looks like, and how run folders are named."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from ziffern import entry
+from ziffern.cli.train import remove_if_unused, run_folder, sweep_folder
+from ziffern.errors import OutputError
+from ziffern.experiment.failure import describe
+from ziffern.files.atomic import write_atomically
+from ziffern.training.callbacks.progress import EventLog
+
+SHORT = ("model=nn", "model.net.hidden=[16]", "trainer=cpu", "trainer.max_epochs=1", "logger=none")
+
+MISTAKES = {  # arguments -> what the one line has to say
+    "model.optimzer.lr=0.1": ["model.optimzer.lr: no such setting", "did you mean model.optimizer.lr?"],
+    "data.batchsize=3": ["data.batchsize: no such setting", "did you mean data.batch_size?"],
+    "modle=cnn": ["modle: no such setting", "did you mean model?"],
+    "experiment=lin2024 data=mnist5k": ["a published recipe never runs on other data", "leave data= out"],
+    "model=cnnn": [
+        "model=cnnn: no such option",
+        "did you mean cnn?",
+        "Available: champion, cnn, dnn, fast, m3, m5, m7, nn",
+    ],
+    "model/optimizer=adma": ["did you mean adam?", "Available: adam, adamw, adamw_short, sgd"],
+    "data.batch_size=0": ["data.batch_size=0", "at least 1"],
+    "data.batch_size=241": ["data.batch_size=241", "240 images", "at most"],
+    "data.batch_size=abc": ["data.batch_size=abc", "a whole number"],
+    "data.batch_size=2.5": ["data.batch_size=2.5", "a whole number"],
+    "model.optimizer.lr=-1": ["model.optimizer.lr=-1", "at least 0", "such as 0.001"],
+    "model.optimizer.lr=fast": ["model.optimizer.lr=fast", "a number"],
+    "data.fractions=[0.5,0.2,0.2]": ["data.fractions=[0.5, 0.2, 0.2]", "sum to 0.9"],
+    "data.split=random": ["data.split=random", "resplit, stratified, official, kfold"],
+    "data.split=kfold data.fold=5": ["data.fold=5", "between 0 and 4"],
+    "trainer.max_epochs=-1": ["trainer.max_epochs=-1", "0 (no training) or more"],
+    "trainer.precision=7": ["trainer", "7"],
+    "trainer.micro_steps=0": ["trainer.micro_steps=0", "at least 1"],
+    "trainer.micro_steps=5 +trainer.limit_train_batches=5": ["trainer.micro_steps=5", "limit_train_batches", "auto"],
+    "trainer.gradient_clip_val=-1": ["trainer.gradient_clip_val=-1", "at least 0", "null"],
+    "+trainer.max_steps=5": ["trainer.max_steps=5", "trainer.max_epochs"],
+    "+model.net.foo=3": ["model.net.foo", "takes no foo"],
+    "model.net.dropout=1.5": ["model.net.dropout=1.5", "below 1"],
+    "model.net.activation=relux": ["model.net.activation=relux", "relu, sigmoid, tanh, gelu"],
+    "model.normalize.kind=none": ["model.normalize.kind=none", "standardize, unit or symmetric"],
+    "model.optimizer._target_=os.system": ["os.system is not allowed"],
+    "model.loss=foo": ["model.loss=foo", "an object (with a _target_)"],
+    "model.net=foo": ["model.net=foo"],
+    "model.optimizer=foo": ["model.optimizer=foo"],
+    "monitor=test/acc": ["monitor=test/acc", "validation score"],
+    "model.net.num_classes=5": ["logits (2, 5)", "model.net.num_classes=10"],
+    "+model.loss._target_=torch.nn.MSELoss": ["model.loss"],
+    "model/scheduler=onecycle model.scheduler.pct_start=5": ["model.scheduler", "pct_start"],
+    "seed=-1": ["seed=-1", "0 to 4294967295"],
+    "threads=0": ["threads=0", "at least 1"],
+    "test=no": ["test=no: must be true or false"],
+    "test='false'": ["test=false: must be true or false"],
+    "test=0": ["test=0: must be true or false"],
+    "seed=true": ["seed=True", "whole number"],
+    "threads=true": ["threads=True", "at least 1"],
+    "threads=1.0": ["threads=1.0", "at least 1"],
+    "trainer.max_epochs=true": ["trainer.max_epochs=True", "whole number"],
+    "trainer.max_epochs=1.0": ["trainer.max_epochs=1.0", "whole number"],
+    "trainer.micro_steps=true": ["trainer.micro_steps=True", "whole number"],
+    "trainer.gradient_clip_val=true": ["trainer.gradient_clip_val=True", "number"],
+    "+trainer.gradient_clip_algorithm=true": ["trainer.gradient_clip_algorithm=True", "text"],
+    "+trainer.deterministic=no": ["trainer.deterministic=no", "true or false or warn or null"],
+    "trainer.devices=true": ["trainer.devices=True", "list of whole numbers"],
+    "+trainer.benchmark=off": ["trainer.benchmark=off", "true or false"],
+    "+model.fuse=no": ["model.fuse=no", "true or false"],
+    "+model.optimizer.amsgrad=no": ["model.optimizer.amsgrad=no", "true or false"],
+    "+model.optimizer.betas=[true,0.9]": ["model.optimizer.betas=[True, 0.9]"],
+    "logger=csv +logger.csv.flush_logs_every_n_steps=true": ["flush_logs_every_n_steps=True", "whole number"],
+    "logger=tensorboard +logger.tensorboard.log_graph=no": ["logger.tensorboard.log_graph=no", "true or false"],
+    "ckpt_path=nowhere.ckpt": ["ckpt_path=nowhere.ckpt", "no such file"],
+    "callbacks.early_stopping.patience=0": ["patience=0", "at least 1 epoch"],
+    "data.dir=/nowhere": ["/nowhere", "does not exist"],
+    "just words": ["not a valid override", "key=value"],
+    "data.num_classes=7": ["is out of range 0 to 6"],
+}
+
+
+@pytest.mark.parametrize("arguments", MISTAKES)
+def test_a_mistake_is_one_line_with_the_fix(command_line, digits_npz: Path, tmp_path: Path, arguments: str) -> None:
+    given = [arguments] if arguments == "just words" else arguments.split(" ")
+    code, _, errors = command_line("data=local", f"data.dir={digits_npz}", *SHORT, *given)
+    assert code == 2
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1, errors
+    for part in MISTAKES[arguments]:
+        assert part in errors, errors
+    assert not (tmp_path / "outputs").exists(), "nothing is left behind"
+
+
+def test_a_gpu_that_is_not_there_is_said(command_line, digits_npz: Path, tmp_path: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        pytest.skip("there is a GPU")
+    code, _, errors = command_line("data=local", f"data.dir={digits_npz}", "trainer=gpu")
+    assert code == 2
+    assert "trainer.accelerator=gpu" in errors
+    assert "use trainer=cpu" in errors
+    assert errors.count("\n") == 1
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_mistake_in_a_multirun_is_one_line(command_line, digits_npz: Path) -> None:
+    code, _, errors = command_line("-m", "data=local", f"data.dir={digits_npz}", *SHORT, "model=nn,cnnn")
+    assert code == 2
+    assert "model=cnnn: no such option" in errors
+
+
+def test_local_data_without_a_path_says_so(command_line) -> None:
+    code, _, errors = command_line("data=local")
+    assert code == 2
+    assert "data.dir=PATH" in errors
+
+
+def test_a_full_disk_is_one_line(command_line, digits_npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "somewhere/metrics.json")
+
+    monkeypatch.setattr("ziffern.training.recorder.write_json", full)
+    code, _, errors = command_line("data=local", f"data.dir={digits_npz}", *SHORT)
+    assert code == 2
+    assert errors.splitlines()[-1].startswith("error: somewhere/metrics.json: No space left on device: free some")
+
+
+def test_a_read_that_fails_names_what_was_read(command_line, digits_npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "digits.npz")
+
+    monkeypatch.setattr("ziffern.data.datamodule.ImageDataModule.setup", unreadable)
+    code, _, errors = command_line("data=local", f"data.dir={digits_npz}", *SHORT)
+    assert (code, errors) == (
+        2,
+        "error: digits.npz: cannot be read (Permission denied): check that it is there and may be read\n",
+    )
+
+
+@pytest.mark.parametrize("folder", ["/dev/null/run", "/proc/run", "data.npz/run"])
+def test_a_folder_that_cannot_be_written_is_one_line(command_line, digits_npz: Path, folder: str) -> None:
+    Path("data.npz").touch()
+    code, _, errors = command_line("data=local", f"data.dir={digits_npz}", *SHORT, f"hydra.run.dir={folder}")
+    assert code == 2
+    assert errors.startswith(f"error: {folder}: ")
+    assert errors.endswith(": write elsewhere with hydra.run.dir=FOLDER\n")
+    assert errors.count("\n") == 1
+
+
+def test_what_a_write_raises_names_the_file(tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise OSError(27, "File too large")  # as a write does, which knows no name
+
+    with pytest.raises(OutputError, match="File too large") as error:
+        write_atomically(tmp_path / "x.json", full)
+    assert error.value.filename == str(tmp_path / "x.json")
+    assert list(tmp_path.iterdir()) == []
+    assert describe(error.value, "--output FILE").endswith(
+        "x.json: File too large: raise the limit on the size of files (ulimit -f unlimited)"
+    )
+    with pytest.raises(OutputError):
+        EventLog(tmp_path / "nowhere").write("start")
+
+
+def test_a_name_that_the_locale_lacks_is_one_line(command_line) -> None:
+    code, _, errors = command_line("data.dir=\udcc3\udca4.npz")
+    assert code == 2
+    assert errors.startswith("error: data.dir=\\udcc3\\udca4.npz: cannot be read in this locale")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["[bold]x[/bold]", ":smile:", "a b"])
+def test_markup_in_a_path_is_text(command_line, digits_npz: Path, name: str) -> None:
+    code, output, _ = command_line("data=local", f"data.dir={digits_npz}", *SHORT, f"hydra.run.dir='{name}'")
+    assert code == 0
+    assert f"\n{name}\n" in output
+    assert f"run folder           {name}\n" in output
+    assert f"open {shlex.quote(f'{name}/report.html')}" in output
+
+
+def test_names_from_files_cannot_steer_the_terminal(command_line, digits_npz: Path) -> None:
+    Path("\x1b[31m[bold]x.npz").write_bytes(digits_npz.read_bytes())
+    place = "'data.dir=\x1b[31m[bold]x.npz'".replace("'data.dir=", "data.dir='")
+    code, output, errors = command_line("data=local", place, *SHORT, "hydra.run.dir=run")
+    assert code == 0, errors
+    assert "\\x1b[31m[bold]x: 240 / 80 / 80 digits" in output
+    assert "data                 \\x1b[31m[bold]x\n" in output
+    _, _, errors = command_line("model=\x1b[31m")
+    assert "\x1b" not in output + errors
+
+
+def test_a_bug_of_ours_shows_its_traceback(command_line, digits_npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ziffern.experiment.run.run_experiment", broken)
+    with pytest.raises(ZeroDivisionError):
+        command_line("data=local", f"data.dir={digits_npz}")
+
+
+def test_a_run_prints_what_came_out(command_line, digits_npz: Path, tmp_path: Path) -> None:
+    code, output, errors = command_line("data=local", f"data.dir={digits_npz}", *SHORT)
+    assert code == 0, errors
+    for part in ("test accuracy", "95 % interval", "of 80", "dummy baseline", "parameters", "train.py --help"):
+        assert part in output
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    assert (folder / ".hydra" / "config.yaml").exists()
+    assert str(folder.relative_to(tmp_path)) in output
+
+
+def test_the_data_that_was_really_used_has_its_name_everywhere(command_line, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("ziffern.data.sources.source.download", _no_network)
+    code, output, _ = command_line("data.dir=nothing", *SHORT, "data.batch_size=500")
+    assert code == 0
+    assert "NOTE: data=mnist is not in data.dir=nothing and cannot be downloaded" in output
+    assert "mnist5k: 3,000 / 1,000 / 1,000 digits" in output
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["data/name"] == "mnist5k"
+    assert metrics["data/train"] == 3000
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_an_experiment_never_trains_on_other_data(command_line, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("ziffern.data.sources.source.download", _no_network)
+    # Not even where the recipe itself, or the user, allows it.
+    code, _, errors = command_line("experiment=lin2024", "data.dir=nothing", "data.source.fallback=true")
+    assert code == 2
+    assert "name the folder that holds it with data.dir=FOLDER" in errors
+    assert not (tmp_path / "outputs").exists()
+
+
+def _no_network(*_: object) -> None:
+    raise ConnectionError("no mirror answers")
+
+
+def choices(**groups: str):
+    return OmegaConf.create(groups)
+
+
+def test_folders_are_named_by_overrides_and_are_unique(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry._unique.cache_clear()
+    given = ["model=cnn", "data.dir=/some where", "data.batch_size=16", "model/optimizer=sgd", "data.fractions=[1,2]"]
+    name = run_folder(choices(model="cnn"), OmegaConf.create(given))
+    assert name.startswith("outputs/runs/cnn_batch-size-16_optimizer-sgd_fractions-1-2_")
+    assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789/_-.")
+    entry._unique.cache_clear()
+    assert run_folder(choices(model="cnn"), OmegaConf.create(given)) != name
+    assert len(Path(run_folder(choices(model="cnn"), OmegaConf.create(["a=" + "x" * 500]))).name) < 150
+    monkeypatch.setattr(sys, "argv", ["train.py", "-m", "model=cnn,nn", "data.dir=/x"])
+    assert sweep_folder().startswith("outputs/sweeps/model-cnn-nn_")
+
+
+def test_the_same_command_with_its_checkpoint_goes_on_in_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "cnn_x"
+    (folder / ".hydra").mkdir(parents=True)
+    checkpoint = f"ckpt_path={folder}/checkpoints/last.ckpt"
+    OmegaConf.save(OmegaConf.create(["seed=1", "model=cnn"]), folder / ".hydra" / "overrides.yaml")
+
+    def named(*overrides: str) -> str:
+        entry._unfinished_run.cache_clear()
+        return run_folder(choices(model="cnn"), OmegaConf.create(list(overrides)))
+
+    assert named("model=cnn", "seed=1", checkpoint) == str(folder)
+    assert named("model=cnn", "seed=2", checkpoint).startswith("outputs/runs/"), "another command, another folder"
+    (folder / "metrics.json").write_text("{}")
+    assert named("model=cnn", "seed=1", checkpoint).startswith("outputs/runs/"), "a finished run is left alone"
+
+
+def test_only_untouched_folders_are_removed(tmp_path: Path) -> None:
+    untouched, used, named = (
+        tmp_path / "outputs" / "runs" / "a",
+        tmp_path / "outputs" / "runs" / "b",
+        tmp_path / "mine",
+    )
+    for folder in (untouched, used, named):
+        (folder / ".hydra").mkdir(parents=True)
+        (folder / "train.log").touch()
+    (used / "history.csv").touch()
+    remove_if_unused(untouched)
+    remove_if_unused(used)
+    remove_if_unused(named)
+    assert not untouched.exists()
+    assert list(named.iterdir()) == [], "a folder that the user named stays"
+    assert (used / "history.csv").exists()

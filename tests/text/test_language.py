@@ -1,0 +1,85 @@
+import math
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import ziffern.report
+from ziffern.analysis.fit import Trend, Verdict
+from ziffern.errors import InputError
+from ziffern.text.language import LANGUAGES, Language
+
+FOLDER = Path(ziffern.report.__file__).parent
+TEXTS = {code: yaml.safe_load((FOLDER / f"texts/{code}.yaml").read_text(encoding="utf-8")) for code in LANGUAGES}
+
+
+def flat(node: dict | str, prefix: str = "") -> dict[str, str]:
+    if isinstance(node, str):
+        return {prefix: node}
+    return {
+        key: text for name, value in node.items() for key, text in flat(value, f"{prefix}.{name}".strip(".")).items()
+    }
+
+
+def test_languages_have_the_same_texts_with_the_same_placeholders() -> None:
+    english, german = flat(TEXTS["en"]), flat(TEXTS["de"])
+    assert english.keys() == german.keys()
+    for key, text in english.items():
+        placeholders = [sorted(set(re.findall(r"{(\w+)}", each))) for each in (text, german[key])]
+        assert placeholders[0] == placeholders[1], key
+
+
+def test_no_text_is_left_over() -> None:
+    used = "".join(
+        path.read_text() for path in (*FOLDER.rglob("*.py"), *FOLDER.rglob("*.html"), FOLDER.parent / "compare.py")
+    )
+    built = (
+        "names.",
+        "verdict.",
+        "verdict_means.",
+        "trend.",
+        "tips.",
+        "compare.columns.",
+        "compare.means.",
+        "compare.pairs.",
+        *(
+            f"compare.{reason}"
+            for reason in ("beaten", "worse", "no_better", "below_margin", "not_significant", "no_test")
+        ),
+        *(f"compare.other_{what}" for what in ("data", "content", "split")),
+        *(f"compare.{take}" for take in ("take", "take_both", "take_smallest", "take_untested")),
+        *(f"compare.caution_{kind}" for kind in ("runs", "seeds", "mixed")),
+    )
+    for key in flat(TEXTS["en"]):
+        assert f'"{key}"' in used or f"'{key}'" in used or key.startswith(built), key
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_every_verdict_and_trend_has_its_words(code: str) -> None:
+    language = Language(code)
+    assert all(language(f"verdict.{verdict.name}") and language(f"verdict_means.{verdict.name}") for verdict in Verdict)
+    assert all(language(f"trend.{trend}") for trend in Trend)
+
+
+def test_numbers_are_written_as_the_language_writes_them() -> None:
+    english, german = Language("en"), Language("de")
+    assert english.number(1234567.891, 2) == "1,234,567.89"
+    assert german.number(1234567.891, 2) == "1.234.567,89"
+    assert english.percent(0.98321) == "98.32%"
+    assert german.percent(0.98321) == "98,32\N{NO-BREAK SPACE}%"
+    assert english.points(-0.0051) == "−0.51"
+    assert german.points(0.0051) == "+0,51"
+    assert english.number(math.nan) == english.percent(None) == english.duration(math.inf) == "–"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0 s"), (59.94, "59.9 s"), (61, "1 min 01 s"), (3599.6, "1 h 00 min")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert Language("en").duration(seconds) == text
+
+
+def test_another_language_is_named_with_those_there_are() -> None:
+    with pytest.raises(InputError, match="fr: reports are written in en or de"):
+        Language("fr")

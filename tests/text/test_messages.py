@@ -1,0 +1,263 @@
+"""What errors say on a page in another language."""
+
+import ast
+import errno
+import importlib
+import os
+import re
+import string
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.data.sources.test_local import write
+
+import ziffern
+from ziffern.data.parts import label_fix
+from ziffern.data.sources.local import read_local
+from ziffern.data.sources.source import Torchvision
+from ziffern.errors import InputError, OutputError
+from ziffern.experiment.failure import describe
+from ziffern.studio.views import Words
+from ziffern.text.language import LANGUAGES
+from ziffern.text.messages import TEXTS, translated
+
+SOURCE = Path(ziffern.__file__).parent
+CODES = [code for code in LANGUAGES if code != "en"]
+# What a page asks to be read, and what it does itself; not what is only typed, nor told at the server's start.
+ASKED = ("archive", "arrays", "dataset", "idx", "local", "members", "parts", "pictures", "tables", "torchvision_sets")
+PAGE = ("extra", "jobs", "page", "settings", "views", "workspace")
+RUNS = ("files", "loading", "records.checkpoint", "records.config", "runs")
+MODULES = (*(f"data.{name}" for name in ASKED), *(f"studio.{name}" for name in PAGE), *RUNS, "drawing", "normalize")
+# Hydra's own words about an override that no form can make; a reader's, which are looked up when they are told.
+ELSEWHERE = ("explain(error, list(overrides), conf_folder())", "str(error).replace(str(part), plain)")
+HOLE = re.compile(r"\{t?\}")
+
+
+def table(code: str) -> dict[str, str]:
+    texts: dict[str, str] = yaml.safe_load((TEXTS / f"{code}.yaml").read_text(encoding="utf-8"))
+    return texts
+
+
+def said(module: str) -> tuple[list[str], set[str]]:
+    """Return the messages of a module's errors, with {} for what is put in, and the constants that are put in."""
+    tree = ast.parse((SOURCE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    raised = [call.args[0] for call in calls if getattr(call.func, "id", "") in ("InputError", "DivergedError")]
+    messages, constants = [], set()
+    for node in raised:
+        match node:
+            case ast.Constant(value=str(text)):
+                messages.append(text)
+            case ast.JoinedStr(values=parts):
+                messages.append("".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts))
+                named = [
+                    part.value.id
+                    for part in ast.walk(node)
+                    if isinstance(part, ast.FormattedValue)
+                    and isinstance(part.value, ast.Name)
+                    and part.value.id.isupper()
+                ]
+                values = [getattr(importlib.import_module(f"ziffern.{module}"), name) for name in named]
+                constants |= {value for value in values if isinstance(value, str)}
+            case ast.Name(id=name):
+                messages.append(getattr(importlib.import_module(f"ziffern.{module}"), name))
+            case _:
+                assert ast.unparse(node).startswith(ELSEWHERE), ast.unparse(node)
+    return messages, constants
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("module", MODULES)
+def test_every_error_that_a_page_can_meet_has_its_words(module: str, code: str) -> None:
+    known = {HOLE.sub("{}", english) for english in table(code)}
+    messages, constants = said(module)
+    shown = [text for text in messages if not text.startswith("model.normalize.")]  # the form has no field for it
+    assert shown
+    assert [text for text in shown if text not in known] == []
+    assert constants <= known
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_table_of_errors_puts_in_what_was_put_in(code: str) -> None:
+    for english, text in table(code).items():
+        plain = HOLE.sub("{}", english)
+        given = [f"value{place}" for place in range(plain.count("{}"))]
+        assert len([name for _, name, _, _ in string.Formatter().parse(text) if name is not None]) <= len(given), (
+            english
+        )
+        assert translated(plain.format(*given), code) == text.format(*given), english
+
+
+FILE = "a and b/d.csv"
+WHOLE = "expected a whole number from 0 to 255: write pixels as grey levels from 0 to 255"
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            f"{FILE}: is a damaged picture (x and y): replace or remove it",
+            f"{FILE} ist ein beschädigtes Bild (x and y)",
+        ),
+        (f"{FILE}: has 3,000,000 bytes, at most 1,000 fit: give a smaller file", "hat 3.000.000 Byte, höchstens 1.000"),
+        (
+            f"{FILE}: label 12 is out of range 0 to 9: {label_fix(12)}",
+            "liegt nicht zwischen 0 und 9: bitte berichtigen",
+        ),
+        (
+            f"{FILE}: label -1 is out of range 0 to 9: {label_fix(-1)}",
+            "liegt nicht zwischen 0 und 9: bitte berichtigen",
+        ),
+        (f"{FILE}: line 5, label is 1.5, {WHOLE}", f"{FILE}: Zeile 5: die Ziffer ist 1.5, erwartet ist"),
+        (f"{FILE}: line 5, pixel 3 is blank, {WHOLE}", f"{FILE}: Zeile 5: Pixel 3 ist leer, erwartet ist"),
+        (
+            f"{FILE}: holds train.csv and mnist_train.csv, one of the two is allowed: remove the other",
+            "csv und mnist_tr",
+        ),
+    ],
+)
+def test_what_was_put_in_stays_but_for_numbers_and_words_of_our_own(message: str, shown: str) -> None:
+    assert shown in translated(message, "de")
+
+
+@pytest.mark.parametrize("some", ["", "train-images-idx3-ubyte"])
+@pytest.mark.parametrize("fallback", [True, False])
+def test_data_that_cannot_be_loaded_are_told_in_german(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, some: str, fallback: bool
+) -> None:
+    def no_network(*_: object) -> None:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr("ziffern.data.sources.source.download", no_network)
+    if some:
+        write({f"MNIST/raw/{some}": b"x"}, tmp_path)
+    source = Torchvision("mnist", fallback)
+    try:
+        told = source.load(tmp_path, 10).note
+    except InputError as error:
+        told = str(error)
+    shown = translated(told, "de")
+    assert shown.startswith("mnist liegt nicht")
+    assert ("vollständig (" in shown) == bool(some)
+    assert not re.search(r"\b(the|and|not|is|with)\b", shown.replace(str(tmp_path), ""))
+
+
+def test_full_disk_is_told_without_a_path() -> None:
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/home/somebody/outputs")
+    assert Words("de").told(error) == "Das konnte der Computer nicht: Die Platte ist voll"
+    assert Words("en").told(error) == "The computer could not do that: No space left on device"
+
+
+def test_unknown_message_and_english_stay_as_they_are() -> None:
+    assert translated("something else: 7", "de") == "something else: 7"
+    assert translated("no model is chosen: tick at least one", "en") == "no model is chosen: tick at least one"
+
+
+def test_german_of_a_bad_upload_has_no_english_left(tmp_path: Path) -> None:
+    broken = tmp_path / "digits.zip"
+    broken.write_bytes(b"no archive")
+    with pytest.raises(InputError) as error:
+        read_local(broken)
+    assert translated(str(error.value), "de") == (
+        f"{broken} ist kein ZIP, oder es ist beschädigt (Die Datei ist kein ZIP): bitte neu laden oder neu packen"
+    )
+    write({"a.txt": ""}, broken)
+    with pytest.raises(InputError) as error:
+        read_local(broken)
+    shown = translated(str(error.value), "de").removeprefix(str(broken))
+    assert "(sondern a.txt); es geht ein ZIP mit Ordnern 0/ bis 9/" in shown
+    assert not re.search(r"\b(the|of|with|give|is)\b", shown)
+
+
+def test_wrong_line_of_a_table_is_named_in_german() -> None:
+    fix, shown = "write pixels as grey levels from 0 to 255", "Pixel sind Graustufen von 0 bis 255"
+    message = f"d.csv: line 5, pixel 3 is 300, expected a whole number from 0 to 255: {fix}"
+    expected = f"d.csv: Zeile 5: Pixel 3 ist 300, erwartet ist eine ganze Zahl von 0 bis 255: {shown}"
+    assert translated(message, "de") == expected
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_no_message_has_two_translations(code: str) -> None:
+    lines = (TEXTS / f"{code}.yaml").read_text(encoding="utf-8").splitlines()
+    keys = [line.partition('": "')[0] for line in lines if line.startswith('"')]
+    assert [key for key in keys if keys.count(key) > 1] == []
+
+
+@pytest.mark.parametrize("piece", [": ", ": is of ", "a: b is ", ": label  is out of range ", ": / "])
+def test_hostile_text_is_matched_in_linear_time(piece: str) -> None:
+    """A note of a foreign file is looked up, too; a regular expression would try for hours."""
+    text = piece * 50_000
+    assert translated(text, "de") == text
+
+
+def test_hostile_file_name_does_not_keep_the_table_busy() -> None:
+    name = ": is (): line , pixel 7 and " * 12
+    message = f"{name}: lies at {name}, expected train/<class>/<file>: move it"
+    assert "erwartet ist train/<Klasse>/<Datei>" in translated(message, "de")
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_what_ends_a_training_before_it_begins_has_its_words(code: str) -> None:
+    """A job's log has these lines: a training of the studio names its folder itself."""
+    messages, _ = said("run_folder")
+    typed = ("hydra.sweep", "continue it with", "belongs to another run")  # the page does none of it
+    shown = [text for text in messages if not any(word in text for word in typed)]
+    other = "name another folder with hydra.run.dir=FOLDER"
+    assert len(shown) == 5
+    for text in shown:
+        english = (
+            text.removesuffix("{}") + other
+            if text.endswith(": {}")
+            else text.replace("{}=FOLDER", "hydra.run.dir=FOLDER")
+        )
+        filled = english.replace("{}", "a/b", 1)
+        assert translated(filled, code) != filled, filled
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EACCES])
+def test_a_file_that_fails_has_its_words(number: int, code: str) -> None:
+    for kind in (OSError, OutputError):
+        line = describe(kind(number, os.strerror(number), "a/b"), "hydra.run.dir=FOLDER")
+        told = translated(line, code)
+        assert "a/b" in told
+        assert os.strerror(number) not in told
+
+
+@pytest.mark.parametrize("kind", ["test", "fallback"])
+def test_notes_of_a_run_are_german_in_a_german_report(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from types import SimpleNamespace
+
+    from ziffern.data.split import make_split
+    from ziffern.report.run_page import _notes
+    from ziffern.text.language import Language
+
+    def no_network(*_: object) -> None:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr("ziffern.data.sources.source.download", no_network)
+    digits = Torchvision("mnist", fallback=True).load(tmp_path, 10)
+    half = replace(digits, train_size=2500)
+    leak = make_split(
+        half, "official", fractions=(0.6, 0.2, 0.2), seed=0, val_from="test", val_share=0.1, fold=0, folds=5
+    ).leak
+    about = {"data/leak": leak} if kind == "test" else {"data/note": digits.note}
+    run = SimpleNamespace(members=[], is_finished=True)
+    found: Any = SimpleNamespace(about=about, run=run, outcome=object(), contradictions=[])
+    (german,), (english,) = _notes(found, Language("de")), _notes(found, Language("en"))
+    assert english == next(iter(about.values()))
+    assert not re.search(r"\b(the|and|not|is|with|of)\b", german.replace(str(tmp_path), ""))
+
+
+def test_what_a_search_is_about_is_german_in_a_german_report() -> None:
+    note = "data=mnist is not in data and cannot be downloaded (no network): training on the 5,000 embedded real MNIST "
+    note += "digits (mnist5k) instead of 70,000"
+    about = f"mnist5k: 3,000 / 1,000 digits to train / validate. NOTE: {note}"
+    assert translated(about, "de").startswith(
+        "mnist5k: 3.000 Ziffern zum Lernen, 1.000 zur Validierung. HINWEIS: mnist l"
+    )
