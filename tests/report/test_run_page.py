@@ -390,7 +390,7 @@ def test_the_command_writes_into_the_run_or_where_it_is_told(imperfect: Run, mon
     ("arguments", "line"),
     [
         (("report", "nowhere"), "nowhere: there is no such folder"),
-        (("report", "{run}", "--language", "fr"), "fr: reports are written in en or de"),
+        (("report", "{run}", "--language", "fr"), "fr: reports are written in en, de"),
         (("report", "{run}", "{run}", "--output", "x.html"), "one file for 2 runs"),
         (("report", "{run}", "--output", "/proc/x.html"), "/proc/x.html: "),
         (("report", "{run}", "--output", "."), "--output .: this is a folder"),
@@ -415,7 +415,7 @@ def test_training_leaves_a_report(command_line, digits_npz: Path) -> None:
     assert not Path("untold/report.html").exists()
     code, _, errors = command_line(*small, "report=fr", "hydra.run.dir=never")
     assert code == 2
-    assert "en or de" in errors
+    assert "en, de" in errors
     assert not Path("never/metrics.json").exists()
 
 

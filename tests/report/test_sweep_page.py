@@ -12,7 +12,6 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 from tests.report.test_run_page import Page
 
-from ziffern.errors import InputError
 from ziffern.report.sweep_page import Search, far_off, plain, significant, write_sweep_report
 from ziffern.text.language import Language
 
@@ -306,7 +305,7 @@ def test_output_and_language_are_the_callers(tmp_path: Path) -> None:
     study = make()
     assert write_sweep_report(study, tmp_path) == tmp_path / "sweep.html"
     assert write_sweep_report(study, tmp_path, tmp_path / "a/b.html").is_file()
-    with pytest.raises(InputError, match="fr: reports are written in"):
+    with pytest.raises(ValueError, match="fr: no language"):
         write_sweep_report(study, tmp_path, language="fr")
 
 

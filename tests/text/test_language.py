@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-import ziffern.report
+import ziffern
 from ziffern.analysis.fit import Trend, Verdict
-from ziffern.errors import InputError
 from ziffern.text.language import LANGUAGES, Language
 
-FOLDER = Path(ziffern.report.__file__).parent
-TEXTS = {code: yaml.safe_load((FOLDER / f"texts/{code}.yaml").read_text(encoding="utf-8")) for code in LANGUAGES}
+FOLDER = Path(ziffern.__file__).parent
+TEXTS = {code: yaml.safe_load((FOLDER / f"text/report/{code}.yaml").read_text(encoding="utf-8")) for code in LANGUAGES}
 
 
 def flat(node: dict | str, prefix: str = "") -> dict[str, str]:
@@ -31,9 +30,9 @@ def test_languages_have_the_same_texts_with_the_same_placeholders() -> None:
 
 
 def test_no_text_is_left_over() -> None:
-    used = "".join(
-        path.read_text() for path in (*FOLDER.rglob("*.py"), *FOLDER.rglob("*.html"), FOLDER.parent / "compare.py")
-    )
+    rooms = ("report", "runs", "cli")
+    paths = [path for room in rooms for path in FOLDER.joinpath(room).rglob("*") if path.suffix in (".py", ".html")]
+    used = "".join(path.read_text(encoding="utf-8") for path in paths)
     built = (
         "names.",
         "verdict.",
@@ -81,5 +80,5 @@ def test_durations(seconds: float, text: str) -> None:
 
 
 def test_another_language_is_named_with_those_there_are() -> None:
-    with pytest.raises(InputError, match="fr: reports are written in en or de"):
+    with pytest.raises(ValueError, match="fr: no language of these texts: en, de"):
         Language("fr")

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ziffern.cli.languages import chosen_language
 from ziffern.errors import InputError
 from ziffern.runs.comparison import Comparison, find_runs, make_comparison
-from ziffern.text.language import Language
 
 
 def compare(folders: Sequence[str], output: Path | None, language: str, margin: float) -> Comparison:
@@ -23,7 +23,7 @@ def compare(folders: Sequence[str], output: Path | None, language: str, margin: 
     from ziffern.cli.comparison_table import print_comparison
     from ziffern.report.comparison_page import write_comparison
 
-    words = Language(language)
+    words = chosen_language(language)
     if not 0 <= margin < 1:
         raise InputError(f"--margin {100 * margin:g}: must be at least 0 and below 100 percentage points")
     if output is not None and output.is_dir():

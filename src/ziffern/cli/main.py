@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
+from ziffern.cli.languages import chosen_language
 from ziffern.cli.streams import readable_streams
 from ziffern.errors import InputError
 from ziffern.experiment.failure import complain, describe
@@ -41,13 +42,13 @@ def main() -> None:
 def _report(arguments: argparse.Namespace) -> None:
     from ziffern.report.run_page import write_report
     from ziffern.runs.run import Run
-    from ziffern.text.language import Language
 
     if arguments.output and len(arguments.folder) > 1:
         raise InputError(f"--output {arguments.output}: one file for {len(arguments.folder)} runs: leave it out")
     if arguments.output and arguments.output.is_dir():
         raise InputError(f"--output {arguments.output}: this is a folder: name a file in it")
-    Language(arguments.language or "en")
+    if arguments.language is not None:
+        chosen_language(arguments.language)
     failed = False
     for folder in arguments.folder:
         try:
@@ -108,6 +109,8 @@ def _sweep_report(arguments: argparse.Namespace) -> None:
     from ziffern.search.study import open_study
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if arguments.language is not None:
+        chosen_language(arguments.language)
     study = open_study(arguments.folder, arguments.storage)
     print(printable(write_sweep_report(study, arguments.folder, arguments.output, arguments.language)))
 

@@ -24,6 +24,7 @@ import hydra
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from hydra_plugins.hydra_optuna_queue import SweepError, check_finished_studies
+from ziffern.cli.languages import chosen_language
 from ziffern.cli.streams import readable_streams
 from ziffern.config.foreign import checked_configs
 from ziffern.config.instantiate import conf_folder
@@ -77,7 +78,6 @@ def job(cfg: DictConfig) -> "float | list[float]":
 
     from hydra_plugins.hydra_optuna_queue import current_trial, is_trial
     from ziffern.experiment.run import directions, run_experiment
-    from ziffern.text.language import Language
 
     context = HydraConfig.get()
     is_search = context.runtime.choices.get("hparams_search") and not is_trial()
@@ -86,7 +86,7 @@ def job(cfg: DictConfig) -> "float | list[float]":
     folder = Path(context.runtime.output_dir)
     try:
         choices = context.runtime.choices
-        language = None if cfg.report is None else Language(str(cfg.report))
+        language = None if cfg.report is None else chosen_language(str(cfg.report))
         if not (trial := is_trial()):
             score = run_experiment(cfg, folder, choices["model"])
         else:

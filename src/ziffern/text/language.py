@@ -12,8 +12,6 @@ from typing import Any
 
 import yaml
 
-from ziffern.errors import InputError
-
 LANGUAGES = ("en", "de")
 TEXTS = Path(__file__).with_name("report")
 NONE = "–"
@@ -27,12 +25,12 @@ class Language:
         texts: The folder of its texts: those of the reports, unless another is named.
 
     Raises:
-        InputError: Another one.
+        ValueError: Another code; whoever takes it from a user checks it first.
     """
 
     def __init__(self, code: str = "en", texts: Path = TEXTS) -> None:
         if code not in LANGUAGES:
-            raise InputError(f"{code}: reports are written in {' or '.join(LANGUAGES)}: use one of them")
+            raise ValueError(f"{code}: no language of these texts: {', '.join(LANGUAGES)}")
         self.code = code
         self._texts = _texts(texts / f"{code}.yaml")
 

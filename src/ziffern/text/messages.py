@@ -53,7 +53,7 @@ def _number(part: str) -> str:
 @cache
 def _table(code: str) -> list[tuple[list[str], list[bool], str]]:
     """Return the English messages in pieces, which holes have words of ours, and texts; the most particular first."""
-    path = TEXTS / f"{code}.yaml"
+    path = TEXTS / f"old_{code}.yaml"
     texts: dict[str, str] = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
     ordered = sorted(texts.items(), key=lambda pair: -len(HOLE.sub("", pair[0])))
     return [(HOLE.split(english), [hole == "{t}" for hole in HOLE.findall(english)], text) for english, text in ordered]
