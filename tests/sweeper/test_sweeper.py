@@ -27,6 +27,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from hydra_plugins.hydra_optuna_queue import current_trial, is_trial
+from hydra_plugins.hydra_optuna_queue._conf import PRUNERS, SAMPLERS, OptunaQueueConf
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._objects import make_pruner, make_sampler
 from hydra_plugins.hydra_optuna_queue._progress import Progress
@@ -34,7 +35,6 @@ from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue, is_aliv
 from hydra_plugins.hydra_optuna_queue._space import Space, parse_space
 from hydra_plugins.hydra_optuna_queue._storage import Journal, Storage, patiently
 from hydra_plugins.hydra_optuna_queue._worker import Worker
-from hydra_plugins.hydra_optuna_queue.sweeper import PRUNERS, SAMPLERS, OptunaQueueConf
 
 GRID = "hydra/sweeper/sampler=grid"
 

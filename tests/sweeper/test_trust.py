@@ -13,11 +13,11 @@ import pytest
 from optuna.trial import TrialState
 from tests.sweeper.test_sweeper import GRID, Studies, claimed, parse, states, studies, study, sweep  # noqa: F401 # fixtures
 
+from hydra_plugins.hydra_optuna_queue._conf import SAMPLERS
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._objects import make_sampler
 from hydra_plugins.hydra_optuna_queue._queue import Owner, is_alive
 from hydra_plugins.hydra_optuna_queue._storage import Storage
-from hydra_plugins.hydra_optuna_queue.sweeper import SAMPLERS
 
 CMAES = "hydra/sweeper/sampler=cmaes"
 

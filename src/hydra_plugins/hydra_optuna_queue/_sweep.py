@@ -28,6 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna.trial import FrozenTrial, TrialState
 from yaml import AliasEvent, YAMLError
 
+from hydra_plugins.hydra_optuna_queue._conf import OptunaQueueConf
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._export import export
 from hydra_plugins.hydra_optuna_queue._identity import is_excepted, job_settings
@@ -39,7 +40,6 @@ from hydra_plugins.hydra_optuna_queue._signals import interruptible, told, undis
 from hydra_plugins.hydra_optuna_queue._space import Space, parse_space
 from hydra_plugins.hydra_optuna_queue._storage import Storage, patiently
 from hydra_plugins.hydra_optuna_queue._worker import Worker
-from hydra_plugins.hydra_optuna_queue.sweeper import OptunaQueueConf
 
 WORKER = "HYDRA_OPTUNA_QUEUE_WORKER"  # for the supervisor's processes: when it was launched, and their pipe to it
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

@@ -19,7 +19,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
-from hydra_plugins.hydra_optuna_queue.sweeper import PRUNERS, SAMPLERS, OptunaQueueConf
+from hydra_plugins.hydra_optuna_queue._conf import PRUNERS, SAMPLERS, OptunaQueueConf
 from ziffern.config.hyperparameters import flatten
 from ziffern.config.instantiate import nearest
 

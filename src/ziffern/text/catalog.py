@@ -2,8 +2,8 @@
 
 Decisions: a message is a code and its values, so it is translated by lookup and never by parsing English; the catalogs
 are YAML files with the same keys in every language (a test holds this and that the placeholders agree); values are
-foreign text more often than not, so each is made printable where it is put in; an override that a message tells the
-user to type, such as `data.batch_size=1000`, has its numbers as Hydra reads them, and `{count:n}` has them as people do.
+foreign text more often than not, so each is made printable where it is put in; `{size}` writes a number as Hydra reads
+it, for overrides such as `data.batch_size=1000` that a message tells the user to type, and `{count:n}` as people do.
 """
 
 import string
