@@ -7,7 +7,7 @@ STUDIO := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow test-browser lint format typecheck sweep search dashboard studio tensorboard benchmark reproduce clean
+.PHONY: help install train test test-slow test-browser lint format typecheck sweep search dashboard studio tensorboard benchmark reproduce docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -70,6 +70,10 @@ benchmark: $(STAMP) ## Measure training beside a bare loop and the usual recipe 
 reproduce: $(STAMP) ## Train the published recipes over several seeds (ten minutes without the an2020 ones)
 	@$(RUN) scripts/reproduce.py $(ARGS)
 
+docs: $(STAMP) ## Build the documentation into site/ (open site/index.html)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group docs
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+
 clean: ## Remove caches and builds; keeps .venv, data and outputs
-	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find src tests scripts -name __pycache__ -prune -exec rm -rf {} +

@@ -110,7 +110,7 @@ def ratios(seconds: dict[str, list[float]], arm: str, base: str = "bare loop") -
 def loop(overrides: list[str], rounds: int) -> str:
     """Measure the training batches of an epoch of some of the digits."""
     lines = [
-        "| model | batch | arm | images a second | time, ratio to the bare loop (range) | aim |",
+        "| model | batch | arm | images per second | time, ratio to the bare loop (range) | aim |",
         "|---|---:|---|---:|---:|---|",
     ]
     for name, size, share, aim in CASES:
@@ -134,7 +134,7 @@ def loop(overrides: list[str], rounds: int) -> str:
                 note = "" if least is None else f"at least {least:.2f}"
                 faster = spread(ratios(seconds, arm, "ziffern"))
                 lines.append(f"| {name} | {size} | {arm}, ratio to ziffern | | {faster} | {note} |")
-    return "## An epoch\n\nThe training batches alone.\n\n" + "\n".join(lines)
+    return "## One epoch\n\nTraining batches only.\n\n" + "\n".join(lines)
 
 
 def whole(overrides: list[str], rounds: int) -> str:
@@ -149,8 +149,8 @@ def whole(overrides: list[str], rounds: int) -> str:
         seconds = interleave(arms, rounds, f"whole: {name}, batch {size}")
         base = spread(seconds["bare loop"], ".1f")
         lines.append(f"| {name} | {size} | {base} | {spread(ratios(seconds, 'ziffern'))} | at most 1.10 |")
-    about = "With TensorBoard, progress bar, checkpoints and validation; the bare loop validates and saves its weights."
-    return f"## Five epochs as a user has them\n\n{about}\n\n" + "\n".join(lines)
+    about = "With TensorBoard, progress bar, checkpoints and validation. The bare loop validates and saves its weights."
+    return f"## Five epochs with everything on\n\n{about}\n\n" + "\n".join(lines)
 
 
 def evaluation(overrides: list[str], rounds: int) -> str:
@@ -209,9 +209,9 @@ def fast(overrides: list[str], rounds: int) -> str:
     arms = {"bare loop": lambda: BareLoop(fresh(other, digits), digits).epoch(HALF), "fast": train}
     seconds = interleave(arms, rounds, "fast")
     return (
-        f"## experiment=fast\n\nIts whole training, validation and checkpoints included: {spread(used[1:], '.1f')} CPU "
-        f"seconds (aim: at most 4), {spread(ratios(seconds, 'fast'))} of the time in which the bare compact CNN at "
-        f"batch 16 sees {HALF:,} digits (aim: at most 1)."
+        f"## experiment=fast\n\nThe whole training, including validation and checkpoints: {spread(used[1:], '.1f')} "
+        f"CPU seconds (aim: at most 4). That is {spread(ratios(seconds, 'fast'))} times the time that a bare loop "
+        f"takes to train the compact CNN at batch size 16 on {HALF:,} digits (aim: at most 1)."
     )
 
 
@@ -254,7 +254,7 @@ def sweep(overrides: list[str], rounds: int) -> str:
             print(f"sweep: round {number} of {rounds}: {arm}: {seconds[arm][-1]:.0f} s", file=sys.stderr)
     first = "12 runs one after the other"
     lines = [
-        "| how | seconds | times as fast | aim | best (batch size, rate): validation % | largest difference |",
+        "| how | seconds | speedup | aim | best (batch size, rate): validation % | largest difference |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for arm, spent in seconds.items():
@@ -302,9 +302,9 @@ def main() -> None:
             continue
     parts = "" if options.parts == ",".join(PARTS) else f" --parts {options.parts}"
     text = (
-        "# Benchmark\n\nOne thread; the arms take turns in an order drawn anew each round, in one process unless they "
-        f"are commands; the median of {options.rounds} rounds ({2 * options.rounds} of the training "
-        f"batches alone, {max(1, options.rounds - 2)} of five epochs) after one to warm up, with range.\n\n"
+        "# Benchmark\n\nOne thread. The arms take turns, in a new random order each round, and in one process unless "
+        f"they are commands. Figures are the median and range of {options.rounds} rounds ({2 * options.rounds} for the "
+        f"training batches only, {max(1, options.rounds - 2)} for five epochs) after one round to warm up.\n\n"
         + "\n\n".join(found)
         + f"\n\n{processor_name()}, {', '.join(packages)}, {date.today()}.\n\n"
         f"Command: `python scripts/benchmark.py data.dir=FOLDER{parts}`\n"

@@ -78,7 +78,10 @@ def main() -> None:
             cost[name].append((spent[1] - spent[0]) / (LONG - SHORT))
         print(f"round {number} of {options.rounds}", file=sys.stderr)
     base = cost["Hydra's basic sweeper"]
-    lines = ["| sweeper | milliseconds a trial (range) | more than Hydra's own (range) | aim |", "|---|---:|---:|---|"]
+    lines = [
+        "| sweeper | milliseconds per trial (range) | more than Hydra's own (range) | aim |",
+        "|---|---:|---:|---|",
+    ]
     for name, found in cost.items():
         more_than = [1000 * (own - other) for own, other in zip(found, base, strict=True)]
         own = [1000 * value for value in found]
@@ -89,8 +92,10 @@ def main() -> None:
         lines.append(f"| {name} | {statistics.median(own):.0f} ({min(own):.0f} to {max(own):.0f}) | {extra} | {aim} |")
     packages = ", ".join(f"{name} {version(name)}" for name in ("hydra-core", "optuna"))
     text = (
-        f"# What the sweeper costs\n\nA job that does nothing; the slope between {SHORT} and {LONG} trials; arms take "
-        f"turns; median of {options.rounds} rounds.\n\n" + "\n".join(lines) + f"\n\n{processor_name()}, {packages}, "
+        f"# What the sweeper costs\n\nFor a job that does nothing: the slope between {SHORT} and {LONG} trials. The "
+        f"arms take turns; median of {options.rounds} rounds.\n\n"
+        + "\n".join(lines)
+        + f"\n\n{processor_name()}, {packages}, "
         f"{date.today()}.\n\nCommand: `python scripts/benchmark_sweeper.py --official PYTHON`\n"
     )
     print(text)

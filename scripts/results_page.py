@@ -24,28 +24,32 @@ from ziffern.config.instantiate import conf_folder
 from ziffern.files.atomic import write_text
 
 CURVES = (("train", "loss"), ("train", "acc"), ("val", "loss"), ("val", "acc"))
-INTRODUCTION = """# Published results, reproduced
+INTRODUCTION = """# Results
 
-What was published for each recipe of `conf/experiment`, and what this project measures with it: trained on the
-training part, the epoch chosen on validation data, tested once, for each seed; the split is the same for all seeds
-(`data.split_seed=0`). Deviations are those of seeds. A recipe that is not listed was not run. Written by
+For each recipe in `conf/experiment`: what was published, and what was measured here. There is one run per seed. It
+trains on the training part, chooses its epoch on validation data, and is tested once. All seeds share one split
+(`data.split_seed=0`), and ± is the standard deviation over seeds. A recipe that is not listed was not run.
+
+The figures are in the files of `docs/results`, which are written by
 
 ```console
 python scripts/reproduce.py -- data.dir=FOLDER
 ```
 
-(and `scripts/patience.py`) from the files in [results/](results), one a run; each table below names its hardware and
-its command.
+and by `scripts/patience.py`, `scripts/searches.py` and `scripts/ablation.py`. Each table names its hardware and its
+command.
 """
 READING = """
-The interval is Student's 95 % interval of the mean of n seeds; with a single run it is the 95 % Wilson interval for
-its number of test digits. Measured validation is the chosen epoch's; the gap is training minus validation accuracy of
-the last epoch, below zero where dropout or augmentation handicaps the training's own score; the fit is the verdict of
-`ziffern report`, the most frequent one of the seeds (overfitting needs a gap above 2 points). Seconds are those of
-training and validation, on the hardware below and not on the published one; ranges are those of seeds.
+The interval is Student's 95 % interval of the mean of n seeds. For a single run it is the 95 % Wilson interval, given
+its number of test digits. The measured validation accuracy is that of the chosen epoch. The gap is training minus
+validation accuracy in the last epoch; it is negative where dropout or augmentation lowers the accuracy that is counted
+during training. The fit is the verdict of `ziffern report` that most seeds have; overfitting requires a gap above 2
+points. Seconds include training and validation, on the hardware named below and not on the published one, with the
+range over seeds.
 
-A published figure is one run. It is therefore held against the 95 % prediction interval of one more run of ours,
-mean ± t · deviation · √(1 + 1/n), which knows the spread of seeds but not that of other splits or test digits.
+A published figure is a single run. It is therefore compared with the 95 % prediction interval of one more run of ours,
+mean ± t · deviation · √(1 + 1/n), which accounts for the variation between seeds, but not for other splits or other
+test digits.
 """
 
 
@@ -161,9 +165,9 @@ def recipes(found: Sequence[Measured]) -> str:
         )
     header = ("experiment", "data", "parameters", "test %", "95 % interval", "worst to best seed", "validation %")
     about = (
-        "\n## Recipes of our own\n\nChosen on validation digits alone, tested once a seed on the official 10,000 test "
-        "digits. Seconds are those of training and validation on one CPU thread. For comparison: the published compact "
-        "CNN has 21,840 parameters and reached 98.20 % of 14,000 digits of a split of its own.\n"
+        "\n## Our own recipes\n\nChosen on validation digits alone, and tested once per seed on the official 10,000 "
+        "test digits. Seconds include training and validation on one CPU thread. For comparison: the published compact "
+        "CNN has 21,840 parameters and reached 98.20 % on the 14,000 test digits of its own split.\n"
     )
     return about + table((*header, "epochs", "seconds"), rows)
 
@@ -187,11 +191,12 @@ def ablation(docs: Path) -> str:
         rows.append([change, typed, len(own), *shown])
     header = ("change", "override", "seeds", "wrong", "difference", "validation loss", "seconds")
     return (
-        f"\n## What the parts of `{study['experiment']}` are worth\n\nEach part taken away, or another put in place, "
-        f"with {study['epochs']} epochs; validated on {study['val']:,} digits that were not trained on, never tested. "
-        "Wrong is the mean number of validation digits read wrongly; the difference is to the recipe with the same "
-        f"seed and split. One seed's number has a standard error of about {study['error']:.0f}: only large differences "
-        "mean anything. Seconds are of one thread, with other work on the machine: a rough guide.\n"
+        f"\n## What the parts of `{study['experiment']}` are worth\n\nEach row removes or replaces one part of the "
+        f"recipe, trains for {study['epochs']} epochs, and validates on {study['val']:,} digits that were not trained "
+        "on; nothing was tested. *Wrong* is the mean number of misclassified validation digits, and the difference is "
+        "to the full recipe with the same seed and split. The number of a single seed has a standard error of about "
+        f"{study['error']:.0f}, so only large differences mean anything. Seconds are for one thread, with other work "
+        "on the machine: a rough guide.\n"
         f"{table(header, rows)}\n`python scripts/ablation.py data.dir=FOLDER`\n"
     )
 
@@ -213,7 +218,7 @@ def verdict(own: Measured) -> str:
     bounds = f"{percent(low)} to {percent(high)} %, {kind}"
     ours = mean(own.all("test/acc"))
     if figure is None:
-        said = "nothing to hold it against: no published test figure of this net alone is known here"
+        said = "nothing to compare with: no published test accuracy of this network alone is known"
     elif low <= figure <= high:
         said = f"**reproduced**: the published {percent(figure)} % lies inside {bounds}"
     else:
@@ -226,7 +231,7 @@ def verdict(own: Measured) -> str:
 def caution(own: Measured) -> str:
     """Return what a reader must know beyond what differs, or an empty string."""
     if OmegaConf.select(own.recipe, "model.normalize.fit_on") == "all":
-        return " As published, mean and deviation of the pixels are those of all images, the test images among them."
+        return " As published, mean and deviation of the pixels are those of all images, including the test images."
     return ""
 
 
@@ -293,18 +298,19 @@ def patience_study(docs: Path) -> str:
     missed = [net for net, epoch in goal.items() if not min(chosen[net]["stops"]) <= epoch <= max(chosen[net]["stops"])]
     named = " and ".join(f"`{net}`" for net in missed)
     frank = (
-        f"No rule explains both: even under the best one the published epoch of {named} lies outside the range of our "
-        "seeds, so the rule is a choice of ours."
+        f"No rule explains both: even with the best one, the published epoch of {named} lies outside the range of our "
+        "seeds, so the rule is our choice."
         if missed
-        else "Under it both published figures lie within the range of our seeds: they do not contradict it. That is no "
-        "proof that it was theirs; its neighbours in the table do nearly as well."
+        else "With this rule, both published figures lie within the range of our seeds, so they do not contradict it. "
+        "That does not prove that it was the one used: its neighbors in the table do nearly as well."
     )
     header = ("monitor", "patience", *(f"`{net}` stops after" for net in goal), "sum of squared relative deviations")
     return (
         "\n## Which early stopping?\n\n"
-        f"The rule was not published, only that it ended after {' and '.join(map(str, goal.values()))} epochs. Both "
-        f"nets were trained {study['epochs']} epochs without it, {study['seeds']} seeds each, and every patience from "
-        "1 to 30 was simulated on both validation scores. Mean and range over the seeds, the best first:\n"
+        f"The rule was not published, only that training ended after {' and '.join(map(str, goal.values()))} epochs. "
+        f"Both networks were trained for {study['epochs']} epochs without early stopping, with {study['seeds']} seeds "
+        "each, and every patience from 1 to 30 was simulated on both validation scores. Mean and range over the seeds, "
+        "best rule first:\n"
         f"{table(header, rows)}\n"
         f"Chosen for both recipes: `{chosen['monitor']}`, patience {chosen['patience']}. {frank}\n"
         f"\n{study['hardware']}.\n\n`python scripts/patience.py data.dir=FOLDER`\n"
@@ -324,7 +330,7 @@ def labels(found: Sequence[Measured], docs: Path) -> str:
     ]
     total = ["all", *(f"{sum(part):,}" for part in counts.values())]
     text = (
-        f"\n## How often each digit occurs\n\nMNIST merged, and its parts ({content['split']}): count (share in %).\n"
+        f"\n## How often each digit occurs\n\nAll of MNIST, and its parts ({content['split']}): count (share in %).\n"
     )
     text += table(("digit", "all", "train", "validation", "test"), [*rows, total])
     for own in found:
@@ -333,11 +339,11 @@ def labels(found: Sequence[Measured], docs: Path) -> str:
             chance = (share * (1 - share) / tested * (1 - tested / sum(counts["all"]))) ** 0.5
             measured = percent(own.all("baseline/acc")[0])
             text += (
-                f"\nAlways naming the digit most frequent in training is right for {measured} % of the test digits; "
-                f"published {percent(figure)} %, on another random split. Among random test parts of this size that "
-                f"share has the deviation {percent(chance)} points around {percent(share)} %.\n"
+                f"\nAlways answering with the most frequent training digit is right for {measured} % of the test "
+                f"digits; published {percent(figure)} %, on another random split. Over random test parts of this size, "
+                f"the share has a standard deviation of {percent(chance)} points around {percent(share)} %.\n"
             )
-    return f"{text}\nA count, so of no hardware: `python scripts/reproduce.py -- data.dir=FOLDER`\n"
+    return f"{text}\n`python scripts/reproduce.py -- data.dir=FOLDER`\n"
 
 
 def searches(docs: Path) -> str:
@@ -365,8 +371,8 @@ def searches(docs: Path) -> str:
         counts = ", ".join(f"{count} {state}" for state, count in states.items())
         scored = (percent(winner["val/acc"]), percent(again["val/acc"]), percent(again["test/acc"]))
         rows.append([f"`{name}`", counts, *cost, *scored])
-    costs = ("trials", "epochs", "seconds of training", "% of the grid's", "seconds on the clock")
-    header = ("search", *costs, "best validation %", "the same again", "and its test %")
+    costs = ("trials", "epochs", "seconds of training", "% of the grid's", "wall-clock seconds")
+    header = ("search", *costs, "best validation %", "trained again", "its test %")
     settings = "".join(
         f"- `{name}`: {', '.join(f'`{key}={_short(value)}`' for key, value in winner['params'].items())}\n"
         for name, search in content["searches"].items()
@@ -374,22 +380,22 @@ def searches(docs: Path) -> str:
     )
     commands = "".join(f"`{search['command']}`\n\n" for search in content["searches"].values())
     return (
-        "\n## The published grid, and searches beside it\n\n"
-        f"Validation accuracy in % of the compact CNN after 5 epochs, the best of them; {len(scores)} trials:\n"
+        "\n## The published grid, and searches\n\n"
+        f"Validation accuracy of the compact CNN in %, best of 5 epochs; {len(scores)} trials:\n"
         + table(("batch", *rates), [[b, *(percent(scores[b, r]) for r in rates)] for b in batches])
         + f"\nPublished: {percent(published['val/acc'])} % at batch 16 and rate 0.001, and a spread of about 5 points "
         f"over the grid. Measured: {percent(best['val/acc'])} % at batch {best['params']['data.batch_size']} and rate "
         f"{best['params']['model.optimizer.lr']}, {percent(scores[16, 0.001])} % at the published setting, and a "
-        f"spread of {percent(spread_here)} points. Seeds of one setting differ by about 0.1 points, so the batches of "
-        "16, 32 and 64 are not told apart by one run each.\n"
+        f"spread of {percent(spread_here)} points. Seeds of one setting differ by about 0.1 points, so one run each "
+        "does not tell batch sizes 16, 32 and 64 apart.\n"
         f"\nTPE with Hyperband over rate, weight decay, schedule, batch size and both dropouts: {sum(above)} of "
         f"{len(above)} searches found a better validation accuracy than the grid's best, {sum(cheap)} of {len(cheap)} "
-        "within half of its training time. That is no fair race of methods: the searches may leave the grid (less "
-        "dropout is most of the gain), and a best of many validation scores is a little too good in any search; the "
-        "test accuracy of the setting, trained once more and tested once, is not.\n"
+        "within half of its training time. This does not compare methods fairly: the searches may leave the grid (less "
+        "dropout accounts for most of the gain). The best of many validation scores is a little too good in any "
+        "search; the test accuracy of the setting, trained once more and tested once, is not.\n"
         + table(header, rows)
-        + f"\nBest settings:\n\n{settings}\n{hardware(content['hardware'])}; two workers of one thread each.\n\n"
-        f"`python scripts/searches.py -- data.dir=FOLDER`, which runs\n\n{commands}"
+        + f"\nBest settings:\n\n{settings}\n{hardware(content['hardware'])}; two workers with one thread each.\n\n"
+        f"`python scripts/searches.py -- data.dir=FOLDER`, which runs these commands:\n\n{commands}"
     )
 
 

@@ -280,7 +280,7 @@ def test_recipes_of_our_own_have_a_table_of_their_own(docs, tmp_path) -> None:
         reproduce.collect(run_, "fast", seed, docs, [])
     results_page.render(docs, ["lin2024"])
     page = (docs / "results.md").read_text()
-    published, own = page.split("## Recipes of our own")
+    published, own = page.split("## Our own recipes")
     assert "`fast`" not in published
     assert f"{100 * min(RIGHT[:3]) / 14000:.2f} to {100 * max(RIGHT[:3]) / 14000:.2f}" in own
     assert "(n = 3)" in own

@@ -1,0 +1,85 @@
+"""The generated parts of the documentation: a hook that MkDocs calls when it builds the site.
+
+Decisions: the API reference finds modules by walking `src`, so that a moved module needs no change here; commands in
+text blocks are run when the site is built, so that their output is always the present one.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from settings_page import settings_page
+
+ROOT = Path(__file__).resolve().parents[1]
+SETTINGS = "<!-- the settings in conf/ -->"
+COMMAND = re.compile(r"(?m)^```text\n\$ (.+)\n```$")
+WIDTH = 100  # characters of a command's output
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Add the pages of the API reference to the navigation."""
+    (reference,) = (section["Reference"] for section in config.nav or [] if "Reference" in section)
+    reference.append({"Python API": [{room: _place(room)} for room in rooms(ROOT / "src")]})
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages of the API reference."""
+    for room, modules in rooms(ROOT / "src").items():
+        files.append(File.generated(config, _place(room), content=api_page(room, modules)))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fill in the settings and the output of commands."""
+    if SETTINGS in markdown:
+        markdown = markdown.replace(SETTINGS, settings_page(ROOT / "conf"))
+    return COMMAND.sub(lambda found: f"```text\n$ {found[1]}\n{output(found[1])}```", markdown)
+
+
+def rooms(source: Path) -> dict[str, list[str]]:
+    """Return the public modules below `source` by the room (the package of the second level) that they belong to."""
+    found: dict[str, list[str]] = {}
+    for file in source.rglob("*.py"):
+        parts = file.relative_to(source).with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        if not any(part.startswith("_") for part in parts):
+            found.setdefault(".".join(parts[:2]), []).append(".".join(parts))
+    return {room: sorted(found[room]) for room in sorted(found)}
+
+
+def api_page(room: str, modules: Sequence[str]) -> str:
+    """Return the page of a room: what its docstring says, then each of its modules.
+
+    The members of a package that has modules are documented where they are defined.
+    """
+    parts = [f"# {room}\n"]
+    for module in modules:
+        has_modules = any(other.startswith(f"{module}.") for other in modules)
+        options = {"members": "false"} if has_modules and module.startswith("ziffern") else {}
+        if module == room:
+            options["show_root_heading"] = "false"
+        lines = "".join(f"      {name}: {value}\n" for name, value in options.items())
+        parts.append(f"::: {module}\n" + (f"    options:\n{lines}" if lines else ""))
+    return "\n".join(parts)
+
+
+def output(command: str) -> str:
+    """Return what a command prints; the programs are those beside the Python that builds the site."""
+    program, *arguments = shlex.split(command)
+    path = sys.executable if program == "python" else str(Path(sys.executable).with_name(program))
+    environment = {**os.environ, "COLUMNS": str(WIDTH), "NO_COLOR": "1"}
+    done = subprocess.run([path, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return f"{done.stdout.strip()}\n"
+
+
+def _place(room: str) -> str:
+    return f"reference/api/{room}.md"
