@@ -32,7 +32,7 @@ trains on the training part, chooses its epoch on validation data, and is tested
 
 The figures are in the files of `docs/results`, which are written by
 
-```console
+```bash
 python scripts/reproduce.py -- data.dir=FOLDER
 ```
 

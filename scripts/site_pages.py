@@ -11,28 +11,31 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+from typing import TYPE_CHECKING, Any
 
 from settings_page import settings_page
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = "<!-- the settings in conf/ -->"
 COMMAND = re.compile(r"(?m)^```text\n\$ (.+)\n```$")
-WIDTH = 100  # characters of a command's output
+WIDTH = 88  # characters of a command's output
 
 
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
+def on_config(config: "MkDocsConfig") -> "MkDocsConfig":
     """Add the pages of the API reference to the navigation."""
     (reference,) = (section["Reference"] for section in config.nav or [] if "Reference" in section)
     reference.append({"Python API": [{room: _place(room)} for room in rooms(ROOT / "src")]})
     return config
 
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
+def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     """Add the pages of the API reference."""
+    from mkdocs.structure.files import File
+
     for room, modules in rooms(ROOT / "src").items():
         files.append(File.generated(config, _place(room), content=api_page(room, modules)))
     return files
@@ -53,7 +56,9 @@ def rooms(source: Path) -> dict[str, list[str]]:
         parts = parts[:-1] if parts[-1] == "__init__" else parts
         if not any(part.startswith("_") for part in parts):
             found.setdefault(".".join(parts[:2]), []).append(".".join(parts))
-    return {room: sorted(found[room]) for room in sorted(found)}
+    return {
+        room: sorted(found[room]) for room in sorted(found, key=lambda room: (not room.startswith("ziffern"), room))
+    }
 
 
 def api_page(room: str, modules: Sequence[str]) -> str:

@@ -1,0 +1,236 @@
+"""Every command of the README and the documentation runs, or something cheap that would fail if it were wrong.
+
+A command that matches no rule below fails: add a rule, or correct the command.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Callable
+from io import BytesIO, StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.support.digits import synthetic_digits
+from tests.support.documents import ROOT, Command, blocks, commands
+from tests.support.runs import compose_config, run_in
+from tests.support.study_edits import write_search
+
+from ziffern.cli import main as cli
+from ziffern.cli.train import train
+
+LAUNCHERS = ("torchrun", "srun")  # start the same command in several processes
+LONG = ("lin2024", "fast", "champion", "champion_fashion")  # experiments, which train on data of their own for minutes
+QUICK = ("trainer=cpu", "trainer.max_epochs=1", "logger=none", "report=null", "threads=1")
+ONE_WORKER = ("hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1")
+PACKAGES = ("hydra-joblib-launcher",)  # documented packages of others
+UNCHECKED = {  # programs of the shell and of others
+    "source .venv/bin/activate": "the shell's",
+    "tensorboard --logdir outputs": "serves until it is stopped",
+    "touch outputs/runs/NAME/stop": "the shell's",
+}
+RUNS = (
+    ("runs/NAME", "cnn", 0),
+    ("runs/OTHER", "nn", 0),
+    *((f"sweeps/NAME/{seed}", "nn", seed) for seed in range(3)),
+)
+COMMANDS = commands()
+
+
+def is_training(command: Command) -> bool:
+    """Return whether a command is one of train.py, however it is launched."""
+    return "train.py" in command.words
+
+
+def arguments_of(command: Command) -> list[str]:
+    """Return the arguments of train.py."""
+    return list(command.words[command.words.index("train.py") + 1 :])
+
+
+def runs_quickly(command: Command) -> bool:
+    """Return whether a training can be made small; recipes of their own data, and questions, are composed."""
+    arguments = arguments_of(command)
+    return not any(item.startswith("--cfg") or item == "--help" for item in arguments) and not any(
+        item == f"experiment={name}" for item in arguments for name in LONG
+    )
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Call a program in this process; return what it prints, and fail where it does."""
+
+    def run(program: Callable[[], None], name: str, *arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        code: object = 0
+        try:
+            program()
+        except SystemExit as stop:
+            code = stop.code
+        captured = capsys.readouterr()
+        assert not code, captured.err
+        return captured.out
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def belongings(tmp_path_factory: pytest.TempPathFactory, digits_npz: Path) -> Path:
+    """A folder with what the commands name: data, files that the pages show, runs and a search. Not changed."""
+    folder = tmp_path_factory.mktemp("documented") / "folder"
+    write_files(folder)
+    write_zip(folder / "digits.zip", [str(label) for label in range(10)])
+    write_zip(folder / "letters.zip", [chr(ord("a") + label) for label in range(26)])
+    for name, model, seed in RUNS:
+        config = compose_config(digits_npz, f"model={model}", f"seed={seed}", *QUICK)
+        run_in(folder / "outputs" / name, config, model)
+    search = folder / "outputs/sweeps/SEARCH"
+    write_search(search)
+    (search / "experiment").mkdir()
+    (search / "experiment/best.yaml").write_text("# @package _global_\ndata:\n  batch_size: 32\n")
+    return folder
+
+
+def write_files(folder: Path) -> None:
+    """Write the files that the pages show."""
+    for block in blocks():
+        if block.title:
+            path = folder / block.title
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text)
+
+
+def write_zip(path: Path, names: list[str]) -> None:
+    """Write a ZIP with a folder of images for each class."""
+    images, _ = synthetic_digits(12 * len(names), seed=0)
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, image in enumerate(images):
+            content = BytesIO()
+            Image.fromarray(np.asarray(image)).save(content, "PNG")
+            part = "test" if number < 2 * len(names) else "train"
+            archive.writestr(f"{part}/{names[number % len(names)]}/{number}.png", content.getvalue())
+
+
+@pytest.fixture
+def here(belongings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same in the working directory, to be changed."""
+    folder = Path(shutil.copytree(belongings, tmp_path / "folder"))
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    return folder
+
+
+def of_search(words: list[str]) -> list[str]:
+    """Return arguments with the folder of a search in place of the one of runs."""
+    return [word.replace("outputs/sweeps/NAME", "outputs/sweeps/SEARCH") for word in words]
+
+
+def checked_make(command: Command) -> None:
+    subprocess.run(["make", "-n", *command.words[1:]], cwd=ROOT, check=True, capture_output=True)
+
+
+def checked_pip(command: Command) -> None:
+    *_, wanted = command.words
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extra = re.fullmatch(r"(?:ziffern|\.)\[(\w+)\]", wanted)
+    assert extra[1] in project["optional-dependencies"] if extra else wanted in PACKAGES
+
+
+def checked_script(command: Command) -> None:
+    """The script and its options exist, and so do the experiments that are named."""
+    own = command.words[1 : command.words.index("--") if "--" in command.words else None]
+    text = (ROOT / own[0]).read_text()
+    names = [word for word in own[1:] if word.startswith("--")]
+    assert all(f'"{name}"' in text for name in names)
+    experiments = [word for word in own[1:] if re.fullmatch(r"[a-z]\w+", word)]
+    assert all((ROOT / f"conf/experiment/{name}.yaml").is_file() for name in experiments)
+
+
+def checked_pytest(command: Command) -> None:
+    assert [word for word in command.words if word.startswith("tests/") and (ROOT / word).is_file()]
+
+
+def checked_elsewhere(command: Command) -> None:
+    """A test below runs it."""
+
+
+RULES: list[tuple[Callable[[Command], object], Callable[[Command], None]]] = [
+    (lambda command: command.words[:1] == ("make",), checked_make),
+    (lambda command: command.words[:2] == ("pip", "install"), checked_pip),
+    (lambda command: command.words[0] == "python" and command.words[1].startswith("scripts/"), checked_script),
+    (lambda command: command.words[:3] == ("python", "-m", "pytest"), checked_pytest),
+    (lambda command: command.words[0] in ("export", *LAUNCHERS) or is_training(command), checked_elsewhere),
+    (lambda command: command.words[0] == "ziffern", checked_elsewhere),
+    (lambda command: command.text in UNCHECKED, checked_elsewhere),
+]
+
+
+def cases(chosen: Callable[[Command], object]) -> list[object]:
+    return [pytest.param(command, id=f"{command.page}: {command.text}") for command in COMMANDS if chosen(command)]
+
+
+@pytest.mark.parametrize("command", cases(lambda command: True))
+def test_every_command_is_known(command: Command) -> None:
+    checks = [check for applies, check in RULES if applies(command)]
+    assert checks, f"{command.page}: no rule says how to test `{command.text}`"
+    checks[0](command)
+
+
+@pytest.mark.parametrize("command", cases(lambda command: is_training(command) and not runs_quickly(command)))
+def test_a_training_composes(command: Command, call: Callable[..., str], tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = arguments_of(command)
+    write_files(tmp_path)
+    questions = [] if {"--help", "--cfg"} & set(arguments) else ["--cfg", "job"]
+    assert len(call(train, "train.py", *questions, *arguments)) > 500
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", cases(lambda command: is_training(command) and runs_quickly(command)))
+def test_a_training_runs(
+    command: Command, call: Callable[..., str], here: Path, digits_npz: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in command.variables.items():
+        monkeypatch.setenv(name, value)
+    arguments = of_search(arguments_of(command))
+    own_data = any(item in ("data=local", "data=census") for item in arguments)
+    small = [*QUICK, *([] if own_data else ["data=local", f"data.dir={digits_npz}"])]
+    kept = [item for item in arguments if not item.startswith(("trainer", "hydra/launcher", "hydra.sweeper.storage"))]
+    if any(item.startswith("hparams_search=") for item in arguments):
+        small += [*ONE_WORKER, "data.batch_size=16"]
+        kept = [item for item in kept if not item.startswith("data.batch_size")]
+    if any(item.startswith("ckpt_path=") for item in arguments):
+        small.append("trainer.max_epochs=2")
+    out = call(train, "train.py", *kept, *small)
+    assert "accuracy" in out or "complete" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", cases(lambda command: command.words[0] == "ziffern"))
+def test_ziffern_runs(command: Command, call: Callable[..., str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ziffern.studio import server
+
+    arguments = list(command.words[1:])
+    served: list[server.Options] = []
+    monkeypatch.setattr(sys, "stdin", StringIO("correct horse\n"))  # a password
+    monkeypatch.setattr(server, "serve", served.append)
+    if arguments[0] == "studio" and "--add-person" not in arguments and "--people" in arguments:
+        call(cli.main, "ziffern", "studio", "--add-person", "ada", "--people", "people.txt")
+    if arguments[0] == "sweep":
+        arguments = of_search(arguments)
+    if "--storage" in arguments:  # of a database that nobody has here
+        assert vars(cli._parser().parse_args(arguments))["storage"].startswith("postgresql")
+        return
+    call(cli.main, "ziffern", *arguments)
+    for options in served:
+        options.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [block.text for block in blocks() if block.language == "python" and not block.title])
+def test_python_runs(text: str, here: Path) -> None:
+    exec(compile(text, "page", "exec"), {})
