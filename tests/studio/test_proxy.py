@@ -1,4 +1,4 @@
-"""The studio behind a proxy that adds TLS, as the README's nginx does."""
+"""The studio behind a proxy that adds TLS, as the nginx of the manual does."""
 
 import asyncio
 import json
