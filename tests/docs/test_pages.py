@@ -38,6 +38,6 @@ def fields(folder: Path) -> Iterator[tuple[str, set[str]]]:
 
 def test_every_field_of_a_run_is_described(imperfect_folder: Path) -> None:
     page = (ROOT / "docs/reference/run-folder.md").read_text(encoding="utf-8")
-    sections = {name: text for name, text in re.findall(r"## `([^`]+)`\n(.*?)(?=\n## |\Z)", page, re.DOTALL)}
+    sections = dict(re.findall(r"## `([^`]+)`\n(.*?)(?=\n## |\Z)", page, re.DOTALL))
     for name, found in fields(imperfect_folder):
         assert found <= set(re.findall(r"`([^`]+)`", sections[name])), name
