@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from ziffern import entry
+from ziffern.cli import train as entry
 from ziffern.cli.train import remove_if_unused, run_folder, sweep_folder
 from ziffern.errors import OutputError
 from ziffern.experiment.failure import describe

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ziffern import normalize
 from ziffern.errors import InputError
+from ziffern.models import normalization as normalize
 from ziffern.models.normalization import Normalize
 
 IMAGES = np.random.RandomState(0).randint(0, 256, (50, 28, 28)).astype(np.uint8)

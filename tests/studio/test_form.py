@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
-from tests.data.sources.test_local import table
+from tests.support.data_files import table
 from tests.support.digits import synthetic_digits
 
 from ziffern.data.dataset import LabelledImages
@@ -356,7 +356,7 @@ def look(folder: Path) -> str:
 def test_data_that_stood_in_are_forgotten_when_the_network_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ziffern.data import sources
+    from ziffern.data.sources import source as sources
 
     def no_network(*_: object) -> None:
         raise ConnectionError("no network")

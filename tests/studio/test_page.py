@@ -23,8 +23,8 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 from PIL import Image
-from tests.data.sources.test_local import CSV, IMAGES, PICTURES, table, write
-from tests.text.test_language import flat
+from tests.support.data_files import CSV, IMAGES, PICTURES, table, write
+from tests.support.texts import flat
 
 import ziffern.studio
 from ziffern.data.sources.local import read_local

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.data.sources.test_local import write
+from tests.support.data_files import write
 
 import ziffern
 from ziffern.data.parts import label_fix

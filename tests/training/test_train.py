@@ -15,8 +15,8 @@ import torch
 from pytorch_lightning.plugins.precision import MixedPrecision
 from tests.support.runs import compose_config, run_in
 
-from ziffern import experiment
 from ziffern.errors import InputError
+from ziffern.experiment import run as experiment
 from ziffern.experiment.run import run_experiment
 from ziffern.runs.run import Run
 from ziffern.training.callbacks.checkpoints import RunCheckpoints

@@ -7,16 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-import sweep_app
 from filelock import FileLock
-from hydra import initialize
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
@@ -25,59 +21,18 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
+from tests.support import sweep_app
+from tests.support.sweeps import GRID, Studies, claimed, states, study
 
 from hydra_plugins.hydra_optuna_queue import current_trial, is_trial
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._objects import make_pruner, make_sampler
 from hydra_plugins.hydra_optuna_queue._progress import Progress
 from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue, is_alive
-from hydra_plugins.hydra_optuna_queue._space import Space, parse_space
+from hydra_plugins.hydra_optuna_queue._space import Space
 from hydra_plugins.hydra_optuna_queue._storage import Journal, Storage, patiently
 from hydra_plugins.hydra_optuna_queue._worker import Worker
-from hydra_plugins.hydra_optuna_queue.sweeper import PRUNERS, SAMPLERS, OptunaQueueConf
-
-GRID = "hydra/sweeper/sampler=grid"
-
-
-@pytest.fixture
-def sweep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Run `python sweep_app.py -m hydra/sweeper=optuna ARGS` in this process; return the study."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-
-    def run(*arguments: str, storage: str | None = None) -> optuna.Study:
-        settings = [f"hydra.sweeper.storage={storage}"] if storage else []
-        given = ["hydra/sweeper=optuna", "hydra.sweep.dir=sweep", "hydra.sweeper.study_name=study", *settings]
-        monkeypatch.setattr(sys, "argv", ["sweep_app.py", "-m", *given, *arguments])
-        sweep_app.main()
-        return study(storage)
-
-    return run
-
-
-def study(storage: str | None = None) -> optuna.Study:
-    return optuna.load_study(
-        study_name="study", storage=storage or JournalStorage(JournalFileBackend("sweep/study.journal"))
-    )
-
-
-def states(found: optuna.Study) -> list[str]:
-    return [trial.state.name for trial in found.trials]
-
-
-@pytest.fixture
-def parse():
-    """Parse overrides into a Space, as the application would."""
-    GlobalHydra.instance().clear()
-    with initialize(version_base="1.3", config_path=None):
-        loader = GlobalHydra.instance().config_loader()
-
-        def run(*overrides: str, configured: dict[str, Any] | None = None, **more: Any) -> Space:
-            given = {"params": {}, "when": {}} | more
-            settings = configured or {}
-            return parse_space(given["params"], given["when"], list(overrides), loader, settings.get)
-
-        yield run
+from hydra_plugins.hydra_optuna_queue.sweeper import PRUNERS, SAMPLERS
 
 
 # What Hydra's own plugin makes of the same overrides.
@@ -299,7 +254,7 @@ def test_a_rate_of_failures_is_one_of_a_grids_points(sweep) -> None:
 
 
 @pytest.mark.parametrize(("share", "total", "most"), [(0.29, 100, 30), (0, 7, 1), (0.5, 3, 2), (1, 3, None)])
-def test_the_failures_of_a_rate(studies: "Studies", share: float, total: int, most: int | None) -> None:
+def test_the_failures_of_a_rate(studies: Studies, share: float, total: int, most: int | None) -> None:
     assert studies.queue(max_failure_rate=share, n_trials=total).max_failures == most
 
 
@@ -475,33 +430,6 @@ def test_the_best_as_a_config_is_the_configuration_of_the_trial(sweep, monkeypat
     sweep_app.main()
     assert OmegaConf.load("again/.hydra/config.yaml") == config
     assert (config.foo.port, config.text, config.db.name) == (7, "5", "postgres")
-
-
-class Studies:
-    """Queues on one study, as several processes have them."""
-
-    def __init__(self, folder: Path, space: Space) -> None:
-        self.folder, self.space = folder, space
-        self.settings = {key: getattr(OptunaQueueConf, key) for key in ("direction", "n_trials", "max_failures")}
-        self.settings |= {"sampler": SAMPLERS["tpe"], "pruner": PRUNERS["none"], "metric_names": None}
-        self.settings |= {"may_differ": [], "retry_failed": False, "max_attempts": 3, "patience": 0}
-
-    def queue(self, storage: str | None = None, grace_period: int = 60, **settings: Any) -> Queue:
-        where = Storage(storage, self.folder, grace_period)
-        return Queue(where, "study", self.space, self.settings | settings, datetime.now())
-
-    def owner(self) -> Owner:
-        return Owner(Storage(None, self.folder, 60))
-
-
-@pytest.fixture
-def studies(parse, tmp_path: Path) -> Studies:
-    return Studies(tmp_path, parse("x=interval(0,1)", "y=choice(1,2)"))
-
-
-def claimed(found: Claim | bool) -> Claim:
-    assert isinstance(found, Claim)
-    return found
 
 
 @pytest.mark.parametrize("storage", [None, "sqlite"])
