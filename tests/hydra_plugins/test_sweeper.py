@@ -1,164 +1,23 @@
 """The sweeper on a small application, in this process."""
 
 import math
-import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
-from filelock import FileLock
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
 from tests.support import sweep_app
-from tests.support.sweeps import GRID, Studies, claimed, states, study
+from tests.support.sweeps import GRID, states, study
 
 from hydra_plugins.hydra_optuna_queue import current_trial, is_trial
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
-from hydra_plugins.hydra_optuna_queue._objects import make_pruner, make_sampler
-from hydra_plugins.hydra_optuna_queue._progress import Progress
-from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue, is_alive
-from hydra_plugins.hydra_optuna_queue._space import Space
-from hydra_plugins.hydra_optuna_queue._storage import Journal, Storage, patiently
-from hydra_plugins.hydra_optuna_queue._worker import Worker
+from hydra_plugins.hydra_optuna_queue._objects import make_pruner
 from hydra_plugins.hydra_optuna_queue.sweeper import PRUNERS, SAMPLERS
-
-
-# What Hydra's own plugin makes of the same overrides.
-@pytest.mark.parametrize(
-    ("override", "expected"),
-    [
-        ("key=choice(1,2)", CategoricalDistribution((1, 2))),
-        ("key=1,2", CategoricalDistribution((1, 2))),
-        ("key=choice(true, false)", CategoricalDistribution((True, False))),
-        ("key=choice('hello', 'world')", CategoricalDistribution(("hello", "world"))),
-        ("key=a,null,0.5", CategoricalDistribution(("a", "null", 0.5))),
-        ("key=shuffle(range(1,3))", IntDistribution(1, 2)),
-        ("key=shuffle(choice(b,a))", CategoricalDistribution(("b", "a"))),
-        ("key=sort(3,1,2)", CategoricalDistribution((1, 2, 3))),
-        ("key=range(1,3)", IntDistribution(1, 2)),
-        ("key=range(4)", IntDistribution(0, 3)),
-        ("key=range(0,10,3)", IntDistribution(0, 9, step=3)),
-        ("key=range(3,0,-1)", IntDistribution(1, 3)),
-        ("key=range(0.5, 5.5, step=1)", FloatDistribution(0.5, 4.5, step=1)),
-        ("key=range(0.1,0.4,0.1)", FloatDistribution(0.1, 0.3, step=0.1)),
-        ("key=interval(1, 5)", FloatDistribution(1, 5)),
-        ("key=int(interval(1, 5))", IntDistribution(1, 5)),
-        ("key=tag(log, interval(1, 5))", FloatDistribution(1, 5, log=True)),
-        ("key=tag(log, int(interval(1, 5)))", IntDistribution(1, 5, log=True)),
-        ("key=tag(log, range(1, 6))", IntDistribution(1, 5, log=True)),
-        ("key=tag(log, range(5, 0, -1))", IntDistribution(1, 5, log=True)),
-        ("+key=interval(0,1)", FloatDistribution(0, 1)),
-        ("++key=interval(0,1)", FloatDistribution(0, 1)),
-        ("group/key@package=a,b", CategoricalDistribution(("a", "b"))),
-    ],
-)
-def test_grammar(parse, override: str, expected: Any) -> None:
-    (parameter,) = parse(override).parameters()
-    assert parameter.distribution == expected
-    assert parameter.name == override.partition("=")[0].lstrip("+")
-
-
-@pytest.mark.parametrize(
-    "override",
-    ["key=interval(5,1)", "key=tag(log,interval(0,1))", "key=range(3,3)", "key=range(0,3,0)", "key=range(0,1e9)"],
-)
-def test_a_range_without_values_is_named(parse, override: str) -> None:
-    with pytest.raises(SweepError, match=f"{override.split('=', maxsplit=1)[0]}=.*not a range to search") as error:
-        parse(override)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("override", "named"),
-    [
-        ("key=tag(log, range(0, 5))", "whole numbers from 1 in steps of 1.*interval"),
-        ("key=tag(log, range(1, 9, 2))", "whole numbers from 1"),
-        ("key=tag(log, range(0.1, 0.5, 0.1))", "whole numbers from 1"),
-        ("key=tag(fast, range(1, 5))", "unknown tag fast; known here: log"),
-        ("key=tag(fast, interval(1, 5))", "unknown tag fast"),
-        ("key=tag(log, choice(1, 5))", "unknown tag log; choices take none"),
-    ],
-)
-def test_a_tag_that_would_have_no_effect_is_refused(parse, override: str, named: str) -> None:
-    with pytest.raises(SweepError, match=named):
-        parse(override)
-
-
-def test_stepped_floats_are_spelt_as_written(parse) -> None:
-    points = parse("key=range(0.1,0.8,0.1)").grid()
-    assert [point["key"] for point in points] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
-    space = parse("key=range(0.1,0.8,0.1)")
-    drawn = {space.overrides(lambda p: p.suggest(optuna.create_study().ask()))[0].partition("=")[2] for _ in range(40)}
-    assert drawn <= {f"0.{digit}" for digit in range(1, 8)}
-    assert len(drawn) > 3
-
-
-def test_values_go_back_to_the_spelling_of_overrides(parse) -> None:
-    space = parse("a=null,1", "b=choice(true,false)", "c=choice('x, y','k=v',\"it's\")", "d=5", "~e")
-    lines = [space.overrides(lambda parameter, k=k: parameter.values[k % len(parameter.values)]) for k in range(3)]
-    assert sorted(lines[0]) == sorted(["a=null", "b=true", r"c=x\,\ y", "d=5", "~e"])
-    parser = OverridesParser.create()
-    meant = [parser.parse_override(next(line for line in found if line.startswith("c="))).value() for found in lines]
-    assert [getattr(value, "text", value) for value in meant] == ["x, y", "k=v", "it's"]
-    # Python takes these for equal; they are four.
-    points = parse("x=choice(0,false,1,true)").grid()
-    assert [point["x"] for point in points] == ["0", "false", "1", "true"]
-
-
-def test_the_command_line_wins_over_params(parse) -> None:
-    space = parse(
-        "x=5", "y=choice(1,2)", params={"x": "interval(0,1)", "y": "range(0,9)", "z": "choice(a,b)", "w": True}
-    )
-    assert [parameter.name for parameter in space.parameters()] == ["z", "y"]
-    assert set(space.always.fixed.values()) == {"x=5", "w=true"}
-
-
-def test_conditions(parse) -> None:
-    when = {"model=b,c": {"layers": "choice(1,2)"}, "layers=2": {"width": "choice(8,16)", "tied": False}}
-    space = parse("model=a,b", when=when)
-    assert space.grid() == [
-        {"model": "a"},
-        {"model": "b", "layers": 1},
-        {"model": "b", "layers": 2, "width": 8},
-        {"model": "b", "layers": 2, "width": 16},
-    ]
-    fixed = space.overrides(lambda parameter: parameter.values[-1])
-    assert fixed == ["model=b", "layers=2", "tied=false", "width=16"]
-    # The condition also sees what the configuration says, and what the command line fixes.
-    assert len(parse("z=1,2", when=when, configured={"model": "c"}).grid()) == 2 * 3
-    assert len(parse("z=1,2", "model=c", when=when).grid()) == 2 * 3
-    assert len(parse("z=1,2", "model=a", when=when).grid()) == 2
-    # Values are compared, not their spelling.
-    assert len(parse("p=choice(0.10,0.20)", when={"p=0.1": {"q": "choice(1,2,3)"}}).grid()) == 4
-    assert len(parse("p=choice(1,true)", when={"p=true": {"q": "choice(1,2,3)"}}).grid()) == 4
-    for wrong, named in (
-        ("model", "SETTING=VALUE"),
-        ("modl=b", "modl: no such setting"),
-        ("z=3", "z never has this value: it is searched among .1, 2."),
-    ):
-        with pytest.raises(SweepError, match=named):
-            parse("z=1,2", when={wrong: {"q": "choice(1,2)"}}, configured={"model": "a"})
-
-
-def test_nothing_to_search(parse) -> None:
-    with pytest.raises(SweepError, match="nothing to search"):
-        parse("x=1")
-    with pytest.raises(SweepError, match="can be counted"):
-        parse("x=interval(0,1)").grid()
-    with pytest.raises(SweepError, match="more than"):
-        parse("x=range(0,1000)", "y=range(0,1000)").grid()
 
 
 @pytest.mark.parametrize(
@@ -175,15 +34,6 @@ def test_every_sampler_draws_and_every_pruner_is_made(name: str, sweep) -> None:
     assert [trial.params for trial in again.trials] == first
     for pruner in PRUNERS.values():
         assert isinstance(make_pruner(pruner), optuna.pruners.BasePruner)
-
-
-def test_only_optunas_own_classes_are_made() -> None:
-    with pytest.raises(SweepError, match="must be one of Optuna's own"):
-        make_sampler({"_target_": "os.system", "command": "true"}, 0, 0)
-    with pytest.raises(SweepError, match="must be one of Optuna's own"):
-        make_pruner({"_target_": "optuna.pruners.os"})
-    with pytest.raises(SweepError, match=r"MedianPruner.*-1"):
-        make_pruner({"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": -1})
 
 
 def test_a_grid_runs_exactly_its_points(sweep, capsys: pytest.CaptureFixture[str]) -> None:
@@ -251,11 +101,6 @@ def test_a_rate_of_failures_is_one_of_a_grids_points(sweep) -> None:
         sweep(*given)
     with pytest.raises(SweepError, match=r"max_failures=2 beside max_failure_rate=0.5: use one of the two"):
         sweep(*given, "hydra.sweeper.max_failures=2")
-
-
-@pytest.mark.parametrize(("share", "total", "most"), [(0.29, 100, 30), (0, 7, 1), (0.5, 3, 2), (1, 3, None)])
-def test_the_failures_of_a_rate(studies: Studies, share: float, total: int, most: int | None) -> None:
-    assert studies.queue(max_failure_rate=share, n_trials=total).max_failures == most
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
@@ -430,242 +275,6 @@ def test_the_best_as_a_config_is_the_configuration_of_the_trial(sweep, monkeypat
     sweep_app.main()
     assert OmegaConf.load("again/.hydra/config.yaml") == config
     assert (config.foo.port, config.text, config.db.name) == (7, "5", "postgres")
-
-
-@pytest.mark.parametrize("storage", [None, "sqlite"])
-def test_a_dead_owners_trial_is_taken_over_in_place(studies: Studies, storage: str | None, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/study.db" if storage else None
-    one, other = studies.queue(url, n_trials=2), studies.queue(url, n_trials=2)
-    dying, living, waiting = (Owner(one.storage) for _ in range(3))
-    first = claimed(one.claim(dying))
-    second = claimed(other.claim(living))
-    assert [first.trial.number, second.trial.number] == [0, 1]
-    assert other.claim(waiting) is True  # all are taken, and both may still come back
-    dying._lock.release()  # as the kernel does
-    again = claimed(other.claim(waiting))
-    assert again.trial.number == 0
-    assert again.overrides == first.overrides
-    other.tell(again, [0.5], TrialState.COMPLETE)
-    one.tell(first, [0.7], TrialState.COMPLETE)  # it was not dead after all: what was told first stays
-    assert other.trials()[0].values == [0.5]
-    other.tell(second, [0.1], TrialState.COMPLETE)
-    assert other.claim(living) is False
-    living.close()
-    waiting.close()
-    assert not list(one.storage.workers.glob("*.lock"))
-
-
-def test_a_storage_that_fails_within_a_claim_loses_nothing(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever step failed, the same process claims again, and the study is whole."""
-    for step in range(1, 12):
-        studies.folder = studies.folder / str(step)
-        queue, owner, calls = studies.queue(n_trials=2), studies.owner(), []
-        write = Journal.append_logs
-
-        def failing(self: Journal, logs: list, step=step, calls=calls, write=write) -> None:
-            calls.append(1)
-            if len(calls) == step:
-                raise OSError(28, "No space left on device")
-            write(self, logs)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Journal, "append_logs", failing)
-            for _ in range(2):
-                claim = claimed(patiently(lambda queue=queue, owner=owner: queue.claim(owner), 5, print))
-                patiently(lambda queue=queue, claim=claim: queue.tell(claim, [1.0], TrialState.COMPLETE), 5, print)
-            assert queue.claim(owner) is False
-        assert [trial.state.name for trial in queue.trials()] == ["COMPLETE"] * 2
-        assert [trial.user_attrs["owner"]["attempt"] for trial in queue.trials()] == [1, 1]
-        owner.close()
-
-
-def test_a_grid_knows_its_points_by_themselves(studies: Studies, parse) -> None:
-    """Not by counting them: a lock that was lost may let one in twice."""
-    studies.space = parse("x=choice(1,2,3)")
-    queue = studies.queue(sampler=SAMPLERS["grid"])
-    queue.study.add_trial(
-        optuna.create_trial(value=0, params={"x": 2}, distributions={"x": CategoricalDistribution((1, 2, 3))})
-    )
-    owner = studies.owner()
-    found = []
-    while isinstance(claim := queue.claim(owner), Claim):
-        found += claim.overrides
-        queue.tell(claim, [1.0], TrialState.COMPLETE)
-    assert found == ["x=3", "x=1"]
-    owner.close()
-
-
-def test_a_point_that_waits_twice_is_run_once(studies: Studies, parse) -> None:
-    studies.space = parse("x=choice(1,2,3)")
-    queue, owner = studies.queue(sampler=SAMPLERS["grid"]), studies.owner()
-    first = claimed(queue.claim(owner))
-    queue.tell(first, [1.0], TrialState.COMPLETE)
-    queue.study.enqueue_trial({"x": 1})  # as one would who has lost the lock
-    found = []
-    while isinstance(claim := queue.claim(owner), Claim):
-        found += claim.overrides
-        queue.tell(claim, [1.0], TrialState.COMPLETE)
-    assert found == ["x=2", "x=3"]
-    assert [trial.state.name for trial in queue.trials()] == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
-    assert queue.trials()[1].user_attrs["error"] == "the same point as trial 0"
-    assert (queue.left(queue.trials()), queue.failures(queue.trials())) == (0, [])
-    owner.close()
-
-
-def test_another_name_of_the_machine_and_a_moved_folder(studies: Studies, tmp_path: Path) -> None:
-    queue, owner = studies.queue(n_trials=1), studies.owner()
-    claimed(queue.claim(owner))
-    queue._set(0, "owner", owner.plain | {"host": "formerly"})
-    assert is_alive(queue.trials()[0].user_attrs["owner"], queue.storage) is True
-    owner._lock.release()
-    moved = tmp_path.with_name("moved")
-    tmp_path.rename(moved)
-    studies.folder = moved
-    queue, living = studies.queue(n_trials=1), studies.owner()
-    assert claimed(queue.claim(living)).trial.number == 0
-    living.close()
-
-
-def test_a_trial_that_kills_its_workers_fails_in_the_end(studies: Studies) -> None:
-    queue = studies.queue(n_trials=1)
-    for _ in range(3):
-        owner = studies.owner()
-        assert claimed(queue.claim(owner)).trial.number == 0
-        owner._lock.release()
-    living = studies.owner()
-    assert queue.claim(living) is False
-    assert queue.trials()[0].state == TrialState.FAIL
-    assert queue.trials()[0].user_attrs["error"] == "its process died 3 times"
-    living.close()
-
-
-def test_a_released_trial_comes_back_and_does_not_count_as_a_death(studies: Studies) -> None:
-    queue, owner = studies.queue(n_trials=1), studies.owner()
-    for _ in range(5):
-        claimed(queue.claim(owner))
-        queue.release(owner)
-    assert queue.trials()[0].user_attrs["owner"]["attempt"] == 0
-    owner.close()
-
-
-@pytest.mark.parametrize("moment", ["ask", "beat", "overrides", "claimed"])
-def test_an_interrupt_in_the_middle_of_a_claim_leaves_no_trial_running(
-    studies: Studies, monkeypatch: pytest.MonkeyPatch, moment: str, tmp_path: Path
-) -> None:
-    queue = studies.queue(n_trials=1)
-
-    def interrupted(do: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*given: Any, **named: Any) -> Any:
-            do(*given, **named)
-            raise KeyboardInterrupt
-
-        return call
-
-    holder, name = {
-        "ask": (optuna.Study, "ask"),
-        "beat": (Queue, "beat"),
-        "overrides": (Space, "overrides"),
-        "claimed": (Queue, "claim"),
-    }[moment]
-    monkeypatch.setattr(holder, name, interrupted(getattr(holder, name)))
-    launcher: Any = None
-    worker = Worker(queue, launcher, tmp_path, studies.settings | {"isolate": False}, Progress(queue, tmp_path), [])
-    with pytest.raises(KeyboardInterrupt):
-        worker.work()
-    assert [trial.state for trial in queue.trials()] == [TrialState.WAITING]
-    assert queue.trials()[0].user_attrs["owner"]["attempt"] == 0
-
-
-def test_one_who_is_ending_does_not_wait_for_ever_for_the_studys_lock(studies: Studies) -> None:
-    queue, owner = studies.queue(n_trials=1), studies.owner()
-    claimed(queue.claim(owner))
-    with queue.storage.lock("of another"), pytest.raises(TimeoutError):
-        queue.release(owner)
-    queue.release(owner)
-    assert queue.trials()[0].state == TrialState.WAITING
-    owner.close()
-
-
-def test_a_lock_that_was_taken_and_not_counted_is_given_back(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage, acquire = Storage(None, studies.folder, 60), FileLock.acquire
-
-    def interrupted(self: FileLock, *given: Any, **named: Any) -> None:
-        acquire(self, *given, **named)
-        self._context.lock_counter = 0  # as in the moment before it is counted
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(FileLock, "acquire", interrupted)
-    held = []  # whoever handles the error has its frames, and so the lock
-    try:
-        with storage.lock("study"):
-            pass
-    except KeyboardInterrupt as error:
-        held.append(error)
-    monkeypatch.undo()
-    with storage.lock("study", 0):
-        pass
-
-
-def test_an_owner_on_another_host_is_judged_by_its_heartbeat_alone(
-    studies: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url = f"sqlite:///{tmp_path}/study.db"
-    queue, owner = studies.queue(url, grace_period=1, n_trials=1), studies.owner()
-    other, claim = studies.owner(), claimed(queue.claim(owner))
-    far = Storage("postgresql+psycopg://there/x", tmp_path, 60)
-    assert is_alive({"host": "elsewhere", "lock": "/gone"}, far) is None
-    monkeypatch.setattr("hydra_plugins.hydra_optuna_queue._queue.is_alive", lambda owner, storage: None)
-    queue.beat(0)
-    assert queue.claim(other) is True
-    end = time.monotonic() + 5
-    while (found := queue.claim(other)) is True:
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    assert claimed(found).overrides == claim.overrides
-    owner.close()
-    other.close()
-
-
-def test_a_journal_survives_half_a_line_and_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "study.journal"
-    made = optuna.create_study(study_name="study", storage=JournalStorage(Journal(path)))
-    made.set_user_attr("a", 1)
-    with path.open("ab") as file:
-        file.write(b'{"op_code": 2, "half')
-    again = optuna.load_study(study_name="study", storage=JournalStorage(Journal(path)))
-    again.set_user_attr("b", 2)
-
-    def full(file: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    size = path.stat().st_size
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="No space"):
-            again.set_user_attr("c", 3)
-    assert path.stat().st_size == size
-    again.set_user_attr("d", 4)
-    last = optuna.load_study(study_name="study", storage=JournalStorage(JournalFileBackend(str(path))))
-    assert {"a": 1, "b": 2, "d": 4}.items() <= last.user_attrs.items()
-    assert "c" not in last.user_attrs
-
-
-def test_a_storage_out_of_reach_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    calls: list[int] = []
-
-    def do() -> int:
-        calls.append(1)
-        if len(calls) < 8:
-            raise OSError(28, "No space left on device")
-        return 5
-
-    said: list[str] = []
-    assert patiently(do, 60, said.append) == 5
-    assert said[0] == "waiting for the study's storage ([Errno 28] No space left on device)"
-    calls.clear()
-    with pytest.raises(SweepError, match=r"No space left.*the same command goes on"):
-        patiently(do, -math.inf, said.append)
 
 
 def test_a_job_that_is_no_trial_learns_so_without_optuna() -> None:
