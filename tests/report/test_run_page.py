@@ -2,49 +2,20 @@ import json
 import os
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
+from tests.support.console import call
+from tests.support.pages import Page
 
-from ziffern.cli.main import main
 from ziffern.errors import InputError
 from ziffern.report import charts
 from ziffern.report.pictures import as_seen
 from ziffern.report.run_page import write_report
 from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run
-
-VOID = {"meta", "img", "br", "input", "link"}
-
-
-class Page(HTMLParser):
-    """The visible text of a page, after checking that its elements are balanced and need nothing from outside."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.text, self.open = "", []
-        source = path.read_text(encoding="utf-8")
-        self.feed(source)
-        assert self.open == []
-        assert not re.search(r"(?:src|href)=[\"'](?!data:|#)", source), "something would be fetched"
-        assert "url(http" not in source
-        self.source = source
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag not in ("script", "iframe", "object", "link")
-        assert not any(name.startswith("on") for name, _ in attrs)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.text += f" {' '.join(data.split())}"
 
 
 def report(run: Run, language: str = "en") -> Page:
@@ -367,15 +338,6 @@ def test_normalised_pictures_show_zero_as_middle_grey() -> None:
 def test_one_bad_folder_does_not_keep_the_others_from_their_reports(imperfect: Run, monkeypatch, capsys) -> None:
     assert call(monkeypatch, "report", "nowhere", str(imperfect.folder)) == 2
     assert capsys.readouterr().out == f"{imperfect.folder / 'report.html'}\n"
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr("sys.argv", ["ziffern", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 def test_the_command_writes_into_the_run_or_where_it_is_told(imperfect: Run, monkeypatch, tmp_path, capsys) -> None:

@@ -10,7 +10,7 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
-from tests.report.test_run_page import Page
+from tests.support.pages import Page
 
 from ziffern.report.sweep_page import Search, far_off, plain, significant, write_sweep_report
 from ziffern.text.language import Language

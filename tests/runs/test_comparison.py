@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 from scipy.stats import binomtest
-from tests.report.test_run_page import Page, call
+from tests.support.console import call
+from tests.support.pages import Page
 
 from ziffern.analysis.significance import recipe_difference
 from ziffern.cli.compare import compare

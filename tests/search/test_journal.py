@@ -21,8 +21,8 @@ from tests.support.study_edits import CONFIG, edited, write_search
 import postgres
 from ziffern.cli.main import main as cli
 from ziffern.errors import InputError
-from ziffern.records import database, study
 from ziffern.report.sweep_page import write_sweep_report
+from ziffern.search import database, journal
 from ziffern.search.study import open_study
 
 
@@ -228,8 +228,8 @@ def test_files_that_are_none_are_one_line(folder: Path) -> None:
     os.mkfifo(pipe)
     inner.mkdir()
     zero.symlink_to("/dev/zero")
-    for journal in (pipe, inner, zero):
-        for storage in (str(journal), f"sqlite:///{journal}"):
+    for path in (pipe, inner, zero):
+        for storage in (str(path), f"sqlite:///{path}"):
             with pytest.raises(InputError, match=r"not a regular file|Is a directory"):
                 open_study(folder, storage)
     (folder / "multirun.yaml").unlink()
@@ -270,7 +270,7 @@ def test_an_unreadable_file_is_blamed_itself(folder: Path, monkeypatch, capsys: 
     def denied(path: Path, limit: int) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(study, "open_regular", denied)
+    monkeypatch.setattr(journal, "open_regular", denied)
     monkeypatch.setattr(sys, "argv", ["ziffern", "sweep", "report", str(folder)])
     with pytest.raises(SystemExit, match="2"):
         cli()
@@ -317,11 +317,11 @@ def test_a_bomb_is_one_line(folder: Path, name: str, entries: list[Any], named: 
 def test_a_journal_that_is_too_large_or_has_too_many_trials(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = (folder / "study.journal").stat().st_size
     with monkeypatch.context() as patch:
-        patch.setattr(study, "MAX_TRIALS", 15)
+        patch.setattr(journal, "MAX_TRIALS", 15)
         with pytest.raises(InputError, match="more than 15 trials"):
             open_study(folder)
-    os.truncate(folder / "study.journal", study.MAX_BYTES + 1)  # a hole takes no space
-    with pytest.raises(InputError, match=f"at most {study.MAX_BYTES:,} are read"):
+    os.truncate(folder / "study.journal", journal.MAX_BYTES + 1)  # a hole takes no space
+    with pytest.raises(InputError, match=f"at most {journal.MAX_BYTES:,} are read"):
         open_study(folder)
     os.truncate(folder / "study.journal", size)
     assert len(open_study(folder).trials) == 16
@@ -329,7 +329,7 @@ def test_a_journal_that_is_too_large_or_has_too_many_trials(folder: Path, monkey
 
 def test_many_parameters_take_linear_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted, not timed: nothing is copied for each line."""
-    monkeypatch.setattr(study, "MAX_PARAMETERS", 10**6)
+    monkeypatch.setattr(journal, "MAX_PARAMETERS", 10**6)
     append(folder, *({**PARAM, "trial_id": 15, "param_name": f"p{n}", "distribution": RANGE} for n in range(3000)))
     assert len(open_study(folder).trials[15].params) == 3000
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.people import HASHED, PEOPLE, basic
 
 from ziffern.errors import InputError
 from ziffern.studio import logins as logins_module
@@ -28,14 +29,6 @@ from ziffern.studio.logins import (
     TooManyError,
 )
 from ziffern.studio.people import add_person, hashed, read_people, verify
-
-PEOPLE = {"anna": "correct horse", "bert": "battery staple"}
-HASHED = {name: hashed(password) for name, password in PEOPLE.items()}
-
-
-def basic(name: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
-
 
 # The file
 

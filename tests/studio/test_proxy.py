@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.data.sources.test_local import table
-from tests.studio.test_sessions import HASHED, PEOPLE, file_of, function, served
+from tests.support.data_files import table
+from tests.support.people import HASHED, PEOPLE
+from tests.support.studio import file_of, function, served
 
 from ziffern.studio.logins import FREE
 from ziffern.studio.server import BEHIND_PROXY, Options

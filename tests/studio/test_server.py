@@ -1,6 +1,5 @@
 """Who may ask the studio's server, from where and for what; the page is built, and no browser is needed."""
 
-import base64
 import gc
 import json
 import os
@@ -13,14 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.people import HASHED, PEOPLE, basic
 
 from ziffern.errors import InputError
-from ziffern.studio.people import hashed
 from ziffern.studio.server import MOST_SENT, MOST_UPLOADED, Guard, Options, free_socket, make_app
 from ziffern.text.language import LANGUAGES
-
-PEOPLE = {"anna": "correct horse", "bert": "battery staple"}
-HASHED = {name: hashed(password) for name, password in PEOPLE.items()}
 
 
 async def nothing(*_: Any) -> None:
@@ -29,10 +25,6 @@ async def nothing(*_: Any) -> None:
 
 def guard(people: dict[str, str] | None = None, shared: bool = False) -> Guard:
     return Guard(nothing, people or {}, shared)
-
-
-def basic(name: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
 # Hosts, origins, passwords

@@ -1,30 +1,25 @@
 """That nobody can read or use another person's session or upload, on Gradio's real server."""
 
 import contextlib
-import gc
 import itertools
 import json
 import os
 import re
-import threading
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.data.sources.test_local import table
+from tests.support.data_files import table
+from tests.support.people import HASHED, PEOPLE
+from tests.support.studio import file_of, function, gradio_app, served
 
-from ziffern.studio.people import hashed
-from ziffern.studio.server import BEHIND_PROXY, Options, free_socket, make_app
+from ziffern.studio.server import Options
 from ziffern.studio.sessions import API, MAX_PATHS, ROUTES
 
 pytest.importorskip("gradio")
 httpx = pytest.importorskip("httpx")
-uvicorn = pytest.importorskip("uvicorn")
 
-PEOPLE = {"anna": "correct horse", "bert": "battery staple"}
-HASHED = {name: hashed(password) for name, password in PEOPLE.items()}
 CALLED = {  # every route of Gradio that the page calls
     *("/", "/assets/{path:path}", "/static/{path:path}", "/svelte/{path:path}", "/theme.css", "/config"),
     *("/manifest.json", "/robots.txt", f"{API}/info", f"{API}/info/", f"{API}/startup-events", f"{API}/theme.css"),
@@ -35,30 +30,6 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:.*no_silent_downcasting", "ignore:The copy keyword"
 )  # Gradio's own use of pandas
 names = itertools.count()
-
-
-@contextlib.contextmanager
-def served(options: Options, temporary: Path) -> Iterator[Any]:
-    """Serve the studio on a real port, in a thread; its address is an attribute."""
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Gradio deprecates things that it uses itself, and leaves event loops open
-        patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-        patch.setenv("GRADIO_TEMP_DIR", str(temporary))
-        guarded: Any = make_app(options)
-        gc.collect()
-        warnings.simplefilter("error")
-        with free_socket("127.0.0.1", 47960) as listening:
-            config = uvicorn.Config(guarded, log_level="critical", timeout_graceful_shutdown=1, **BEHIND_PROXY)
-            server = uvicorn.Server(config)
-            thread = threading.Thread(target=server.run, args=([listening],))
-            thread.start()
-            guarded.port = listening.getsockname()[1]
-            yield guarded
-            server.should_exit = True
-            thread.join()
-        warnings.simplefilter("ignore")
-        del guarded, server
-        gc.collect()
 
 
 @pytest.fixture(scope="module")
@@ -110,15 +81,6 @@ def bert(app: Any) -> Iterator[Person]:
 @pytest.fixture
 def session() -> str:
     return f"session{next(names)}"
-
-
-def gradio_app(app: Any) -> Any:
-    return next(route for route in app.app.routes if getattr(route, "path", "") == "/en").app
-
-
-def function(app: Any, name: str) -> int:
-    functions = gradio_app(app).get_blocks().fns
-    return int(next(number for number, each in functions.items() if each.name == name))
 
 
 def test_everything_that_the_page_does_not_call_is_not_there(app: Any, anna: Person) -> None:
@@ -181,10 +143,6 @@ def test_heartbeat_of_another_session_is_refused(bert: Person, name: str) -> Non
 def test_call_that_is_none_is_refused(anna: Person, content: bytes) -> None:
     answer = anna.post("/en/gradio_api/queue/join", content=content, headers={"content-type": "application/json"})
     assert answer.status_code == 400
-
-
-def file_of(path: str) -> dict[str, Any]:
-    return {"path": path, "orig_name": "mine.csv", "meta": {"_type": "gradio.FileData"}}
 
 
 def test_upload_is_used_by_whoever_sent_it_and_by_nobody_else(

@@ -4,21 +4,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.support.texts import flat
 
 import ziffern
 from ziffern.analysis.fit import Trend, Verdict
 from ziffern.text.language import LANGUAGES, Language
 
-FOLDER = Path(ziffern.__file__).parent
-TEXTS = {code: yaml.safe_load((FOLDER / f"text/report/{code}.yaml").read_text(encoding="utf-8")) for code in LANGUAGES}
-
-
-def flat(node: dict | str, prefix: str = "") -> dict[str, str]:
-    if isinstance(node, str):
-        return {prefix: node}
-    return {
-        key: text for name, value in node.items() for key, text in flat(value, f"{prefix}.{name}".strip(".")).items()
-    }
+SOURCE = Path(ziffern.__file__).parent
+TEXTS = {code: yaml.safe_load((SOURCE / f"text/report/{code}.yaml").read_text(encoding="utf-8")) for code in LANGUAGES}
 
 
 def test_languages_have_the_same_texts_with_the_same_placeholders() -> None:
@@ -30,9 +23,8 @@ def test_languages_have_the_same_texts_with_the_same_placeholders() -> None:
 
 
 def test_no_text_is_left_over() -> None:
-    rooms = ("report", "runs", "cli")
-    paths = [path for room in rooms for path in FOLDER.joinpath(room).rglob("*") if path.suffix in (".py", ".html")]
-    used = "".join(path.read_text(encoding="utf-8") for path in paths)
+    folders = [SOURCE / room for room in ("cli", "report", "runs")]
+    used = "".join(path.read_text() for kind in ("*.py", "*.html") for room in folders for path in room.rglob(kind))
     built = (
         "names.",
         "verdict.",

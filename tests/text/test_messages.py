@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.data.sources.test_local import write
+from tests.support.data_files import write
 
 from ziffern.data.parts import label_fix
 from ziffern.data.sources.local import read_local

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ziffern.data import members
+from ziffern.data.formats import members
 from ziffern.data.formats.members import folder_members
 from ziffern.data.sources.local import read_local
 from ziffern.errors import InputError

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ziffern.data import tables
+from ziffern.data.formats import tables
 from ziffern.data.formats.members import Member
 from ziffern.data.formats.tables import has_labels, read_csv
 from ziffern.errors import InputError

@@ -12,7 +12,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 from tests.support.digits import synthetic_digits
-from tests.sweeper.test_sweeper import GRID, sweep  # noqa: F401 # a fixture
+from tests.support.sweeps import GRID
 
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._identity import difference, is_excepted
@@ -38,7 +38,7 @@ SEED = "hydra.sweeper.sampler.seed"
     ],
 )
 def test_another_sampler_seed_or_pruner_is_named_and_refused(
-    sweep,  # noqa: F811
+    sweep,
     first: tuple[str, ...],
     then: tuple[str, ...],
     named: str,
@@ -51,12 +51,12 @@ def test_another_sampler_seed_or_pruner_is_named_and_refused(
     assert (Path("sweep-2") / "1").is_dir()
 
 
-def test_the_seed_that_was_drawn_may_be_named(sweep) -> None:  # noqa: F811
+def test_the_seed_that_was_drawn_may_be_named(sweep) -> None:
     seed = sweep(*SPACE).user_attrs["seed"]
     assert len(sweep(*SPACE, f"{SEED}={seed}", "hydra.sweeper.n_trials=3").trials) == 3
 
 
-def test_how_a_search_is_run_is_no_part_of_it(sweep) -> None:  # noqa: F811
+def test_how_a_search_is_run_is_no_part_of_it(sweep) -> None:
     sweep(*SPACE)
     more = ("n_trials=3", "max_failures=2", "keep_best=1", "patience=1", "retry_failed=true", "hint=x")
     assert len(sweep(*SPACE, *(f"hydra.sweeper.{item}" for item in more)).trials) == 3
@@ -133,7 +133,7 @@ def test_what_may_differ_is_left_out(app) -> None:
 
 
 def test_a_study_of_an_earlier_version_goes_on_and_says_what_is_not_compared(
-    sweep,  # noqa: F811
+    sweep,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     sweep(*SPACE)

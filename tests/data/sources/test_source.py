@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torchvision.datasets as published
 
-from ziffern.data import download as downloading
+from ziffern.data.sources import download as downloading
 from ziffern.data.sources.network import reachable
 from ziffern.data.sources.source import Embedded, Local, Torchvision
 from ziffern.data.sources.torchvision_sets import SETS

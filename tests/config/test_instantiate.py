@@ -84,8 +84,8 @@ class Older(torch.nn.Module):
 def test_a_switch_without_a_type_takes_booleans_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZIFFERN_TARGETS", "tests")
     with pytest.raises(InputError, match=r"net\.bias=no: Older takes true or false here"):
-        build(node("tests.config.test_config.Older", bias="no"), "net")
-    assert type(build(node("tests.config.test_config.Older", bias=False), "net")).__name__ == "Older"
+        build(node(f"{__name__}.Older", bias="no"), "net")
+    assert type(build(node(f"{__name__}.Older", bias=False), "net")).__name__ == "Older"
 
 
 def test_a_value_that_is_still_missing_is_named() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
-from tests.sweeper.test_sweeper import GRID, Studies, claimed, parse, states, studies, study, sweep  # noqa: F401 # fixtures
+from tests.support.sweeps import GRID, Studies, claimed, states, study
 
 from hydra_plugins.hydra_optuna_queue._conf import SAMPLERS
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
@@ -40,7 +40,7 @@ def add_attributes(number: int, **attributes: Any) -> None:
     Path("sweep/study.journal").write_text("\n".join(lines) + "\n")
 
 
-def test_cmaes_does_not_unpickle_what_a_study_holds(sweep) -> None:  # noqa: F811
+def test_cmaes_does_not_unpickle_what_a_study_holds(sweep) -> None:
     given = (CMAES, "x=interval(0,1)", "y=interval(0,1)", "hydra.sweeper.sampler.seed=1")
     sweep(*given, "hydra.sweeper.n_trials=2")
     add_attributes(1, system_attr={"cmawm:optimizer:0": pickle.dumps(Payload()).hex()})
@@ -56,7 +56,7 @@ def test_cmaes_does_not_unpickle_what_a_study_holds(sweep) -> None:  # noqa: F81
     assert Path("unpickled").exists()
 
 
-def test_damaged_state_of_cmaes_is_one_line(sweep) -> None:  # noqa: F811
+def test_damaged_state_of_cmaes_is_one_line(sweep) -> None:
     given = (CMAES, "x=interval(0,1)", "y=interval(0,1)", "hydra.sweeper.sampler.popsize=4")
     sweep(*given, "hydra.sweeper.n_trials=5")
     add_attributes(2, system_attr={"x_for_tell": ["x", {}]})
@@ -130,7 +130,7 @@ def test_the_lock_of_a_living_or_dead_worker_is_found(tmp_path: Path, url: str |
     assert not list(storage.workers.iterdir())
 
 
-def test_a_link_in_the_sweep_folder_is_not_written_through(sweep, tmp_path: Path) -> None:  # noqa: F811
+def test_a_link_in_the_sweep_folder_is_not_written_through(sweep, tmp_path: Path) -> None:
     sweep(GRID, "x=range(0,2)")
     victim = tmp_path / "victim"
     for name in ("multirun.yaml", "study.journal.lock", "logs/0.log", "experiment/best.yaml", "study.journal.workers"):
@@ -151,7 +151,7 @@ def test_a_link_in_the_sweep_folder_is_not_written_through(sweep, tmp_path: Path
     sweep(GRID, "x=range(0,2)")
 
 
-def test_a_link_in_place_of_hydras_folder_of_a_trial_is_not_written_through(sweep, tmp_path: Path) -> None:  # noqa: F811
+def test_a_link_in_place_of_hydras_folder_of_a_trial_is_not_written_through(sweep, tmp_path: Path) -> None:
     sweep(GRID, "x=range(0,2)")
     shutil.rmtree("sweep/1/.hydra")
     Path("sweep/1/.hydra").symlink_to(tmp_path)
@@ -160,7 +160,7 @@ def test_a_link_in_place_of_hydras_folder_of_a_trial_is_not_written_through(swee
 
 
 @pytest.mark.parametrize("name", ["multirun.yaml", "study.journal", "logs/2.log", "study.journal.sweep.lock"])
-def test_a_pipe_in_the_sweep_folder_keeps_no_sweep_waiting(sweep, name: str) -> None:  # noqa: F811
+def test_a_pipe_in_the_sweep_folder_keeps_no_sweep_waiting(sweep, name: str) -> None:
     sweep("x=interval(0,1)", "hydra.sweeper.n_trials=2")
     path = Path("sweep") / name
     path.unlink(missing_ok=True)
@@ -169,7 +169,7 @@ def test_a_pipe_in_the_sweep_folder_keeps_no_sweep_waiting(sweep, name: str) -> 
         sweep("x=interval(0,1)", "hydra.sweeper.n_trials=3")
 
 
-def test_aliases_that_multiply_are_not_followed(sweep) -> None:  # noqa: F811
+def test_aliases_that_multiply_are_not_followed(sweep) -> None:
     sweep(GRID, "x=range(0,2)")
     lines = [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 9)]
     config = Path("sweep/multirun.yaml")
@@ -179,7 +179,7 @@ def test_aliases_that_multiply_are_not_followed(sweep) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("folder", ["absolute", "../outside", "link"])
-def test_only_what_lies_in_the_sweep_folder_is_discarded(sweep, tmp_path: Path, folder: str) -> None:  # noqa: F811
+def test_only_what_lies_in_the_sweep_folder_is_discarded(sweep, tmp_path: Path, folder: str) -> None:
     given = (GRID, "x=range(0,2)", "fail=[1]", "hydra.sweeper.keep_best=0", "hydra.sweeper.discard=weights")
     sweep(*given)
     weights = tmp_path / "outside/weights"
@@ -195,7 +195,7 @@ def test_only_what_lies_in_the_sweep_folder_is_discarded(sweep, tmp_path: Path, 
     assert not Path("sweep/1/weights").exists()
 
 
-def test_texts_of_a_study_do_not_control_the_terminal(sweep, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_texts_of_a_study_do_not_control_the_terminal(sweep, capsys: pytest.CaptureFixture[str]) -> None:
     given = (GRID, "x=range(0,2)", "fail=[1]")
     sweep(*given)
     raw = "\x1b[2J\x1b]0;title\x07\nline"
@@ -215,7 +215,7 @@ def test_texts_of_a_study_do_not_control_the_terminal(sweep, capsys: pytest.Capt
     assert str(SweepError(f"error {raw}")) == r"error \x1b[2J\x1b]0;title\x07 line"
 
 
-def test_a_study_whose_plan_was_edited_is_one_line(sweep) -> None:  # noqa: F811
+def test_a_study_whose_plan_was_edited_is_one_line(sweep) -> None:
     for key, value in (("plan", "x"), ("plan", [1]), ("seed", "x"), ("seed", -1), ("plan", {"search": {"y": 3}})):
         sweep(GRID, "x=range(0,2)")
         with Path("sweep/study.journal").open("a") as file:
@@ -225,7 +225,7 @@ def test_a_study_whose_plan_was_edited_is_one_line(sweep) -> None:  # noqa: F811
         shutil.rmtree("sweep")
 
 
-def test_a_damaged_owner_is_no_owner(studies: Studies) -> None:  # noqa: F811
+def test_a_damaged_owner_is_no_owner(studies: Studies) -> None:
     for owner in ("x", 3, [], {"lock": 3}, {"attempt": "x"}, {"host": None}):
         studies.folder = studies.folder / "again"
         queue, living = studies.queue(n_trials=1), studies.owner()

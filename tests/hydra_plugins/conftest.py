@@ -1,0 +1,50 @@
+"""Sweeps over the small application, in this process."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from hydra import initialize
+from hydra.core.global_hydra import GlobalHydra
+from tests.support import sweep_app
+from tests.support.sweeps import Studies, study
+
+from hydra_plugins.hydra_optuna_queue._space import Space, parse_space
+
+
+@pytest.fixture
+def sweep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Run `python sweep_app.py -m hydra/sweeper=optuna ARGS` in this process; return the study."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+
+    def run(*arguments: str, storage: str | None = None) -> optuna.Study:
+        settings = [f"hydra.sweeper.storage={storage}"] if storage else []
+        given = ["hydra/sweeper=optuna", "hydra.sweep.dir=sweep", "hydra.sweeper.study_name=study", *settings]
+        monkeypatch.setattr(sys, "argv", ["sweep_app.py", "-m", *given, *arguments])
+        sweep_app.main()
+        return study(storage)
+
+    return run
+
+
+@pytest.fixture
+def parse():
+    """Parse overrides into a Space, as the application would."""
+    GlobalHydra.instance().clear()
+    with initialize(version_base="1.3", config_path=None):
+        loader = GlobalHydra.instance().config_loader()
+
+        def run(*overrides: str, configured: dict[str, Any] | None = None, **more: Any) -> Space:
+            given = {"params": {}, "when": {}} | more
+            settings = configured or {}
+            return parse_space(given["params"], given["when"], list(overrides), loader, settings.get)
+
+        yield run
+
+
+@pytest.fixture
+def studies(parse, tmp_path: Path) -> Studies:
+    return Studies(tmp_path, parse("x=interval(0,1)", "y=choice(1,2)"))
