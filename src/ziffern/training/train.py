@@ -18,21 +18,19 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from ziffern.analysis.accuracy import majority_baseline
-from ziffern.analysis.outcome import Outcome
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.errors import InputError
 from ziffern.records.checkpoint import read_checkpoint
 from ziffern.text.printable import one_line, printable, reason
 from ziffern.training.callbacks.atomic_io import AtomicCheckpointIO
 from ziffern.training.loading import differing_tensors
+from ziffern.training.metrics import Metrics, description, test_metrics, validation_metrics
 from ziffern.training.module import ImageClassifier
 from ziffern.training.recorder import Recorder, command
 from ziffern.training.resuming import check_training_state, is_restoring
 from ziffern.training.summary import print_start, print_summary, program, readable, shown
-from ziffern.training.tensorboard import log_hyperparameters, log_layout, log_outcome, log_results
+from ziffern.training.tensorboard import log_hyperparameters, log_layout, log_outcome
 
-Metrics = dict[str, Any]
 Settings = dict[str, bool | int | float | str]
 THREADS = "threads"  # a checkpoint may be continued with another number of them, with a note
 MAY_CHANGE = (  # beginnings of settings that a run may change when it continues, beside `experiment.PLUMBING`
@@ -98,7 +96,7 @@ def train(
     if main:
         recorder.environment(trainer)
         recorder.data(data.digits, data.parts, model.normalize)
-        recorder.events.write("start", **_description(name, data, model), max_epochs=trainer.max_epochs)
+        recorder.events.write("start", **description(name, data, model), max_epochs=trainer.max_epochs)
         print_start(recorder, name, data, model, trainer, epochs_behind(checkpoint))
         if note := threads_note(checkpoint, trainer):
             recorder.console.print(f"NOTE: {note}", style="bold yellow", soft_wrap=True, markup=False)
@@ -107,9 +105,9 @@ def train(
     try:
         with _exit_codes():
             trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
-            metrics = _validation_metrics(data, model, trainer, recorder)
+            metrics = validation_metrics(data, model, trainer, recorder)
             if test:
-                metrics |= _test(data, model, trainer, recorder)
+                metrics |= test_metrics(data, model, trainer, recorder)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
     except BaseException as error:
@@ -119,7 +117,7 @@ def train(
             ) from error
         _say_how_to_go_on(recorder, error, main)
         raise
-    metrics |= _description(name, data, model) | {"train_seconds": round(recorder.history.seconds + spent, 3)}
+    metrics |= description(name, data, model) | {"train_seconds": round(recorder.history.seconds + spent, 3)}
     if main:
         log_outcome(trainer.loggers, metrics)
         recorder.metrics(metrics)
@@ -241,68 +239,6 @@ def threads_note(checkpoint: Mapping[str, Any], trainer: pl.Trainer) -> str:
         f"the checkpoint was trained with threads={one_line(before)}, and this run continues with threads={now}: "
         f"results will not repeat bit for bit; threads={one_line(before)} continues exactly"
     )
-
-
-def _validation_metrics(
-    data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, recorder: Recorder
-) -> Metrics:
-    """Return the scores of the epoch whose checkpoint was chosen; measure them where nothing was trained."""
-    rows = recorder.history.rows
-    if not rows:
-        for path in (recorder.checkpoints.best_path, recorder.checkpoints.last_path):
-            trainer.save_checkpoint(path)
-        trainer.validate(model, datamodule=data, verbose=False)
-        scores = {name: round(float(trainer.callback_metrics[name]), 7) for name in ("val/acc", "val/loss")}
-        return {**scores, "train/acc": None, "train/loss": None, "epochs": 0, "best_epoch": 0}
-    if not recorder.checkpoints.last_path.exists():  # nothing was left to train
-        trainer.save_checkpoint(recorder.checkpoints.last_path)
-    chosen = int(read_checkpoint(recorder.checkpoints.best_path)["epoch"]) + 1
-    row = next(row for row in rows if row["epoch"] == chosen)
-    scores = {name: row[name] for name in ("val/acc", "val/loss", "train/acc", "train/loss")}
-    return {**scores, "epochs": len(rows), "best_epoch": chosen}
-
-
-def _test(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, recorder: Recorder) -> Metrics:
-    """Test the best checkpoint, keep the predictions, and return the scores."""
-    # Not by trainer.test(ckpt_path=...): that would restore the callbacks too, history and averages with them.
-    model.load_state_dict(read_checkpoint(recorder.checkpoints.best_path)["state_dict"])
-    trainer.test(model, datamodule=data, verbose=False)
-    logits = torch.cat(model.test_logits)  # (N, C)
-    index = data.parts.test
-    outcome = Outcome(data.digits.labels[index], logits.softmax(1).numpy())
-    if trainer.is_global_zero:
-        images = data.digits.images[index]
-        recorder.predictions(index, outcome, images)
-        log_results(trainer.loggers, images, outcome, data.digits.class_names)
-    return {
-        "test/acc": outcome.accuracy,
-        "test/acc_low": outcome.interval.low,
-        "test/acc_high": outcome.interval.high,
-        "test/loss": float(model.loss.cpu()(logits, torch.from_numpy(outcome.target))),
-        "test/correct": outcome.correct,
-        "test/total": outcome.total,
-        "baseline/acc": majority_baseline(data.digits.labels[data.parts.train], outcome.target),
-    }
-
-
-def _description(name: str, data: ImageDataModule, model: ImageClassifier) -> Metrics:
-    """Return what was trained on what."""
-    return {
-        "model": name,
-        "params": model.parameter_count,
-        "seed": model.seed,
-        "threads": torch.get_num_threads(),
-        "normalize": f"{model.normalize.kind}/{model.normalize.fit_on}",
-        "data/name": data.digits.name,
-        "data/fingerprint": data.digits.fingerprint,
-        "data/split": data.split_name,
-        "data/train": len(data.parts.train),
-        "data/val": len(data.parts.val),
-        "data/test": len(data.parts.test),
-        "data/batch_size": data.batch_size,
-        "data/leak": data.parts.leak,
-        "data/note": data.digits.note,
-    }
 
 
 def _say_how_to_go_on(recorder: Recorder, error: BaseException, main: bool) -> None:
