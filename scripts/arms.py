@@ -28,10 +28,10 @@ from torchmetrics.classification import MulticlassAccuracy
 from torchvision import transforms
 
 from ziffern.data.datamodule import ImageDataModule
-from ziffern.experiment.run import clipping, make_trainer
+from ziffern.experiment.run import trainer_parts
 from ziffern.training.module import ImageClassifier
-from ziffern.training.pace import steps_at_once
 from ziffern.training.recorder import Recorder
+from ziffern.training.trainer import make_trainer
 
 
 class EpochTimer(pl.Callback):
@@ -119,10 +119,8 @@ def project(cfg: DictConfig, model: ImageClassifier, data: ImageDataModule) -> t
         timer = EpochTimer()
         recorder = Recorder(Path(folder), cfg.monitor, Console(file=io.StringIO(), force_terminal=True))
         cfg.logger.tensorboard.save_dir = folder
-        trainer = make_trainer(cfg, recorder, timer)
+        trainer = make_trainer(*trainer_parts(cfg), recorder, timer)
         began = time.perf_counter()
-        data.micro_steps = steps_at_once(model, data, trainer)
-        model.automatic_optimization, model.clip = False, clipping(cfg.trainer)
         trainer.fit(model, datamodule=data)
         return timer.seconds[-1], time.perf_counter() - began
 

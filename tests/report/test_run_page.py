@@ -243,7 +243,7 @@ def test_the_share_that_may_be_answered_is_that_of_the_surest(imperfect: Run) ->
 
 
 def test_few_of_many_mistakes_are_kept(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ziffern.training.recorder.MOST_MISTAKES", 3)
+    monkeypatch.setattr("ziffern.training.recorder.MAX_MISTAKES", 3)
     said = run("trainer.max_epochs=0").predictions
     assert said.mistake.tolist() == said.outcome.mistakes[:3].tolist()
 

@@ -14,8 +14,12 @@ SOURCE = Path(ziffern.__file__).parent
 TEXTS = {code: yaml.safe_load((SOURCE / f"text/report/{code}.yaml").read_text(encoding="utf-8")) for code in LANGUAGES}
 
 
-def test_languages_have_the_same_texts_with_the_same_placeholders() -> None:
-    english, german = flat(TEXTS["en"]), flat(TEXTS["de"])
+@pytest.mark.parametrize("folder", ["report", "terminal"])
+def test_languages_have_the_same_texts_with_the_same_placeholders(folder: str) -> None:
+    english, german = (
+        flat(yaml.safe_load((FOLDER / f"text/{folder}/{code}.yaml").read_text(encoding="utf-8")))
+        for code in ("en", "de")
+    )
     assert english.keys() == german.keys()
     for key, text in english.items():
         placeholders = [sorted(set(re.findall(r"{(\w+)}", each))) for each in (text, german[key])]

@@ -125,22 +125,22 @@ def _check_data(study: "Study", cfg: DictConfig) -> None:
 def _print_after_sweep() -> None:
     """Print the command that compares what this process's jobs trained."""
     for sweep in sorted(_sweeps):
-        from ziffern.training.summary import program, readable
+        from ziffern.training.commands import program, quoted
 
-        print(f"\nnext\n  {program('ziffern')} compare {readable(sweep)}  # which of them to take")
+        print(f"\nnext\n  {program('ziffern')} compare {quoted(sweep)}  # which of them to take")
 
 
 def _report(folder: Path, language: str) -> None:
     """Write report.html; a run that is finished must not be lost over it."""
     from ziffern.report.run_page import write_report
     from ziffern.runs.run import Run
-    from ziffern.training.summary import program, readable
+    from ziffern.training.commands import program, quoted
 
     try:
-        path = readable(write_report(Run(folder), language=language))
+        path = quoted(write_report(Run(folder), language=language))
         print(f"  open {path}  # what came out, in words and pictures")
     except Exception as error:
-        again = f"{program('ziffern')} report {readable(folder)}"
+        again = f"{program('ziffern')} report {quoted(folder)}"
         print(printable(f"NOTE: no report was written ({error}): {again} tries it again"))
 
 

@@ -63,13 +63,14 @@ class Batches:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Batches an epoch, on this process."""
-        return math.ceil(self.image_count / self.batch_size)
+        """Batches per epoch, in this process."""
+        return math.ceil(len(self._shard(self.indices)) / self.batch_size)
 
-    @property
-    def image_count(self) -> int:
-        """Images an epoch, on this process."""
-        return len(self._shard(self.indices))
+    def with_batch_size(self, batch_size: int) -> "Batches":
+        """Return the same images in the same order, in batches of another size."""
+        return Batches(
+            self.images, self.labels, self.indices, batch_size, self.shuffle_seed, self.rank, self.world_size
+        )
 
     def __iter__(self) -> Iterator[Batch]:
         order = self._shard(self._order())

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from ziffern.data.batches import Batch, Batches
-from ziffern.data.chunks import Chunks
 from ziffern.data.dataset import LabelledImages
 from ziffern.data.sources.source import Source
 from ziffern.data.split import Split, make_split
@@ -39,7 +38,6 @@ class ImageDataModule(pl.LightningDataModule):
         folds: For kfold: how many folds.
         num_classes: Labels run from 0 to num_classes - 1.
         seed: Seed of the order of training batches.
-        micro_steps: Training batches come in lists of so many (`ziffern.data.chunks`); one by one where None.
 
     Raises:
         InputError: A batch size below 1; from `setup`: data that cannot be used, a split that cannot be
@@ -61,7 +59,6 @@ class ImageDataModule(pl.LightningDataModule):
         folds: int = 5,
         num_classes: int = 10,
         seed: int = 0,
-        micro_steps: int | None = None,
     ) -> None:
         super().__init__()
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
@@ -73,7 +70,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.split_kind, self.fractions, self.split_seed = split, tuple(fractions), split_seed
         self.val_from, self.val_share, self.fold, self.folds = val_from, val_share, fold, folds
-        self.num_classes, self.seed, self.micro_steps = num_classes, seed, micro_steps
+        self.num_classes, self.seed = num_classes, seed
         self._tensors: tuple[torch.device, Tensor, Tensor] | None = None
 
     @cached_property
@@ -123,12 +120,11 @@ class ImageDataModule(pl.LightningDataModule):
         """Load and split now, so that whatever is wrong is said before anything starts."""
         self.parts  # noqa: B018
 
-    def train_dataloader(self) -> Batches | Chunks:
+    def train_dataloader(self) -> Batches:
         """Shuffled batches of the training part, sharded under DDP."""
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        batches = self._batches("train", self.batch_size * (self.micro_steps or 1), self.seed, rank, world)
-        return batches if self.micro_steps is None else Chunks(batches, self.batch_size)
+        return self._batches("train", self.batch_size, self.seed, rank, world)
 
     def val_dataloader(self) -> Batches:
         """Batches of the validation part in order, sharded under DDP."""

@@ -9,21 +9,18 @@ import logging
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from rich.console import Console
 
 if TYPE_CHECKING:
-    import pytorch_lightning as pl
-
     from ziffern.data.datamodule import ImageDataModule
     from ziffern.training.callbacks.pruning import Trial
     from ziffern.training.module import ImageClassifier
-    from ziffern.training.recorder import Recorder
 
 from ziffern.config.hyperparameters import hyperparameters, plain_config
-from ziffern.config.instantiate import build, check_targets, named
+from ziffern.config.instantiate import build, check_targets, resolved
 from ziffern.errors import InputError
 from ziffern.machine.processes import is_first, launched
 
@@ -34,19 +31,6 @@ WHOLE_EPOCHS = (  # settings that would leave an epoch without its validation, b
     *("max_steps", "min_steps", "max_time", "fast_dev_run", "check_val_every_n_epoch", "limit_val_batches"),
     *("limit_test_batches", "enable_checkpointing", "barebones"),
 )
-EARLY_STOPPING = "ziffern.training.callbacks.early_stopping.EarlyStopping"
-STEPWISE = (  # callbacks that do nothing within an epoch, or follow the optimizer's own steps
-    EARLY_STOPPING,
-    "ziffern.training.callbacks.ema.EMA",
-)
-PLAIN_ONLY = (  # settings of Lightning's Trainer that count its batches or change its steps
-    "accumulate_grad_batches",
-    "limit_train_batches",
-    "overfit_batches",
-    "val_check_interval",
-    "profiler",
-)
-CLIPPING = ("gradient_clip_val", "gradient_clip_algorithm")
 
 
 def run_experiment(
@@ -81,9 +65,9 @@ def run_experiment(
     from ziffern.machine.threads import set_threads, tune_cpu_process
     from ziffern.training.callbacks.pruning import Pruning
     from ziffern.training.module import ImageClassifier
-    from ziffern.training.pace import steps_at_once
     from ziffern.training.recorder import Recorder
     from ziffern.training.train import check_logits, train
+    from ziffern.training.trainer import make_trainer
 
     quieten()
     if "published" in cfg and "fallback" in cfg.data.source:  # other data must not stand in for a recipe's own
@@ -99,7 +83,7 @@ def run_experiment(
     data = build(cfg.data, "data", ImageDataModule)
     recorder = Recorder(folder, cfg.monitor, _console())
     pruning = [Pruning(trial, cfg.monitor)] if is_trial and isinstance(cfg.objective, str) else []
-    trainer = make_trainer(cfg, recorder, *pruning)
+    trainer = make_trainer(*trainer_parts(cfg), recorder, *pruning)
     if not is_trial and launched() != trainer.num_devices * trainer.num_nodes > 0 and launched() > 1:
         raise InputError(
             f"{launched()} processes were started, and the trainer uses {trainer.num_devices * trainer.num_nodes}: "
@@ -109,12 +93,6 @@ def run_experiment(
         tune_cpu_process()
     data.setup()
     on_ready(data, model)
-    several = micro_steps(cfg)
-    if several != 1 and cfg.trainer.max_epochs:
-        if several == "auto":
-            several = steps_at_once(model, data, trainer)
-        data.micro_steps = int(several)
-        model.clip = clipping(cfg.trainer)
     settings = hyperparameters(plain_config(cfg)) | {"model": name}
     metrics = train(
         data,
@@ -125,8 +103,8 @@ def run_experiment(
         settings=settings,
         ckpt_path=cfg.ckpt_path,
         test=cfg.test and not is_trial,
-        take_up=is_trial,
-        spent=float(OmegaConf.select(cfg, "ensemble.train_seconds", default=0.0)),
+        resume_if_possible=is_trial,
+        prior_seconds=float(OmegaConf.select(cfg, "ensemble.train_seconds", default=0.0)),
     )
     scores = [float(metrics[objective]) for objective in objectives(cfg.objective)]
     return scores[0] if isinstance(cfg.objective, str) else scores
@@ -151,79 +129,9 @@ def directions(given: object) -> str | list[str]:
     return found[0] if isinstance(given, str) else found
 
 
-def make_trainer(cfg: DictConfig, recorder: "Recorder", *more: "pl.Callback") -> "pl.Trainer":
-    """Return the trainer of a run, with the recorder's callbacks, the configured ones, and `more`."""
-    from pytorch_lightning import Callback, Trainer
-    from pytorch_lightning.loggers import Logger
-    from pytorch_lightning.plugins.precision import Precision
-
-    from ziffern.training.callbacks.atomic_io import AtomicCheckpointIO
-    from ziffern.training.module import PlainPrecision
-
-    callbacks = [build(node, f"callbacks.{name}", Callback) for name, node in wanted_callbacks(cfg)]
-    loggers = [build(node, f"logger.{name}", Logger) for name, node in named(cfg.logger) if node]
-    trainer: pl.Trainer = build(
-        lightning_settings(cfg),
-        "trainer",
-        Trainer,
-        plugins=[AtomicCheckpointIO()],
-        callbacks=[*more, *callbacks, *recorder.callbacks],
-        logger=loggers or False,
-        default_root_dir=str(recorder.folder),
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-    if type(trainer.precision_plugin) is Precision:
-        trainer.strategy.precision_plugin = PlainPrecision()
-    return trainer
-
-
-def wanted_callbacks(cfg: DictConfig) -> list[tuple[str, DictConfig]]:
-    """Return the configured callbacks, without early stopping where it is off.
-
-    Each callback costs something at every hook of every step.
-    """
-
-    def is_off(node: DictConfig) -> bool:
-        return node.get("_target_") == EARLY_STOPPING and node.get("patience") is None
-
-    return [(name, node) for name, node in named(cfg.callbacks) if node and not is_off(node)]
-
-
-def micro_steps(cfg: DictConfig) -> int | str:
-    """Return the optimizer steps of one `training_step`, or `auto` for as many as pay (`ziffern.training.pace`).
-
-    1 leaves the steps to Lightning; so does `auto` where a setting or a callback counts or changes Lightning's steps.
-
-    Raises:
-        InputError: Another value than auto or a whole number of at least 1; or above 1 beside such a setting.
-    """
-    trainer = cfg.trainer
-    wanted: int | str = trainer.micro_steps
-    plain = [f"trainer.{name}" for name in PLAIN_ONLY if trainer.get(name) is not None]
-    plain += [f"callbacks.{name}" for name, node in wanted_callbacks(cfg) if node.get("_target_") not in STEPWISE]
-    if wanted == "auto":
-        return 1 if plain else "auto"
-    if type(wanted) is not int or wanted < 1:
-        raise InputError(f"trainer.micro_steps={wanted}: must be auto, or a whole number of at least 1")
-    if wanted > 1 and plain:
-        raise InputError(
-            f"trainer.micro_steps={wanted} beside {plain[0]}, which may need Lightning's own steps: "
-            "use trainer.micro_steps=1 or auto"
-        )
-    return wanted
-
-
-def clipping(trainer: DictConfig) -> dict[str, float | str]:
-    """Return how gradients are clipped, as arguments of `clip_gradients`; empty where they are not."""
-    return {name: trainer[name] for name in CLIPPING if trainer.get(name)} if trainer.get(CLIPPING[0]) else {}
-
-
-def lightning_settings(cfg: DictConfig) -> DictConfig:
-    """Return the settings of the trainer that are Lightning's own; it clips where it takes the steps."""
-    ours = ("micro_steps", *(CLIPPING if micro_steps(cfg) != 1 else ()))
-    return OmegaConf.create({key: value for key, value in cfg.trainer.items() if key not in ours})
+def trainer_parts(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the configurations `trainer`, `callbacks` and `logger` as plain containers."""
+    return resolved(cfg.trainer, "trainer"), resolved(cfg.callbacks, "callbacks"), resolved(cfg.logger, "logger")
 
 
 def _check(cfg: DictConfig) -> None:
@@ -238,7 +146,6 @@ def _check(cfg: DictConfig) -> None:
     check_targets(
         OmegaConf.create({key: value for key, value in cfg.trainer.items() if key != "micro_steps"}), "trainer"
     )
-    micro_steps(cfg)
     clip = cfg.trainer.gradient_clip_val
     if clip is not None and not (isinstance(clip, int | float) and clip >= 0):
         raise InputError(f"trainer.gradient_clip_val={clip}: must be a number of at least 0, or null for no clipping")

@@ -50,7 +50,7 @@ def agree(choose: Callable[[], str]) -> str:
         names = ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")
         return "slurm-" + "-".join(os.environ.get(name, "0") for name in names)
     if not is_first():
-        raise InputError("several processes, which cannot agree on a folder: name one with hydra.run.dir=FOLDER")
+        raise InputError("machine.processes.no_common_folder")
     return choose()
 
 
@@ -78,6 +78,4 @@ def _through_store(choose: Callable[[], str]) -> str:
             store.set(key, choose())
         return str(store.get(key).decode())
     except (DistError, KeyError, ValueError) as error:
-        raise InputError(
-            "torchrun's processes cannot reach each other to agree on a folder: name one with hydra.run.dir=FOLDER"
-        ) from error
+        raise InputError("machine.processes.unreachable") from error

@@ -12,8 +12,11 @@ from typing import Any
 
 import yaml
 
+from ziffern.text.catalog import terminal_language
+
 LANGUAGES = ("en", "de")
 TEXTS = Path(__file__).with_name("report")
+TERMINAL = Path(__file__).with_name("terminal")
 NONE = "–"
 
 
@@ -68,6 +71,11 @@ class Language:
         minutes, rest = divmod(round(seconds), 60)
         hours, minutes = divmod(minutes, 60)
         return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def terminal_words() -> Language:
+    """Return the texts of the terminal in the terminal's language."""
+    return Language(terminal_language.get(), TERMINAL)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Pictures of results as matplotlib figures, for TensorBoard; a report draws its own, in its page's colours."""
+"""Pictures of results as matplotlib figures, for TensorBoard; a report draws its own in the page's colors."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from ziffern.analysis.outcome import Outcome
 def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
     """Draw counts (C, C), row the true class, column the predicted one.
 
-    Colour shows the share of the row's mistakes, so that they stand out beside the large diagonal.
+    Color shows the mistakes alone, which would be invisible beside the large diagonal.
     """
     classes = len(class_names)
     mistakes = confusion * (1 - np.eye(classes, dtype=np.int64))
@@ -32,9 +32,9 @@ def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -
     return figure
 
 
-def mistakes_figure(images: NDArray[np.uint8], outcome: Outcome, class_names: Sequence[str], most: int = 40) -> Figure:
-    """Draw the misclassified of images (N, 28, 28), the most confident mistakes first."""
-    chosen = outcome.mistakes[:most]
+def mistakes_figure(images: NDArray[np.uint8], outcome: Outcome, class_names: Sequence[str], limit: int = 40) -> Figure:
+    """Draw the misclassified ones of images (N, 28, 28), the most confident mistakes first."""
+    chosen = outcome.mistakes[:limit]
     columns = 8
     rows = max(-(-len(chosen) // columns), 1)
     figure = Figure(figsize=(columns * 1.1, rows * 1.35 + 0.4), layout="constrained")

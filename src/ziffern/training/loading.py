@@ -1,6 +1,6 @@
 """The model of a run from its configuration and its checkpoint, neither of which is trusted.
 
-Decision: the net is built without memory first and compared with the weights, so that a configuration cannot ask for
+Decision: the net is first built without memory and compared with the weights, so that a configuration cannot allocate
 more memory than the checkpoint has bytes.
 """
 
@@ -17,7 +17,6 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from ziffern.config.instantiate import build
 from ziffern.errors import InputError
 from ziffern.records.checkpoint import parse_checkpoint
-from ziffern.text.printable import one_line
 from ziffern.training.module import ImageClassifier
 
 
@@ -35,34 +34,27 @@ def load_model(config: Mapping[str, Any], file: BinaryIO, path: Path) -> ImageCl
     try:
         weights = parse_checkpoint(file)["state_dict"]
     except ValueError as error:
-        raise InputError(
-            f"{one_line(path)}: not a readable checkpoint ({one_line(error)}): copy the run again"
-        ) from error
+        raise InputError("training.weights.unreadable", path=path, problem=error) from error
     # The optimizers' fused kernels refuse tensors without memory.
-    with torch.device("meta"), _at_most(len(weights)):
+    with torch.device("meta"), _parameter_limit(len(weights)):
         empty: ImageClassifier = build({**config, "fuse": False}, "model", ImageClassifier)
     if differing := differing_tensors(empty.state_dict(), weights):
-        raise InputError(
-            f"{one_line(path)}: does not fit the configuration beside it ({len(differing)} tensors differ, such as "
-            f"{one_line(differing[0])}): was one of them exchanged?"
-        )
+        raise InputError("training.weights.other_config", path=path, count=len(differing), example=differing[0])
     model: ImageClassifier = build(dict(config), "model", ImageClassifier)
     model.load_state_dict(weights)
     return model.eval()
 
 
 @contextmanager
-def _at_most(count: int) -> Iterator[None]:
-    """Raise InputError where this thread makes more than `count` parameters: a net of a billion layers, say."""
+def _parameter_limit(count: int) -> Iterator[None]:
+    """Raise InputError if this thread makes more than `count` parameters: a net of a billion layers, say."""
     thread, made = threading.get_ident(), 0
 
     def registered(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
         nonlocal made
         made += threading.get_ident() == thread
         if made > count:
-            raise InputError(
-                f"model.net: more parameters than the checkpoint has tensors ({count}): was one of them exchanged?"
-            )
+            raise InputError("training.weights.too_many_parameters", count=count)
 
     hook = register_module_parameter_registration_hook(registered)
     try:

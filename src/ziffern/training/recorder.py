@@ -1,14 +1,12 @@
-"""What a run leaves behind: the files of the contract, each written whole.
+"""Writes the files of a run folder, each of them whole.
 
-The contract: checkpoints/best.ckpt and last.ckpt, metrics.json, history.csv, predictions.npz, data.npz,
-progress.jsonl, environment.json. A killed run has those that it came to.
+They are checkpoints/best.ckpt and last.ckpt, metrics.json, history.csv, predictions.npz, data.npz, progress.jsonl and
+environment.json. A run that was killed has those that it got to.
 """
 
 import os
 import platform
-import shlex
 import subprocess
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -29,29 +27,20 @@ from ziffern.training.callbacks.checkpoints import RunCheckpoints
 from ziffern.training.callbacks.early_stopping import better
 from ziffern.training.callbacks.history import History
 from ziffern.training.callbacks.progress import EventLog, ProgressReport
+from ziffern.training.commands import this_command
 
-PACKAGES = (
-    "ziffern",
-    "torch",
-    "torchvision",
-    "pytorch-lightning",
-    "torchmetrics",
-    "hydra-core",
-    "numpy",
-    "scipy",
-)
+PACKAGES = ("ziffern", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "scipy")
 
-
-MOST_MISTAKES = 1000  # misclassified images kept, the most confident first: an untrained model has thousands
+MAX_MISTAKES = 1000  # misclassified images kept, the most confident first: an untrained model has thousands
 
 
 class Recorder:
     """Writes one run folder.
 
     Args:
-        folder: The run folder; made where it does not exist.
+        folder: The run folder; created where it does not exist.
         monitor: The validation score that chooses the best checkpoint.
-        console: Where people read.
+        console: The terminal.
     """
 
     def __init__(self, folder: Path, monitor: str, console: Console) -> None:
@@ -69,10 +58,10 @@ class Recorder:
         write_json(
             self.folder / "environment.json",
             {
-                "command": command(),
+                "command": this_command(),
                 "git_commit": _git_commit(),
                 "python": platform.python_version(),
-                "versions": {name: found for name in PACKAGES if (found := _version(name))},
+                "versions": {name: number for name in PACKAGES if (number := _version(name))},
                 "platform": platform.platform(),
                 "processor": processor_name(),
                 "cpu_count": os.cpu_count(),
@@ -84,7 +73,7 @@ class Recorder:
         )
 
     def metrics(self, metrics: dict[str, Any]) -> None:
-        """Write metrics.json, which says that the run is complete."""
+        """Write metrics.json, which marks the run as complete."""
         write_json(self.folder / "metrics.json", metrics)
         self.events.write("end", metrics=metrics)
 
@@ -94,8 +83,7 @@ class Recorder:
         write_atomically(
             self.folder / "data.npz",
             lambda file: np.savez_compressed(
-                file,
-                **{**vars(material), "class_names": np.array(material.class_names, dtype=np.str_)},
+                file, **{**vars(material), "class_names": np.array(material.class_names, dtype=np.str_)}
             ),
         )
 
@@ -107,7 +95,7 @@ class Recorder:
             outcome: Target (N,) and probability (N, C).
             images: (N, 28, 28) uint8.
         """
-        mistake = outcome.mistakes[:MOST_MISTAKES]
+        mistake = outcome.mistakes[:MAX_MISTAKES]
         write_atomically(
             self.folder / "predictions.npz",
             lambda file: np.savez_compressed(
@@ -121,14 +109,6 @@ class Recorder:
         )
 
 
-def command(**replaced: object) -> str:
-    """Return the command of this process as typed, with overrides `replaced` or added."""
-    program = Path(sys.argv[0]).name
-    start = ["python", program] if program.endswith(".py") else [program, "train"]
-    kept = [item for item in sys.argv[1:] if item.split("=")[0] not in replaced]
-    return shlex.join([*start, *kept, *(f"{key}={value}" for key, value in replaced.items())])
-
-
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -138,16 +118,8 @@ def _version(package: str) -> str | None:
 
 def _git_commit() -> str | None:
     """Return the commit of this package's checkout, with `-dirty` where files differ, or None."""
-    call = [
-        "git",
-        "-C",
-        str(Path(__file__).parent),
-        "describe",
-        "--always",
-        "--abbrev=40",
-        "--dirty",
-        "--exclude=*",
-    ]
+    package = str(Path(__file__).parent)
+    call = ["git", "-C", package, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         return subprocess.run(call, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
@@ -155,7 +127,7 @@ def _git_commit() -> str | None:
 
 
 def processor_name() -> str:
-    """Return the processor's model where the system tells it."""
+    """Return the processor's model where the system knows it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -1,143 +1,125 @@
-"""What a checkpoint must look like for a training to go on from it; it may be somebody else's, or damaged."""
+"""Whether a run can go on from a checkpoint: the same architecture, data and settings, and epochs left to train.
 
-import copy
-import traceback
+Decision: all settings that change training must be those of the checkpoint, so that a resumed run equals an
+uninterrupted one; what ends a run may change, and another number of threads is only noted.
+"""
+
 from collections.abc import Mapping
-from typing import Annotated, Any, TypedDict
+from pathlib import Path
+from typing import Any
 
+import pytorch_lightning as pl
 import torch
-from msgspec import Meta
-from torch import Tensor
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from ziffern.records.schema import Count, Epoch, Number, Text, from_plain
-from ziffern.text.printable import one_line, reason
+from ziffern.data.datamodule import ImageDataModule
+from ziffern.errors import InputError
+from ziffern.records.checkpoint import read_checkpoint
+from ziffern.text.printable import printable
+from ziffern.training.fast_steps.middle import KEY as MIDDLE
+from ziffern.training.fast_steps.middle import MiddleOfEpoch
+from ziffern.training.loading import differing_tensors
 from ziffern.training.module import ImageClassifier
+from ziffern.training.recorder import Recorder
+from ziffern.training.training_state import check_training_state
+
+Settings = dict[str, bool | int | float | str]
+THREADS = "threads"
+MAY_CHANGE = (  # beginnings of settings that a run may change when it continues, beside `hyperparameters.PLUMBING`
+    *("trainer.max_epochs", "trainer.min_epochs", "callbacks.early_stopping"),  # when it ends, not what a step does
+    *("trainer.strategy", "trainer.profiler"),  # how the same steps are taken
+)
+SOURCE = "data.source"  # not compared: the fingerprint identifies the data, also where a fallback replaced them
 
 
-class _History(TypedDict, total=False):
-    rows: list[Epoch]
-    elapsed: float
+def provenance(model: ImageClassifier, data: ImageDataModule, settings: Settings, trainer: pl.Trainer) -> Settings:
+    """Return the settings that a checkpoint must share with a run that continues it, and the number of threads."""
+    digits = data.digits
+    kept = {key: value for key, value in settings.items() if not key.startswith((*MAY_CHANGE, SOURCE))}
+    if model.steps_each_batch:  # such a scheduler is made for a number of steps
+        kept["trainer.max_epochs"] = int(trainer.max_epochs or 0)
+    own = {"data": digits.name, "fingerprint": digits.fingerprint, "split": data.split_name}
+    return kept | own | {THREADS: torch.get_num_threads()}
 
 
-class _Checkpoints(TypedDict):
-    best_model_path: Text
-    best_k_models: Annotated[dict[str, Any], Meta(max_length=1)]
+def checkpoint_to_resume(
+    path: Path | None, resume_if_possible: bool, recorder: Recorder, model: ImageClassifier, trainer: pl.Trainer
+) -> tuple[Path | None, dict[str, Any]]:
+    """Return the path and the checked content of the checkpoint that a run continues; None and {} for a new run.
 
-
-class _Stopping(TypedDict):
-    wait_count: Count
-    stopped_epoch: Count
-    patience: Count
-
-
-KINDS = {"History": _History, "RunCheckpoints": _Checkpoints, "EarlyStopping": _Stopping}  # of callbacks
-
-
-class _Loader(TypedDict):
-    taken: Count
-
-
-class _Scores(TypedDict):
-    sums: Annotated[list[Number], Meta(min_length=3, max_length=3)]
-    waiting: list[Annotated[list[Any], Meta(min_length=3, max_length=3)]]
-
-
-class _Middle(TypedDict, total=False):
-    """Where an epoch was left."""
-
-    batches: Count
-    loader: _Loader
-    micro_steps: Annotated[int, Meta(ge=1, le=1000)] | None
-    scores: _Scores
-    random: Any
-
-
-def check_training_state(checkpoint: Mapping[str, Any], model: ImageClassifier) -> None:
-    """Check what Lightning and this project restore of a checkpoint, but for the weights.
+    Args:
+        path: The checkpoint that the user names.
+        resume_if_possible: Without one, continue from the run folder's last checkpoint; delete it if it does not fit.
+        recorder: Has the run folder.
+        model: Its provenance is that of this run.
+        trainer: Trains at most `max_epochs`.
 
     Raises:
-        ValueError: A part is not as a training writes it; the message names it.
+        InputError: The checkpoint that the user names does not fit.
     """
-    for key, state in checkpoint.get("callbacks", {}).items():
-        kind: Any = KINDS.get(str(key).partition("{")[0])
-        if kind is not None:
-            _check(state, kind, f"state of {kind.__name__.strip('_')}")
-    if middle := checkpoint.get("ziffern_middle"):
-        _check(middle, _Middle, "progress within the epoch")
-        _check_middle(middle)
-    for name, state in checkpoint.get("loops", {}).items():
-        _check_progress(state, f"progress of {one_line(name)}")
-    _try_step(checkpoint, model)
-
-
-def is_restoring(error: Exception) -> bool:
-    """Return whether an error arose while Lightning restored a checkpoint."""
-    frames = traceback.walk_tb(error.__traceback__)
-    return any(frame.f_code.co_filename.endswith("checkpoint_connector.py") for frame, _ in frames)
-
-
-def _check(state: Any, kind: type, name: str) -> None:
+    if path is not None:
+        return path, check_checkpoint(path, model, trainer)
+    if not resume_if_possible:
+        return None, {}
+    last = recorder.checkpoints.last_path
     try:
-        from_plain(state, kind)
-    except ValueError as error:
-        raise ValueError(f"{name} is not as it was written ({error})") from error
+        return last, check_checkpoint(last, model, trainer)
+    except InputError:
+        last.unlink(missing_ok=True)
+        recorder.checkpoints.best_path.unlink(missing_ok=True)
+        return None, {}
 
 
-def _check_progress(node: Any, name: str) -> None:
-    """Check the counters of Lightning's loops, wherever they lie in their state."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key in ("total", "current"):
-                _check(value, dict[str, Count], name)
-            else:
-                _check_progress(value, name)
-
-
-def _check_middle(middle: Mapping[str, Any]) -> None:
-    if missing := {"batches", "loader", "micro_steps", "scores", "random"} - middle.keys():
-        raise ValueError(f"progress within the epoch has no {sorted(missing)[0]}")
-    random = middle["random"]
-    if not (isinstance(random, Tensor) and random.dtype == torch.uint8 and random.shape == torch.get_rng_state().shape):
-        raise ValueError("random state is not one of torch's")
-    if not all(isinstance(item, Tensor) for batch in middle["scores"]["waiting"] for item in batch):
-        raise ValueError("progress within the epoch has scores that are no tensors")
-
-
-def _try_step(checkpoint: Mapping[str, Any], model: ImageClassifier) -> None:
-    """Take one step on a copy of the model with the optimizer and the scheduler as they were saved.
+def check_checkpoint(path: Path, model: ImageClassifier, trainer: pl.Trainer) -> dict[str, Any]:
+    """Return the content of a checkpoint after checking that it can be continued here, also within an epoch.
 
     Raises:
-        ValueError: They are not this model's: whatever loading them or stepping runs into.
+        InputError: It is damaged, of another architecture, of other data or settings, or beyond
+            `trainer.max_epochs`.
     """
-    states = copy.deepcopy([checkpoint["optimizer_states"], checkpoint.get("lr_schedulers", [])])
-    trial = copy.deepcopy(model)
-    optimizer = trial.make_optimizer()
-    scheduler = trial.make_scheduler(optimizer, total_steps=100)
-    for parameter in trial.net.parameters():
-        parameter.grad = torch.zeros_like(parameter)
+    checkpoint = read_checkpoint(path)
+    if differing := differing_tensors(model.state_dict(), checkpoint["state_dict"]):
+        raise InputError(
+            "training.checkpoint.other_architecture", path=path, count=len(differing), example=differing[0]
+        )
+    if "nowhere" in checkpoint.get(MIDDLE, {}):
+        raise InputError("training.checkpoint.within_step", path=path)
+    _check_settings(path, checkpoint.get("ziffern", {}), model.provenance)
+    epochs, limit = epochs_done(checkpoint), trainer.max_epochs
+    if limit is not None and epochs > limit:
+        raise InputError("training.checkpoint.beyond_max_epochs", path=path, epochs=epochs, limit=limit)
+    if epochs and epochs == limit and (path.parent.parent / "metrics.json").is_file():
+        raise InputError(
+            "training.checkpoint.complete", path=path, epochs=epochs, more=epochs + 1, folder=path.parent.parent
+        )
     try:
-        (state,), schedulers = states
-        optimizer.load_state_dict(state)
-        _check_shapes(optimizer)
-        optimizer.step()
-        if scheduler is not None:
-            (state,) = schedulers
-            if not isinstance(state["last_epoch"], int):
-                raise TypeError("last_epoch is no number")  # noqa: TRY301
-            scheduler.load_state_dict(state | {"last_epoch": 0})  # at its end it would refuse to step
-            scheduler.step(*([0.0] if isinstance(scheduler, ReduceLROnPlateau) else []))
-    except Exception as error:
-        raise ValueError(f"optimizer or scheduler is not that of this model ({reason(error)})") from error
+        check_training_state(checkpoint, model)
+    except InputError as error:
+        raise InputError("training.checkpoint.damaged_state", path=path, problem=error) from error
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by its connector
+        if isinstance(callback, MiddleOfEpoch):
+            callback.resume(checkpoint, path)
+    return checkpoint
 
 
-def _check_shapes(optimizer: Optimizer) -> None:
-    """Raise ValueError where a fused kernel would write beyond a state that does not have its parameter's shape."""
-    if not any(group.get("fused") for group in optimizer.param_groups):
-        return  # all other steps check shapes, and Adafactor's states have their own
-    for parameter, values in optimizer.state.items():
-        own = parameter.shape, parameter.dtype
-        for value in values.values():
-            if isinstance(value, Tensor) and value.dim() and (value.shape, value.dtype) != own:
-                raise ValueError(f"a state of shape {tuple(value.shape)} for a parameter of {tuple(parameter.shape)}")
+def _check_settings(path: Path, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    is_complete = "monitor" in saved  # early checkpoints have only the settings of model and data
+    keys = saved.keys() | own.keys() if is_complete else saved.keys()
+    for key in sorted((key for key in keys if key != THREADS and not key.startswith(SOURCE)), key=str):
+        saved_value, own_value = (None if str(value) == "None" else value for value in (saved.get(key), own.get(key)))
+        if saved_value != own_value:
+            raise InputError(
+                "training.checkpoint.other_setting", path=path, key=key, saved=str(saved_value), own=str(own_value)
+            )
+
+
+def epochs_done(checkpoint: Mapping[str, Any]) -> int:
+    """Return the whole epochs that were trained before a checkpoint; 0 for an empty one."""
+    return int(checkpoint["epoch"]) + (MIDDLE not in checkpoint) if checkpoint else 0
+
+
+def other_threads(checkpoint: Mapping[str, Any], trainer: pl.Trainer) -> str | None:
+    """Return the number of CPU threads that a checkpoint was trained with, where this process has another one."""
+    saved = checkpoint.get("ziffern", {}).get(THREADS)
+    if saved in (None, torch.get_num_threads()) or trainer.strategy.root_device.type != "cpu":
+        return None
+    return printable(saved)

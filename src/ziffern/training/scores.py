@@ -1,7 +1,7 @@
-"""Loss and accuracy over many batches without paying for them at every step.
+"""Loss and accuracy over many batches at a low cost per step.
 
-Decision: a step only appends its logits to a list; every so many steps they are scored together. A metric
-object and `self.log` at each step would cost as much as the step of a small network itself.
+Decision: a step only appends its logits to a list; every so many steps they are scored together. A metric object and
+`self.log` at each step would cost as much as the step of a small net.
 """
 
 from typing import Any
@@ -12,13 +12,13 @@ from torchmetrics import SumMetric
 
 
 class Scores(nn.Module):
-    """Mean loss and accuracy of everything added since the last reset; synchronised under DDP."""
+    """Mean loss and accuracy of everything added since the last reset; synchronized under DDP."""
 
     def __init__(self) -> None:
         super().__init__()
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
-        # "disable": a loss that is not a number must show, not be skipped. Sums, since a MeanMetric would then
-        # lose its weights (torchmetrics issue 3434).
+        # "disable": a loss that is not a number must not be skipped. Sums, since a MeanMetric would then lose its
+        # weights (torchmetrics issue 3434).
         self.loss_sum, self.hits, self.count = (SumMetric(nan_strategy="disable") for _ in range(3))
 
     @property
@@ -31,7 +31,7 @@ class Scores(nn.Module):
 
     @torch.no_grad()
     def settle(self) -> dict[str, float]:
-        """Score what waits; return its `loss` and `acc`, empty where nothing waited."""
+        """Score the waiting batches; return their `loss` and `acc`, empty if there are none."""
         if not self._waiting:
             return {}
         losses, logits, labels = zip(*self._waiting, strict=True)
@@ -45,12 +45,12 @@ class Scores(nn.Module):
         return {"loss": float(loss_sum / count), "acc": float(hits / count)}
 
     def state(self) -> dict[str, list[Any]]:
-        """Return everything since the last reset, as plain values and tensors; `restore` takes it up again."""
+        """Return everything since the last reset, as plain values and tensors, for `restore`."""
         sums = [float(metric.compute()) if metric.update_called else 0.0 for metric in self._metrics]
         return {"sums": sums, "waiting": [list(batch) for batch in self._waiting]}
 
     def restore(self, state: dict[str, list[Any]]) -> None:
-        """Go on from a `state`."""
+        """Continue from a `state`."""
         for metric, value in zip(self._metrics, state["sums"], strict=True):
             metric.update(value)
         device = self.count.device
@@ -59,7 +59,7 @@ class Scores(nn.Module):
         ]
 
     def compute(self) -> dict[str, float]:
-        """Return `loss` and `acc` of everything since the last call, and start anew."""
+        """Return `loss` and `acc` of everything since the last call, and reset."""
         self.settle()
         count = float(self.count.compute())
         scores = {"loss": float(self.loss_sum.compute()) / count, "acc": float(self.hits.compute()) / count}

@@ -1,7 +1,5 @@
-"""What a person reads in the terminal: what is about to be trained, and what came out."""
+"""What people read in the terminal before a training and after it, in the terminal's language."""
 
-import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,30 +9,14 @@ import torch
 from rich.console import Console
 
 from ziffern.data.datamodule import ImageDataModule
+from ziffern.text.language import Language, terminal_words
 from ziffern.text.printable import printable
 from ziffern.training.callbacks.progress import clock
+from ziffern.training.commands import is_multirun, program, quoted, relative
 from ziffern.training.module import ImageClassifier
 from ziffern.training.recorder import Recorder
 
-
-def shown(path: Path) -> str:
-    """Return a path relative to the working directory where it lies below it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
-def readable(path: Path) -> str:
-    """Return a path as `shown` does, quoted for a shell, with escapes in place of what no terminal prints."""
-    return printable(shlex.quote(shown(path)))
-
-
-def program(name: str) -> str:
-    """Return how a program of this environment is called from the working directory."""
-    here = Path(sys.executable).with_name(name)
-    on_path = shutil.which(name)
-    return name if on_path and Path(on_path).parent == here.parent else shown(here)
+WARNING = "bold yellow"
 
 
 def print_start(
@@ -43,64 +25,88 @@ def print_start(
     data: ImageDataModule,
     model: ImageClassifier,
     trainer: pl.Trainer,
-    resumed: int,
+    epochs_done: int,
 ) -> None:
-    """Print what is trained on what, and above it whatever must not be missed."""
-    console, digits, parts = recorder.console, data.digits, data.parts
-    for warning in filter(None, (digits.note, parts.leak and f"LEAK: {parts.leak}")):
-        console.print(f"NOTE: {printable(warning)}", style="bold yellow", soft_wrap=True)
+    """Print what is trained on what, below any warnings about the data."""
+    words, digits, parts = terminal_words(), data.digits, data.parts
+    _print_warnings(recorder.console, words, digits.note, parts.leak)
     device = trainer.strategy.root_device
-    threads = torch.get_num_threads()
-    where = f"{device} ({threads} thread{'s' * (threads != 1)})" if device.type == "cpu" else str(device)
-    sizes = f"{len(parts.train):,} / {len(parts.val):,} / {len(parts.test):,}"
-    console.print(
-        f"{name}: {model.parameter_count:,} parameters, "
-        f"up to {trainer.max_epochs} epoch{'' if trainer.max_epochs == 1 else 's'} on {where}\n"
-        f"{printable(digits.name)}: {sizes} digits to train / validate / test ({data.split_name})\n"
-        f"{printable(shown(recorder.folder))}",
-        soft_wrap=True,
+    shown = _counted(words, "start.cpu", torch.get_num_threads(), device=device) if device.type == "cpu" else device
+    parameters = words.number(model.parameter_count)
+    epochs = _counted(words, "start.epochs", trainer.max_epochs or 0)
+    sizes = {part: words.number(len(getattr(parts, part))) for part in ("train", "val", "test")}
+    lines = (
+        words("start.model", name=name, parameters=parameters, epochs=epochs, device=shown),
+        words("start.data", name=printable(digits.name), split=data.split_name, **sizes),
+        printable(relative(recorder.folder)),
+        *([words("start.continuing", epochs=epochs_done)] if epochs_done else []),
     )
-    if resumed:
-        console.print(f"continuing after epoch {resumed}")
+    for line in lines:
+        recorder.console.print(line, soft_wrap=True)
+
+
+def print_threads_warning(console: Console, saved: str) -> None:
+    """Print that a checkpoint was trained with another number of CPU threads."""
+    text = terminal_words()("start.threads", saved=saved, own=torch.get_num_threads())
+    console.print(text, style=WARNING, soft_wrap=True)
 
 
 def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> None:
-    """Print the scores of a finished run as a short table, and commands worth typing next."""
+    """Print the scores of a finished run as a short table, and commands to type next."""
+    words = terminal_words()
+    rows = [*_rows(words, metrics), (words("summary.folder"), printable(relative(folder)))]
+    width = 2 + max(len(label) for label, _ in rows)
     console.print()
-    for label, value in (*_rows(metrics), ("run folder", shown(folder))):
-        console.print(f"{label:<21}{printable(value)}", soft_wrap=True)
-    for warning in filter(None, (metrics["data/note"], metrics["data/leak"])):
-        console.print(f"NOTE: {printable(warning)}", style="bold yellow", soft_wrap=True)
-    python, tensorboard = program("python"), program("tensorboard")
-    start = "ziffern train" if Path(sys.argv[0]).name == "ziffern" else f"{python} train.py"
-    if {"-m", "--multirun"} & set(sys.argv):
-        return  # there are more of them
-    console.print("\nnext")
-    commands = [(f"{start} -m model=cnn,nn,dnn", "train three models in turn"), (f"{start} --help", "see all options")]
+    for label, value in rows:
+        console.print(f"{label:<{width}}{value}", soft_wrap=True)
+    _print_warnings(console, words, metrics["data/note"], metrics["data/leak"])
+    if is_multirun():  # more runs follow
+        return
+    console.print(f"\n{words('next.heading')}")
+    start = "ziffern train" if Path(sys.argv[0]).name == "ziffern" else f"{program('python')} train.py"
+    commands = {"models": f"{start} -m model=cnn,nn,dnn", "help": f"{start} --help"}
     if (folder / "tensorboard").is_dir():
-        commands.insert(0, (f"{tensorboard} --logdir {readable(folder)}", "see the curves and the mistakes"))
-    for command, purpose in commands:
-        console.print(f"  {command}  # {purpose}", soft_wrap=True)
+        commands = {"tensorboard": f"{program('tensorboard')} --logdir {quoted(folder)}", **commands}
+    for purpose, command in commands.items():
+        console.print(f"  {command}  # {words(f'next.{purpose}')}", soft_wrap=True)
 
 
-def _rows(metrics: dict[str, Any]) -> list[tuple[str, str]]:
-    epochs, spent = metrics["epochs"], metrics["train_seconds"]
-    chosen = f" (epoch {metrics['best_epoch']}, the best)" if epochs else ""
-    training = f"{clock(spent)} for {epochs} epoch{'s' * (epochs != 1)}"
-    if not epochs:
-        training = f"{clock(spent)}, that of its members" if spent else "none"
-    rows = [("validation accuracy", f"{metrics['val/acc']:.2%}{chosen}")]
-    if "test/acc" in metrics:
-        low, high = metrics["test/acc_low"], metrics["test/acc_high"]
-        rows = [
-            ("test accuracy", f"{metrics['test/acc']:.2%}  (95 % interval {low:.2%} to {high:.2%})"),
-            ("correct", f"{metrics['test/correct']:,} of {metrics['test/total']:,}"),
-            ("dummy baseline", f"{metrics['baseline/acc']:.2%}  (always the most frequent class)"),
-            *rows,
-        ]
-    return [
-        *rows,
-        ("parameters", f"{metrics['params']:,}"),
-        ("training", training),
-        ("data", metrics["data/name"]),
-    ]
+def _rows(words: Language, metrics: dict[str, Any]) -> list[tuple[str, str]]:
+    epochs, time = metrics["epochs"], clock(metrics["train_seconds"])
+    val_acc = words.percent(metrics["val/acc"])
+    if epochs:
+        val_acc = words("summary.val_acc_value", value=val_acc, epoch=metrics["best_epoch"])
+        training = _counted(words, "summary.training_value", epochs, time=time)
+    elif metrics["train_seconds"]:
+        training = words("summary.training_members", time=time)
+    else:
+        training = words("summary.training_none")
+    rows = {
+        **(_test_rows(words, metrics) if "test/acc" in metrics else {}),
+        "val_acc": val_acc,
+        "parameters": words.number(metrics["params"]),
+        "training": training,
+        "data": printable(metrics["data/name"]),
+    }
+    return [(words(f"summary.{name}"), value) for name, value in rows.items()]
+
+
+def _test_rows(words: Language, metrics: dict[str, Any]) -> dict[str, str]:
+    value, low, high = (words.percent(metrics[f"test/acc{end}"]) for end in ("", "_low", "_high"))
+    correct, total = (words.number(metrics[f"test/{name}"]) for name in ("correct", "total"))
+    return {
+        "test_acc": words("summary.test_acc_value", value=value, low=low, high=high),
+        "correct": words("summary.correct_value", correct=correct, total=total),
+        "baseline": words("summary.baseline_value", value=words.percent(metrics["baseline/acc"])),
+    }
+
+
+def _print_warnings(console: Console, words: Language, note: str, leak: str) -> None:
+    for kind, text in (("note", note), ("leak", leak)):
+        if text:
+            console.print(words(f"start.{kind}", text=printable(text)), style=WARNING, soft_wrap=True)
+
+
+def _counted(words: Language, key: str, count: int, **values: object) -> str:
+    """Return a text in the singular or plural that `count` needs."""
+    return words(f"{key}.{'one' if count == 1 else 'other'}", count=count, **values)

@@ -1,8 +1,7 @@
-"""What a run shows in TensorBoard beyond its scalars, and the hyperparameters of every logger.
+"""Pictures and charts of a run in TensorBoard, and the hyperparameters of every logger.
 
-Decisions (each against a measured trap): `default_hp_metric` is off and the same two metrics are announced
-before training and filled in after it, so HParams has one correct row a run, also for one that crashed;
-the layout puts train and validation into one chart.
+Decisions: `default_hp_metric` is off, and the same two metrics are announced before training and filled in after it, so
+HParams has one correct row per run, also for a run that crashed; train and validation share a chart.
 """
 
 import math
@@ -31,7 +30,7 @@ def log_layout(loggers: Sequence[Logger]) -> None:
 
 
 def log_hyperparameters(loggers: Sequence[Logger], settings: dict[str, Any]) -> None:
-    """Log flat settings; for TensorBoard with the outcome still open."""
+    """Log flat settings; for TensorBoard with the outcome left open."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(settings, dict.fromkeys(OUTCOME, math.nan))
@@ -50,12 +49,12 @@ def log_outcome(loggers: Sequence[Logger], metrics: dict[str, Any]) -> None:
 def log_results(
     loggers: Sequence[Logger], images: NDArray[np.uint8], outcome: Outcome, class_names: Sequence[str]
 ) -> None:
-    """Show the test part's confusion matrix, its misclassified images, and a PR curve a class.
+    """Log the test part's confusion matrix, its misclassified images, and a PR curve per class.
 
     Args:
-        loggers: Those of TensorBoard are used.
+        loggers: TensorBoard's are used.
         images: (N, 28, 28) uint8.
-        outcome: What the model said of them.
+        outcome: The model's predictions for them.
         class_names: C names.
     """
     for logger in _tensorboards(loggers):

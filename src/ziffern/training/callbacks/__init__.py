@@ -1,3 +1,3 @@
-"""Lightning callbacks: the checkpoints, the history, the progress and the TensorBoard pictures of a run."""
+"""Lightning callbacks: checkpoints, history and progress of a run, early stopping, averages, and pruning of trials."""
 
-STOP = "stop"  # a file of this name in a run folder ends the training after the epoch: the best model is tested
+STOP = "stop"  # a file of this name in a run folder ends the training after the epoch; the best model is tested

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there at all, on any file system."""
+"""Checkpoint files that are whole or do not exist, on any file system."""
 
 import io
 from pathlib import Path
@@ -14,22 +14,22 @@ from ziffern.records.checkpoint import read_checkpoint
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Write to a temporary file in the same folder, then rename.
 
-    Lightning writes to the system's temporary folder and moves; where that is another file system, the move is
-    a copy onto the old checkpoint, and a kill in the middle of it leaves neither.
+    Lightning writes to the system's temporary folder and moves the file; on another file system, the move is a copy
+    onto the old checkpoint, and a kill during it destroys both.
 
     Attributes:
-        checked: The content of the checkpoint that the run goes on from: what was checked is what is restored.
+        checked: The content of the checkpoint that is resumed: it is restored as it was checked, not read again.
     """
 
     checked: dict[str, Any] | None = None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Save `checkpoint` at `path`."""
-        content = io.BytesIO()  # written by itself, torch hides a full disk behind an error of its own
+        content = io.BytesIO()  # writing to the file itself, torch hides a full disk behind an error of its own
         torch.save(checkpoint, content)
         write_atomically(Path(path), lambda file: file.write(content.getbuffer()))
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return the content that was checked before; of any other file what `read_checkpoint` takes."""
+        """Return the content that was checked before; that of any other file by `read_checkpoint`."""
         checked, self.checked = self.checked, None
         return read_checkpoint(Path(path)) if checked is None else checked

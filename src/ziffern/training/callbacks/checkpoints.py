@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 class RunCheckpoints(ModelCheckpoint):
     """Keep `best.ckpt` and `last.ckpt`, also across a move of the run.
 
-    Lightning forgets the best score when the folder changed, so a run that was moved, or continued in a
-    new folder, could end with another best checkpoint than an uninterrupted one. Here the state follows,
-    and the best checkpoint's file is brought along.
+    Lightning forgets the best score when the folder changes, so a run that was moved, or continued in a new folder,
+    could end with another best checkpoint than an uninterrupted one. Here the state is kept, and the file of the best
+    checkpoint is copied to the new folder.
 
     Args:
-        folder: Where both lie.
-        monitor: The score that chooses the best.
+        folder: Of both.
+        monitor: The score that chooses the best one.
         mode: `max` or `min`.
     """
 
@@ -40,33 +40,33 @@ class RunCheckpoints(ModelCheckpoint):
             enable_version_counter=False,
         )
         self.best_path, self.last_path = folder / "best.ckpt", folder / "last.ckpt"
-        self.epochs = 0  # behind the last checkpoint written in this process
-        self.continued: Path | None = None  # the checkpoint that the run goes on from, wherever it lies now
+        self.epochs = 0  # of the last checkpoint written in this process
+        self.continued: Path | None = None  # the checkpoint that is resumed, in any folder
 
     @cached_property
     def state_key(self) -> str:
-        """The key of the state; Lightning asks at every hook of every step, and forming it takes long."""
+        """The key of the state; Lightning reads it at every hook of every step, and making it takes long."""
         return super().state_key
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the best, where this epoch is, and then the last, which so knows the best."""
+        """Save the best checkpoint if this epoch is the best, and then the last one, which has the best score."""
         super().on_train_epoch_end(trainer, pl_module)
         trainer.save_checkpoint(self.last_path)
         self.epochs = trainer.current_epoch + 1
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state with every path rewritten to this callback's folder."""
-        there = self.continued.with_name(self.best_path.name) if self.continued else self.best_path
-        if not self.best_path.exists() and there.exists():
-            with open_regular(there, MAX_BYTES) as source:
+        source_path = self.continued.with_name(self.best_path.name) if self.continued else self.best_path
+        if not self.best_path.exists() and source_path.exists():
+            with open_regular(source_path, MAX_BYTES) as source:
                 write_atomically(self.best_path, lambda target: shutil.copyfileobj(source, target))
         state = dict(state_dict, dirpath=self.dirpath)
         if not self.best_path.exists() and state["best_model_path"]:
-            log.warning("%s is not there: the best of the epochs to come is kept", there)
+            log.warning("%s does not exist: the best of the remaining epochs is kept", source_path)
             state |= {"best_k_models": {}, "kth_value": self.kth_value, "best_model_score": None}
             state |= {"best_model_path": "", "kth_best_model_path": ""}
         for key in ("best_model_path", "kth_best_model_path"):
             state[key] = str(self.best_path) if state[key] else ""
-        scores = state["best_k_models"].values()  # one at the most: the best
+        scores = state["best_k_models"].values()  # at most one
         state["best_k_models"] = dict.fromkeys([str(self.best_path)], *scores) if scores else {}
         super().load_state_dict(state)

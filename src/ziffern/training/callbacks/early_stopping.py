@@ -7,7 +7,7 @@ from ziffern.errors import InputError
 
 
 def better(monitor: str) -> str:
-    """Return whether more of a score is better (`max`) or less (`min`)."""
+    """Return `max` where a higher score is better, or `min`."""
     return "min" if monitor.endswith("loss") else "max"
 
 
@@ -16,8 +16,8 @@ class EarlyStopping(callbacks.EarlyStopping):
 
     Args:
         monitor: The validation score.
-        patience: Epochs. With None the run leaves this callback out.
-        min_delta: What counts as better is more than this.
+        patience: Epochs; with None, the trainer leaves this callback out.
+        min_delta: A score is better if it improves by more than this.
 
     Raises:
         InputError: A patience below 1.
@@ -25,11 +25,9 @@ class EarlyStopping(callbacks.EarlyStopping):
 
     def __init__(self, monitor: str, patience: int | None, min_delta: float = 0.0) -> None:
         if patience is None or patience < 1:
-            raise InputError(
-                f"callbacks.early_stopping.patience={patience}: must be at least 1 epoch, or null for never"
-            )
+            raise InputError("training.early_stopping.patience_too_small", patience=patience)
         super().__init__(monitor, min_delta, patience, mode=better(monitor))
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop at once where the run that is continued had already run out of patience."""
+        """Stop at once if the run had run out of patience before it was resumed."""
         trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience

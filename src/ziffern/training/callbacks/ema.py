@@ -1,4 +1,4 @@
-"""An exponential moving average of the parameters: validated, saved and tested in place of the last ones."""
+"""An exponential moving average of the parameters: validated, saved and tested in their place."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ from ziffern.errors import InputError
 
 
 class EMA(WeightAveraging):
-    """Average after every optimizer step with the decay min(decay, (1 + n) / (10 + n)), n being the step.
+    """Average after every optimizer step n with the decay min(decay, (1 + n) / (10 + n)).
 
     The warm-up is that of An et al. (2020, arXiv 2008.10400), after TensorFlow's ExponentialMovingAverage: early
     averages forget fast. Buffers (running statistics of batch norm) are the last ones, as published.
 
     Lightning's callback averages after a `training_step`, which here may hold several optimizer steps; a hook on
-    the optimizer sees each one.
+    the optimizer runs after each of them.
 
     Args:
-        decay: The largest share of the old average, in [0, 1).
+        decay: The largest weight of the old average, in [0, 1).
 
     Raises:
         InputError: Another decay.
@@ -28,7 +28,7 @@ class EMA(WeightAveraging):
 
     def __init__(self, decay: float = 0.999) -> None:
         if not 0 <= decay < 1:
-            raise InputError(f"callbacks.ema.decay={decay}: must be at least 0 and below 1, such as 0.999")
+            raise InputError("training.ema.bad_decay", decay=decay)
 
         def average(averaged: tuple[Tensor, ...] | list[Tensor], current: Any, n: Tensor | int) -> None:
             weight = 1 - min(decay, (1 + int(n)) / (10 + int(n)))

@@ -1,4 +1,4 @@
-"""history.csv: one row an epoch, complete also after a kill and a resume."""
+"""history.csv: one row per epoch, complete also after a kill and a resume."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ Row = dict[str, int | float]
 class History(pl.Callback):
     """Write a row at the end of each epoch, counted from 1; `seconds` is that epoch's own time.
 
-    The rows travel in the checkpoint too, so a resumed run continues them, in whichever folder.
+    The rows are in the checkpoint too, so a resumed run continues them, in any folder.
 
     Args:
         folder: The run folder.
@@ -35,12 +35,12 @@ class History(pl.Callback):
         return sum(row["seconds"] for row in self.rows)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write what there is: the header, or the rows of the checkpoint that is continued."""
+        """Write the header and the rows of the checkpoint that is continued, if any."""
         if trainer.is_global_zero:
             write_text(self.path, self.as_csv())
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock of an epoch that goes on in its middle."""
+        """Start the clock of an epoch that is resumed."""
         self._began = time.perf_counter() - self._elapsed
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -71,6 +71,6 @@ class History(pl.Callback):
         return {"rows": list(self.rows), "elapsed": time.perf_counter() - self._began}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the rows up again."""
+        """Restore the rows."""
         self.rows = [dict(row) for row in state_dict["rows"]]
         self._elapsed = state_dict.get("elapsed", 0.0)

@@ -1,8 +1,8 @@
-"""How far a run is: a bar where somebody watches, plain lines where not, and progress.jsonl for programs.
+"""The progress of a run: a bar on a terminal, lines elsewhere, and progress.jsonl for programs.
 
-Decisions: one estimate of the remaining time, for the whole run and not for the epoch, from the steps done
-in this process; a refresh costs a tenth of a millisecond, so it happens a few times a second and not every
-step; all three forms show the same numbers.
+Decisions: one estimate of the remaining time, for the whole run and not for the epoch, from the steps taken in this
+process; a refresh costs a tenth of a millisecond, so there are a few per second and not one per step; all three forms
+show the same numbers.
 """
 
 import json
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ziffern.files.atomic import writing
+from ziffern.text.language import terminal_words
 from ziffern.training.callbacks import STOP
 from ziffern.training.module import ImageClassifier
 
@@ -31,7 +32,7 @@ def clock(seconds: float) -> str:
 
 
 class EventLog:
-    """progress.jsonl: one JSON object a line, appended as it happens, each line written whole.
+    """progress.jsonl: one JSON object per line, appended as it happens, each line written whole.
 
     Args:
         folder: The run folder.
@@ -48,21 +49,17 @@ class EventLog:
 
 
 class ProgressReport(pl.Callback):
-    """Report steps and epochs of training.
+    """Reports steps and epochs of a training; a file `stop` in the run folder ends it after the epoch.
 
     Args:
-        events: Where programs read.
-        console: Where people read; a bar on a terminal, lines elsewhere.
-        refresh_seconds: Time between two refreshes of the bar; lines come `line_seconds` apart.
-        line_seconds: See above; the end of an epoch always has a line.
+        events: For programs.
+        console: For people: a bar on a terminal, lines elsewhere.
+        refresh_seconds: Time between two refreshes of the bar.
+        line_seconds: Time between two lines; each epoch ends with a line in any case.
     """
 
     def __init__(
-        self,
-        events: EventLog,
-        console: Console,
-        refresh_seconds: float = 0.5,
-        line_seconds: float = 15.0,
+        self, events: EventLog, console: Console, refresh_seconds: float = 0.5, line_seconds: float = 15.0
     ) -> None:
         self._events, self._console = events, console
         self._pause = refresh_seconds if console.is_terminal else line_seconds
@@ -70,6 +67,7 @@ class ProgressReport(pl.Callback):
         self._began = self._next = 0.0
         self._first = self._total = 0
         self._window: dict[str, float] = {}
+        self._words = terminal_words()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar."""
@@ -78,11 +76,7 @@ class ProgressReport(pl.Callback):
         self._began = time.monotonic()
         self._next = self._began + self._pause
         if self._console.is_terminal and trainer.is_global_zero:
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                TextColumn("{task.fields[now]}"),
-            )
+            columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[now]}"))
             self._bar = Progress(*columns, console=self._console, auto_refresh=False, transient=True)
             self._bar.add_task("", total=self._total, completed=self._first, now="")
             self._bar.start()
@@ -90,7 +84,7 @@ class ProgressReport(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Show the step where the last one shown is long enough ago."""
+        """Show the progress, unless it was shown a moment ago."""
         assert isinstance(pl_module, ImageClassifier)
         if not trainer.is_global_zero:
             return
@@ -101,15 +95,17 @@ class ProgressReport(pl.Callback):
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + self._pause
-        done = f"{(batch_idx + 1) / int(trainer.num_training_batches):4.0%} of epoch"
-        scores_now = " · ".join(f"train {name} {value:.4f}" for name, value in self._window.items())
+        window = {name: self._words.number(value, 4) for name, value in self._window.items()}
+        scores_now = self._words("progress.window", **window) if window else ""
         if self._bar:
             self._show(trainer, scores_now)
         else:
-            self._line(f"{self._epoch(trainer)} {done} · {scores_now or 'started'} · {self._eta_text(trainer)}")
+            share = self._words.percent((batch_idx + 1) / int(trainer.num_training_batches), 0)
+            epoch = f"{self._epoch(trainer)} {self._words('progress.share', share=f'{share:>4}')}"
+            self._line(f"{epoch} · {scores_now or self._words('progress.started')} · {self._eta_text(trainer)}")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave a line an epoch, and end the training here where a file `stop` asks for it."""
+        """Print the epoch's line; end the training here if there is a file `stop`."""
         assert isinstance(pl_module, ImageClassifier)
         if not trainer.is_global_zero:
             return
@@ -117,10 +113,8 @@ class ProgressReport(pl.Callback):
         val = {name: float(trainer.callback_metrics[f"val/{name}"]) for name in ("loss", "acc")}
         scores = {f"train/{name}": train[name] for name in train} | {f"val/{name}": val[name] for name in val}
         self._write("epoch", trainer, scores)
-        self._line(
-            f"{self._epoch(trainer)} · train loss {train['loss']:.4f} acc {train['acc']:.2%} · "
-            f"val loss {val['loss']:.4f} acc {val['acc']:.2%} · {self._eta_text(trainer)}"
-        )
+        shown = {key.replace("/", "_"): self._shown(key, value) for key, value in scores.items()}
+        self._line(f"{self._epoch(trainer)} · {self._words('progress.scores', **shown)} · {self._eta_text(trainer)}")
         if self._bar:
             self._show(trainer, "")
         if (stop := self._events.path.with_name(STOP)).exists():
@@ -134,11 +128,11 @@ class ProgressReport(pl.Callback):
             self._events.write("trained")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Close the bar, so that the reason stands on a clean line."""
+        """Close the bar, so that the reason is printed on a line of its own."""
         self._close()
 
     def eta(self, trainer: pl.Trainer) -> float | None:
-        """Return the seconds that the rest of the run takes if no early stop comes; None before a step."""
+        """Return the seconds that the rest of the run takes, if nothing stops it early; None before a step."""
         done = trainer.global_step - self._first
         if done <= 0:
             return None
@@ -150,11 +144,14 @@ class ProgressReport(pl.Callback):
         self._events.write(event, **where, **scores, eta_seconds=None if eta is None else round(eta, 1))
 
     def _epoch(self, trainer: pl.Trainer) -> str:
-        return f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+        return self._words("progress.epoch", epoch=trainer.current_epoch + 1, epochs=trainer.max_epochs)
+
+    def _shown(self, key: str, value: float) -> str:
+        return self._words.percent(value) if key.endswith("acc") else self._words.number(value, 4)
 
     def _eta_text(self, trainer: pl.Trainer) -> str:
         eta = self.eta(trainer)
-        return "ETA unknown" if eta is None else f"ETA {clock(eta)}"
+        return self._words("progress.eta_unknown") if eta is None else self._words("progress.eta", time=clock(eta))
 
     def _show(self, trainer: pl.Trainer, scores: str) -> None:
         assert self._bar is not None

@@ -1,4 +1,4 @@
-"""Ends a trial of a search that has fallen behind the others."""
+"""Stops an unpromising trial of a search."""
 
 from typing import Protocol
 
@@ -6,27 +6,27 @@ import pytorch_lightning as pl
 
 
 class Trial(Protocol):
-    """What a trial has to offer; Optuna's does."""
+    """A trial of a search, such as Optuna's."""
 
     def report(self, value: float, step: int) -> None:
-        """Take the score of a step."""
+        """Record the score of a step."""
 
     def should_prune(self) -> bool:
-        """Say whether to stop here."""
+        """Return whether to stop here."""
 
 
 class Pruning(pl.Callback):
-    """Report a validation score after each epoch, and stop the training where the trial says so.
+    """Report a validation score after each epoch, and stop the training when the trial is pruned.
 
-    Works under DDP: the first process asks, and all of them hear the answer. The last epoch is never
-    pruned, since nothing would be saved by it.
+    Under DDP, the first process decides and broadcasts the decision. The last epoch is never pruned, since that would
+    save nothing.
 
     Args:
-        trial: Of the first process; None in the others.
+        trial: In the first process; None in the others.
         monitor: The validation score.
 
     Raises:
-        optuna.TrialPruned: At the end of `fit`, where it was stopped.
+        optuna.TrialPruned: At the end of `fit`, if it was stopped.
     """
 
     def __init__(self, trial: Trial | None, monitor: str) -> None:
@@ -34,7 +34,7 @@ class Pruning(pl.Callback):
         self._stopped_after = 0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Report, ask, and tell the other processes."""
+        """Report the score, and stop all processes if the trial is pruned."""
         epochs = trainer.current_epoch + 1
         stop = False
         if trainer.is_global_zero and self._trial is not None:
@@ -45,7 +45,7 @@ class Pruning(pl.Callback):
             trainer.should_stop = True
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Raise what says that the trial was pruned."""
+        """Report the pruning to Optuna."""
         if self._stopped_after:
             from optuna import TrialPruned
 

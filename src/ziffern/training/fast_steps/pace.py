@@ -13,20 +13,20 @@ import torch
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.training.module import ImageClassifier
 
-TOGETHER = 0.05  # seconds that the steps of one `training_step` take together
-MOST = 100  # beyond, nothing is gained
-AGREED = 20  # where several have to take the same number
-TRIES = 3
+LIST_SECONDS = 0.05  # that the steps of one `training_step` take together
+MAX_STEPS = 100  # more gain nothing
+DISTRIBUTED_STEPS = 20  # the same number in all processes, which would measure different ones
+REPEATS = 3
 
 
 def steps_at_once(model: ImageClassifier, data: ImageDataModule, trainer: pl.Trainer) -> int:
     """Return how many steps of `model` on batches of `data` take about 50 ms: 1 to 100.
 
-    Measured on a copy, in a forked random stream: what is trained afterwards does not depend on it, and neither
-    does any result on what it returns. Several processes (DDP) must agree, and take 20.
+    Measured on a copy, in a forked random stream, so the training that follows does not depend on the measurement, and
+    no result depends on its outcome. Several processes (DDP) must agree, and take 20.
     """
     if trainer.world_size > 1:
-        return AGREED
+        return DISTRIBUTED_STEPS
     device = trainer.strategy.root_device
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(cuda):
@@ -35,13 +35,13 @@ def steps_at_once(model: ImageClassifier, data: ImageDataModule, trainer: pl.Tra
         labels = torch.from_numpy(data.digits.labels[chosen]).to(device)
         trial = copy.deepcopy(model).to(device).train()
         seconds = []
-        for _ in range(1 + TRIES):  # the first one warms up
-            began = time.perf_counter()
+        for _ in range(1 + REPEATS):  # the first one warms up
+            start = time.perf_counter()
             with trainer.precision_plugin.train_step_context():
                 loss, _ = trial.loss_of((images, labels))
             loss.backward()  # type: ignore[no-untyped-call]
             loss.item()  # waits for the device
-            seconds.append(time.perf_counter() - began)
-            if len(seconds) > 1 and seconds[-1] > 2 * TOGETHER:
+            seconds.append(time.perf_counter() - start)
+            if len(seconds) > 1 and seconds[-1] > 2 * LIST_SECONDS:
                 return 1
-    return max(1, min(MOST, round(TOGETHER / min(seconds[1:]))))
+    return max(1, min(MAX_STEPS, round(LIST_SECONDS / min(seconds[1:]))))

@@ -7,16 +7,18 @@ import torch
 from rich.console import Console
 
 from ziffern.config.instantiate import build
-from ziffern.experiment.run import make_trainer
-from ziffern.training.pace import steps_at_once
+from ziffern.experiment.run import trainer_parts
+from ziffern.training.fast_steps.pace import steps_at_once
 from ziffern.training.recorder import Recorder
+from ziffern.training.trainer import make_trainer
 
 
 def prepared(composed, tmp_path):
     cfg = composed()
     model, data = build(cfg.model, "model"), build(cfg.data, "data")
     data.setup()
-    return model, data, make_trainer(cfg, Recorder(tmp_path, cfg.monitor, Console(file=io.StringIO())))
+    recorder = Recorder(tmp_path, cfg.monitor, Console(file=io.StringIO()))
+    return model, data, make_trainer(*trainer_parts(cfg), recorder)
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(0.0001, 100), (0.002, 25), (0.04, 1), (0.2, 1)])

@@ -1,0 +1,50 @@
+"""How a run that does not come to its end exits, and what it leaves for the user: a reason and a command to resume."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from ziffern.text.language import terminal_words
+from ziffern.text.printable import printable
+from ziffern.training.commands import is_multirun, program, quoted, relative, this_command
+from ziffern.training.recorder import Recorder
+
+
+@contextlib.contextmanager
+def shell_exit_codes() -> Iterator[None]:
+    """Exit with the codes that shells expect after an interrupt or a SIGTERM; Lightning's are 1 and 0."""
+    try:
+        yield
+    except SIGTERMException as error:
+        raise SystemExit(128 + signal.SIGTERM) from error
+    except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):  # a callback's own
+            raise
+        raise SystemExit(128 + signal.SIGINT) from error
+
+
+def record_ending(recorder: Recorder, error: BaseException) -> None:
+    """Record why the run ended early; after an interrupt, print the command that resumes it."""
+    event = "pruned" if type(error).__name__ == "TrialPruned" else "failed"  # Optuna is there only in a search
+    is_interrupt = isinstance(error, SystemExit)
+    reason = f"exit code {error}" if is_interrupt else str(error) or type(error).__name__
+    with contextlib.suppress(OSError):  # the disk may be what failed
+        recorder.events.write(event, reason=reason)
+    if is_interrupt:
+        print_resume_command(recorder)
+
+
+def print_resume_command(recorder: Recorder) -> None:
+    """Print how to resume the run and how to look at it; of several runs, only that there is no checkpoint."""
+    words, last = terminal_words(), recorder.checkpoints.last_path
+    if not last.exists():
+        recorder.console.print(words("stopped.without_checkpoint"))
+    elif not is_multirun():
+        # A run that was resumed and stopped again in its first epoch has written no checkpoint itself.
+        epochs = recorder.checkpoints.epochs or len(recorder.history.rows)
+        resume = printable(this_command(ckpt_path=relative(last)))
+        report = f"{program('ziffern')} report {quoted(recorder.folder)}"
+        for line in (words("stopped.resume", epochs=epochs), f"  {resume}", words("stopped.report"), f"  {report}"):
+            recorder.console.print(line, soft_wrap=True)

@@ -1,0 +1,78 @@
+"""The metrics of a run: those of its best epoch, those of the test part, and the entries that describe it."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from ziffern.analysis.accuracy import majority_baseline
+from ziffern.analysis.outcome import Outcome
+from ziffern.data.datamodule import ImageDataModule
+from ziffern.records.checkpoint import read_checkpoint
+from ziffern.training.module import ImageClassifier
+from ziffern.training.recorder import Recorder
+from ziffern.training.tensorboard import log_results
+
+Metrics = dict[str, Any]
+
+
+def validation_metrics(
+    data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, recorder: Recorder
+) -> Metrics:
+    """Return the metrics of the best epoch; without any training, validate the model as it is."""
+    rows = recorder.history.rows
+    if not rows:
+        for path in (recorder.checkpoints.best_path, recorder.checkpoints.last_path):
+            trainer.save_checkpoint(path)
+        trainer.validate(model, datamodule=data, verbose=False)
+        scores = {name: round(float(trainer.callback_metrics[name]), 7) for name in ("val/acc", "val/loss")}
+        return {**scores, "train/acc": None, "train/loss": None, "epochs": 0, "best_epoch": 0}
+    if not recorder.checkpoints.last_path.exists():  # no epoch was left to train
+        trainer.save_checkpoint(recorder.checkpoints.last_path)
+    chosen = int(read_checkpoint(recorder.checkpoints.best_path)["epoch"]) + 1
+    row = next(row for row in rows if row["epoch"] == chosen)
+    scores = {name: row[name] for name in ("val/acc", "val/loss", "train/acc", "train/loss")}
+    return {**scores, "epochs": len(rows), "best_epoch": chosen}
+
+
+def test_metrics(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, recorder: Recorder) -> Metrics:
+    """Test the best checkpoint, record its predictions, and return the metrics of the test part."""
+    # Not by trainer.test(ckpt_path=...): that would restore the callbacks too, history and averages with them.
+    model.load_state_dict(read_checkpoint(recorder.checkpoints.best_path)["state_dict"])
+    trainer.test(model, datamodule=data, verbose=False)
+    logits = torch.cat(model.test_logits)  # (N, C)
+    index = data.parts.test
+    outcome = Outcome(data.digits.labels[index], logits.softmax(1).numpy())
+    if trainer.is_global_zero:
+        images = data.digits.images[index]
+        recorder.predictions(index, outcome, images)
+        log_results(trainer.loggers, images, outcome, data.digits.class_names)
+    return {
+        "test/acc": outcome.accuracy,
+        "test/acc_low": outcome.interval.low,
+        "test/acc_high": outcome.interval.high,
+        "test/loss": float(model.loss.cpu()(logits, torch.from_numpy(outcome.target))),
+        "test/correct": outcome.correct,
+        "test/total": outcome.total,
+        "baseline/acc": majority_baseline(data.digits.labels[data.parts.train], outcome.target),
+    }
+
+
+def description(name: str, data: ImageDataModule, model: ImageClassifier) -> Metrics:
+    """Return the entries that describe the model, the data and the settings."""
+    return {
+        "model": name,
+        "params": model.parameter_count,
+        "seed": model.seed,
+        "threads": torch.get_num_threads(),
+        "normalize": f"{model.normalize.kind}/{model.normalize.fit_on}",
+        "data/name": data.digits.name,
+        "data/fingerprint": data.digits.fingerprint,
+        "data/split": data.split_name,
+        "data/train": len(data.parts.train),
+        "data/val": len(data.parts.val),
+        "data/test": len(data.parts.test),
+        "data/batch_size": data.batch_size,
+        "data/leak": data.parts.leak,
+        "data/note": data.digits.note,
+    }

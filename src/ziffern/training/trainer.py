@@ -1,0 +1,64 @@
+"""The Trainer of a run: Lightning's, with this project's checkpoints, records and steps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import Logger
+
+from ziffern.config.instantiate import build
+from ziffern.training.callbacks.atomic_io import AtomicCheckpointIO
+from ziffern.training.callbacks.early_stopping import EarlyStopping
+from ziffern.training.fast_steps.choice import lightning_settings, step_callbacks
+from ziffern.training.recorder import Recorder
+
+EARLY_STOPPING = f"{EarlyStopping.__module__}.{EarlyStopping.__qualname__}"
+Nodes = Mapping[str, Mapping[str, Any] | None]  # of a group of the configuration, by name
+
+
+def make_trainer(
+    settings: Mapping[str, Any], callbacks: Nodes, loggers: Nodes, recorder: Recorder, *more: pl.Callback
+) -> pl.Trainer:
+    """Return the trainer of a run.
+
+    Args:
+        settings: The configuration `trainer` as plain containers: Lightning's own settings and `micro_steps`.
+        callbacks: The configuration `callbacks`; each one has a `_target_`.
+        loggers: The configuration `logger`, likewise.
+        recorder: Its callbacks record the run.
+        more: Further callbacks, called before the configured ones.
+
+    Raises:
+        InputError: A target that is not allowed, or settings that do not go together.
+    """
+    used = used_callbacks(callbacks)
+    trainer: pl.Trainer = build(
+        lightning_settings(settings, used),
+        "trainer",
+        pl.Trainer,
+        plugins=[AtomicCheckpointIO()],
+        callbacks=[
+            *step_callbacks(settings, used),
+            *more,
+            *(build(dict(node), f"callbacks.{name}", pl.Callback) for name, node in used.items()),
+            *recorder.callbacks,
+        ],
+        logger=[
+            build(dict(node), f"logger.{name}", Logger) for name, node in loggers.items() if isinstance(node, Mapping)
+        ]
+        or False,
+        default_root_dir=str(recorder.folder),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    return trainer
+
+
+def used_callbacks(callbacks: Nodes) -> dict[str, Mapping[str, Any]]:
+    """Return the configured callbacks without early stopping that is off: each costs time at every hook of a step."""
+
+    def is_off(node: Mapping[str, Any]) -> bool:
+        return node.get("_target_") == EARLY_STOPPING and node.get("patience") is None
+
+    return {name: node for name, node in callbacks.items() if isinstance(node, Mapping) and not is_off(node)}
