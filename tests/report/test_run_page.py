@@ -207,7 +207,7 @@ def test_a_metric_of_another_kind_is_named(imperfect: Run, change: dict[str, obj
             "epoch,step,train/loss,train/acc,val/loss,val/acc,seconds\n1,1,1,50,0,0,0\n",
             "train/acc='50' is not a number from 0 to 1",
         ),
-        ("metrics.json", "[" * 100_000, "no valid JSON"),
+        ("metrics.json", "[" * 100_000, "not valid JSON"),
         ("metrics.json", "{}", "model is missing"),
         (".hydra/config.yaml", "model: x\n", "not the configuration of a run"),
         (".hydra/config.yaml", "model: {a: 1}\nmonitor: ${x}\n", "cannot be read"),
@@ -272,7 +272,7 @@ def test_the_share_that_may_be_answered_is_that_of_the_surest(imperfect: Run) ->
 
 
 def test_few_of_many_mistakes_are_kept(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ziffern.training.recorder.MAX_MISTAKES", 3)
+    monkeypatch.setattr("ziffern.records.writer.MAX_MISTAKES", 3)
     said = run("trainer.max_epochs=0").predictions
     assert said.mistake.tolist() == said.outcome.mistakes[:3].tolist()
 
@@ -389,7 +389,7 @@ def test_the_command_writes_into_the_run_or_where_it_is_told(imperfect: Run, mon
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("report", "nowhere"), "nowhere: there is no such folder"),
+        (("report", "nowhere"), "nowhere: this folder does not exist"),
         (("report", "{run}", "--language", "fr"), "fr: reports are written in en, de"),
         (("report", "{run}", "{run}", "--output", "x.html"), "one file for 2 runs"),
         (("report", "{run}", "--output", "/proc/x.html"), "/proc/x.html: "),

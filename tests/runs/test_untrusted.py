@@ -219,13 +219,13 @@ def test_more_classes_than_a_page_can_show_are_refused(imperfect: Run) -> None:
         "probability": np.eye(1, 40_000, dtype=np.float32),
     }
     np.savez_compressed(imperfect.folder / "predictions.npz", **arrays)
-    with pytest.raises(InputError, match="40,000 classes, and at most 256"):
+    with pytest.raises(InputError, match="40,000 classes, at most 256"):
         _ = imperfect.predictions
     with np.load(imperfect.folder / "data.npz") as file:
         arrays = dict(file)
     arrays |= {"class_names": np.array([f"c{k}" for k in range(20_000)]), "counts": np.ones((3, 20_000), np.int64)}
     np.savez_compressed(imperfect.folder / "data.npz", **arrays)
-    with pytest.raises(InputError, match="20,000 class names, and at most 256"):
+    with pytest.raises(InputError, match="20,000 classes, at most 256"):
         _ = imperfect.material
 
 
@@ -260,7 +260,7 @@ def test_a_pickle_may_not_ask_for_memory(imperfect: Run) -> None:
             return bytearray, (10,)
 
     rewrite(imperfect, lambda content: content.update(more=Greedy()))
-    with pytest.raises(InputError, match="bytearray: it holds pickled objects"):
+    with pytest.raises(InputError, match=r"pickled objects \(.*bytearray\), which are never loaded"):
         imperfect.load_model()
 
 

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.analysis.fit import Fit, diagnose
+from ziffern.analysis.metrics import Evidence, columns, measure
 from ziffern.analysis.outcome import Outcome
 from ziffern.analysis.suggestions import Suggestion, suggest
 from ziffern.runs.run import Run
 
 MOST_OF_A_CONFUSION = 8
 ROUNDING = 0.002  # seconds are written with three decimals, scores with seven
-COLUMNS = ("epoch", "train/loss", "train/acc", "val/loss", "val/acc", "seconds")
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,7 @@ class Findings:
     @cached_property
     def history(self) -> dict[str, NDArray[np.float64]]:
         """The columns of the history, (E,) each; empty where no epoch was finished."""
-        rows = self.run.history if self.run.has_history else []
-        return {name: np.array([row[name] for row in rows]) for name in COLUMNS}
+        return columns(self.run.history if self.run.has_history else [])
 
     @property
     def epochs(self) -> int:
@@ -117,22 +116,14 @@ class Findings:
 
     @cached_property
     def figures(self) -> dict[str, float]:
-        """Metrics as predictions, history and counts give them, as far as they do."""
-        found: dict[str, float] = {"epochs": self.epochs}
-        if self.epochs:
-            found |= {"best_epoch": self.kept_epoch, "train_seconds": float(self.history["seconds"].sum())}
-            kept = self.kept_epoch - 1
-            found |= {key: float(self.history[key][kept]) for key in ("val/acc", "val/loss", "train/acc", "train/loss")}
-        material, outcome = self.run.material, self.outcome
-        if material is not None:
-            counts = material.counts.sum(1).tolist()
-            found |= {f"data/{part}": count for part, count in zip(("train", "val", "test"), counts, strict=True)}
-        if outcome is not None:
-            found |= {"test/acc": outcome.accuracy, "test/correct": outcome.correct, "test/total": outcome.total}
-            found |= {"test/acc_low": outcome.interval.low, "test/acc_high": outcome.interval.high}
-        if material is not None and outcome is not None and len(material.class_names) == outcome.probability.shape[1]:
-            found["baseline/acc"] = float(np.mean(outcome.target == material.counts[0].argmax()))
-        return found
+        """Metrics and counts as predictions, history and data give them."""
+        material = self.run.material
+        counts = None if material is None else material.counts
+        figures = measure(Evidence(self.history, self.kept_epoch, self.outcome, None if counts is None else counts[0]))
+        if counts is not None:
+            names = ("data/train", "data/val", "data/test")
+            figures |= dict(zip(names, counts.sum(1).tolist(), strict=True))
+        return figures
 
     @property
     def contradictions(self) -> list[str]:
