@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from ziffern.cli.main import main
 from ziffern.errors import InputError
-from ziffern.report import charts
+from ziffern.report.charts.axes import short
 from ziffern.report.pictures import as_seen
 from ziffern.report.run_page import write_report
 from ziffern.runs.findings import Findings
@@ -76,7 +76,7 @@ def test_a_finished_run_is_told_in_both_languages(imperfect: Run) -> None:
         assert f"{100 * outcome.accuracy:.2f}".replace(".", decimal) in page.text
         assert f"{100 * outcome.interval.low:.2f}".replace(".", decimal) in page.text
         true, predicted, count = outcome.confusions[0]
-        assert f"{true}→{predicted} ({count}x)" in page.text
+        assert f"{true}→{predicted} ({count}×)" in page.text
         assert page.source.count("<svg") == 5
         assert page.source.count('src="data:image/png') >= 10 + min(60, outcome.total - outcome.correct)
         assert "model.optimizer.lr" in page.text
@@ -117,7 +117,7 @@ def test_a_run_killed_half_way_is_told_as_far_as_it_came(imperfect: Run) -> None
     (imperfect.folder / "metrics.json").unlink()
     (imperfect.folder / "predictions.npz").unlink()
     page = report(imperfect)
-    assert "did not come to its end. Epochs done: 1 of 1." in page.text
+    assert "is incomplete. Completed epochs: 1 of 1." in page.text
     assert f"ckpt_path={imperfect.folder}/checkpoints/last.ckpt" in page.text
     assert "Confusion matrix" not in page.text
     assert page.source.count("<svg") == 3
@@ -161,7 +161,7 @@ def test_a_perfect_run_has_no_mistakes_to_show(imperfect: Run) -> None:
         mistake=np.zeros(0, np.int64),
         mistake_image=np.zeros((0, 28, 28), np.uint8),
     )
-    assert "every test digit was read correctly" in report(imperfect).text
+    assert "every test image was classified correctly" in report(imperfect).text
 
 
 def test_a_figure_changed_by_hand_is_noticed(imperfect: Run) -> None:
@@ -284,8 +284,8 @@ def test_the_normalisation_is_that_of_the_model(imperfect: Run) -> None:
 
 def test_a_leak_is_not_called_unseen(run) -> None:
     page = report(run("data.split=official", "data.val_from=test"))
-    assert "took no part" not in page.text
-    assert "also chose which epoch" in page.text
+    assert "not used for training or selection" not in page.text
+    assert "also selected the epoch" in page.text
 
 
 def test_the_command_is_that_of_this_run_alone(imperfect: Run) -> None:
@@ -432,12 +432,12 @@ def test_a_run_is_not_lost_over_its_report(command_line, digits_npz: Path, monke
 
 
 @pytest.mark.parametrize(
-    ("name", "short"),
+    ("name", "cut"),
     [
         ("model.optimizer.lr", "model.optimizer.lr"),
         ("model.optimizer.weight_decay=0.0001", "…weight_decay=0.0001"),
         ("a_setting_without_any_group=0.125", "…ing_without_any_group=0.125"),
     ],
 )
-def test_a_long_name_is_cut_before_its_value(name: str, short: str) -> None:
-    assert charts._short(name) == short
+def test_a_long_name_is_cut_before_its_value(name: str, cut: str) -> None:
+    assert short(name) == cut

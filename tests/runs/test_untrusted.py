@@ -24,7 +24,7 @@ from tests.support.runs import run_in
 from ziffern.cli.compare import compare
 from ziffern.errors import InputError
 from ziffern.experiment.ensemble import ensemble
-from ziffern.report import charts
+from ziffern.report.charts import svg
 from ziffern.report.run_page import page_context, write_report
 from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run
@@ -435,7 +435,7 @@ def read_all(run: Run) -> None:
 
 
 def test_edited_files_are_a_page_or_one_line(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(charts, "_svg", lambda *arguments, **more: "")  # drawing takes most of the time
+    monkeypatch.setattr(svg, "render", lambda *arguments, **more: "")  # drawing takes most of the time
     edited = {fuzz(trained, tmp_path / "run", seed, read_all) for seed in range(250)}
     assert len(edited) == 9, "each file was among them"
 

@@ -97,7 +97,11 @@ def _outcome(compute: "Callable[[Outcome], float]") -> Callable[[Evidence], floa
 
 
 def _kept(column: str) -> Callable[[Evidence], float | None]:
-    return lambda run: float(run.history[column][run.kept_epoch - 1]) if run.kept_epoch else None
+    def of_kept_epoch(run: Evidence) -> float | None:
+        rows = (run.history["epoch"] == run.kept_epoch).nonzero()[0]  # (1,), or empty
+        return float(run.history[column][rows[0]]) if len(rows) else None
+
+    return of_kept_epoch
 
 
 def _epochs(run: Evidence) -> int:
