@@ -37,7 +37,7 @@ def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
 def test_the_defaults_run_without_network_and_data(tmp_path: Path) -> None:
     done = train("trainer.max_epochs=1", "logger=tensorboard", "data=mnist5k", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "test accuracy" in done.stdout
+    assert "Test accuracy" in done.stdout
     assert (only_run(tmp_path) / "report.html").is_file()
     assert "epoch 1 of 1" in done.stdout
     run = only_run(tmp_path)
@@ -114,7 +114,7 @@ def test_two_processes_train_one_model(tmp_path: Path, digits_npz: Path, script:
     ddp = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.max_epochs=2", "threads=1", "logger=tensorboard")
     done = train("model=nn", "data=local", f"data.dir={digits_npz}", *ddp, cwd=tmp_path, script=script)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("test accuracy") == 1, "only the first process talks"
+    assert done.stdout.count("Test accuracy") == 1, "only the first process talks"
     run = only_run(tmp_path)
     metrics = json.loads((run / "metrics.json").read_text())
     rows = (run / "history.csv").read_text().splitlines()
@@ -185,7 +185,7 @@ def test_the_wheel_trains_where_there_is_no_checkout(tmp_path: Path) -> None:
         return done.stdout
 
     given = ("data=mnist5k", "trainer.max_epochs=1", "data.batch_size=500", *SHORT)
-    assert "test accuracy" in ziffern("train", *given)
+    assert "Test accuracy" in ziffern("train", *given)
     search = ("-m", "hydra/sweeper=ziffern", "hydra/sweeper/sampler=grid", "model.optimizer.lr=0.001,0.01")
     told = ziffern("train", *search, *given)
     assert "2 complete" in told

@@ -207,7 +207,7 @@ def test_a_bug_of_ours_shows_its_traceback(command_line, digits_npz: Path, monke
 def test_a_run_prints_what_came_out(command_line, digits_npz: Path, tmp_path: Path) -> None:
     code, output, errors = command_line("data=local", f"data.dir={digits_npz}", *SHORT)
     assert code == 0, errors
-    for part in ("test accuracy", "95 % interval", "of 80", "dummy baseline", "parameters", "train.py --help"):
+    for part in ("Test accuracy", "95% interval", "of 80", "Majority baseline", "Parameters", "train.py --help"):
         assert part in output
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     assert (folder / ".hydra" / "config.yaml").exists()

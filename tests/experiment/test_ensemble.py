@@ -85,13 +85,13 @@ def test_what_is_refused(members, tmp_path: Path) -> None:
         ensemble([folders[0], folders[0]], None, None)
     with pytest.raises(InputError, match="is there already"):
         ensemble(folders, folders[0], None)
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match="this folder does not exist"):
         ensemble([folders[0], tmp_path / "none"], tmp_path / "both", None)
     with pytest.raises(InputError, match="nowhere"):
         ensemble(folders, tmp_path / "both", str(tmp_path / "nowhere"))
     assert not (tmp_path / "both").exists()
     (folders[1] / "metrics.json").unlink()
-    with pytest.raises(InputError, match="did not come so far"):
+    with pytest.raises(InputError, match="the run stopped before it was written"):
         ensemble(folders, tmp_path / "both", None)
 
 

@@ -11,7 +11,7 @@ from tests.support.console import call
 from tests.support.pages import Page
 
 from ziffern.errors import InputError
-from ziffern.report import charts
+from ziffern.report.charts.axes import short
 from ziffern.report.pictures import as_seen
 from ziffern.report.run_page import write_report
 from ziffern.runs.findings import Findings
@@ -47,7 +47,7 @@ def test_a_finished_run_is_told_in_both_languages(imperfect: Run) -> None:
         assert f"{100 * outcome.accuracy:.2f}".replace(".", decimal) in page.text
         assert f"{100 * outcome.interval.low:.2f}".replace(".", decimal) in page.text
         true, predicted, count = outcome.confusions[0]
-        assert f"{true}→{predicted} ({count}x)" in page.text
+        assert f"{true}→{predicted} ({count}×)" in page.text
         assert page.source.count("<svg") == 5
         assert page.source.count('src="data:image/png') >= 10 + min(60, outcome.total - outcome.correct)
         assert "model.optimizer.lr" in page.text
@@ -88,7 +88,7 @@ def test_a_run_killed_half_way_is_told_as_far_as_it_came(imperfect: Run) -> None
     (imperfect.folder / "metrics.json").unlink()
     (imperfect.folder / "predictions.npz").unlink()
     page = report(imperfect)
-    assert "did not come to its end. Epochs done: 1 of 1." in page.text
+    assert "is incomplete. Completed epochs: 1 of 1." in page.text
     assert f"ckpt_path={imperfect.folder}/checkpoints/last.ckpt" in page.text
     assert "Confusion matrix" not in page.text
     assert page.source.count("<svg") == 3
@@ -132,7 +132,7 @@ def test_a_perfect_run_has_no_mistakes_to_show(imperfect: Run) -> None:
         mistake=np.zeros(0, np.int64),
         mistake_image=np.zeros((0, 28, 28), np.uint8),
     )
-    assert "every test digit was read correctly" in report(imperfect).text
+    assert "every test image was classified correctly" in report(imperfect).text
 
 
 def test_a_figure_changed_by_hand_is_noticed(imperfect: Run) -> None:
@@ -178,7 +178,7 @@ def test_a_metric_of_another_kind_is_named(imperfect: Run, change: dict[str, obj
             "epoch,step,train/loss,train/acc,val/loss,val/acc,seconds\n1,1,1,50,0,0,0\n",
             "train/acc='50' is not a number from 0 to 1",
         ),
-        ("metrics.json", "[" * 100_000, "no valid JSON"),
+        ("metrics.json", "[" * 100_000, "not valid JSON"),
         ("metrics.json", "{}", "model is missing"),
         (".hydra/config.yaml", "model: x\n", "not the configuration of a run"),
         (".hydra/config.yaml", "model: {a: 1}\nmonitor: ${x}\n", "cannot be read"),
@@ -243,7 +243,7 @@ def test_the_share_that_may_be_answered_is_that_of_the_surest(imperfect: Run) ->
 
 
 def test_few_of_many_mistakes_are_kept(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ziffern.training.recorder.MAX_MISTAKES", 3)
+    monkeypatch.setattr("ziffern.records.writer.MAX_MISTAKES", 3)
     said = run("trainer.max_epochs=0").predictions
     assert said.mistake.tolist() == said.outcome.mistakes[:3].tolist()
 
@@ -255,8 +255,8 @@ def test_the_normalisation_is_that_of_the_model(imperfect: Run) -> None:
 
 def test_a_leak_is_not_called_unseen(run) -> None:
     page = report(run("data.split=official", "data.val_from=test"))
-    assert "took no part" not in page.text
-    assert "also chose which epoch" in page.text
+    assert "not used for training or selection" not in page.text
+    assert "also selected the epoch" in page.text
 
 
 def test_the_command_is_that_of_this_run_alone(imperfect: Run) -> None:
@@ -351,7 +351,7 @@ def test_the_command_writes_into_the_run_or_where_it_is_told(imperfect: Run, mon
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("report", "nowhere"), "nowhere: there is no such folder"),
+        (("report", "nowhere"), "nowhere: this folder does not exist"),
         (("report", "{run}", "--language", "fr"), "fr: reports are written in en, de"),
         (("report", "{run}", "{run}", "--output", "x.html"), "one file for 2 runs"),
         (("report", "{run}", "--output", "/proc/x.html"), "/proc/x.html: "),
@@ -394,12 +394,12 @@ def test_a_run_is_not_lost_over_its_report(command_line, digits_npz: Path, monke
 
 
 @pytest.mark.parametrize(
-    ("name", "short"),
+    ("name", "cut"),
     [
         ("model.optimizer.lr", "model.optimizer.lr"),
         ("model.optimizer.weight_decay=0.0001", "…weight_decay=0.0001"),
         ("a_setting_without_any_group=0.125", "…ing_without_any_group=0.125"),
     ],
 )
-def test_a_long_name_is_cut_before_its_value(name: str, short: str) -> None:
-    assert charts._short(name) == short
+def test_a_long_name_is_cut_before_its_value(name: str, cut: str) -> None:
+    assert short(name) == cut

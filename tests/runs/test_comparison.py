@@ -13,7 +13,8 @@ from ziffern.analysis.significance import recipe_difference
 from ziffern.cli.compare import compare
 from ziffern.errors import InputError
 from ziffern.report.comparison_page import page_context
-from ziffern.runs.comparison import find_runs, make_comparison
+from ziffern.runs.comparison import make_comparison
+from ziffern.runs.folders import find_runs
 from ziffern.runs.run import Run
 from ziffern.text.language import Language
 
@@ -28,7 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def compared(*runs: Run, margin: float = 0.002):
-    return make_comparison(runs, margin, Language())
+    return make_comparison(runs, margin)
 
 
 def test_two_runs_are_tested_on_the_same_digits(run, here: Path) -> None:
@@ -50,7 +51,7 @@ def test_runs_that_differ_only_in_their_seed_are_one_recipe(run, here: Path) -> 
     others = [run(SLOW, LARGE, f"seed={seed}", folder=f"other{seed}") for seed in (0, 1)]
     result = compared(*runs, *others)
     recipe = result.recipes[0]
-    assert [found.about["seed"] for found in recipe.found] == [0, 1, 2]
+    assert [found.about["seed"] for found in recipe.runs] == [0, 1, 2]
     values = [each.metrics["test/acc"] for each in runs]
     assert recipe.test.mean == pytest.approx(np.mean(values))
     assert recipe.test.deviation == pytest.approx(np.std(values, ddof=1))
@@ -82,17 +83,17 @@ def test_one_seed_against_several_is_not_tested(run, here: Path, capsys, languag
     printed = " ".join(capsys.readouterr().out.split())
     page = Page(Path("sweep/comparison.html"))
     texts = {
-        "en": ("Take nn hidden=[16] for now:", "because one of the two has only one seed", "at least two seeds"),
+        "en": ("Use nn hidden=[16] for now:", "because one of the two has only one seed", "at least two seeds"),
         "de": ("Vorläufige Empfehlung: nn hidden=[16].", "weil eines der beiden nur einen Seed hat", "mindestens zwei"),
     }
     claims = {
-        "en": ("no difference is shown", "no larger model reads better", "points better than"),
+        "en": ("no difference was found", "no larger model is more accurate", "points better than"),
         "de": ("nicht nachgewiesen", "ist nur"),
     }
     for text in (printed, page.text):
         assert all(words in text for words in texts[language])
         assert not any(words in text for words in claims[language])
-    rows = page_context(result, 0.002, Language(language))["pair_rows"]
+    rows = page_context(result, Language(language))["pair_rows"]
     (row,) = [row for row in rows if row[0] == f"{names[untested.first]} – {names[untested.second]}"]
     assert [row[place] for place in (2, 5, 6, 7)] == ["–"] * 4
     assert ":" in row[3]
@@ -102,8 +103,8 @@ def test_one_seed_against_several_is_not_tested(run, here: Path, capsys, languag
 def test_the_same_seed_twice_counts_once(run, here: Path) -> None:
     first, again, other = run(SLOW, folder="a"), run(SLOW, folder="b"), run(SLOW, "seed=1", folder="c")
     result = compared(first, again, other)
-    assert [len(recipe.found) for recipe in result.recipes] == [2]
-    assert any(str(again.folder) in note for note in result.notes)
+    assert [len(recipe.runs) for recipe in result.recipes] == [2]
+    assert any(str(again.folder) in str(note) for note in result.notes)
 
 
 def threads_of(run: Run, count: int) -> Run:
@@ -115,16 +116,16 @@ def threads_of(run: Run, count: int) -> Run:
 def test_runs_that_differ_in_threads_alone_are_named(run, here: Path) -> None:
     first, again, other = run("threads=1", folder="a"), run("threads=2", folder="b"), run("seed=1", folder="c")
     result = compared(first, again, threads_of(other, 2))
-    assert [len(recipe.found) for recipe in result.recipes] == [2]
-    assert any(str(again.folder) in note and "CPU threads (2, not 1)" in note for note in result.notes)
-    assert any("(nn: 1 (seed 0), 2 (seed 1))" in note for note in result.notes)
+    assert [len(recipe.runs) for recipe in result.recipes] == [2]
+    assert any(str(again.folder) in str(note) and "CPU threads (2, not 1)" in str(note) for note in result.notes)
+    assert any("(nn: 1 (seed=0), 2 (seed=1))" in str(note) for note in result.notes)
 
 
 def test_recipes_of_other_threads_are_named(run, here: Path) -> None:
     first, second = run(folder="a"), run(LARGE, folder="b")
     assert compared(first, second).notes == ()
     (note,) = compared(first, threads_of(second, 16)).notes
-    assert "(nn hidden=[16]: 1; nn hidden=[64]: 16)" in note
+    assert "(nn hidden=[16]: 1; nn hidden=[64]: 16)" in str(note)
     path = second.folder / "environment.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"device": "NVIDIA H100"}))
     assert compared(first, Run(second.folder)).notes == ()  # CPU threads change nothing there
@@ -132,13 +133,13 @@ def test_recipes_of_other_threads_are_named(run, here: Path) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "reason"),
-    [("data.split_seed=1", "another split: "), ("data.split=stratified", "another split: ")],
+    [("data.split_seed=1", "different splits: "), ("data.split=stratified", "different splits: ")],
 )
 def test_other_test_digits_are_refused_with_the_reason(run, here: Path, setting: str, reason: str) -> None:
     result = compared(run(folder="a"), run(setting, folder="b"))
     assert result.pairs == ()
     assert result.choice is None
-    assert any("tested on different digits" in note and reason in note for note in result.notes)
+    assert any("not all tested on the same images" in str(note) and reason in str(note) for note in result.notes)
 
 
 def test_other_validation_digits_do_not_matter_where_the_test_digits_are_the_same(run, here: Path) -> None:
@@ -155,7 +156,7 @@ def test_other_data_under_the_same_name_are_refused(run, here: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"data/fingerprint": "f" * 16}))
     result = compared(first, Run(second.folder))
     assert result.choice is None
-    assert any("fingerprint" in note for note in result.notes)
+    assert any("fingerprint" in str(note) for note in result.notes)
 
 
 def test_exchanged_predictions_are_refused(run, here: Path) -> None:
@@ -166,7 +167,7 @@ def test_exchanged_predictions_are_refused(run, here: Path) -> None:
     np.savez(path, **(content | {"index": content["index"][::-1]}))
     result = compared(first, Run(second.folder))
     assert result.choice is None
-    assert any("other digits within the same split" in note for note in result.notes)
+    assert any("different images within the same split" in str(note) for note in result.notes)
 
 
 def test_one_odd_run_does_not_take_the_others_apart(run, here: Path) -> None:
@@ -183,12 +184,12 @@ def test_of_two_alike_the_tested_one_stays(run, here: Path) -> None:
     untested, tested, other = run("test=false", folder="u"), run(folder="a"), run(LARGE, folder="b")
     result = compared(untested, tested, other)
     assert result.choice is not None
-    assert any("was not tested" in note for note in result.notes)
+    assert any("was not tested" in str(note) for note in result.notes)
 
 
 def test_another_monitor_is_another_recipe(run, here: Path) -> None:
     result = compared(run(folder="a"), run("monitor=val/loss", folder="b"))
-    assert [len(recipe.found) for recipe in result.recipes] == [1, 1]
+    assert [len(recipe.runs) for recipe in result.recipes] == [1, 1]
 
 
 def test_seeds_with_other_digits_are_not_averaged(run, here: Path) -> None:
@@ -199,14 +200,14 @@ def test_seeds_with_other_digits_are_not_averaged(run, here: Path) -> None:
     shorter = {name: content[name][:50] for name in ("index", "target", "probability")}
     np.savez(path, **shorter)
     result = compared(first, Run(second.folder))
-    assert [len(recipe.found) for recipe in result.recipes] == [1, 1]
+    assert [len(recipe.runs) for recipe in result.recipes] == [1, 1]
 
 
 def test_gap_speed_and_the_order_of_equals(run, here: Path) -> None:
     first, second = run(SLOW, folder="a"), run("model.optimizer.lr=0.003", folder="b")
     result = compared(first, second)
     last = first.history[-1]
-    assert result.recipes[0].gap == pytest.approx(last["train/acc"] - last["val/acc"])
+    assert result.recipes[0].mean("gap").mean == pytest.approx(last["train/acc"] - last["val/acc"])
     assert all(speed > 1000 for speed in result.speed)
     assert first.metrics["val/acc"] < second.metrics["val/acc"]
     assert result.choice.place == 1  # equally large: the better one on validation comes first, and stays
@@ -225,17 +226,17 @@ def test_parameters_changed_by_hand_are_noticed(run, here: Path) -> None:
     first, second = run(SLOW, folder="a"), run(SLOW, LARGE, folder="b")
     path = first.folder / "metrics.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"params": 3}))
-    assert any("(params)" in note for note in compared(Run(first.folder), second).notes)
+    assert any("(params)" in str(note) for note in compared(Run(first.folder), second).notes)
 
 
 def test_unfinished_and_untested_runs_are_named(run, here: Path) -> None:
     first, untested, killed = run(folder="a"), run(LARGE, "test=false", folder="b"), run("seed=3", folder="c")
     (killed.folder / "metrics.json").unlink()
     result = compared(first, untested, Run(killed.folder))
-    assert any(str(killed.folder) in note and "did not come to its end" in note for note in result.notes)
-    assert any("nn hidden=[64] was not tested" in note for note in result.notes)
+    assert any(str(killed.folder) in str(note) and "is incomplete" in str(note) for note in result.notes)
+    assert any("nn hidden=[64] was not tested" in str(note) for note in result.notes)
     assert result.choice is None
-    with pytest.raises(InputError, match="1 of 2 runs came to their end"):
+    with pytest.raises(InputError, match="1 of 2 runs are complete"):
         compared(first, Run(killed.folder))
 
 
@@ -255,12 +256,12 @@ def test_folders_sweeps_and_patterns_are_found_once_each(run, here: Path) -> Non
     assert numbers == ["0", "2", "10"]
     assert {found.folder.name for found in find_runs(["sweep/*", "sweep/2"])} == set(numbers)
     assert len(find_runs(["sweep/0", "sweep/0/", "sweep/2"])) == 2
-    with pytest.raises(InputError, match=r"nowhere\*: no run there"):
+    with pytest.raises(InputError, match=r"nowhere\*: no run found"):
         find_runs(["nowhere*"])
-    with pytest.raises(InputError, match="one run cannot be compared"):
+    with pytest.raises(InputError, match="a single run cannot be compared"):
         find_runs(["sweep/0", "sweep/0"])
     (here / "empty").mkdir()
-    with pytest.raises(InputError, match="empty: no run there"):
+    with pytest.raises(InputError, match="empty: no run found"):
         find_runs(["sweep", "empty"])
 
 
@@ -272,8 +273,8 @@ def test_the_page_and_the_terminal_say_the_same(run, here: Path, capsys: pytest.
     compare(["sweep"], None, "en", 0.002)
     printed = " ".join(capsys.readouterr().out.split())
     page = Page(Path("sweep/comparison.html"))
-    assert re.search(r"Take nn hidden=\[\d\d\][.:]", printed)
-    for text in ("Take nn hidden", "95% interval", "Images/s", "Holm", "The rule: the smallest model"):
+    assert re.search(r"Use nn hidden=\[\d\d\][.:]", printed)
+    for text in ("Use nn hidden", "95% interval", "Images/s", "Holm", "The rule: the smallest model"):
         assert text in printed
         assert text in page.text
     assert page.source.count("<svg") == 1
@@ -307,8 +308,8 @@ def test_text_from_a_run_is_escaped(run, here: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("compare", "nowhere"), "nowhere: no run there"),
-        (("compare", "a"), "a: one run cannot be compared"),
+        (("compare", "nowhere"), "nowhere: no run found"),
+        (("compare", "a"), "a: a single run cannot be compared"),
         (("compare", "a", "b", "--margin", "-1"), "--margin -1"),
         (("compare", "a", "b", "--language", "xx"), "xx: reports are written in"),
     ],

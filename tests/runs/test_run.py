@@ -43,7 +43,7 @@ def test_a_damaged_file_is_named(imperfect: Run, file: str, content: str, use) -
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no run folder: there is no \.hydra/config\.yaml"):
+    with pytest.raises(InputError, match=r"not a run folder, because it has no \.hydra/config\.yaml"):
         _ = Run(tmp_path).metrics
 
 

@@ -8,6 +8,7 @@ from tests.support.texts import flat
 
 import ziffern
 from ziffern.analysis.fit import Trend, Verdict
+from ziffern.analysis.metrics import METRICS, Place
 from ziffern.text.language import LANGUAGES, Language
 
 SOURCE = Path(ziffern.__file__).parent
@@ -30,21 +31,17 @@ def test_no_text_is_left_over() -> None:
     folders = [SOURCE / room for room in ("cli", "report", "runs")]
     used = "".join(path.read_text() for kind in ("*.py", "*.html") for room in folders for path in room.rglob(kind))
     built = (
-        "names.",
+        "metrics.",
         "verdict.",
         "verdict_means.",
         "trend.",
         "tips.",
-        "compare.columns.",
         "compare.means.",
         "compare.pairs.",
-        *(
-            f"compare.{reason}"
-            for reason in ("beaten", "worse", "no_better", "below_margin", "not_significant", "no_test")
-        ),
-        *(f"compare.other_{what}" for what in ("data", "content", "split")),
-        *(f"compare.{take}" for take in ("take", "take_both", "take_smallest", "take_untested")),
-        *(f"compare.caution_{kind}" for kind in ("runs", "seeds", "mixed")),
+        *(f"compare.{advice}" for advice in ("alone", "no_advice", "take", "take_both", "take_smallest")),
+        *(f"compare.{advice}" for advice in ("take_untested", "caution_runs", "caution_seeds", "caution_mixed")),
+        *(f"compare.{reason}" for reason in ("beaten", "worse", "no_better", "below_margin", "not_significant")),
+        "compare.no_test",
     )
     for key in flat(TEXTS["en"]):
         assert f'"{key}"' in used or f"'{key}'" in used or key.startswith(built), key
@@ -78,3 +75,10 @@ def test_durations(seconds: float, text: str) -> None:
 def test_another_language_is_named_with_those_there_are() -> None:
     with pytest.raises(ValueError, match="fr: no language of these texts: en, de"):
         Language("fr")
+
+
+def test_each_metric_that_is_shown_has_its_texts() -> None:
+    for metric in METRICS:
+        keys = {"label"} | ({"means"} if metric.places & (Place.SUMMARY | Place.CONFIDENCE) else set())
+        assert keys <= TEXTS["en"]["metrics"][metric.name].keys(), metric.key
+    assert TEXTS["en"]["metrics"].keys() == {metric.name for metric in METRICS}

@@ -4,9 +4,7 @@ import errno
 import os
 import re
 import string
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -157,33 +155,6 @@ def test_a_file_that_fails_has_its_words(number: int, code: str) -> None:
         told = translated(line, code)
         assert "a/b" in told
         assert os.strerror(number) not in told
-
-
-@pytest.mark.parametrize("kind", ["test", "fallback"])
-def test_notes_of_a_run_are_german_in_a_german_report(
-    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from types import SimpleNamespace
-
-    from ziffern.data.split import make_split
-    from ziffern.report.run_page import _notes
-    from ziffern.text.language import Language
-
-    def no_network(*_: object) -> None:
-        raise ConnectionError("no network")
-
-    monkeypatch.setattr("ziffern.data.sources.source.download", no_network)
-    digits = Torchvision("mnist", fallback=True).load(tmp_path, 10)
-    half = replace(digits, train_size=2500)
-    leak = make_split(
-        half, "official", fractions=(0.6, 0.2, 0.2), seed=0, val_from="test", val_share=0.1, fold=0, folds=5
-    ).leak
-    about = {"data/leak": leak} if kind == "test" else {"data/note": digits.note}
-    run = SimpleNamespace(members=[], is_finished=True)
-    found: Any = SimpleNamespace(about=about, run=run, outcome=object(), contradictions=[])
-    (german,), (english,) = _notes(found, Language("de")), _notes(found, Language("en"))
-    assert english == next(iter(about.values()))
-    assert not re.search(r"\b(the|and|not|is|with|of)\b", german.replace(str(tmp_path), ""))
 
 
 def test_what_a_search_is_about_is_german_in_a_german_report() -> None:

@@ -29,7 +29,7 @@ def test_a_pickle_in_a_checkpoint_is_never_run(run, tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "trapped",))
 
     torch.save({"state_dict": {}, "epoch": 1, "trap": Trap()}, tmp_path / "trap.ckpt")
-    with pytest.raises(InputError, match="pickled objects, which are never loaded"):
+    with pytest.raises(InputError, match=r"pickled objects .*which are never loaded"):
         run(f"ckpt_path={tmp_path}/trap.ckpt")
     assert not (tmp_path / "trapped").exists()
 

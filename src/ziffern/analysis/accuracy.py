@@ -1,4 +1,4 @@
-"""Accuracy, its interval, the dummy baseline, and the confusion matrix."""
+"""Accuracy, its interval, the majority baseline, and the confusion matrix."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ class Interval(NamedTuple):
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> Interval:
     """Return Wilson's score interval of `correct` successes in `total` trials.
 
-    Chosen over the normal approximation, which fails near 100 % (Brown, Cai and DasGupta 2001,
+    Chosen over the normal approximation, which fails near 100% (Brown, Cai and DasGupta 2001,
     "Interval Estimation for a Binomial Proportion").
 
     Raises:
@@ -28,9 +28,14 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> Inter
     return Interval(float(low), float(high))
 
 
-def majority_baseline(train: NDArray[np.int64], test: NDArray[np.int64]) -> float:
-    """Return the accuracy on labels `test` (n,) of always naming the most frequent class of `train` (m,)."""
-    return float(np.mean(test == np.bincount(train).argmax()))
+def majority_baseline(train_counts: NDArray[np.int64], target: NDArray[np.int64]) -> float:
+    """Return the accuracy on labels `target` (N,) of always naming the class with most training images.
+
+    Args:
+        train_counts: (C,) training images of each class.
+        target: (N,) labels.
+    """
+    return float(np.mean(target == train_counts.argmax()))
 
 
 def confusion_matrix(target: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:

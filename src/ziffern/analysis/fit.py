@@ -106,11 +106,16 @@ def diagnose(
         return Fit(Verdict.NOT_TRAINED, float("nan"), Trend.FLAT, Trend.FLAT, 0, False)
     best, trends = _best_epoch(val_loss), (trend(train_loss), trend(val_loss))
     acc = float(train_acc[-1]), float(val_acc[-1])
-    gap = round(acc[0] - acc[1], 9)  # 0.99 - 0.97 is not above 0.02
+    gap = accuracy_gap(train_acc, val_acc)
     diverged = not np.isfinite(val_loss[-1]) and acc[1] < LEARNED
     parting = trends[0] is not Trend.RISING and (trends[1] is Trend.RISING or _has_risen(val_loss))
     verdict = Verdict.UNDERFITTING if diverged else _verdict(*acc, gap, parting)
     return Fit(verdict, gap, *trends, best, trends[1] is Trend.FALLING and best == len(val_loss))
+
+
+def accuracy_gap(train_acc: NDArray[np.float64], val_acc: NDArray[np.float64]) -> float:
+    """Return training minus validation accuracy of the last of E epochs, each (E,), in [-1, 1]."""
+    return round(float(train_acc[-1]) - float(val_acc[-1]), 9)  # 0.99 - 0.97 is not above 0.02
 
 
 def _verdict(train_acc: float, val_acc: float, gap: float, parting: bool) -> Verdict:

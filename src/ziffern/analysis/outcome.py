@@ -1,4 +1,4 @@
-"""What a model said of one part of the data, and everything that follows from it, computed once.
+"""A model's predictions on one part of the data, and all scores that follow from them, each computed once.
 
 TensorBoard, the report and the comparison all read this; nothing here draws or writes.
 """
@@ -18,7 +18,7 @@ from ziffern.analysis.calibration import (
     reliability,
     risk_coverage,
 )
-from ziffern.analysis.classes import ClassScores, Confusion, class_scores, top_confusions, weakest
+from ziffern.analysis.classes import ClassScores, Confusion, class_scores, macro, top_confusions, weakest
 
 
 @dataclass(frozen=True)
@@ -52,22 +52,22 @@ class Outcome:
 
     @cached_property
     def hit(self) -> NDArray[np.bool_]:
-        """Whether each image was read correctly, (N,)."""
+        """Whether each image was classified correctly, (N,)."""
         return np.equal(self.predicted, self.target)
 
     @cached_property
     def correct(self) -> int:
-        """How many images were read correctly."""
+        """How many images were classified correctly."""
         return int(self.hit.sum())
 
     @cached_property
     def accuracy(self) -> float:
-        """The share of images read correctly."""
+        """The share of images classified correctly."""
         return self.correct / self.total
 
     @cached_property
     def interval(self) -> Interval:
-        """Wilson's 95 % interval of the accuracy."""
+        """Wilson's 95% interval of the accuracy."""
         return wilson_interval(self.correct, self.total)
 
     @cached_property
@@ -85,6 +85,11 @@ class Outcome:
     def classes(self) -> ClassScores:
         """Precision, recall, F1 and support of each class."""
         return class_scores(self.confusion)
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean of the classes' F1, over those that have test images."""
+        return macro(self.classes.f1)
 
     @cached_property
     def weakest(self) -> list[int]:

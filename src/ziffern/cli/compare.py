@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ziffern.cli.languages import chosen_language
 from ziffern.errors import InputError
-from ziffern.runs.comparison import Comparison, find_runs, make_comparison
+from ziffern.runs.comparison import Comparison, make_comparison
+from ziffern.runs.folders import find_runs
 
 
 def compare(folders: Sequence[str], output: Path | None, language: str, margin: float) -> Comparison:
@@ -28,11 +29,11 @@ def compare(folders: Sequence[str], output: Path | None, language: str, margin: 
         raise InputError(f"--margin {100 * margin:g}: must be at least 0 and below 100 percentage points")
     if output is not None and output.is_dir():
         raise InputError(f"--output {output}: this is a folder: name a file in it")
-    comparison = make_comparison(find_runs(folders), margin, words)
+    comparison = make_comparison(find_runs(folders), margin)
     if output is None:
         single = Path(folders[0])
         is_sweep = len(folders) == 1 and single.is_dir()
         output = single / "comparison.html" if is_sweep else Path("comparison.html")
-    write_comparison(comparison, output, margin, words)
-    print_comparison(comparison, output, margin, words)
+    write_comparison(comparison, output, words)
+    print_comparison(comparison, output, words)
     return comparison

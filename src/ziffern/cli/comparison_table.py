@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ziffern.report.comparison_page import PAIR_COLUMNS, advice, lines, pair_row
+from ziffern.report.comparison_page import PAIR_COLUMNS, advice, lines, notes, pair_row
 from ziffern.text.language import Language
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WIDE = 1000  # characters: no table is wider
 
 
-def print_comparison(comparison: "Comparison", path: Path, margin: float, t: Language) -> None:
+def print_comparison(comparison: "Comparison", path: Path, t: Language) -> None:
     """Print what the page says."""
     from rich.console import Console
     from rich.text import Text
@@ -28,9 +28,9 @@ def print_comparison(comparison: "Comparison", path: Path, margin: float, t: Lan
     if comparison.pairs:
         names = [t(f"compare.pairs.{name}") for name in PAIR_COLUMNS]
         _print_whole(console, _table([names, *(pair_row(pair, comparison, t) for pair in comparison.pairs)]))
-    for note in comparison.notes:
+    for note in notes(comparison, t):
         console.print(Text(f"{t('compare.note')}: {note}", style="bold yellow"), soft_wrap=True)
-    for line in advice(comparison, margin, t):
+    for line in advice(comparison, t):
         console.print(Text(line), soft_wrap=True)
     console.print(Text(f"\n{path}"), soft_wrap=True)
 

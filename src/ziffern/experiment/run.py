@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from ziffern.training.callbacks.pruning import Trial
     from ziffern.training.module import ImageClassifier
 
+from ziffern.analysis.metrics import objectives as objective_directions
 from ziffern.config.hyperparameters import hyperparameters, plain_config
 from ziffern.config.instantiate import build, check_targets, resolved
 from ziffern.errors import InputError
 from ziffern.machine.processes import is_first, launched
 
 MAX_SEED = 2**32 - 1
-OBJECTIVES = {"val/acc": "maximize", "val/loss": "minimize", "params": "minimize", "train_seconds": "minimize"}
+OBJECTIVES = objective_directions()
 Score = float | list[float]
 WHOLE_EPOCHS = (  # settings that would leave an epoch without its validation, by which the best one is chosen
     *("max_steps", "min_steps", "max_time", "fast_dev_run", "check_val_every_n_epoch", "limit_val_batches"),

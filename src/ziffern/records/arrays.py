@@ -1,29 +1,126 @@
-"""The arrays of a run folder: data.npz and predictions.npz.
+"""The arrays of a run folder, predictions.npz and data.npz: their declaration, their checks, and reading them.
 
 Decisions: an npz is a ZIP, so the checks of an untrusted ZIP come first; sizes are read from its directory and from
-each array's header before anything is unpacked; no array holds objects, so nothing is unpickled.
+each array's header before anything is unpacked; no array holds objects, so nothing is unpickled; types, shapes and
+ranges are declared in two tables, and one function checks both.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
+from ziffern.data.dataset import IMAGE_SIZE
 from ziffern.data.formats.archive import open_zip_file
 from ziffern.data.formats.arrays import read_array
+from ziffern.errors import InputError
+from ziffern.records.schema import MAX_NUMBER
 from ziffern.text.printable import one_line
 
 MAX_UNPACKED = 2**30  # bytes of all arrays together
 MAX_CLASSES = 256  # a report has a table of classes × classes
 MAX_NAME = 100  # characters of a class name
+IMAGE = (IMAGE_SIZE, IMAGE_SIZE)  # the shape of an image
 
 
-def read_arrays(file: BinaryIO, path: Path, wanted: Collection[str]) -> dict[str, NDArray[Any]]:
-    """Return those of the `wanted` arrays that an open npz file holds.
+@dataclass(frozen=True)
+class Array:
+    """What an array must be.
+
+    Args:
+        kind: `integer`, `float`, `number` (either), `uint8` or `text`.
+        shape: A number, or a letter of `SIZES` that stands for the same length in all arrays of a file, per axis.
+        description: What it holds.
+        low: The smallest value.
+        high: The largest value; or a letter, below whose length all values lie.
+    """
+
+    kind: str
+    shape: tuple[str | int, ...]
+    description: str
+    low: float = -MAX_NUMBER
+    high: float | str = MAX_NUMBER
+
+
+KINDS = {"integer": "iu", "float": "f", "number": "iuf", "uint8": "u", "text": "U"}  # of a NumPy data type
+SIZES: dict[str, tuple[int, float]] = {  # shortest and longest
+    "N": (1, float("inf")),  # test images
+    "C": (1, MAX_CLASSES),  # classes
+    "W": (0, float("inf")),  # misclassified images that are kept
+    "E": (0, float("inf")),  # examples
+}
+PREDICTIONS = {
+    "index": Array("integer", ("N",), "original index of each test image"),
+    "probability": Array("float", ("N", "C"), "of each class, by the best checkpoint", 0, 1.001),
+    "target": Array("integer", ("N",), "true class", 0, "C"),
+    "mistake": Array("integer", ("W",), "places of misclassified images, the most confident first", 0, "N"),
+    "mistake_image": Array("uint8", ("W", *IMAGE), "these images"),
+}
+DATA = {
+    "class_names": Array("text", ("C",), f"of at most {MAX_NAME} characters"),
+    "counts": Array("integer", (3, "C"), "images of each class in train, val and test", 0),
+    "example_label": Array("integer", ("E",), "class of each example", 0, "C"),
+    "example_image": Array("uint8", ("E", *IMAGE), "training images"),
+    "mean": Array("number", (), "that normalization subtracts from gray levels"),
+    "std": Array("number", (), "that normalization divides gray levels by", 1e-6),
+}
+
+
+def read_arrays(file: BinaryIO, path: Path, table: Mapping[str, Array]) -> dict[str, NDArray[Any]]:
+    """Return those arrays of a table that an open npz file holds, unchecked.
 
     Raises:
         InputError: It is damaged, or it would unpack to more than 1 GiB or to far more than its size.
     """
     with open_zip_file(file, one_line(path), MAX_UNPACKED) as members:
-        return {name: read_array(members[f"{name}.npy"]).copy() for name in wanted if f"{name}.npy" in members}
+        return {name: read_array(members[f"{name}.npy"]).copy() for name in table if f"{name}.npy" in members}
+
+
+def check_arrays(arrays: Mapping[str, NDArray[Any]], table: Mapping[str, Array]) -> None:
+    """Check that all arrays of a table are there, and of the types, shapes and ranges that it declares.
+
+    Raises:
+        InputError: One is missing or differs.
+    """
+    sizes: dict[str, int] = {}
+    for name, declared in table.items():
+        if name not in arrays:
+            raise InputError("records.array.missing", name=name)
+        array = arrays[name]
+        is_kind = array.dtype.kind in KINDS[declared.kind] and (declared.kind != "uint8" or array.dtype == "u1")
+        if not is_kind or array.ndim != len(declared.shape):
+            raise _wrong(name, array, declared)
+        for length, size in zip(array.shape, declared.shape, strict=True):
+            if isinstance(size, str):
+                least, most = SIZES[size]
+                if length > most:
+                    raise InputError("records.array.too_many", name=name, count=length, limit=int(most))
+                if length < least:
+                    raise _wrong(name, array, declared)
+            if length != (sizes.setdefault(size, length) if isinstance(size, str) else size):
+                raise _wrong(name, array, declared)
+        if declared.kind == "text":
+            _check_names(name, array)
+        elif array.size:
+            below = sizes[declared.high] - 1 if isinstance(declared.high, str) else declared.high
+            low, high = array.min(), array.max()
+            if not (low >= declared.low and high <= below):  # so that NaN is refused
+                raise InputError("records.array.out_of_range", name=name, values=[f"{low:g}", f"{high:g}"])
+
+
+def _check_names(name: str, array: NDArray[Any]) -> None:
+    longest = max(map(len, array.tolist()), default=0)
+    if longest > MAX_NAME:
+        raise InputError("records.array.long_name", name=name, count=longest, limit=MAX_NAME)
+
+
+def _wrong(name: str, array: NDArray[Any], declared: Array) -> InputError:
+    shape = ", ".join(map(str, declared.shape))
+    return InputError(
+        "records.array.wrong",
+        name=name,
+        found=f"{array.dtype} {array.shape}",
+        expected=f"{declared.kind} ({shape})",
+    )

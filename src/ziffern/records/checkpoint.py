@@ -1,14 +1,15 @@
 """Checkpoints that somebody else may have written.
 
 Decisions: torch's own `weights_only=True` unpickles nothing else, but allocates whatever a file asks for. So only what
-`torch.save` writes is taken: a ZIP of records that are not compressed, whose one pickle names tensors, their storages
-and ordered dicts alone. It is packed anew from the bytes that were checked, since two readers of a ZIP may disagree.
+`torch.save` writes is accepted: a ZIP of uncompressed records, whose one pickle names tensors, their storages and
+ordered dicts alone. It is packed anew from the bytes that were checked, since two readers of a ZIP may disagree.
 """
 
 import io
 import pickle
 import pickletools
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Required, TypedDict
 
@@ -17,14 +18,14 @@ from msgspec import Meta
 
 from ziffern.errors import InputError
 from ziffern.files.untrusted import open_regular
-from ziffern.records.schema import Count, from_plain
-from ziffern.text.printable import one_line
+from ziffern.records.convert import from_plain
+from ziffern.records.schema import Count
 
 MAX_BYTES = 4 * 2**30
-MAX_PICKLE = 16 * 2**20  # bytes: of everything but the tensors' values
+MAX_PICKLE = 16 * 2**20  # bytes: everything but the tensors' values
 MAX_NODES = 1_000_000
 MAX_DEPTH = 60
-CALLED = {  # what the pickle of a checkpoint may name
+CALLABLES = {  # that the pickle of a checkpoint may name
     "collections OrderedDict",
     "torch._utils _rebuild_tensor_v2",
     "torch._utils _rebuild_parameter",
@@ -41,7 +42,7 @@ _Extra = TypedDict("_Extra", {"pytorch-lightning_version": str}, total=False)
 
 
 class Checkpoint(_Extra, total=False):
-    """What Lightning and this project put into a checkpoint; more may lie beside it."""
+    """The keys that Lightning and this project write into a checkpoint; there may be more."""
 
     epoch: Required[Count]
     global_step: Required[Count]
@@ -64,31 +65,30 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         with open_regular(path, MAX_BYTES) as file:
             return parse_checkpoint(file)
     except OSError as error:
-        problem = error.strerror or str(error)
-    except ValueError as error:
-        problem = one_line(error)
-    raise InputError(f"{one_line(path)}: not a readable checkpoint ({problem}): name another, or start anew without")
+        raise InputError("records.checkpoint.unreadable", path=path, problem=error.strerror or str(error)) from error
+    except InputError as error:
+        raise InputError("records.checkpoint.unreadable", path=path, problem=error) from error
 
 
 def parse_checkpoint(file: BinaryIO) -> dict[str, Any]:
     """Return the content of an open checkpoint file.
 
     Raises:
-        ValueError: See `read_checkpoint`.
+        InputError: See `read_checkpoint`.
     """
     content = _repacked(file)
     try:
         checkpoint = torch.load(content, map_location="cpu", weights_only=True)
         _check_tree(checkpoint)
         from_plain(checkpoint, Checkpoint)
-    except pickle.UnpicklingError as error:
-        raise ValueError("damaged, or it holds pickled objects, which are never loaded") from error
-    except ValueError:
+    except InputError:
         raise
-    except Exception as error:  # whatever parsing a damaged file runs into
-        raise ValueError("damaged") from error
+    except pickle.UnpicklingError as error:
+        raise InputError("records.checkpoint.objects") from error
+    except Exception as error:  # whatever parsing a damaged file raises
+        raise InputError("records.checkpoint.damaged") from error
     if not all(isinstance(value, torch.Tensor) for value in checkpoint["state_dict"].values()):
-        raise ValueError("state_dict: weights that are no tensors")
+        raise InputError("records.checkpoint.no_tensors")
     return dict(checkpoint)
 
 
@@ -98,47 +98,53 @@ def _repacked(file: BinaryIO) -> io.BytesIO:
     try:
         with zipfile.ZipFile(file) as source, zipfile.ZipFile(content, "w") as target:
             infos = source.infolist()
-            if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in infos):
-                raise ValueError("its records are compressed or encrypted, which torch.save never does")
-            if len({info.filename for info in infos}) < len(infos):
-                raise ValueError("a record that is there twice")
-            file.seek(0, io.SEEK_END)
-            if sum(info.file_size for info in infos) > file.tell():
-                raise ValueError("records that are larger than the file")
+            _check_records(infos, file.seek(0, io.SEEK_END))
             for info in infos:
                 record = source.read(info)
                 if info.filename.endswith("/data.pkl"):
                     _check_pickle(record)
                 target.writestr(info.filename, record)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
-        raise ValueError("damaged, or no checkpoint") from error
+    except InputError:
+        raise
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise InputError("records.checkpoint.damaged") from error
     content.seek(0)
     return content
 
 
+def _check_records(infos: Sequence[zipfile.ZipInfo], size: int) -> None:
+    """Raise InputError where records are not stored as torch.save does, or unpack to more than the file's size."""
+    if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in infos):
+        raise InputError("records.checkpoint.compressed")
+    if len({info.filename for info in infos}) < len(infos):
+        raise InputError("records.checkpoint.twice")
+    if sum(info.file_size for info in infos) > size:
+        raise InputError("records.checkpoint.larger")
+
+
 def _check_pickle(record: bytes) -> None:
-    """Raise ValueError where a pickle is too large or names anything but tensors and their storages."""
+    """Raise InputError where a pickle is too large or names anything but tensors and their storages."""
     if len(record) > MAX_PICKLE:
-        raise ValueError(f"{len(record):,} bytes beside its tensors, and at most {MAX_PICKLE:,} are read")
-    known = CALLED | {f"torch {name}Storage" for name in STORAGES}
+        raise InputError("records.checkpoint.too_large", count=len(record), limit=MAX_PICKLE)
+    allowed = CALLABLES | {f"torch {name}Storage" for name in STORAGES}
     for opcode, argument, _ in pickletools.genops(record):
         if opcode.name in ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"):
-            raise ValueError("it holds pickled objects, which are never loaded")
-        if opcode.name == "GLOBAL" and argument not in known:
-            raise ValueError(f"{one_line(argument)}: it holds pickled objects, which are never loaded")
+            raise InputError("records.checkpoint.objects")
+        if opcode.name == "GLOBAL" and argument not in allowed:
+            raise InputError("records.checkpoint.object", name=argument)
 
 
 def _check_tree(checkpoint: Any) -> None:
-    """Raise ValueError where plain containers are too many or too deep, or a tensor has more values than memory."""
+    """Raise InputError where plain containers are too many or too deep, or a tensor has more values than memory."""
     waiting, count = [(checkpoint, 0)], 0
     while waiting:
         node, depth = waiting.pop()
         count += 1
         if count > MAX_NODES or depth > MAX_DEPTH:
-            raise ValueError("too many values, or nested too deeply")
+            raise InputError("records.checkpoint.too_many")
         if isinstance(node, torch.Tensor):
             if (node.storage_offset() + node.numel()) * node.element_size() > node.untyped_storage().nbytes():
-                raise ValueError("a tensor with more values than the file holds")
+                raise InputError("records.checkpoint.tensor")
         elif isinstance(node, dict):
             waiting += [(item, depth + 1) for pair in node.items() for item in pair]
         elif isinstance(node, list | tuple):

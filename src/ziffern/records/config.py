@@ -1,8 +1,8 @@
 """The configuration of a run as plain containers, resolved once.
 
 Decisions: only references such as `${model.optimizer.lr}` are resolved, here and never again; a call such as
-`${oc.env:HOME}` stays the text that it is, and whoever builds objects refuses it. YAML aliases and references may not
-multiply: nodes, text and depth are limited.
+`${oc.env:HOME}` stays text, which building objects refuses. YAML aliases are refused, and nodes, text and depth are
+limited, so that a short file cannot take all memory.
 """
 
 import re
@@ -14,7 +14,7 @@ from omegaconf._utils import get_yaml_loader
 
 from ziffern.errors import InputError
 from ziffern.files.untrusted import read_text
-from ziffern.text.printable import one_line, printable
+from ziffern.text.printable import printable, reason
 
 MAX_BYTES = 64 * 1024  # of a YAML file; a composed configuration takes about 3 kB
 MAX_NODES = 5_000
@@ -30,7 +30,7 @@ class _Loader(get_yaml_loader()):  # type: ignore[misc]  # a function of OmegaCo
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("an alias (*name): write the value itself")
+            raise InputError("records.yaml.alias")
         node: yaml.Node | None = super().compose_node(parent, index)
         return node
 
@@ -39,12 +39,16 @@ def read_yaml(text: str) -> Any:
     """Return YAML as plain containers; names and text are made printable, references stay as they are.
 
     Raises:
-        ValueError: It is no YAML, uses aliases, has names that are no text, or is too large or too deep.
+        InputError: It is no YAML, uses aliases, has keys that are no text, or is too large or too deep.
     """
     try:
         raw = yaml.load(text, Loader=_Loader)  # a safe loader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none, say
-        raise ValueError(_problem(error)) from error
+    except InputError:
+        raise
+    except RecursionError as error:
+        raise InputError("records.yaml.too_deep", limit=MAX_DEPTH) from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: such as an impossible date
+        raise _invalid(error) from error
     return _plain(raw, [0], 0)
 
 
@@ -64,30 +68,30 @@ def read_config(path: Path, text: str | None = None) -> dict[str, Any]:
         config = read_yaml(text)
         if isinstance(config, dict):
             config = _Resolver(config).whole()
-    except ValueError as error:
-        raise InputError(f"{one_line(path)}: cannot be read ({one_line(error)}): was it changed by hand?") from error
+    except InputError as error:
+        raise InputError("records.file.damaged", path=path, problem=error) from error
     if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
-        raise InputError(f"{one_line(path)}: not the configuration of a run: was it changed by hand?")
+        raise InputError("records.config.not_of_a_run", path=path)
     return config
 
 
-def _problem(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
+def _invalid(error: Exception) -> InputError:
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-    return f"{problem} in line {mark.line + 1}" if mark and problem else str(error)
+    if mark and problem:
+        return InputError("records.yaml.invalid_line", problem=problem, line=mark.line + 1)
+    return InputError("records.yaml.invalid", problem=reason(error))
 
 
 def _plain(node: Any, count: list[int], depth: int) -> Any:
-    """Return a copy of plain containers; raise ValueError where it holds anything else, or too much."""
+    """Return a copy of plain containers; raise InputError where it holds anything else, or too much."""
     count[0] += 1
     if count[0] > MAX_NODES:
-        raise ValueError(f"more than {MAX_NODES:,} values")
+        raise InputError("records.yaml.too_many", limit=MAX_NODES)
     if depth > MAX_DEPTH:
-        raise ValueError(f"nested more than {MAX_DEPTH} deep")
+        raise InputError("records.yaml.too_deep", limit=MAX_DEPTH)
     if isinstance(node, dict):
         if wrong := [key for key in node if not isinstance(key, str)]:
-            raise ValueError(f"the name {wrong[0]!r} is not text: put it in quotes")
+            raise InputError("records.yaml.key", key=repr(wrong[0]))
         return {_text(key): _plain(value, count, depth + 1) for key, value in node.items()}
     if isinstance(node, list):
         return [_plain(value, count, depth + 1) for value in node]
@@ -95,12 +99,12 @@ def _plain(node: Any, count: list[int], depth: int) -> Any:
         return _text(str(node))
     if node is None or isinstance(node, bool | int | float):
         return node
-    raise ValueError(f"a value of the type {type(node).__name__}")
+    raise InputError("records.yaml.type", type=type(node).__name__)
 
 
 def _text(text: str) -> str:
     if len(text) > MAX_TEXT:
-        raise ValueError(f"text of more than {MAX_TEXT:,} characters")
+        raise InputError("records.yaml.too_long", limit=MAX_TEXT)
     return printable(text)
 
 
@@ -118,21 +122,21 @@ class _Resolver:
     def _resolved(self, node: Any, path: tuple[str, ...], depth: int) -> Any:
         self._nodes += 1
         if self._nodes > MAX_NODES or depth > MAX_DEPTH:
-            raise ValueError(f"{'.'.join(path)}: references that lead to too much, or in circles")
+            raise InputError("records.reference.too_much", key=".".join(path))
         if isinstance(node, dict):
             return {key: self._resolved(value, (*path, key), depth + 1) for key, value in node.items()}
         if isinstance(node, list):
             return [self._resolved(value, (*path, str(place)), depth + 1) for place, value in enumerate(node)]
         if not isinstance(node, str) or "${" not in node:
             return node
-        if found := REFERENCE.fullmatch(node):
-            return self._target(found[1], path, depth)
+        if match := REFERENCE.fullmatch(node):
+            return self._target(match[1], path, depth)
         if REFERENCE.sub("", node).find("${") >= 0:  # a call, or nested: text
             return node
-        text = REFERENCE.sub(lambda found: str(self._target(found[1], path, depth)), node)
+        text = REFERENCE.sub(lambda match: str(self._target(match[1], path, depth)), node)
         self._characters += len(text)
         if self._characters > MAX_CHARACTERS:
-            raise ValueError(f"{'.'.join(path)}: references that lead to too much text")
+            raise InputError("records.reference.too_much", key=".".join(path))
         return text
 
     def _target(self, reference: str, path: tuple[str, ...], depth: int) -> Any:
@@ -146,5 +150,7 @@ class _Resolver:
             try:
                 node = node[int(part)] if isinstance(node, list) else node[part]
             except (KeyError, IndexError, ValueError, TypeError) as error:
-                raise ValueError(f"{'.'.join(path)}: ${{{reference}}} leads nowhere") from error
+                raise InputError(
+                    "records.reference.nowhere", key=".".join(path), reference=f"${{{reference}}}"
+                ) from error
         return self._resolved(node, target, depth + 1)

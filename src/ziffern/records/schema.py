@@ -1,201 +1,150 @@
-"""What the text files of a run folder hold: one declaration for each, checked when it is read.
+"""The contract of a run folder: what each of its files holds, declared once.
 
-Decisions: keys are those of the files, so that a record is the file's own mapping; keys that are not declared are left
-out, so that nothing unchecked goes further; text comes back printable, since it may be printed in a terminal.
+Decisions: writer, reader, error messages and documentation come from these declarations; keys are those of the files,
+so that a record is the file's own mapping; a key that is not declared is neither written nor read; the scores in
+metrics.json are those of the registry of metrics. The arrays are declared in `ziffern.records.arrays`.
 """
 
-from typing import Annotated, Any, NotRequired, Required, TypedDict, TypeVar
+from functools import cache
+from typing import Annotated, Any, Required, TypedDict
 
-import msgspec
 from msgspec import Meta
-from msgspec.inspect import (
-    DictType,
-    FloatType,
-    IntType,
-    ListType,
-    NoneType,
-    StrType,
-    TypedDictType,
-    UnionType,
-)
 
-from ziffern.text.printable import printable
+from ziffern.analysis import metrics
+from ziffern.analysis.metrics import Kind, Metric
 
-MOST = 1e15  # no figure of a run is larger
+MAX_NUMBER = 1e15  # in size, of any number in a run folder
 
 Share = Annotated[float, Meta(ge=0, le=1)]
-Number = Annotated[float, Meta(ge=-MOST, le=MOST)]
-Count = Annotated[int, Meta(ge=0, le=int(MOST))]
+Difference = Annotated[float, Meta(ge=-1, le=1)]
+Number = Annotated[float, Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+Count = Annotated[int, Meta(ge=0, le=int(MAX_NUMBER))]
 Text = Annotated[str, Meta(max_length=10_000)]
-Record = TypeVar("Record")
-
-_Description = TypedDict(
-    "_Description",
-    {
-        "model": Required[Text],
-        "params": Required[Count],
-        "seed": Required[Count],
-        "normalize": Text,
-        "threads": Count,
-        "data/name": Required[Text],
-        "data/fingerprint": Required[Text],
-        "data/split": Required[Text],
-        "data/train": Required[Count],
-        "data/val": Required[Count],
-        "data/test": Required[Count],
-        "data/batch_size": Count,
-        "data/leak": Text,
-        "data/note": Text,
-    },
-    total=False,
-)
-_Scores = TypedDict(
-    "_Scores",
-    {
-        "epochs": Required[Count],
-        "best_epoch": Required[Count],
-        "val/acc": Required[Share],
-        "val/loss": Required[Number],
-        "train/acc": Share | None,  # None where nothing was trained
-        "train/loss": Number | None,
-        "train_seconds": Required[Number],
-        "test/acc": Share,
-        "test/acc_low": Share,
-        "test/acc_high": Share,
-        "test/loss": Number,
-        "test/correct": Count,
-        "test/total": Count,
-        "baseline/acc": Share,
-    },
-    total=False,
-)
+TYPES: dict[Kind, Any] = {
+    Kind.SHARE: Share,
+    Kind.DIFFERENCE: Difference,
+    Kind.SCORE: Number,
+    Kind.COUNT: Count,
+    Kind.SECONDS: Number,
+}
 
 
-class Metrics(_Description, _Scores):
-    """metrics.json."""
+class RecordedMessage(TypedDict):
+    """A message by its code, so that a report can show it in another language."""
+
+    code: Text
+    values: dict[Text, Any]
 
 
-class Start(_Description):
-    """The event `start` in progress.jsonl."""
+def _field(kind: Any, description: str, is_required: bool = False) -> Any:
+    kind = Annotated[kind, Meta(description=description)]
+    return Required[kind] if is_required else kind
 
-    max_epochs: NotRequired[Count | None]
 
-
-# A row of history.csv
-Epoch = TypedDict(
-    "Epoch",
-    {
-        "epoch": Count,
-        "step": Count,
-        "train/loss": Number,
-        "train/acc": Share,
-        "val/loss": Number,
-        "val/acc": Share,
-        "seconds": Number,
-    },
-)
-# The published figures of a recipe, in .hydra/config.yaml
-Published = TypedDict(
-    "Published",
-    {
-        "source": Required[Text],
-        "test/acc": Share | None,
-        "val/acc": Share | None,
-        "baseline/acc": Share | None,
-        "params": Count | None,
-        "epochs": Count | None,
-        "train_seconds": Number | None,
-        "test/total": Count | None,
-        "gap": Number | None,
-        "verdict": Text | None,
-    },
-    total=False,
-)
+DESCRIPTION: dict[str, Any] = {
+    "model": _field(Text, "option of the group `model`", True),
+    "params": _field(Count, "parameters of the net", True),
+    "seed": _field(Count, "seed of weights and batches", True),
+    "normalize": _field(Text, "how images are normalized"),
+    "threads": _field(Count, "CPU threads of torch"),
+    "data/name": _field(Text, "name of the data set", True),
+    "data/fingerprint": _field(Text, "hash of images, labels and their order", True),
+    "data/split": _field(Text, "the split with its parameters", True),
+    "data/train": _field(Count, "training images", True),
+    "data/val": _field(Count, "validation images", True),
+    "data/test": _field(Count, "test images", True),
+    "data/batch_size": _field(Count, "images per batch"),
+    "data/leak": _field(Text, "what validation has seen of the test part, in English"),
+    "data/leak_message": _field(RecordedMessage | None, "the same by its code"),
+    "data/note": _field(Text, "what readers must know of the data, in English"),
+    "data/note_message": _field(RecordedMessage | None, "the same by its code"),
+}
+EPOCH: dict[str, Any] = {
+    "epoch": _field(Count, "counted from 1"),
+    "step": _field(Count, "optimizer steps so far"),
+    "train/loss": _field(Number, "mean over the epoch"),
+    "train/acc": _field(Share, "counted while the model still learns"),
+    "val/loss": _field(Number, "after the epoch"),
+    "val/acc": _field(Share, "after the epoch"),
+    "seconds": _field(Number, "time of the epoch, validation included"),
+}
+Epoch = TypedDict("Epoch", EPOCH)  # type: ignore[misc]  # a row of history.csv
+PROGRESS: dict[str, Any] = {
+    **{key: EPOCH[key] for key in ("epoch", "step", "train/loss", "train/acc", "val/loss", "val/acc")},
+    "steps": _field(Count, "steps of the whole run"),
+    "eta_seconds": _field(Number | None, "time left, if no early stop comes"),
+}
 
 
 class Environment(TypedDict, total=False):
     """environment.json: where and how the run was made."""
 
-    command: Text
-    git_commit: Text | None
-    python: Text
-    versions: dict[Text, Text]
-    platform: Text
-    processor: Text
-    cpu_count: Count | None
-    threads: Count
-    device: Text
-    devices: Count
-    precision: Text
+    command: Annotated[Text, Meta(description="as typed")]
+    git_commit: Annotated[Text | None, Meta(description="of the checkout, with -dirty where files differ")]
+    python: Annotated[Text, Meta(description="version of Python")]
+    versions: Annotated[dict[Text, Text], Meta(description="versions of packages")]
+    platform: Annotated[Text, Meta(description="operating system")]
+    processor: Annotated[Text, Meta(description="model of the CPU")]
+    cpu_count: Annotated[Count | None, Meta(description="CPUs of the machine")]
+    threads: Annotated[Count, Meta(description="CPU threads of torch")]
+    device: Annotated[Text, Meta(description="what trained it")]
+    devices: Annotated[Count, Meta(description="how many of them")]
+    precision: Annotated[Text, Meta(description="of the trainer")]
 
 
 class Ensemble(TypedDict):
-    """What the configuration of an ensemble says of its members."""
+    """The entry `ensemble` of a configuration."""
 
     members: list[Text]
 
 
-class Event(TypedDict, total=False):
-    """A line of progress.jsonl, as far as any line has it."""
+class Event(TypedDict):
+    """A line of progress.jsonl, as far as every line has it."""
 
-    event: Required[Text]
-
-
-def from_json(content: str, kind: type[Record]) -> Record:
-    """Return JSON as a record.
-
-    Raises:
-        ValueError: It is no JSON, or not of that kind; the message names the key, the value and what belongs there.
-    """
-    try:
-        plain = msgspec.json.decode(content)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise ValueError(f"no valid JSON: {error}") from error
-    return from_plain(plain, kind)
+    event: Text
 
 
-def from_plain(plain: Any, kind: type[Record], from_text: bool = False) -> Record:
-    """Return plain containers as a record; numbers may be written as text where `from_text`.
-
-    Raises:
-        ValueError: They are not of that kind.
-    """
-    try:
-        record: Record = _printable(msgspec.convert(plain, kind, strict=not from_text))
-    except (msgspec.MsgspecError, RecursionError, AttributeError) as error:  # a tensor is half a mapping to msgspec
-        raise ValueError(_problem(error, plain, kind)) from error
-    return record
+@cache
+def _metrics(registry: tuple[Metric, ...]) -> Any:
+    fields = {
+        metric.key: Required[TYPES[metric.kind]] if metric.is_required else TYPES[metric.kind] | None
+        for metric in registry
+    }
+    return TypedDict("Metrics", {**DESCRIPTION, **fields}, total=False)  # type: ignore[operator]
 
 
-def _problem(error: Exception, plain: Any, kind: Any) -> str:
-    """Return which key is wrong: `val/acc=1.2 is not a number from 0 to 1`; msgspec's message where it lies deeper."""
-    message, _, place = str(error).partition(" - at `$.")
-    info = msgspec.inspect.type_info(kind)
-    if isinstance(info, TypedDictType) and isinstance(plain, dict):
-        for field in info.fields:
-            name = field.encode_name
-            if name not in plain and f"field `{name}`" in message:
-                return f"{name} is missing"
-            if place == f"{name}`":
-                return f"{name}={repr(plain.get(name))[:60]} is not {_in_words(field.type)}"
-    return f"{place.rstrip('`')}: {message}" if place else message
+def metrics_model() -> Any:
+    """Return the model of metrics.json: a description of the run, and the registered metrics."""
+    return _metrics(metrics.METRICS)
 
 
-def _in_words(kind: Any) -> str:
-    if isinstance(kind, UnionType):
-        return " or ".join(map(_in_words, kind.types))
-    if isinstance(kind, IntType | FloatType):
-        name = "a whole number" if isinstance(kind, IntType) else "a number"
-        return f"{name} from {kind.ge:g} to {kind.le:g}" if kind.ge is not None and kind.le is not None else name
-    if isinstance(kind, StrType):
-        return f"text of at most {kind.max_length} characters" if kind.max_length else "text"
-    names = ((NoneType, "null"), (ListType, "a list"), (DictType, "a mapping"))
-    return next((name for each, name in names if isinstance(kind, each)), "what belongs there")
+@cache
+def _published(registry: tuple[Metric, ...]) -> Any:
+    fields = {metric.key: TYPES[metric.kind] | None for metric in registry}
+    return TypedDict("Published", {"source": Required[Text], "verdict": Text | None, **fields}, total=False)  # type: ignore[operator]
 
 
-def _printable(record: Any) -> Any:
-    if isinstance(record, dict):
-        return {printable(key): _printable(value) for key, value in record.items()}
-    if isinstance(record, list):
-        return [_printable(value) for value in record]
-    return printable(record) if isinstance(record, str) else record
+def published_model() -> Any:
+    """Return the model of the entry `published` in a configuration: figures of the recipe's authors."""
+    return _published(metrics.METRICS)
+
+
+@cache
+def _events(registry: tuple[Metric, ...]) -> dict[str, Any]:
+    common = {"event": _field(Text, "name of the event", True), "time": _field(Text, "UTC, in ISO 8601")}
+    ending = {"reason": _field(Text, "why the run ended early")}
+    kinds: dict[str, dict[str, Any]] = {
+        "start": {**DESCRIPTION, "max_epochs": _field(Count | None, "epochs at most")},
+        "step": PROGRESS,
+        "epoch": PROGRESS,
+        "trained": {},
+        "failed": ending,
+        "pruned": ending,
+        "end": {"metrics": _field(_metrics(registry), "as in metrics.json")},
+    }
+    return {name: TypedDict(name, {**common, **fields}, total=False) for name, fields in kinds.items()}  # type: ignore[operator]
+
+
+def event_models() -> dict[str, Any]:
+    """Return the model of each kind of line in progress.jsonl, by the name of the event."""
+    return _events(metrics.METRICS)

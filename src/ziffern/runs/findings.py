@@ -1,7 +1,7 @@
 """What follows from a run: scores, verdict, mistakes, and what to try next.
 
-Decisions: scores are worked out anew from history and predictions, so one that was changed by hand in metrics.json is
-noticed, and told; a run that was killed has the findings of what is there; the verdict and what to try next rest on
+Decisions: scores are computed anew from history and predictions, so a value that was changed by hand in metrics.json is
+noticed and reported; a run that was killed has the findings that its files allow; verdict and suggestions rest on
 training and validation alone.
 """
 
@@ -15,18 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.analysis.fit import Fit, diagnose
+from ziffern.analysis.metrics import Evidence, columns, measure
 from ziffern.analysis.outcome import Outcome
 from ziffern.analysis.suggestions import Suggestion, suggest
 from ziffern.runs.run import Run
+from ziffern.text.catalog import Message
 
-MOST_OF_A_CONFUSION = 8
+MAX_PER_CONFUSION = 8  # pictures
 ROUNDING = 0.002  # seconds are written with three decimals, scores with seven
-COLUMNS = ("epoch", "train/loss", "train/acc", "val/loss", "val/acc", "seconds")
 
 
 @dataclass(frozen=True)
-class Digit:
-    """A misclassified image with what was said of it."""
+class Mistake:
+    """A misclassified image with its true and its predicted class."""
 
     image: NDArray[np.uint8]  # (28, 28)
     true: str
@@ -36,7 +37,7 @@ class Digit:
 
 @dataclass(frozen=True)
 class Findings:
-    """What can be said of a run, from whatever is in its folder.
+    """What follows from the files of a run, as far as the run came.
 
     Raises:
         InputError: From each property: the folder is no run, or a file in it was changed or is damaged.
@@ -46,14 +47,13 @@ class Findings:
 
     @cached_property
     def about(self) -> dict[str, Any]:
-        """What was trained on what; empty for a run that never started."""
+        """Model, data and settings; empty for a run that never started."""
         return self.run.description
 
     @cached_property
     def history(self) -> dict[str, NDArray[np.float64]]:
         """The columns of the history, (E,) each; empty where no epoch was finished."""
-        rows = self.run.history if self.run.has_history else []
-        return {name: np.array([row[name] for row in rows]) for name in COLUMNS}
+        return columns(self.run.history if self.run.has_history else [])
 
     @property
     def epochs(self) -> int:
@@ -76,12 +76,12 @@ class Findings:
 
     @cached_property
     def outcome(self) -> Outcome | None:
-        """What it said of the test part; None where it was not tested."""
+        """The predictions on the test part; None where it was not tested."""
         return self.run.predictions.outcome if self.run.is_tested else None
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """C names; numbers where the run did not come to write them."""
+        """C names; numbers where the run stopped before they were written."""
         classes = self.outcome.probability.shape[1] if self.outcome else 10
         names = self.run.material.class_names if self.run.material else ()
         return names if len(names) == classes or not self.outcome else tuple(map(str, range(classes)))
@@ -89,63 +89,75 @@ class Findings:
     @cached_property
     def suggestions(self) -> list[Suggestion]:
         """What to try next."""
-        if self.run.members or not (self.epochs or self.run.is_finished):  # stopped, and whoever did so knows
+        if self.run.members or not (self.epochs or self.run.is_finished):  # stopped on purpose
             return []
         train_acc = float(self.history["train/acc"][-1]) if self.epochs else math.nan
         return suggest(self.fit, self.epochs, train_acc, self.run.settings)
 
     @cached_property
-    def mistakes(self) -> list[Digit]:
-        """The misclassified digits whose pictures were kept, the most confident first."""
+    def mistakes(self) -> list[Mistake]:
+        """The misclassified images that were kept, the most confident mistake first."""
         if self.outcome is None:
             return []
-        said, predictions = self.outcome, self.run.predictions
+        outcome, names, predictions = self.outcome, self.class_names, self.run.predictions
         return [
-            Digit(
+            Mistake(
                 image,
-                self.class_names[said.target[place]],
-                self.class_names[said.predicted[place]],
-                float(said.confidence[place]),
+                names[outcome.target[place]],
+                names[outcome.predicted[place]],
+                float(outcome.confidence[place]),
             )
             for place, image in zip(predictions.mistake, predictions.mistake_image, strict=True)
         ]
 
-    def confused(self, true: int, predicted: int) -> list[Digit]:
+    def confused(self, true: int, predicted: int) -> list[Mistake]:
         """Return pictures of one confusion."""
         names = self.class_names[true], self.class_names[predicted]
-        return [digit for digit in self.mistakes if (digit.true, digit.predicted) == names][:MOST_OF_A_CONFUSION]
+        return [mistake for mistake in self.mistakes if (mistake.true, mistake.predicted) == names][:MAX_PER_CONFUSION]
 
     @cached_property
     def figures(self) -> dict[str, float]:
-        """Metrics as predictions, history and counts give them, as far as they do."""
-        found: dict[str, float] = {"epochs": self.epochs}
-        if self.epochs:
-            found |= {"best_epoch": self.kept_epoch, "train_seconds": float(self.history["seconds"].sum())}
-            kept = self.kept_epoch - 1
-            found |= {key: float(self.history[key][kept]) for key in ("val/acc", "val/loss", "train/acc", "train/loss")}
-        material, outcome = self.run.material, self.outcome
-        if material is not None:
-            counts = material.counts.sum(1).tolist()
-            found |= {f"data/{part}": count for part, count in zip(("train", "val", "test"), counts, strict=True)}
-        if outcome is not None:
-            found |= {"test/acc": outcome.accuracy, "test/correct": outcome.correct, "test/total": outcome.total}
-            found |= {"test/acc_low": outcome.interval.low, "test/acc_high": outcome.interval.high}
-        if material is not None and outcome is not None and len(material.class_names) == outcome.probability.shape[1]:
-            found["baseline/acc"] = float(np.mean(outcome.target == material.counts[0].argmax()))
-        return found
+        """Metrics and counts as predictions, history and data give them."""
+        material = self.run.material
+        counts = None if material is None else material.counts
+        figures = measure(Evidence(self.history, self.kept_epoch, self.outcome, None if counts is None else counts[0]))
+        if counts is not None:
+            names = ("data/train", "data/val", "data/test")
+            figures |= dict(zip(names, counts.sum(1).tolist(), strict=True))
+        return figures
 
     @property
+    def results(self) -> dict[str, Any]:
+        """Description and metrics; recomputed metrics take the place of those in metrics.json."""
+        return self.about | self.figures
+
+    @cached_property
     def contradictions(self) -> list[str]:
-        """Names of final metrics that differ from what the run's other files give."""
+        """Names of final metrics that differ from those that the run's other files give."""
         metrics = self.run.metrics if self.run.is_finished else {}
-        given = {key: metrics[key] for key in self.figures.keys() & metrics.keys()}
+        keys = self.figures.keys() & metrics.keys()
         if not self.epochs:  # an untrained model's scores are in no history
-            given.pop("best_epoch", None)
+            keys -= {"best_epoch"}
         return sorted(
             key
-            for key, value in given.items()
-            if value is None or not math.isclose(value, self.figures[key], abs_tol=ROUNDING)
+            for key in keys
+            if metrics[key] is None or not math.isclose(metrics[key], self.figures[key], abs_tol=ROUNDING)
         )
+
+    @property
+    def notes(self) -> list[Message]:
+        """What readers must know of the run: that it is an ensemble, incomplete, not tested, or was changed."""
+        notes = []
+        if members := self.run.members:
+            notes.append(Message("runs.note.ensemble", count=len(members), members=members))
+        if not self.run.is_finished:
+            code = "runs.note.was_pruned" if self.run.was_pruned else "runs.note.incomplete"
+            notes.append(Message(code, epochs=self.epochs, max_epochs=self.about.get("max_epochs", "?")))
+        elif self.outcome is None:
+            notes.append(Message("runs.note.test_skipped"))
+        if self.contradictions:
+            notes.append(Message("runs.note.changed", names=self.contradictions))
+        return notes
 
     @property
     def threads(self) -> int | None:
@@ -153,25 +165,25 @@ class Findings:
         return self.run.threads if self.run.environment.get("device", "cpu") == "cpu" else None
 
     @property
-    def is_continued(self) -> bool:
-        """Whether `command` takes an unfinished run up where it stopped."""
+    def is_resumable(self) -> bool:
+        """Whether `command` continues an incomplete run from its last checkpoint."""
         return not self.run.is_finished and (self.run.folder / "checkpoints/last.ckpt").is_file()
 
     @property
     def command(self) -> str:
-        """The command that trains it again; or that takes it up again where it did not come to its end."""
-        more = [f"ckpt_path={self.run.folder / 'checkpoints/last.ckpt'}"] if self.is_continued else []
-        return shlex.join([*self._typed, *more])
+        """The command that trains it again, or continues it where it is incomplete."""
+        more = [f"ckpt_path={self.run.folder / 'checkpoints/last.ckpt'}"] if self.is_resumable else []
+        return shlex.join([*self._command, *more])
 
     def changed(self, override: str) -> str:
         """Return the command that trains it with another setting, an override as it is typed."""
         (plain,) = shlex.split(override)
         key = plain.partition("=")[0]
-        return shlex.join([*(item for item in self._typed if item.partition("=")[0] != key), plain])
+        return shlex.join([*(item for item in self._command if item.partition("=")[0] != key), plain])
 
     @cached_property
-    def _typed(self) -> list[str]:
-        """The command of this run alone, in words."""
+    def _command(self) -> list[str]:
+        """The command of this run alone, also where it was part of a sweep."""
         start = str(self.run.environment.get("command", "")).split(" ")[:2]
         known = start if start in (["ziffern", "train"], ["python", "train.py"]) else ["python", "train.py"]
         overrides = self.run.overrides

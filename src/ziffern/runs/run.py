@@ -1,40 +1,21 @@
-"""A finished (or killed) run as a value: what is in its folder, loaded when asked for.
+"""A finished (or killed) run as a value: the content of its folder, and its model, loaded when asked for.
 
-Nothing in a run folder is trusted: each file is read by `ziffern.records`, which checks it against its schema and
-limits; no pickle is loaded, no link followed, and the configuration is built through the same allow list as any other.
+Nothing in a run folder is trusted: `ziffern.records` checks each file against its declaration and limits; no pickle is
+loaded, no link followed, and the configuration is built through the same allow list as any other.
 """
 
-import csv
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ziffern.config.former import with_current_targets
-from ziffern.data.formats.members import unreadable
-from ziffern.errors import InputError
-from ziffern.files.untrusted import open_below, read_all
-from ziffern.records import schema
-from ziffern.records.arrays import MAX_UNPACKED, read_arrays
-from ziffern.records.config import MAX_BYTES as MAX_YAML
-from ziffern.records.config import read_config, read_yaml
+from ziffern.records import reader
 from ziffern.records.contents import Material, Predictions
-from ziffern.records.kind import is_search
-from ziffern.text.printable import one_line, printable
+from ziffern.records.convert import from_plain
+from ziffern.records.schema import Ensemble, Environment, published_model
 
 if TYPE_CHECKING:
     from ziffern.training.module import ImageClassifier
-
-
-MAX_JSON = 2**20  # bytes of metrics.json and environment.json
-MAX_HISTORY = 20 * 2**20  # bytes of history.csv
-MAX_EVENTS = 64 * 2**20  # bytes of progress.jsonl
-MAX_CHECKPOINT = 4 * 2**30  # bytes of a checkpoint
 
 
 @dataclass(frozen=True)
@@ -49,9 +30,8 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The composed configuration as plain containers; what would call a resolver is plain text."""
-        config = read_config(self.folder / ".hydra/config.yaml", self._text(".hydra/config.yaml", MAX_YAML))
-        return dict(with_current_targets(config))
+        """The composed configuration as plain containers; an interpolation that calls a resolver stays text."""
+        return reader.read_configuration(self.folder)
 
     @cached_property
     def settings(self) -> dict[str, bool | int | float | str]:
@@ -62,121 +42,65 @@ class Run:
 
     @cached_property
     def published(self) -> dict[str, Any]:
-        """Published figures of the recipe and their `source`; empty without, or where they are no figures."""
+        """Published figures of the recipe and their `source`; empty without, or where they are invalid."""
         try:
-            figures = schema.from_plain(self.config.get("published"), schema.Published)
+            figures = from_plain(self.config.get("published"), published_model())
         except ValueError:
             return {}
         return {key: value for key, value in figures.items() if value is not None}
 
     @cached_property
     def overrides(self) -> list[str] | None:
-        """What was typed for this run; None where it is not known."""
-        try:
-            return schema.from_plain(read_yaml(self._text(".hydra/overrides.yaml", MAX_YAML)), list[str])
-        except (InputError, OSError, ValueError):  # nothing rests on it
-            return None
+        """The overrides of this run as typed; None where they are not known."""
+        return reader.read_overrides(self.folder)
 
     @cached_property
     def members(self) -> list[str]:
         """The names of the runs that an ensemble is made of; empty for any other run."""
         try:
-            return schema.from_plain(self.config.get("ensemble"), schema.Ensemble)["members"]
+            return from_plain(self.config.get("ensemble"), Ensemble)["members"]
         except ValueError:
             return []
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run came to its end."""
-        return self._has("metrics.json")
+        """Whether the run is complete."""
+        return reader.has(self.folder, "metrics.json")
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """The final metrics, of the types that they were written with; only a run that came to its end has them."""
-        path, text = self.folder / "metrics.json", self._text("metrics.json", MAX_JSON)
-        try:
-            return dict(schema.from_json(text, schema.Metrics))
-        except ValueError as error:
-            raise _damaged(path, error) from error
+        """The final metrics of a complete run."""
+        return reader.read_metrics(self.folder)
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """What was trained on what, also of a run that was killed: from its metrics or its first event, or empty."""
-        if self.is_finished:
-            return self.metrics
-        path = self.folder / "progress.jsonl"
-        if not self._has("progress.jsonl"):
-            return {}
-        # The last line may be half written; most lines are steps.
-        lines = [line for line in self._text("progress.jsonl", MAX_EVENTS).splitlines() if '"start"' in line]
-        try:
-            starts = [schema.from_json(line, schema.Start) for line in lines if line.endswith("}")]
-            return dict(starts[-1]) if starts else {}
-        except ValueError as error:
-            raise _damaged(path, error) from error
+        """Model, data and settings, also of a run that was killed: from its metrics or its first event, or empty."""
+        return self.metrics if self.is_finished else reader.read_start(self.folder)
 
     @cached_property
     def was_pruned(self) -> bool:
-        """Whether a search ended this run, since other trials were better by then."""
-        try:
-            last = self._text("progress.jsonl", MAX_EVENTS).splitlines()[-1]
-            return schema.from_json(last, schema.Event)["event"] == "pruned"
-        except (InputError, OSError, ValueError, LookupError):  # nothing rests on it
-            return False
+        """Whether a search stopped this run early."""
+        return reader.read_last_event(self.folder) == "pruned"
 
     @cached_property
     def material(self) -> Material | None:
-        """What it was trained on; None for a run that stopped before that was known."""
-        path = self.folder / "data.npz"
-        if not self._has("data.npz"):
-            return None
-        names = ("class_names", "counts", "example_label", "example_image", "mean", "std")
-        try:
-            arrays = self._arrays("data.npz", names)
-            classes = tuple(map(printable, arrays["class_names"].tolist()))
-            mean, std = float(arrays["mean"]), float(arrays["std"])
-            counts, labels, images = (arrays[name] for name in names[1:4])
-            material = Material(classes, counts, labels, images, mean, std)
-            material.check()
-        except Exception as error:  # whatever arrays of other types and shapes raise
-            raise _unusable(path, "damaged", error, "delete it to do without") from error
-        return material
+        """What it was trained on; None for a run that stopped before that was written."""
+        return reader.read_material(self.folder)
 
     @cached_property
-    def environment(self) -> schema.Environment:
-        """Versions, machine and command; empty where the file is missing or damaged: nothing rests on it."""
-        try:
-            return schema.from_json(self._text("environment.json", MAX_JSON), schema.Environment)
-        except (InputError, OSError, ValueError):
-            return {}
+    def environment(self) -> Environment:
+        """Versions, machine and command; empty where the file is missing or damaged."""
+        return reader.read_environment(self.folder)
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
-        """One row an epoch, as far as the run came."""
-        path, text = self.folder / "history.csv", self._text("history.csv", MAX_HISTORY)
-        rows: list[dict[str, float]] = []
-        try:
-            for row in csv.DictReader(text.splitlines()):
-                epoch: Any = schema.from_plain(row, schema.Epoch, from_text=True)
-                rows.append(epoch)
-        except (ValueError, csv.Error) as error:
-            raise _damaged(path, ValueError(f"row {len(rows) + 1}: {error}")) from error
-        return rows
+        """One row per epoch, as far as the run came."""
+        return reader.read_history(self.folder)
 
     @cached_property
     def predictions(self) -> Predictions:
         """The predictions on the test part."""
-        path = self.folder / "predictions.npz"
-        names = ("index", "target", "probability", "mistake", "mistake_image")
-        try:
-            arrays = self._arrays("predictions.npz", names)
-            if len(arrays) == 3:  # noqa: PLR2004  # without the pictures
-                arrays |= {"mistake": np.zeros(0, np.int64), "mistake_image": np.zeros((0, 28, 28), np.uint8)}
-            predictions = Predictions(*(arrays[name] for name in names))
-            predictions.check()
-        except Exception as error:  # whatever arrays of other types and shapes raise
-            raise _unusable(path, "no predictions can be read from it", error, "test the run again") from error
-        return predictions
+        return reader.read_predictions(self.folder)
 
     @property
     def threads(self) -> int | None:
@@ -186,12 +110,12 @@ class Run:
     @property
     def is_tested(self) -> bool:
         """Whether there are predictions on the test part."""
-        return self._has("predictions.npz")
+        return reader.has(self.folder, "predictions.npz")
 
     @property
     def has_history(self) -> bool:
         """Whether there is a table of epochs."""
-        return self._has("history.csv")
+        return reader.has(self.folder, "history.csv")
 
     def load_model(self, checkpoint: str = "best") -> "ImageClassifier":
         """Return the model with the weights of its `best` or `last` checkpoint, ready to predict.
@@ -202,57 +126,5 @@ class Run:
         from ziffern.training.loading import load_model
 
         name = f"checkpoints/{checkpoint}.ckpt"
-        with self._open(name, MAX_CHECKPOINT) as file:
+        with reader.open_file(self.folder, name) as file:
             return load_model(self.config["model"], file, self.folder / name)
-
-    def _has(self, name: str) -> bool:
-        """Return whether there is anything of that name; what is no readable file is an error when it is read."""
-        return os.path.lexists(self.folder / name)
-
-    def _arrays(self, name: str, wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
-        with self._open(name, MAX_UNPACKED) as file:
-            return read_arrays(file, self.folder / name, wanted)
-
-    def _text(self, name: str, max_bytes: int) -> str:
-        path = self.folder / name
-        try:
-            return read_all(self._open(name, max_bytes), path, max_bytes).decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{one_line(path)}: not UTF-8 text: was it changed by hand?") from error
-
-    def _open(self, name: str, max_bytes: int) -> BinaryIO:
-        """Open a file of the run folder; the error says what is missing."""
-        try:
-            return open_below(self.folder, name, max_bytes)
-        except (FileNotFoundError, NotADirectoryError):
-            raise self._missing(name) from None
-        except OSError as error:
-            raise unreadable(one_line(self.folder / name), error) from error
-
-    def _missing(self, name: str) -> InputError:
-        folder = one_line(self.folder)
-        if not self.folder.exists():
-            return InputError(f"{folder}: there is no such folder")
-        if is_search(self.folder):
-            return InputError(f"{folder}: a search and no run: ziffern sweep report {folder} shows it")
-        if not (self.folder / ".hydra/config.yaml").is_file():
-            return InputError(f"{folder}: no run folder: there is no .hydra/config.yaml in it")
-        return InputError(
-            f"{folder}/{name}: not there: the run did not come so far, or only the best trials kept theirs"
-        )
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"{one_line(path)}: {_reason(error)}: was it changed by hand?")
-
-
-def _unusable(path: Path, problem: str, error: Exception, advice: str) -> InputError:
-    """Return the error for arrays that cannot be read, or do not fit each other."""
-    why = _reason(error).removeprefix(f"{one_line(path)}: ")
-    if isinstance(error, InputError):
-        why = why.rpartition(": ")[0] or why  # its advice is for data
-    return InputError(f"{one_line(path)}: {problem} ({why}): {advice}")
-
-
-def _reason(error: Exception) -> str:
-    return one_line((str(error).splitlines() or [type(error).__name__])[0])

@@ -14,8 +14,8 @@ from hydra_plugins.hydra_optuna_queue._storage import JOURNAL
 from ziffern.errors import InputError
 from ziffern.files.untrusted import read_text
 from ziffern.records.config import MAX_BYTES, read_yaml
+from ziffern.records.convert import from_plain
 from ziffern.records.kind import is_search
-from ziffern.records.schema import from_plain
 from ziffern.search.database import read_database, sqlite_path
 from ziffern.search.journal import read_journal
 from ziffern.text.printable import one_line, reason

@@ -24,6 +24,7 @@ from ziffern.runs.run import Run
 from ziffern.studio.jobs import ACTIVE, Job, State, Training, jobs
 from ziffern.studio.settings import composed
 from ziffern.studio.workspace import Workspace
+from ziffern.text.catalog import Message
 from ziffern.text.language import Language
 from ziffern.text.messages import translated
 from ziffern.text.printable import printable
@@ -290,7 +291,7 @@ def mistakes_view(words: Words, run: Run, true: str | None, predicted: str | Non
     """Return the misclassified digits of one true and one predicted class; None is any."""
     found = Findings(run)
     if found.outcome is None:
-        return words.message(words.t("notes.untested"))
+        return words.message(Message("runs.note.test_skipped").in_language(words.code))
     kept = [d for d in found.mistakes if true in (None, d.true) and predicted in (None, d.predicted)]
     return words.render("parts.html", "mistakes", shown=kept[:MOST_DIGITS], count=len(kept))
 
@@ -301,11 +302,11 @@ def comparison_view(words: Words, runs: Sequence[Run]) -> str:
     Raises:
         InputError: Fewer than two came to their end.
     """
-    comparison = make_comparison(runs, MARGIN, words.t)
-    context = comparison_page.page_context(comparison, MARGIN, words.t)
+    comparison = make_comparison(runs, MARGIN)
+    context = comparison_page.page_context(comparison, words.t)
     blocks = ["which", "all", *(["pairs"] if context["pair_rows"] else [])]
     shown = "".join(render_block("comparison.html", block, words.t, context) for block in blocks)
-    notes = "".join(words.message(note) for note in comparison.notes)
+    notes = "".join(words.message(note) for note in context["notes"])
     return _sendable(f'{notes}<div class="zf">{shown}</div>')
 
 

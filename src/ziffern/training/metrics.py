@@ -2,13 +2,16 @@
 
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 
-from ziffern.analysis.accuracy import majority_baseline
+from ziffern.analysis.metrics import Evidence, columns, measure
 from ziffern.analysis.outcome import Outcome
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.records.checkpoint import read_checkpoint
+from ziffern.records.messages import recorded
 from ziffern.training.module import ImageClassifier
 from ziffern.training.recorder import Recorder
 from ziffern.training.tensorboard import log_results
@@ -20,23 +23,19 @@ def validation_metrics(
     data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, recorder: Recorder
 ) -> Metrics:
     """Return the metrics of the best epoch; without any training, validate the model as it is."""
-    rows = recorder.history.rows
-    if not rows:
+    if not recorder.history.rows:
         for path in (recorder.checkpoints.best_path, recorder.checkpoints.last_path):
             trainer.save_checkpoint(path)
         trainer.validate(model, datamodule=data, verbose=False)
         scores = {name: round(float(trainer.callback_metrics[name]), 7) for name in ("val/acc", "val/loss")}
-        return {**scores, "train/acc": None, "train/loss": None, "epochs": 0, "best_epoch": 0}
+        return {"train/acc": None, "train/loss": None} | scores | measure(_evidence(recorder))
     if not recorder.checkpoints.last_path.exists():  # no epoch was left to train
         trainer.save_checkpoint(recorder.checkpoints.last_path)
-    chosen = int(read_checkpoint(recorder.checkpoints.best_path)["epoch"]) + 1
-    row = next(row for row in rows if row["epoch"] == chosen)
-    scores = {name: row[name] for name in ("val/acc", "val/loss", "train/acc", "train/loss")}
-    return {**scores, "epochs": len(rows), "best_epoch": chosen}
+    return {**measure(_evidence(recorder))}
 
 
 def test_metrics(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, recorder: Recorder) -> Metrics:
-    """Test the best checkpoint, record its predictions, and return the metrics of the test part."""
+    """Test the best checkpoint, record its predictions, and return the metrics that these allow."""
     # Not by trainer.test(ckpt_path=...): that would restore the callbacks too, history and averages with them.
     model.load_state_dict(read_checkpoint(recorder.checkpoints.best_path)["state_dict"])
     trainer.test(model, datamodule=data, verbose=False)
@@ -47,15 +46,17 @@ def test_metrics(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trai
         images = data.digits.images[index]
         recorder.predictions(index, outcome, images)
         log_results(trainer.loggers, images, outcome, data.digits.class_names)
-    return {
-        "test/acc": outcome.accuracy,
-        "test/acc_low": outcome.interval.low,
-        "test/acc_high": outcome.interval.high,
-        "test/loss": float(model.loss.cpu()(logits, torch.from_numpy(outcome.target))),
-        "test/correct": outcome.correct,
-        "test/total": outcome.total,
-        "baseline/acc": majority_baseline(data.digits.labels[data.parts.train], outcome.target),
-    }
+    counts = np.bincount(data.digits.labels[data.parts.train], minlength=len(data.digits.class_names))
+    loss = float(model.loss.cpu()(logits, torch.from_numpy(outcome.target)))
+    return {"test/loss": loss, **measure(_evidence(recorder, outcome, counts))}
+
+
+def _evidence(
+    recorder: Recorder, outcome: Outcome | None = None, train_counts: NDArray[np.int64] | None = None
+) -> Evidence:
+    rows = recorder.history.rows
+    kept = int(read_checkpoint(recorder.checkpoints.best_path)["epoch"]) + 1 if rows else 0
+    return Evidence(columns(rows), kept, outcome, train_counts)
 
 
 def description(name: str, data: ImageDataModule, model: ImageClassifier) -> Metrics:
@@ -73,6 +74,6 @@ def description(name: str, data: ImageDataModule, model: ImageClassifier) -> Met
         "data/val": len(data.parts.val),
         "data/test": len(data.parts.test),
         "data/batch_size": data.batch_size,
-        "data/leak": data.parts.leak,
-        "data/note": data.digits.note,
+        **recorded("data/leak", data.parts.leak),
+        **recorded("data/note", data.digits.note),
     }

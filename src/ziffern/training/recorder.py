@@ -20,8 +20,9 @@ from rich.console import Console
 from ziffern.analysis.outcome import Outcome
 from ziffern.data.dataset import LabelledImages
 from ziffern.data.split import Split
-from ziffern.files.atomic import write_atomically, write_json, writing
+from ziffern.files.atomic import writing
 from ziffern.models.normalization import Normalize
+from ziffern.records import writer
 from ziffern.records.contents import Material
 from ziffern.training.callbacks.checkpoints import RunCheckpoints
 from ziffern.training.callbacks.early_stopping import better
@@ -30,8 +31,6 @@ from ziffern.training.callbacks.progress import EventLog, ProgressReport
 from ziffern.training.commands import this_command
 
 PACKAGES = ("ziffern", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "scipy")
-
-MAX_MISTAKES = 1000  # misclassified images kept, the most confident first: an untrained model has thousands
 
 
 class Recorder:
@@ -55,58 +54,34 @@ class Recorder:
         """Write environment.json: versions, machine, device, threads, commit and command."""
         device = trainer.strategy.root_device
         cuda = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-        write_json(
-            self.folder / "environment.json",
-            {
-                "command": this_command(),
-                "git_commit": _git_commit(),
-                "python": platform.python_version(),
-                "versions": {name: number for name in PACKAGES if (number := _version(name))},
-                "platform": platform.platform(),
-                "processor": processor_name(),
-                "cpu_count": os.cpu_count(),
-                "threads": torch.get_num_threads(),
-                "device": cuda or str(device),
-                "devices": trainer.world_size,
-                "precision": str(trainer.precision),
-            },
-        )
+        environment = {
+            "command": this_command(),
+            "git_commit": _git_commit(),
+            "python": platform.python_version(),
+            "versions": {name: number for name in PACKAGES if (number := _version(name))},
+            "platform": platform.platform(),
+            "processor": processor_name(),
+            "cpu_count": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "device": cuda or str(device),
+            "devices": trainer.world_size,
+            "precision": str(trainer.precision),
+        }
+        writer.write_environment(self.folder, environment)
 
     def metrics(self, metrics: dict[str, Any]) -> None:
         """Write metrics.json, which marks the run as complete."""
-        write_json(self.folder / "metrics.json", metrics)
+        writer.write_metrics(self.folder, metrics)
         self.events.write("end", metrics=metrics)
 
     def data(self, digits: LabelledImages, parts: Split, normalize: Normalize) -> None:
-        """Write data.npz: class_names (C,), counts (3, C) of train, val and test, five examples, mean and std."""
+        """Write data.npz: class names, counts of each part, a few examples, and the normalization."""
         material = Material.of(digits, parts, float(normalize.mean), float(normalize.std))
-        write_atomically(
-            self.folder / "data.npz",
-            lambda file: np.savez_compressed(
-                file, **{**vars(material), "class_names": np.array(material.class_names, dtype=np.str_)}
-            ),
-        )
+        writer.write_material(self.folder, material)
 
     def predictions(self, index: NDArray[np.int64], outcome: Outcome, images: NDArray[np.uint8]) -> None:
-        """Write predictions.npz, and in it the misclassified images, so that a report needs no data.
-
-        Args:
-            index: (N,) original index.
-            outcome: Target (N,) and probability (N, C).
-            images: (N, 28, 28) uint8.
-        """
-        mistake = outcome.mistakes[:MAX_MISTAKES]
-        write_atomically(
-            self.folder / "predictions.npz",
-            lambda file: np.savez_compressed(
-                file,
-                index=index,
-                target=outcome.target,
-                probability=outcome.probability,
-                mistake=mistake,
-                mistake_image=images[mistake],
-            ),
-        )
+        """Write predictions.npz: see `writer.write_predictions`."""
+        writer.write_predictions(self.folder, index, outcome, images)
 
 
 def _version(package: str) -> str | None:

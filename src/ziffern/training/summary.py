@@ -8,8 +8,10 @@ import pytorch_lightning as pl
 import torch
 from rich.console import Console
 
+from ziffern.analysis.metrics import Place, registered
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.text.language import Language, terminal_words
+from ziffern.text.metrics import label, written
 from ziffern.text.printable import printable
 from ziffern.training.callbacks.progress import clock
 from ziffern.training.commands import is_multirun, program, quoted, relative
@@ -55,10 +57,10 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
     """Print the scores of a finished run as a short table, and commands to type next."""
     words = terminal_words()
     rows = [*_rows(words, metrics), (words("summary.folder"), printable(relative(folder)))]
-    width = 2 + max(len(label) for label, _ in rows)
+    width = 2 + max(len(name) for name, _ in rows)
     console.print()
-    for label, value in rows:
-        console.print(f"{label:<{width}}{value}", soft_wrap=True)
+    for name, value in rows:
+        console.print(f"{name:<{width}}{value}", soft_wrap=True)
     _print_warnings(console, words, metrics["data/note"], metrics["data/leak"])
     if is_multirun():  # more runs follow
         return
@@ -72,33 +74,34 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
 
 
 def _rows(words: Language, metrics: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return label and value of each metric that is shown in the terminal."""
+    t, extended = Language(words.code), _extended_values(words, metrics)
+    rows = [
+        (label(metric, t), extended.get(metric.key) or written(metric, metrics[metric.key], t))
+        for metric in registered(Place.TERMINAL)
+        if metrics.get(metric.key) is not None
+    ]
+    return [*rows, (words("summary.data"), printable(metrics["data/name"]))]
+
+
+def _extended_values(words: Language, metrics: dict[str, Any]) -> dict[str, str]:
+    """Return values that say more than the number, by the metric's key."""
     epochs, time = metrics["epochs"], clock(metrics["train_seconds"])
-    val_acc = words.percent(metrics["val/acc"])
+    values = {}
+    if "test/acc" in metrics:
+        share = {end: words.percent(metrics[f"test/acc{end}"]) for end in ("", "_low", "_high")}
+        count = {name: words.number(metrics[f"test/{name}"]) for name in ("correct", "total")}
+        ends = {"value": share[""], "low": share["_low"], "high": share["_high"]}
+        values["test/acc"] = words("summary.test_acc", **ends, **count)
+        values["baseline/acc"] = words("summary.baseline_acc", value=words.percent(metrics["baseline/acc"]))
     if epochs:
-        val_acc = words("summary.val_acc_value", value=val_acc, epoch=metrics["best_epoch"])
-        training = _counted(words, "summary.training_value", epochs, time=time)
-    elif metrics["train_seconds"]:
-        training = words("summary.training_members", time=time)
+        val_acc = words.percent(metrics["val/acc"])
+        values["val/acc"] = words("summary.val_acc", value=val_acc, epoch=metrics["best_epoch"])
+        values["train_seconds"] = _counted(words, "summary.train_seconds", epochs, time=time)
     else:
-        training = words("summary.training_none")
-    rows = {
-        **(_test_rows(words, metrics) if "test/acc" in metrics else {}),
-        "val_acc": val_acc,
-        "parameters": words.number(metrics["params"]),
-        "training": training,
-        "data": printable(metrics["data/name"]),
-    }
-    return [(words(f"summary.{name}"), value) for name, value in rows.items()]
-
-
-def _test_rows(words: Language, metrics: dict[str, Any]) -> dict[str, str]:
-    value, low, high = (words.percent(metrics[f"test/acc{end}"]) for end in ("", "_low", "_high"))
-    correct, total = (words.number(metrics[f"test/{name}"]) for name in ("correct", "total"))
-    return {
-        "test_acc": words("summary.test_acc_value", value=value, low=low, high=high),
-        "correct": words("summary.correct_value", correct=correct, total=total),
-        "baseline": words("summary.baseline_value", value=words.percent(metrics["baseline/acc"])),
-    }
+        kind = "members" if metrics["train_seconds"] else "none"
+        values["train_seconds"] = words(f"summary.train_seconds_{kind}", time=time)
+    return values
 
 
 def _print_warnings(console: Console, words: Language, note: str, leak: str) -> None:

@@ -1,7 +1,7 @@
 """Pictures and charts of a run in TensorBoard, and the hyperparameters of every logger.
 
-Decisions: `default_hp_metric` is off, and the same two metrics are announced before training and filled in after it, so
-HParams has one correct row per run, also for a run that crashed; train and validation share a chart.
+Decisions: `default_hp_metric` is off, and the same final metrics are announced before training and filled in after it,
+so HParams has one correct row per run, also for a run that crashed; train and validation share a chart.
 """
 
 import math
@@ -12,15 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
+from ziffern.analysis.metrics import Place, registered
 from ziffern.analysis.outcome import Outcome
 
-OUTCOME = {"hp/val_acc_best": "val/acc", "hp/test_acc": "test/acc"}
 LAYOUT = {
     "train and validation": {
         "loss": ["Multiline", ["train/loss_epoch", "val/loss"]],
         "accuracy": ["Multiline", ["train/acc_epoch", "val/acc"]],
     }
 }
+
+
+def final_tags() -> dict[str, str]:
+    """Return the tag of each final metric by its key: `hp/test_acc`, `hp/val_acc_best`, beside the curves' tags."""
+    return {
+        metric.key: f"hp/{metric.name}" + ("_best" if metric.stage == "val" else "")
+        for metric in registered(Place.TENSORBOARD)
+    }
 
 
 def log_layout(loggers: Sequence[Logger]) -> None:
@@ -33,14 +41,14 @@ def log_hyperparameters(loggers: Sequence[Logger], settings: dict[str, Any]) -> 
     """Log flat settings; for TensorBoard with the outcome left open."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(settings, dict.fromkeys(OUTCOME, math.nan))
+            logger.log_hyperparams(settings, dict.fromkeys(final_tags().values(), math.nan))
         else:
             logger.log_hyperparams(settings)
 
 
 def log_outcome(loggers: Sequence[Logger], metrics: dict[str, Any]) -> None:
     """Fill in the outcome that `log_hyperparameters` left open."""
-    outcome = {name: metrics[source] for name, source in OUTCOME.items() if source in metrics}
+    outcome = {tag: metrics[key] for key, tag in final_tags().items() if metrics.get(key) is not None}
     for logger in loggers:
         logger.log_metrics(outcome, step=0 if isinstance(logger, TensorBoardLogger) else None)
         logger.save()

@@ -12,7 +12,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ziffern.errors import InputError
-from ziffern.records.schema import Count, Epoch, Text, from_plain
+from ziffern.records.convert import from_plain
+from ziffern.records.schema import Count, Epoch, Text
 from ziffern.text.printable import reason
 from ziffern.training.fast_steps.middle import KEY as MIDDLE
 from ziffern.training.fast_steps.middle import check_middle

@@ -27,9 +27,9 @@ def test_the_time_that_remains_is_that_of_the_whole_run(tmp_path: Path, monkeypa
 
 def test_events_are_appended_one_json_object_a_line(tmp_path: Path) -> None:
     for number in range(2):
-        EventLog(tmp_path).write("step", step=number, name="zwölf")
-    lines = (tmp_path / "progress.jsonl").read_text().splitlines()
-    assert [json.loads(line)["step"] for line in lines] == [0, 1]
+        EventLog(tmp_path).write("failed", reason=f"zwölf {number}")
+    lines = (tmp_path / "progress.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["reason"] for line in lines] == ["zwölf 0", "zwölf 1"]
     assert json.loads(lines[0])["time"].endswith("+00:00")
 
 

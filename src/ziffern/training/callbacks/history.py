@@ -1,17 +1,14 @@
 """history.csv: one row per epoch, complete also after a kill and a resume."""
 
-import csv
-import io
 import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
-from ziffern.files.atomic import write_text
+from ziffern.records.writer import write_history
 from ziffern.training.module import ImageClassifier
 
-COLUMNS = ("epoch", "step", "train/loss", "train/acc", "val/loss", "val/acc", "seconds")
 Row = dict[str, int | float]
 
 
@@ -25,7 +22,7 @@ class History(pl.Callback):
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "history.csv"
+        self.folder = folder
         self.rows: list[Row] = []
         self._began = self._elapsed = 0.0
 
@@ -37,7 +34,7 @@ class History(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the header and the rows of the checkpoint that is continued, if any."""
         if trainer.is_global_zero:
-            write_text(self.path, self.as_csv())
+            write_history(self.folder, self.rows)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock of an epoch that is resumed."""
@@ -56,15 +53,7 @@ class History(pl.Callback):
         row["seconds"] = round(time.perf_counter() - self._began, 3)
         self.rows.append(row)
         if trainer.is_global_zero:
-            write_text(self.path, self.as_csv())
-
-    def as_csv(self) -> str:
-        """Return the table with its header."""
-        text = io.StringIO()
-        table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(self.rows)
-        return text.getvalue()
+            write_history(self.folder, self.rows)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows, for the checkpoint."""

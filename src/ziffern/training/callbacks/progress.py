@@ -5,10 +5,8 @@ process; a refresh costs a tenth of a millisecond, so there are a few per second
 show the same numbers.
 """
 
-import json
 import logging
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import pytorch_lightning as pl
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from ziffern.files.atomic import writing
+from ziffern.records.writer import append_event
 from ziffern.text.language import terminal_words
 from ziffern.training.callbacks import STOP
 from ziffern.training.module import ImageClassifier
@@ -43,9 +41,7 @@ class EventLog:
 
     def write(self, event: str, **values: Any) -> None:
         """Append `event` with its time (UTC) and values."""
-        line = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **values}
-        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        append_event(self.path.parent, event, **values)
 
 
 class ProgressReport(pl.Callback):

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ziffern.data.batches import derived_seed
 from ziffern.errors import InputError
-from ziffern.records.schema import Count, Number, from_plain
+from ziffern.records.convert import from_plain
+from ziffern.records.schema import Count, Number
 from ziffern.training.fast_steps.steps import FastSteps
 from ziffern.training.module import ImageClassifier
 

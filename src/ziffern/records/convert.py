@@ -1,0 +1,97 @@
+"""Plain containers as records of the schema, or an error that names the key, the value and what belongs there.
+
+Decisions: text comes back printable, since it may be printed in a terminal; keys that the schema does not declare are
+dropped, so that nothing unchecked goes further.
+"""
+
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec.inspect import (
+    DictType,
+    FloatType,
+    IntType,
+    ListType,
+    Metadata,
+    NoneType,
+    StrType,
+    TypedDictType,
+    UnionType,
+)
+
+from ziffern.errors import InputError
+from ziffern.text.catalog import Message
+from ziffern.text.printable import printable
+
+Record = TypeVar("Record")
+NAMES: dict[Any, str] = {
+    IntType: "whole_number",
+    FloatType: "number",
+    StrType: "text",
+    NoneType: "null",
+    ListType: "list",
+    DictType: "mapping",
+    TypedDictType: "mapping",
+}
+
+
+def from_json(content: str, kind: type[Record]) -> Record:
+    """Return JSON as a record.
+
+    Raises:
+        InputError: It is no JSON, or not of that kind.
+    """
+    try:
+        plain = msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise InputError("records.json.invalid", problem=str(error)) from error
+    return from_plain(plain, kind)
+
+
+def from_plain(plain: Any, kind: type[Record], from_text: bool = False) -> Record:
+    """Return plain containers as a record; numbers may be written as text where `from_text`.
+
+    Raises:
+        InputError: They are not of that kind.
+    """
+    try:
+        record: Record = _printable(msgspec.convert(plain, kind, strict=not from_text))
+    except (msgspec.MsgspecError, RecursionError, AttributeError) as error:  # a tensor is half a mapping to msgspec
+        raise _problem(error, plain, kind) from error
+    return record
+
+
+def expected(kind: Any) -> Message:
+    """Return in words what a type of `msgspec.inspect` takes."""
+    if isinstance(kind, Metadata):
+        return expected(kind.type)
+    if isinstance(kind, UnionType):
+        first, *others = map(expected, kind.types)
+        return Message("records.expected.either", first=first, other=others)
+    name = next((name for each, name in NAMES.items() if isinstance(kind, each)), "anything")
+    if isinstance(kind, IntType | FloatType) and kind.ge is not None and kind.le is not None:
+        return Message(f"records.expected.{name}_between", low=f"{kind.ge:g}", high=f"{kind.le:g}")
+    return Message(f"records.expected.{name}")
+
+
+def _problem(error: Exception, plain: Any, kind: Any) -> InputError:
+    """Return which key is wrong and what belongs there; msgspec's own message where it lies deeper."""
+    message, _, place = str(error).partition(" - at `$.")
+    info = msgspec.inspect.type_info(kind)
+    if isinstance(info, TypedDictType) and isinstance(plain, dict):
+        for field in info.fields:
+            name = field.encode_name
+            if name not in plain and f"field `{name}`" in message:
+                return InputError("records.field.missing", key=name)
+            if place == f"{name}`":
+                value = repr(plain.get(name))[:60]
+                return InputError("records.field.wrong", key=name, value=value, expected=expected(field.type))
+    return InputError("records.wrong", problem=f"{place.rstrip('`')}: {message}" if place else message)
+
+
+def _printable(record: Any) -> Any:
+    if isinstance(record, dict):
+        return {printable(key): _printable(value) for key, value in record.items()}
+    if isinstance(record, list):
+        return [_printable(value) for value in record]
+    return printable(record) if isinstance(record, str) else record

@@ -1,0 +1,175 @@
+"""Reading the files of a run folder that somebody else may have written.
+
+Decisions: no link in the folder is followed, no file is read beyond its limit, and each is checked against its
+declaration before anything uses it; an error names the file. Files that no result depends on (environment, overrides)
+are left out where they are damaged.
+"""
+
+import csv
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ziffern.config.former import with_current_targets
+from ziffern.data.formats.members import unreadable
+from ziffern.errors import InputError
+from ziffern.files.untrusted import open_below, read_all
+from ziffern.records import arrays, schema
+from ziffern.records.config import MAX_BYTES as MAX_YAML
+from ziffern.records.config import read_config, read_yaml
+from ziffern.records.contents import Material, Predictions
+from ziffern.records.convert import from_json, from_plain
+from ziffern.records.kind import is_search
+from ziffern.text.printable import one_line, printable, reason
+
+MAX_SIZES = {  # bytes
+    ".hydra/config.yaml": MAX_YAML,
+    ".hydra/overrides.yaml": MAX_YAML,
+    "metrics.json": 2**20,
+    "environment.json": 2**20,
+    "history.csv": 20 * 2**20,
+    "progress.jsonl": 64 * 2**20,
+    "predictions.npz": arrays.MAX_UNPACKED,
+    "data.npz": arrays.MAX_UNPACKED,
+    "checkpoints/best.ckpt": 4 * 2**30,
+    "checkpoints/last.ckpt": 4 * 2**30,
+}
+CONFIG = ".hydra/config.yaml"
+
+
+def has(folder: Path, name: str) -> bool:
+    """Return whether a run folder has anything of that name; reading what is no regular file is an error."""
+    return os.path.lexists(folder / name)
+
+
+def open_file(folder: Path, name: str) -> BinaryIO:
+    """Open a file of MAX_SIZES in a run folder.
+
+    Raises:
+        InputError: It is missing, no regular file, reached through a link, or too large.
+    """
+    try:
+        return open_below(folder, name, MAX_SIZES[name])
+    except (FileNotFoundError, NotADirectoryError):
+        raise _missing(folder, name) from None
+    except OSError as error:
+        raise unreadable(one_line(folder / name), error) from error
+
+
+def read_configuration(folder: Path) -> dict[str, Any]:
+    """Return the composed configuration as plain containers; an interpolation that calls a resolver stays text."""
+    return dict(with_current_targets(read_config(folder / CONFIG, _text(folder, CONFIG))))
+
+
+def read_overrides(folder: Path) -> list[str] | None:
+    """Return the overrides as typed; None where they are missing or damaged."""
+    try:
+        return from_plain(read_yaml(_text(folder, ".hydra/overrides.yaml")), list[str])
+    except (OSError, ValueError):
+        return None
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Return metrics.json."""
+    text = _text(folder, "metrics.json")
+    with _naming(folder / "metrics.json"):
+        return dict(from_json(text, schema.metrics_model()))
+
+
+def read_start(folder: Path) -> dict[str, Any]:
+    """Return the last event `start` of progress.jsonl; empty where there is none."""
+    if not has(folder, "progress.jsonl"):
+        return {}
+    # The last line may be half written; most lines are steps.
+    lines = [line for line in _text(folder, "progress.jsonl").splitlines() if '"start"' in line]
+    with _naming(folder / "progress.jsonl"):
+        starts = [from_json(line, schema.event_models()["start"]) for line in lines if line.endswith("}")]
+    return dict(starts[-1]) if starts else {}
+
+
+def read_last_event(folder: Path) -> str:
+    """Return the name of the last event in progress.jsonl; empty where it is missing or damaged."""
+    try:
+        return from_json(_text(folder, "progress.jsonl").splitlines()[-1], schema.Event)["event"]
+    except (OSError, ValueError, LookupError):
+        return ""
+
+
+def read_environment(folder: Path) -> schema.Environment:
+    """Return environment.json; empty where it is missing or damaged."""
+    try:
+        return from_json(_text(folder, "environment.json"), schema.Environment)
+    except (OSError, ValueError):
+        return {}
+
+
+def read_history(folder: Path) -> list[dict[str, float]]:
+    """Return history.csv, one row per epoch."""
+    text = _text(folder, "history.csv")
+    rows: list[dict[str, float]] = []
+    with _naming(folder / "history.csv"):
+        try:
+            for row in csv.DictReader(text.splitlines()):
+                epoch: Any = from_plain(row, schema.Epoch, from_text=True)
+                rows.append(epoch)
+        except (InputError, csv.Error) as error:
+            problem = error if isinstance(error, InputError) else str(error)
+            raise InputError("records.history.row", number=len(rows) + 1, problem=problem) from error
+    return rows
+
+
+def read_predictions(folder: Path) -> Predictions:
+    """Return predictions.npz; early runs have no pictures in it."""
+    path = folder / "predictions.npz"
+    with open_file(folder, path.name) as file, _naming(path, "records.predictions.unusable"):
+        found = arrays.read_arrays(file, path, arrays.PREDICTIONS)
+        if not {"mistake", "mistake_image"} & found.keys():
+            found |= {"mistake": np.zeros(0, np.int64), "mistake_image": np.zeros((0, *arrays.IMAGE), np.uint8)}
+        arrays.check_arrays(found, arrays.PREDICTIONS)
+        if not np.allclose(found["probability"].sum(1), 1, atol=1e-3):
+            raise InputError("records.predictions.sum")
+    return Predictions(**found)
+
+
+def read_material(folder: Path) -> Material | None:
+    """Return data.npz; None for a run that stopped before it was written."""
+    if not has(folder, "data.npz"):
+        return None
+    path = folder / "data.npz"
+    with open_file(folder, path.name) as file, _naming(path, "records.data.unusable"):
+        found: dict[str, Any] = arrays.read_arrays(file, path, arrays.DATA)
+        arrays.check_arrays(found, arrays.DATA)
+        if not found["counts"].any():
+            raise InputError("records.data.empty")
+    names = tuple(map(printable, found["class_names"].tolist()))
+    return Material(**{**found, "class_names": names, "mean": float(found["mean"]), "std": float(found["std"])})
+
+
+def _text(folder: Path, name: str) -> str:
+    try:
+        return read_all(open_file(folder, name), folder / name, MAX_SIZES[name]).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("records.file.not_utf8", path=folder / name) from error
+
+
+@contextmanager
+def _naming(path: Path, code: str = "records.file.damaged") -> Iterator[None]:
+    """Name the file in an error about its content, whatever parsing a damaged one raises."""
+    try:
+        yield
+    except Exception as error:
+        raise InputError(code, path=path, problem=error if isinstance(error, InputError) else reason(error)) from error
+
+
+def _missing(folder: Path, name: str) -> InputError:
+    if not folder.exists():
+        return InputError("records.folder.missing", folder=folder)
+    if is_search(folder):
+        return InputError("records.folder.search", folder=folder)
+    if not (folder / CONFIG).is_file():
+        return InputError("records.folder.no_run", folder=folder)
+    return InputError("records.file.missing", path=folder / name)

@@ -1,0 +1,132 @@
+"""Recipes: runs that differ only in their seed, named by what they differ in from other recipes."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ziffern.analysis.significance import MeanInterval, mean_interval
+from ziffern.errors import InputError
+from ziffern.runs.findings import Findings
+
+if TYPE_CHECKING:
+    from ziffern.training.module import ImageClassifier
+
+Settings = dict[str, bool | int | float | str]
+SEED = "seed"  # the setting that runs of one recipe differ in
+MAX_DIFFERENCES = 3  # settings in a recipe's name
+NAMED_LAST = (  # beginnings of settings that are in a recipe's name only where nothing else differs
+    *("published", "callbacks", "logger", "data.source.fallback", "model.augment.", "threads"),
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Runs that differ only in their seed, the lowest seed first."""
+
+    name: str
+    runs: tuple[Findings, ...]
+
+    @property
+    def first(self) -> Findings:
+        """The run with the lowest seed, for what all have in common."""
+        return self.runs[0]
+
+    @property
+    def params(self) -> int:
+        """Parameters of the net."""
+        return int(self.first.about["params"])
+
+    def mean(self, key: str) -> MeanInterval | None:
+        """Return the mean of a metric over the seeds; None where a run lacks it. `test/acc` has its interval."""
+        if key == "test/acc":
+            return self.test if self.is_tested else None
+        values = [run.results.get(key) for run in self.runs]
+        return None if None in values else mean_interval([float(value) for value in values if value is not None])
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether every seed has predictions on the test part."""
+        return all(run.outcome is not None for run in self.runs)
+
+    @cached_property
+    def test(self) -> MeanInterval:
+        """Test accuracy: the mean over the seeds with its t-interval within 0 and 1, or one run with Wilson's."""
+        outcomes = [run.outcome for run in self.runs if run.outcome is not None]
+        if len(outcomes) == 1:
+            return MeanInterval(outcomes[0].accuracy, math.nan, *outcomes[0].interval)
+        mean, deviation, low, high = mean_interval([outcome.accuracy for outcome in outcomes])
+        return MeanInterval(mean, deviation, max(0.0, low), min(1.0, high))
+
+    @cached_property
+    def hits(self) -> NDArray[np.bool_]:
+        """Whether each seed classified each test image correctly, (S, N)."""
+        return np.stack([run.outcome.hit for run in self.runs if run.outcome is not None])
+
+    @property
+    def verdict(self) -> tuple[str, int]:
+        """The most frequent verdict on the fit, and how many seeds have it."""
+        return Counter(run.fit.verdict.name for run in self.runs).most_common(1)[0]
+
+    @property
+    def test_images(self) -> tuple[object, ...]:
+        """What identifies the test images: the data's fingerprint, and the images in their order."""
+        return _test_images(self.first)
+
+    def load_model(self) -> "ImageClassifier | None":
+        """Return the model of the first run, or None where it cannot be loaded."""
+        try:
+            return self.first.run.load_model()
+        except InputError:
+            return None
+
+
+def group(runs: Sequence[Findings]) -> tuple[list[Recipe], list[tuple[Findings, Findings]]]:
+    """Return recipes, named by what they differ in, and runs left out, each with the one kept that has its seed."""
+    groups: dict[tuple[object, ...], dict[int, Findings]] = {}
+    doubles = []
+    for run in sorted(runs, key=lambda run: not run.run.is_tested):  # of two alike, the tested one is kept
+        settings = {key: value for key, value in _settings(run).items() if key != SEED and str(value) != "None"}
+        key = (*sorted((k, str(v)) for k, v in settings.items()), _test_images(run))
+        seeds = groups.setdefault(key, {})
+        seed = int(run.about["seed"])
+        if seed in seeds:
+            doubles.append((run, seeds[seed]))
+        else:
+            seeds[seed] = run
+    order = {id(run): place for place, run in enumerate(runs)}
+    members = [tuple(seeds[seed] for seed in sorted(seeds)) for seeds in groups.values()]
+    members.sort(key=lambda runs: min(order[id(run)] for run in runs))  # as given
+    names = _names([_settings(runs[0]) for runs in members])
+    return [Recipe(name, runs) for name, runs in zip(names, members, strict=True)], doubles
+
+
+def _settings(run: Findings) -> Settings:
+    """Return what makes a recipe: the settings that change a result, and the score that chooses the epoch."""
+    return run.run.settings | {"monitor": str(run.run.config.get("monitor"))}
+
+
+def _test_images(run: Findings) -> tuple[object, ...]:
+    predictions = run.run.predictions if run.run.is_tested else None
+    arrays = (predictions.index.tobytes(), predictions.target.tobytes()) if predictions else ()
+    return (str(run.about["data/fingerprint"]), *arrays)
+
+
+def _names(settings: Sequence[Settings]) -> list[str]:
+    """Name each recipe by its model, and where that is not enough by the settings that differ within the model."""
+    names = []
+    for own in settings:
+        rivals = [other for other in settings if other["model"] == own["model"]]
+        keys = {key for rival in rivals for key in rival}
+        differing = sorted(
+            (key for key in keys if len({str(rival.get(key)) for rival in rivals}) > 1),
+            key=lambda key: (key.startswith(NAMED_LAST), key),
+        )
+        shown = [f"{key.split('.')[-1]}={own.get(key, '–')}" for key in differing if key != SEED]
+        names.append(" ".join([str(own["model"]), *shown[:MAX_DIFFERENCES]]))
+    return [name if names.count(name) == 1 else f"{name} #{number}" for number, name in enumerate(names, 1)]

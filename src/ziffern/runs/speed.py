@@ -1,0 +1,39 @@
+"""How fast models predict on this machine, and how much memory their weights take."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ziffern.records.arrays import IMAGE
+
+if TYPE_CHECKING:
+    from ziffern.training.module import ImageClassifier
+
+ROUNDS, BATCH = 7, 500
+
+
+def images_per_second(models: Sequence["ImageClassifier | None"]) -> list[float | None]:
+    """Return images per second of prediction for each model; None where there is no model.
+
+    All are measured in turn, round by round, on random images in batches of BATCH. The fastest round counts: what
+    slows one down is other work on the machine.
+    """
+    import torch
+
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (BATCH, *IMAGE), dtype=np.uint8))
+    seconds: list[list[float]] = [[] for _ in models]
+    with torch.inference_mode():
+        for _ in range(ROUNDS + 1):  # the first warms up
+            for model, times in zip(models, seconds, strict=True):
+                if model is not None:
+                    start = time.perf_counter()
+                    model(images)
+                    times.append(time.perf_counter() - start)
+    return [BATCH / min(times[1:]) if times else None for times in seconds]
+
+
+def weight_bytes(model: "ImageClassifier | None") -> int | None:
+    """Return the bytes of a model's weights; None without a model."""
+    return None if model is None else sum(value.nbytes for value in model.net.state_dict().values())
