@@ -12,8 +12,11 @@ from typing import Any
 
 import yaml
 
+from ziffern.text.catalog import terminal_language
+
 LANGUAGES = ("en", "de")
 TEXTS = Path(__file__).with_name("report")
+TERMINAL = Path(__file__).with_name("terminal")
 NONE = "–"
 
 
@@ -74,3 +77,8 @@ class Language:
 def _texts(path: Path) -> dict[str, Any]:
     texts: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return texts
+
+
+def terminal_texts() -> Language:
+    """Return the texts that programs print, in the language of this process's terminal."""
+    return Language(terminal_language.get(), TERMINAL)
