@@ -15,7 +15,7 @@ from ziffern.experiment import run_folder
 from ziffern.experiment.failure import ENVIRONMENT, describe, fail
 from ziffern.machine.processes import is_first
 from ziffern.text.catalog import Message
-from ziffern.text.language import terminal_texts
+from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
 
 _multiruns: set[Path] = set()  # folders that this process's jobs went to
@@ -25,7 +25,7 @@ def job(cfg: DictConfig) -> float | list[float]:
     """Run one composed configuration; return its score, or scores, to Hydra's sweeper."""
     context = HydraConfig.get()
     if not is_multirun() and context.runtime.choices.get("hparams_search") and not is_trial() and is_first():
-        print(terminal_texts()("cli.search_without_multirun"))
+        print(terminal_words()("cli.search_without_multirun"))
     folder, name = Path(context.runtime.output_dir), str(context.runtime.choices["model"])
     try:
         language = None if cfg.report is None else chosen_language(str(cfg.report))
@@ -80,7 +80,7 @@ def print_after_multirun() -> None:
     for folder in sorted(_multiruns):
         from ziffern.training.summary import program, readable
 
-        print(terminal_texts()("cli.compare_multirun", ziffern=program("ziffern"), folder=readable(folder)))
+        print(terminal_words()("cli.compare_multirun", ziffern=program("ziffern"), folder=readable(folder)))
 
 
 def _write_report(folder: Path, language: str) -> None:
@@ -89,7 +89,7 @@ def _write_report(folder: Path, language: str) -> None:
     from ziffern.runs.run import Run
     from ziffern.training.summary import program, readable
 
-    t = terminal_texts()
+    t = terminal_words()
     try:
         print(t("cli.open_report", path=readable(write_report(Run(folder), language=language))))
     except Exception as error:

@@ -14,12 +14,12 @@ from typing import NoReturn
 
 from ziffern.cli.languages import chosen_language, language_of_terminal
 from ziffern.cli.streams import readable_streams
-from ziffern.config.command import program
+from ziffern.config.command import invocation
 from ziffern.errors import InputError
 from ziffern.experiment.failure import complain, describe
 from ziffern.files.system_errors import os_reason
 from ziffern.text.catalog import terminal_language
-from ziffern.text.language import terminal_texts
+from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
 
 
@@ -31,7 +31,7 @@ def main() -> None:
         # Lightning starts the child processes of DDP with the arguments in sys.argv, and the module in __spec__.
         del sys.argv[1]
         sys.modules["__main__"].__spec__ = find_spec("ziffern.cli.train")
-        program.set("ziffern train")
+        invocation.set("ziffern train")
         train()
         return
     terminal_language.set(language_of_terminal(os.environ))
@@ -93,7 +93,7 @@ def _studio(arguments: argparse.Namespace) -> None:
             is_new = add_person(arguments.people, arguments.add_person)
         except OSError as error:
             raise InputError("cli.person.not_written", path=arguments.people, reason=os_reason(error)) from error
-        print(terminal_texts()(f"cli.person_{'added' if is_new else 'changed'}", name=arguments.add_person))
+        print(terminal_words()(f"cli.person_{'added' if is_new else 'changed'}", name=arguments.add_person))
         return
     people = read_people(arguments.people) if arguments.people else {}
     serve(

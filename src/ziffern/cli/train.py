@@ -31,7 +31,7 @@ from ziffern.experiment.failure import fail
 from ziffern.experiment.naming import register_resolvers
 from ziffern.machine import processes
 from ziffern.text.catalog import terminal_language
-from ziffern.text.language import terminal_texts
+from ziffern.text.language import terminal_words
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -66,7 +66,7 @@ def train(arguments: Sequence[str] | None = None) -> None:
         _compose_and_run(options)
     except KeyboardInterrupt:
         if not _is_multirun(options):  # a search has printed how to continue it
-            print(terminal_texts()("cli.stopped_early"), file=sys.stderr)
+            print(terminal_words()("cli.stopped_early"), file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
         if wants_traceback:

@@ -18,7 +18,7 @@ from omegaconf import ListConfig, OmegaConf
 from ziffern.config.instantiate import conf_folder
 
 PRIMARY = "train"  # the configuration's name, conf/train.yaml
-program: ContextVar[str] = ContextVar("program", default="python train.py")  # how people call what runs the job
+invocation: ContextVar[str] = ContextVar("invocation", default="python train.py")  # how people start a training
 
 
 def is_multirun() -> bool:
@@ -26,7 +26,7 @@ def is_multirun() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def command(**replaced: object) -> str:
+def this_command(**replaced: object) -> str:
     """Return the command that runs the running job, with overrides `replaced` or added.
 
     Outside of a Hydra job it is this process's own command line.
@@ -38,7 +38,7 @@ def command(**replaced: object) -> str:
     if context.mode != RunMode.MULTIRUN:  # what Hydra's settings are for, a single job does not have
         overrides += [item for item in plain(context.overrides.hydra) if not item.startswith("hydra.mode=")]
     kept = [item for item in overrides if item.split("=")[0] not in replaced]
-    return " ".join([program.get(), shlex.join([*_options(), *kept, *_assignments(replaced)])]).strip()
+    return " ".join([invocation.get(), shlex.join([*_options(), *kept, *_assignments(replaced)])]).strip()
 
 
 def plain(overrides: ListConfig | list[str]) -> list[str]:

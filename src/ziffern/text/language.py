@@ -73,12 +73,12 @@ class Language:
         return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
+def terminal_words() -> Language:
+    """Return the texts of the terminal in the terminal's language."""
+    return Language(terminal_language.get(), TERMINAL)
+
+
 @cache
 def _texts(path: Path) -> dict[str, Any]:
     texts: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return texts
-
-
-def terminal_texts() -> Language:
-    """Return the texts that programs print, in the language of this process's terminal."""
-    return Language(terminal_language.get(), TERMINAL)
