@@ -16,6 +16,8 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from ziffern.analysis.fit import Fit, diagnose
@@ -90,10 +92,10 @@ def fit_of(path: Path) -> Fit:
 
 
 def recipe_of(name: str) -> DictConfig:
-    """Return the file of an experiment."""
-    recipe = OmegaConf.load(conf_folder() / "experiment" / f"{name}.yaml")
-    assert isinstance(recipe, DictConfig)
-    return recipe
+    """Return the composed configuration of an experiment."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        return compose("train", overrides=[f"experiment={name}"])
 
 
 def percent(value: float | None) -> str:

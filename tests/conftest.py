@@ -1,5 +1,6 @@
 """Tiny synthetic digits, and runs on them within the test process."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -12,8 +13,18 @@ from tests.support.runs import compose_config, run_in
 
 from ziffern.cli.train import train
 from ziffern.runs.run import Run
+from ziffern.text.catalog import terminal_language
 
 torch.set_num_threads(1)  # tests run in two processes on two cores
+os.environ["LC_ALL"] = "C.UTF-8"  # an English terminal, here and in child processes
+
+
+@pytest.fixture(autouse=True)
+def english_terminal():
+    """Undo what a command line with `report=de` or `--language de` leaves in this process."""
+    token = terminal_language.set("en")
+    yield
+    terminal_language.reset(token)
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,10 @@
 
 import json
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
 
-from ziffern.cli import train as entry
-from ziffern.cli.train import remove_if_unused, run_folder, sweep_folder
 from ziffern.errors import OutputError
 from ziffern.experiment.failure import describe
 from ziffern.files.atomic import write_atomically
@@ -21,7 +17,7 @@ MISTAKES = {  # arguments -> what the one line has to say
     "model.optimzer.lr=0.1": ["model.optimzer.lr: no such setting", "did you mean model.optimizer.lr?"],
     "data.batchsize=3": ["data.batchsize: no such setting", "did you mean data.batch_size?"],
     "modle=cnn": ["modle: no such setting", "did you mean model?"],
-    "experiment=lin2024 data=mnist5k": ["a published recipe never runs on other data", "leave data= out"],
+    "experiment=lin2024 data=mnist5k": ["a published recipe never runs on other data", "omit data="],
     "model=cnnn": [
         "model=cnnn: no such option",
         "did you mean cnn?",
@@ -60,21 +56,21 @@ MISTAKES = {  # arguments -> what the one line has to say
     "test=no": ["test=no: must be true or false"],
     "test='false'": ["test=false: must be true or false"],
     "test=0": ["test=0: must be true or false"],
-    "seed=true": ["seed=True", "whole number"],
-    "threads=true": ["threads=True", "at least 1"],
+    "seed=true": ["error: seed=true: must be a whole number"],
+    "threads=true": ["threads=true", "at least 1"],
     "threads=1.0": ["threads=1.0", "at least 1"],
-    "trainer.max_epochs=true": ["trainer.max_epochs=True", "whole number"],
+    "trainer.max_epochs=true": ["trainer.max_epochs=true", "whole number"],
     "trainer.max_epochs=1.0": ["trainer.max_epochs=1.0", "whole number"],
     "trainer.micro_steps=true": ["trainer.micro_steps=True", "whole number"],
-    "trainer.gradient_clip_val=true": ["trainer.gradient_clip_val=True", "number"],
-    "+trainer.gradient_clip_algorithm=true": ["trainer.gradient_clip_algorithm=True", "text"],
+    "trainer.gradient_clip_val=true": ["trainer.gradient_clip_val=true", "number"],
+    "+trainer.gradient_clip_algorithm=true": ["trainer.gradient_clip_algorithm=true", "text"],
     "+trainer.deterministic=no": ["trainer.deterministic=no", "true or false or warn or null"],
-    "trainer.devices=true": ["trainer.devices=True", "list of whole numbers"],
+    "trainer.devices=true": ["trainer.devices=true", "list of whole numbers"],
     "+trainer.benchmark=off": ["trainer.benchmark=off", "true or false"],
     "+model.fuse=no": ["model.fuse=no", "true or false"],
     "+model.optimizer.amsgrad=no": ["model.optimizer.amsgrad=no", "true or false"],
     "+model.optimizer.betas=[true,0.9]": ["model.optimizer.betas=[True, 0.9]"],
-    "logger=csv +logger.csv.flush_logs_every_n_steps=true": ["flush_logs_every_n_steps=True", "whole number"],
+    "logger=csv +logger.csv.flush_logs_every_n_steps=true": ["flush_logs_every_n_steps=true", "whole number"],
     "logger=tensorboard +logger.tensorboard.log_graph=no": ["logger.tensorboard.log_graph=no", "true or false"],
     "ckpt_path=nowhere.ckpt": ["ckpt_path=nowhere.ckpt", "no such file"],
     "callbacks.early_stopping.patience=0": ["patience=0", "at least 1 epoch"],
@@ -161,7 +157,7 @@ def test_what_a_write_raises_names_the_file(tmp_path: Path) -> None:
         write_atomically(tmp_path / "x.json", full)
     assert error.value.filename == str(tmp_path / "x.json")
     assert list(tmp_path.iterdir()) == []
-    assert describe(error.value, "--output FILE").endswith(
+    assert str(describe(error.value, "--output FILE")).endswith(
         "x.json: File too large: raise the limit on the size of files (ulimit -f unlimited)"
     )
     with pytest.raises(OutputError):
@@ -238,54 +234,3 @@ def test_an_experiment_never_trains_on_other_data(command_line, tmp_path: Path, 
 
 def _no_network(*_: object) -> None:
     raise ConnectionError("no mirror answers")
-
-
-def choices(**groups: str):
-    return OmegaConf.create(groups)
-
-
-def test_folders_are_named_by_overrides_and_are_unique(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry._unique.cache_clear()
-    given = ["model=cnn", "data.dir=/some where", "data.batch_size=16", "model/optimizer=sgd", "data.fractions=[1,2]"]
-    name = run_folder(choices(model="cnn"), OmegaConf.create(given))
-    assert name.startswith("outputs/runs/cnn_batch-size-16_optimizer-sgd_fractions-1-2_")
-    assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789/_-.")
-    entry._unique.cache_clear()
-    assert run_folder(choices(model="cnn"), OmegaConf.create(given)) != name
-    assert len(Path(run_folder(choices(model="cnn"), OmegaConf.create(["a=" + "x" * 500]))).name) < 150
-    monkeypatch.setattr(sys, "argv", ["train.py", "-m", "model=cnn,nn", "data.dir=/x"])
-    assert sweep_folder().startswith("outputs/sweeps/model-cnn-nn_")
-
-
-def test_the_same_command_with_its_checkpoint_goes_on_in_its_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "cnn_x"
-    (folder / ".hydra").mkdir(parents=True)
-    checkpoint = f"ckpt_path={folder}/checkpoints/last.ckpt"
-    OmegaConf.save(OmegaConf.create(["seed=1", "model=cnn"]), folder / ".hydra" / "overrides.yaml")
-
-    def named(*overrides: str) -> str:
-        entry._unfinished_run.cache_clear()
-        return run_folder(choices(model="cnn"), OmegaConf.create(list(overrides)))
-
-    assert named("model=cnn", "seed=1", checkpoint) == str(folder)
-    assert named("model=cnn", "seed=2", checkpoint).startswith("outputs/runs/"), "another command, another folder"
-    (folder / "metrics.json").write_text("{}")
-    assert named("model=cnn", "seed=1", checkpoint).startswith("outputs/runs/"), "a finished run is left alone"
-
-
-def test_only_untouched_folders_are_removed(tmp_path: Path) -> None:
-    untouched, used, named = (
-        tmp_path / "outputs" / "runs" / "a",
-        tmp_path / "outputs" / "runs" / "b",
-        tmp_path / "mine",
-    )
-    for folder in (untouched, used, named):
-        (folder / ".hydra").mkdir(parents=True)
-        (folder / "train.log").touch()
-    (used / "history.csv").touch()
-    remove_if_unused(untouched)
-    remove_if_unused(used)
-    remove_if_unused(named)
-    assert not untouched.exists()
-    assert list(named.iterdir()) == [], "a folder that the user named stays"
-    assert (used / "history.csv").exists()

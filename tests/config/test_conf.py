@@ -8,9 +8,9 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from ziffern.cli.train import register_resolvers
 from ziffern.config.instantiate import build, conf_folder
 from ziffern.data.datamodule import ImageDataModule
+from ziffern.experiment.naming import register_resolvers
 from ziffern.training.module import ImageClassifier
 
 GROUPS = sorted({path.parent.relative_to(conf_folder()) for path in conf_folder().glob("*/**/*.yaml")})

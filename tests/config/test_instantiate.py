@@ -5,7 +5,9 @@ import torch
 from omegaconf import OmegaConf
 
 from ziffern.config.hyperparameters import flatten
-from ziffern.config.instantiate import EXTRA, _fits, build, check_targets
+from ziffern.config.instantiate import build, check_targets
+from ziffern.config.signature import fits
+from ziffern.config.targets import EXTRA
 from ziffern.errors import InputError
 
 
@@ -24,7 +26,7 @@ def node(target: str, **values):
         "torch.hub.load",
         "ziffern.runs.run.Path",  # ours by its path, but not by its definition
         "ziffern.training.recorder.subprocess.Popen",
-        "ziffern.cli.train.shutil.rmtree",
+        "ziffern.experiment.run_folder.shutil.rmtree",
         "ziffern.files.atomic.write_text",  # a function
         "torch.optim.optimizer.torch.load",
         "torch.nn.Module.load_state_dict",
@@ -121,13 +123,13 @@ def test_settings_without_a_class_are_no_object() -> None:
 def test_a_parameter_of_any_type_takes_anything() -> None:
     for value in (1, "text", {"degrees": 12}, [1], None):
         for hint in (Any, object, str | Any):
-            assert _fits(value, hint)
+            assert fits(value, hint)
 
 
 def test_an_allowed_class_in_the_wrong_place_is_refused() -> None:
     from ziffern.training.module import ImageClassifier
 
-    with pytest.raises(InputError, match="not what belongs here"):
+    with pytest.raises(InputError, match="a Identity cannot be used here"):
         build(node("torch.nn.Identity"), "model", ImageClassifier)
 
 

@@ -83,7 +83,7 @@ def test_what_is_refused(members, tmp_path: Path) -> None:
     folders = [each.folder for each in members]
     with pytest.raises(InputError, match="one run is no ensemble"):
         ensemble([folders[0], folders[0]], None, None)
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="exists already"):
         ensemble(folders, folders[0], None)
     with pytest.raises(InputError, match="this folder does not exist"):
         ensemble([folders[0], tmp_path / "none"], tmp_path / "both", None)

@@ -8,7 +8,8 @@ import pytest
 from filelock import FileLock
 
 from ziffern.errors import InputError
-from ziffern.experiment.run_folder import check_links, claim, release
+from ziffern.experiment.links import check_links
+from ziffern.experiment.run_folder import claim, release, remove_if_unused
 from ziffern.report.run_page import write_report
 from ziffern.runs.run import Run
 
@@ -92,7 +93,7 @@ def test_the_lock_is_held_during_the_whole_run(trained, monkeypatch: pytest.Monk
             claim(folder, [])
         seen.append(folder)
 
-    monkeypatch.setattr("ziffern.cli.train._report", report)
+    monkeypatch.setattr("ziffern.cli.job._write_report", report)
     assert trained("report=en")[0] == 0
     assert seen
 
@@ -186,3 +187,21 @@ def test_a_foreign_list_of_overrides_is_read_with_care(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="holds a run of other settings"):
             claim(tmp_path, ["seed=1"])
     release()
+
+
+def test_only_untouched_folders_are_removed(tmp_path: Path) -> None:
+    untouched, used, named = (
+        tmp_path / "outputs" / "runs" / "a",
+        tmp_path / "outputs" / "runs" / "b",
+        tmp_path / "mine",
+    )
+    for folder in (untouched, used, named):
+        (folder / ".hydra").mkdir(parents=True)
+        (folder / "train.log").touch()
+    (used / "history.csv").touch()
+    remove_if_unused(untouched)
+    remove_if_unused(used)
+    remove_if_unused(named)
+    assert not untouched.exists()
+    assert list(named.iterdir()) == [], "a folder that the user named stays"
+    assert (used / "history.csv").exists()

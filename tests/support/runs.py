@@ -6,8 +6,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from ziffern.cli.train import register_resolvers
 from ziffern.config.instantiate import conf_folder
+from ziffern.experiment.naming import register_resolvers
 from ziffern.experiment.run import run_experiment
 from ziffern.runs.run import Run
 

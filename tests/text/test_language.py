@@ -18,7 +18,7 @@ TEXTS = {code: yaml.safe_load((SOURCE / f"text/report/{code}.yaml").read_text(en
 @pytest.mark.parametrize("folder", ["report", "terminal"])
 def test_languages_have_the_same_texts_with_the_same_placeholders(folder: str) -> None:
     english, german = (
-        flat(yaml.safe_load((FOLDER / f"text/{folder}/{code}.yaml").read_text(encoding="utf-8")))
+        flat(yaml.safe_load((SOURCE / f"text/{folder}/{code}.yaml").read_text(encoding="utf-8")))
         for code in ("en", "de")
     )
     assert english.keys() == german.keys()

@@ -151,8 +151,7 @@ def test_hostile_file_name_does_not_keep_the_table_busy() -> None:
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EACCES])
 def test_a_file_that_fails_has_its_words(number: int, code: str) -> None:
     for kind in (OSError, OutputError):
-        line = describe(kind(number, os.strerror(number), "a/b"), "hydra.run.dir=FOLDER")
-        told = translated(line, code)
+        told = describe(kind(number, os.strerror(number), "a/b"), "hydra.run.dir=FOLDER").in_language(code)
         assert "a/b" in told
         assert os.strerror(number) not in told
 

@@ -10,25 +10,25 @@ from ziffern.runs.folders import find_runs
 
 
 def compare(folders: Sequence[str], output: Path | None, language: str, margin: float) -> Comparison:
-    """Print a table of runs, write the page, and return what was found.
+    """Print a table of runs, write a page, and return the comparison.
 
     Args:
         folders: Run folders, sweep folders, or patterns of them.
-        output: The page; where None, comparison.html in the one sweep folder given, or in the working directory.
+        output: The page; if None, comparison.html in the only sweep folder, or else in the working directory.
         language: en or de.
-        margin: A share: how much better a larger model must be.
+        margin: How much better a larger model must be, a share.
 
     Raises:
-        InputError: Fewer than two runs, a folder that is none, or a file in one was changed or is damaged.
+        InputError: Fewer than two runs, a folder that is no run, or a file in one was changed or is damaged.
     """
     from ziffern.cli.comparison_table import print_comparison
     from ziffern.report.comparison_page import write_comparison
 
     words = chosen_language(language)
     if not 0 <= margin < 1:
-        raise InputError(f"--margin {100 * margin:g}: must be at least 0 and below 100 percentage points")
+        raise InputError("cli.margin.out_of_range", value=f"{100 * margin:g}")
     if output is not None and output.is_dir():
-        raise InputError(f"--output {output}: this is a folder: name a file in it")
+        raise InputError("cli.output.folder", path=output)
     comparison = make_comparison(find_runs(folders), margin)
     if output is None:
         single = Path(folders[0])

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
     from ziffern.runs.comparison import Comparison
 
-WIDE = 1000  # characters: no table is wider
+MAX_WIDTH = 1000  # characters of a table
 
 
 def print_comparison(comparison: "Comparison", path: Path, t: Language) -> None:
-    """Print what the page says."""
+    """Print the content of the page."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False)
     rows = lines(comparison, t)
-    table = _table(list(zip(*rows, strict=True)))  # a column a model
+    table = _table(list(zip(*rows, strict=True)))  # one column per model
     _print_whole(console, table if _width(console, table) <= console.width else _table(rows))
     if comparison.pairs:
         names = [t(f"compare.pairs.{name}") for name in PAIR_COLUMNS]
@@ -36,7 +36,7 @@ def print_comparison(comparison: "Comparison", path: Path, t: Language) -> None:
 
 
 def _table(lines: Sequence[Sequence[str]]) -> "Table":
-    """Return lines of cells as a table, the first one its head."""
+    """Return lines of cells as a table; the first line is its head."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -50,11 +50,11 @@ def _table(lines: Sequence[Sequence[str]]) -> "Table":
 
 
 def _width(console: "Console", table: "Table") -> int:
-    return console.measure(table, options=console.options.update(max_width=WIDE)).maximum
+    return console.measure(table, options=console.options.update(max_width=MAX_WIDTH)).maximum
 
 
 def _print_whole(console: "Console", table: "Table") -> None:
-    """Print a table as wide as it is: where the terminal is narrower, it wraps; nothing is cut off."""
+    """Print a table at its full width: a narrower terminal wraps it, and nothing is cut off."""
     from rich.console import Console
 
     Console(width=max(_width(console, table), console.width), highlight=False).print(table, crop=False)

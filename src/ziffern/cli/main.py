@@ -4,17 +4,23 @@
 """
 
 import argparse
+import os
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-from ziffern.cli.languages import chosen_language
+from ziffern.cli.languages import chosen_language, language_of_terminal
 from ziffern.cli.streams import readable_streams
+from ziffern.config.command import invocation
 from ziffern.errors import InputError
 from ziffern.experiment.failure import complain, describe
-from ziffern.text.printable import one_line, printable
+from ziffern.files.system_errors import os_reason
+from ziffern.text.catalog import terminal_language
+from ziffern.text.language import terminal_words
+from ziffern.text.printable import printable
 
 
 def main() -> None:
@@ -22,21 +28,25 @@ def main() -> None:
     if sys.argv[1:2] == ["train"]:
         from ziffern.cli.train import train
 
-        # Hydra reads sys.argv, and so do DDP's child processes, which are the program that __spec__ names.
+        # Lightning starts the child processes of DDP with the arguments in sys.argv, and the module in __spec__.
         del sys.argv[1]
         sys.modules["__main__"].__spec__ = find_spec("ziffern.cli.train")
+        invocation.set("ziffern train")
         train()
         return
+    terminal_language.set(language_of_terminal(os.environ))
     arguments = _parser().parse_args(sys.argv[1:] or ["--help"])
     readable_streams()
     try:
+        if getattr(arguments, "language", None) is not None:
+            terminal_language.set(chosen_language(arguments.language).code)
         arguments.run(arguments)
     except (InputError, OSError) as error:
         kind = "FOLDER" if arguments.run is _ensemble else "FILE"
         complain(error if isinstance(error, InputError) else describe(error, f"--output {kind}"))
         sys.exit(2)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(128 + signal.SIGINT)
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -44,11 +54,9 @@ def _report(arguments: argparse.Namespace) -> None:
     from ziffern.runs.run import Run
 
     if arguments.output and len(arguments.folder) > 1:
-        raise InputError(f"--output {arguments.output}: one file for {len(arguments.folder)} runs: leave it out")
+        raise InputError("cli.output.several_runs", path=arguments.output, count=len(arguments.folder))
     if arguments.output and arguments.output.is_dir():
-        raise InputError(f"--output {arguments.output}: this is a folder: name a file in it")
-    if arguments.language is not None:
-        chosen_language(arguments.language)
+        raise InputError("cli.output.folder", path=arguments.output)
     failed = False
     for folder in arguments.folder:
         try:
@@ -63,7 +71,7 @@ def _report(arguments: argparse.Namespace) -> None:
 def _compare(arguments: argparse.Namespace) -> None:
     from ziffern.cli.compare import compare
 
-    compare(arguments.folder, arguments.output, arguments.language or "en", arguments.margin / 100)
+    compare(arguments.folder, arguments.output, terminal_language.get(), arguments.margin / 100)
 
 
 def _ensemble(arguments: argparse.Namespace) -> None:
@@ -80,13 +88,12 @@ def _studio(arguments: argparse.Namespace) -> None:
 
     if arguments.add_person is not None:
         if not arguments.people:
-            raise InputError(f"--add-person {one_line(arguments.add_person)}: name the file with --people FILE")
+            raise InputError("cli.person.no_file", name=arguments.add_person)
         try:
             is_new = add_person(arguments.people, arguments.add_person)
         except OSError as error:
-            raise InputError(f"--people {one_line(arguments.people)}: cannot be written ({error.strerror})") from error
-        done = "can use the page" if is_new else "has a new password"
-        print(f"{arguments.add_person} {done} once the studio is started again with this file")
+            raise InputError("cli.person.not_written", path=arguments.people, reason=os_reason(error)) from error
+        print(terminal_words()(f"cli.person_{'added' if is_new else 'changed'}", name=arguments.add_person))
         return
     people = read_people(arguments.people) if arguments.people else {}
     serve(
@@ -109,27 +116,23 @@ def _sweep_report(arguments: argparse.Namespace) -> None:
     from ziffern.search.study import open_study
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if arguments.language is not None:
-        chosen_language(arguments.language)
     study = open_study(arguments.folder, arguments.storage)
-    print(printable(write_sweep_report(study, arguments.folder, arguments.output, arguments.language)))
+    print(printable(write_sweep_report(study, arguments.folder, arguments.output, terminal_language.get())))
 
 
 def _sweep_dashboard(arguments: argparse.Namespace) -> None:
     from ziffern.search.study import locate, open_study
 
     _, storage = locate(arguments.folder, arguments.storage)
-    program = Path(sys.executable).with_name("optuna-dashboard")
-    if not program.exists():
-        raise InputError(
-            "optuna-dashboard is not installed: pip install optuna-dashboard, or make dashboard SWEEP=FOLDER"
-        )
-    open_study(arguments.folder, arguments.storage)  # the dashboard would make tables in a file that is no study
-    sys.exit(subprocess.run([str(program), storage], check=False).returncode)
+    dashboard = Path(sys.executable).with_name("optuna-dashboard")
+    if not dashboard.exists():
+        raise InputError("cli.dashboard.missing")
+    open_study(arguments.folder, arguments.storage)  # the dashboard would create tables in a file that is no study
+    sys.exit(subprocess.run([str(dashboard), storage], check=False).returncode)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Reports a mistake in one line; argparse's own texts are English."""
 
     def error(self, message: str) -> NoReturn:
         complain(f"{message}: see {self.prog} --help")
@@ -143,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ziffern {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     commands.add_parser("train", help="train, test and record: [GROUP=OPTION ...] [SETTING=VALUE ...]", add_help=False)
-    report = commands.add_parser("report", help="write report.html of a run, also of one that was killed")
+    report = commands.add_parser("report", help="write report.html for a run, also for one that was killed")
     report.add_argument("folder", metavar="RUN", type=Path, nargs="+", help="a run folder")
     report.set_defaults(run=_report)
     compare = commands.add_parser("compare", help="compare runs: a table, comparison.html, and which model to take")
@@ -153,27 +156,27 @@ def _parser() -> argparse.ArgumentParser:
         metavar="POINTS",
         type=float,
         default=0.2,
-        help="a larger model must be better by so many percentage points to be recommended (default: 0.2)",
+        help="percentage points by which a larger model must be better to be recommended (default: 0.2)",
     )
     compare.set_defaults(run=_compare)
     ensemble = commands.add_parser(
-        "ensemble", help="average the probabilities of runs: a run that report and compare read"
+        "ensemble", help="average the probabilities of several runs; the result is a run of its own"
     )
-    ensemble.add_argument("folder", metavar="RUN", type=Path, nargs="+", help="a run folder; two at least")
-    ensemble.add_argument(
-        "--data", metavar="FOLDER", help="where the digits lie (default: where the first run found them)"
-    )
+    ensemble.add_argument("folder", metavar="RUN", type=Path, nargs="+", help="a run folder; at least two")
+    ensemble.add_argument("--data", metavar="FOLDER", help="the folder of the digits (default: that of the first run)")
     ensemble.add_argument("--output", metavar="FOLDER", type=Path, help="the new run folder")
     ensemble.set_defaults(run=_ensemble)
     studio = commands.add_parser("studio", help="open a page for people who do not program")
-    studio.add_argument("--data", metavar="FOLDER", type=Path, help="where data sets lie, or are downloaded to")
+    studio.add_argument("--data", metavar="FOLDER", type=Path, help="the folder of data sets, and of downloads")
     studio.add_argument(
-        "--output", metavar="FOLDER", type=Path, default=Path("outputs"), help="where runs go (default: outputs)"
+        "--output", metavar="FOLDER", type=Path, default=Path("outputs"), help="the folder for runs (default: outputs)"
     )
     studio.add_argument("--port", metavar="N", type=int, default=7860, help="or the next free one (default: 7860)")
-    studio.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="listen beyond this machine")
-    studio.add_argument("--people", metavar="FILE", type=Path, help="who may use it, each apart")
-    studio.add_argument("--add-person", metavar="NAME", help="ask for a password, and add NAME to --people FILE")
+    studio.add_argument(
+        "--host", metavar="ADDRESS", default="127.0.0.1", help="where to listen (default: this machine)"
+    )
+    studio.add_argument("--people", metavar="FILE", type=Path, help="who may use it, each with a workspace")
+    studio.add_argument("--add-person", metavar="NAME", help="prompt for a password, and add NAME to --people FILE")
     studio.add_argument(
         "--public-host",
         metavar="NAME",
@@ -183,16 +186,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     studio.add_argument("--no-browser", action="store_true", help="do not open the page in a browser")
     studio.set_defaults(run=_studio, folder=[])
-    sweep = commands.add_parser("sweep", help="read a search for settings: sweep report FOLDER")
+    sweep = commands.add_parser("sweep", help="look at a search for settings: sweep report FOLDER")
     kinds = sweep.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    search = kinds.add_parser("report", help="write sweep.html: what was tried, what came out, and what mattered")
+    search = kinds.add_parser("report", help="write sweep.html: the trials, their results, and which settings mattered")
     search.set_defaults(run=_sweep_report)
-    dashboard = kinds.add_parser("dashboard", help="open optuna-dashboard on a search while it runs")
+    dashboard = kinds.add_parser("dashboard", help="open optuna-dashboard for a search, also while it runs")
     dashboard.set_defaults(run=_sweep_dashboard, output=None)
     for command in (search, dashboard):
         command.add_argument("folder", metavar="SWEEP", type=Path, help="the folder of a search")
-        command.add_argument("--storage", metavar="ADDRESS", help="of its database, where that is not in the folder")
+        command.add_argument("--storage", metavar="ADDRESS", help="its database, if that is not in the folder")
     for command in (report, compare, search):
-        command.add_argument("--language", metavar="CODE", help="en or de (default: the run's own, or en)")
+        command.add_argument("--language", metavar="CODE", help="en or de (default: the run's own, or the terminal's)")
         command.add_argument("--output", metavar="FILE", type=Path, help="where to write the page")
     return parser

@@ -1,11 +1,11 @@
-"""Output that no terminal can break."""
+"""Output that fails on no terminal."""
 
 import io
 import sys
 
 
 def readable_streams() -> None:
-    """Write a character that the terminal lacks as a question mark: it is no reason to lose a run."""
+    """Write a question mark for a character that the terminal lacks: it must not end a run."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -1,12 +1,9 @@
-"""One clear line for what Hydra says in many: misspelt overrides, unknown options, syntax errors.
+"""One clear line for the many that Hydra prints: misspelled overrides, unknown options, syntax errors.
 
-Only runs once something has gone wrong, so it may compose the configuration again to find the nearest
-name that exists.
+Only runs after an error, so it may compose the configuration again to find the nearest existing name.
 """
 
-import argparse
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -21,43 +18,57 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from hydra_plugins.hydra_optuna_queue._conf import PRUNERS, SAMPLERS, OptunaQueueConf
 from ziffern.config.hyperparameters import flatten
-from ziffern.config.instantiate import nearest
+from ziffern.config.nearest import suggestion
+from ziffern.errors import InputError
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
+FUNCTIONS = ("choice", "range", "interval", "tag", "glob", "shuffle", "sort", "int", "float", "str", "bool")
 
 
-def explain(error: Exception, overrides: Sequence[str], folder: Path) -> str:
-    """Return one line on why Hydra could not compose `overrides` on the configuration in `folder`."""
+def explain(error: Exception, overrides: Sequence[str], folder: Path, config_dir: str | None = None) -> InputError:
+    """Return why Hydra could not compose `overrides` on the configuration in `folder`.
+
+    Args:
+        error: Hydra's.
+        overrides: As typed.
+        folder: The package's own configuration.
+        config_dir: A further folder of configurations, that of --config-dir.
+    """
     if isinstance(error, OverrideParseException):
         if unknown := re.search(r"Unknown function '(\w+)'", str(error)):
-            functions = ("choice", "range", "interval", "tag", "glob", "shuffle", "sort", "int", "float", "str", "bool")
-            return f"{error.override}: {unknown[1]}: no such function{nearest(unknown[1], functions) or '.'}"
-        return f"{error.override}: not a valid override: write key=value, and quote special characters: 'key=\"a b\"'"
+            near = suggestion(unknown[1], FUNCTIONS) or "."
+            return InputError("config.override.unknown_function", override=error.override, name=unknown[1], near=near)
+        return InputError("config.override.invalid", override=error.override)
     if isinstance(error, MissingMandatoryValue | InterpolationResolutionError):
-        return re.sub(r"^(InputError|KeyError) raised while resolving interpolation: ['\"]?", "", _first_line(error))
+        return _raised_by_resolver(error) or InputError("config.composition.failed", reason=_first_line(error))
     if "does not support sweep type" in str(error) or "requires --multirun" in str(error):
-        return (
-            "interval(...) and other ranges are for a search: add -m and hparams_search=tpe, or hydra/sweeper=ziffern"
-        )
+        return InputError("config.override.range_without_search")
+    folders = [folder, Path(config_dir)] if config_dir else [folder]
     parsed = [item for item in (_parse(text) for text in overrides) if item is not None]
     for override in parsed:
-        line = _sweeper(override) or _unknown_option(override, folder) or _unknown_key(override, parsed, folder)
-        if line:
-            return line
-    return _first_line(error) + (f": {_first_line(error.__cause__)}" if error.__cause__ else "")
+        mistake = _sweeper(override) or _unknown_option(override, folders) or _unknown_key(override, parsed, folder)
+        if mistake:
+            return mistake
+    reasons = [_first_line(cause) for cause in (error, error.__cause__) if cause]
+    return InputError("config.composition.failed", reason=": ".join(reasons))
 
 
-def _sweeper(override: Override) -> str:
-    """Explain a misspelt setting or option of the sweeper."""
+def _sweeper(override: Override) -> InputError | None:
+    """Explain a misspelled setting or option of the sweeper."""
     key, value = override.key_or_group, str(override.value())
     for group, options in (("hydra/sweeper/sampler", SAMPLERS), ("hydra/sweeper/pruner", PRUNERS)):
         if key == group and value not in options:
-            return f"{key}={value}: no such option{nearest(value, options) or '.'} Available: {', '.join(options)}"
+            return _no_option(group, value, list(options))
     parent, _, name = key.rpartition(".")
     known = [field.name for field in fields(OptunaQueueConf) if not field.name.startswith("_")]
     if parent == "hydra.sweeper" and name not in known:
-        return f"{key}: no such setting{nearest(name, known) or '.'}"
-    return ""
+        return InputError("config.sweeper.unknown", key=key, near=suggestion(name, known) or ".")
+    return None
+
+
+def _no_option(group: str, value: str, options: Sequence[str]) -> InputError:
+    near = suggestion(value, options) or "."
+    return InputError("config.option.unknown", group=group, value=value, near=near, options=options)
 
 
 def _parse(text: str) -> Override | None:
@@ -67,47 +78,38 @@ def _parse(text: str) -> Override | None:
         return None
 
 
-def _options(group: str, folder: Path) -> list[str]:
-    return sorted(path.stem for path in (folder / group).glob("*.yaml"))
+def _options(group: str, *folders: Path) -> list[str]:
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
-def _config_dir() -> Path:
-    """Return the folder of --config-dir, or one that does not exist."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--config-dir", "-cd", default="no --config-dir")
-    return Path(parser.parse_known_args(sys.argv[1:])[0].config_dir)
-
-
-def _unknown_option(override: Override, folder: Path) -> str:
+def _unknown_option(override: Override, folders: Sequence[Path]) -> InputError | None:
     """Explain `model=cnnn`, also as one choice of a sweep."""
     group = override.key_or_group
-    options = sorted({*_options(group, folder), *_options(group, _config_dir())})
-    if not options:
-        return ""
+    options = _options(group, *folders)
     value = override.value()
     chosen = value.list if isinstance(value, ChoiceSweep) else [value]
-    for choice in map(str, chosen):
+    for choice in map(str, chosen if options else ()):
         if choice not in options and choice != "None":
-            near = nearest(choice, options) or "."
-            if group == "experiment" and choice == "best" and not _config_dir().is_dir():
-                near = ": name the folder of a search that came to its end by --config-dir FOLDER."
-            return f"{group}={choice}: no such option{near} Available: {', '.join(options)}"
-    return ""
+            if group == "experiment" and choice == "best" and not any(folder.is_dir() for folder in folders[1:]):
+                return InputError("config.option.no_best", options=options)
+            return _no_option(group, choice, options)
+    return None
 
 
-def _unknown_key(override: Override, parsed: Sequence[Override], folder: Path) -> str:
+def _unknown_key(override: Override, parsed: Sequence[Override], folder: Path) -> InputError | None:
     """Explain `model.optimizer.lrr=1`: a key that the composed configuration does not have."""
     key = override.key_or_group
     if override.is_add() or override.is_force_add() or key.startswith("hydra") or _options(key, folder):
-        return ""
+        return None
     chosen = [item.input_line for item in parsed if item.input_line and _options(item.key_or_group, folder)]
     config = _compose(chosen, folder)
     if config is None or _has(config, key):
-        return ""
+        return None
     groups = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_dir()]
-    meant = [group for group in groups if str(override.value()) in _options(group, folder) and nearest(key, [group])]
-    known = meant or [*groups, *flatten_keys(config)]
-    return f"{key}: no such setting{nearest(key, known)} All settings: python train.py --cfg job"
+    value = str(override.value())
+    near = [group for group in groups if value in _options(group, folder) and suggestion(key, [group])]
+    known = near or [*groups, *flatten(OmegaConf.to_container(config, resolve=False))]
+    return InputError("config.key.unknown", key=key, near=suggestion(key, known) or ".")
 
 
 def _compose(overrides: list[str], folder: Path) -> DictConfig | None:
@@ -129,11 +131,13 @@ def _has(config: DictConfig, key: str) -> bool:
     return isinstance(node, DictConfig) and last in node
 
 
-def flatten_keys(config: DictConfig) -> list[str]:
-    """Return the dotted name of every setting."""
-    return list(flatten(OmegaConf.to_container(config, resolve=False)))
+def _raised_by_resolver(error: BaseException | None) -> InputError | None:
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _first_line(error: BaseException) -> str:
     text = re.split(r"\s+(?:full_key|object_type):", str(error))[0]
+    text = re.sub(r"^KeyError raised while resolving interpolation: ['\"]?", "", text)
     return re.sub(r"\s+", " ", text).strip()

@@ -1,8 +1,8 @@
-"""`ziffern ensemble`: an ensemble of finished runs, itself a run that report and compare read.
+"""An ensemble of finished runs, itself a run that can be reported on and compared.
 
-Decisions: it is a model like any other, whose net holds the members' nets, so its checkpoint needs no other file;
-it is validated and tested as a run of no epochs is; members must share data and split, since a member that was
-trained on another's test digits would make the ensemble's test worthless.
+Decisions: it is a model like any other, whose net contains the members' nets, so its checkpoint needs no other file;
+it is validated and tested like a run of no epochs; members must share data and split, since a member that was trained
+on another's test digits would make the ensemble's test worthless.
 """
 
 import shutil
@@ -17,7 +17,6 @@ from ziffern.config.instantiate import conf_folder, refuse_interpolations
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_text
 from ziffern.runs.run import Run
-from ziffern.text.printable import one_line
 
 if TYPE_CHECKING:
     from ziffern.data.datamodule import ImageDataModule
@@ -31,13 +30,13 @@ def ensemble(folders: Sequence[Path], output: Path | None, data: str | None) -> 
     """Write the run folder of an ensemble of runs, and return it.
 
     Args:
-        folders: Run folders, two at least.
-        output: The new run folder; where None, one below outputs/runs.
-        data: Where the digits lie, where that is no longer where the first run found them.
+        folders: Run folders, at least two.
+        output: The new run folder; one below outputs/runs if None.
+        data: The folder of the digits, if they are no longer where the first run found them.
 
     Raises:
-        InputError: Fewer than two runs, one that is not finished, runs of other data or another split, a folder that
-            is there already, or the digits are not found.
+        InputError: Fewer than two runs, one that is not finished, runs of other data or another split, an existing
+            output folder, or the digits are not found.
     """
     from ziffern.experiment.run import run_experiment
 
@@ -45,15 +44,13 @@ def ensemble(folders: Sequence[Path], output: Path | None, data: str | None) -> 
     _check(runs)
     folder = output or Path(f"outputs/runs/{NAME}_{datetime.now():%Y%m%d-%H%M%S}")
     if folder.exists():
-        raise InputError(f"--output {folder}: is there already: name another folder")
+        raise InputError("experiment.ensemble.exists", folder=folder)
     models = [run.load_model() for run in runs]
     cfg = configuration(runs, data)
 
     def take_weights(data: "ImageDataModule", model: "ImageClassifier") -> None:
         if data.digits.fingerprint != runs[0].metrics["data/fingerprint"]:
-            raise InputError(
-                f"{cfg.data.dir}: other digits than those of {runs[0].folder}: name theirs with --data FOLDER"
-            )
+            raise InputError("experiment.ensemble.other_data", place=cfg.data.dir, folder=runs[0].folder)
         for place, member in enumerate(models):
             model.net.nets[place].load_state_dict(member.net.state_dict())  # type: ignore[index, union-attr]
             model.net.normalize[place].load_state_dict(member.normalize.state_dict())  # type: ignore[index, union-attr]
@@ -83,7 +80,7 @@ def configuration(runs: Sequence[Run], data: str | None) -> DictConfig:
         "ckpt_path": None,
         "callbacks": {},
         "logger": {},
-        # Nothing of how the first member was trained decides how all of them are tested.
+        # The trainer of the first member must not decide how all of them are tested.
         "trainer": {**own["trainer"], "max_epochs": 0},
         "model": {
             **models[0],
@@ -110,28 +107,32 @@ def configuration(runs: Sequence[Run], data: str | None) -> DictConfig:
 
 
 def _data(given: Any, folder: str | None, run: Run) -> dict[str, Any]:
-    """Return the data of a member, found in `folder` or where it was found then; nothing is downloaded there.
+    """Return the data of a member, in `folder` or where the member found it; nothing is downloaded to the latter.
 
     Raises:
         InputError: It has no data, or names no folder.
     """
     if not (isinstance(given, dict) and isinstance(given.get("source"), dict) and isinstance(given.get("dir"), str)):
-        raise InputError(f"{one_line(run.folder)}: its configuration has no data: was it changed by hand?")
+        raise InputError("experiment.ensemble.no_data", folder=run.folder)
     source = given["source"]
     if str(source.get("_target_")).endswith(".Torchvision") and folder is None:
-        source = {**source, "download": False}  # the folder's name is somebody else's
+        source = {**source, "download": False}  # somebody else chose the folder's name
     return {**given, "source": source, "dir": folder or given["dir"]}
 
 
 def _check(runs: Sequence[Run]) -> None:
     if len(runs) < 2:  # noqa: PLR2004
-        raise InputError(f"{runs[0].folder}: one run is no ensemble: name at least two")
+        raise InputError("experiment.ensemble.too_few", folder=runs[0].folder)
     first = runs[0]
     for run in runs:
         metrics = run.metrics
         for key in COMMON:
             if metrics[key] != first.metrics[key]:
                 raise InputError(
-                    f"{run.folder} has {key}={metrics[key]} and {first.folder} {first.metrics[key]}: the members of an "
-                    "ensemble must share data and split, or some were trained on digits that it is tested on"
+                    "experiment.ensemble.different",
+                    folder=run.folder,
+                    key=key,
+                    value=metrics[key],
+                    other_folder=first.folder,
+                    other_value=first.metrics[key],
                 )

@@ -1,11 +1,17 @@
-"""One-line error messages, and the exit code 2."""
+"""One-line error messages, and the exit code 2.
+
+Decision: a line begins with `error:` in every language, since programs that start a training look for it.
+"""
 
 import errno
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from ziffern.errors import OutputError
+from ziffern.files.system_errors import os_reason
 from ziffern.machine.processes import is_first
+from ziffern.text.catalog import Message
 from ziffern.text.printable import printable
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -16,26 +22,26 @@ ENVIRONMENT = (  # the machine or the user's files are at fault, not the program
 )
 
 
-def describe(error: OSError, elsewhere: str, is_output: bool = False) -> str:
-    """Return one line that says which file could not be read or written, why, and what to do about it.
+def describe(error: OSError, elsewhere: str, is_output: bool = False) -> Message:
+    """Return which file could not be read or written, why, and what to do about it.
 
     Args:
-        error: What happened.
-        elsewhere: The setting that writes to another place, such as hydra.run.dir=FOLDER.
+        error: What was raised.
+        elsewhere: The setting that chooses another place, such as hydra.run.dir=FOLDER.
         is_output: The file is known to be one of our own outputs.
     """
-    why, file = error.strerror or str(error) or type(error).__name__, printable(error.filename or "")
-    if not (is_output or isinstance(error, OutputError) or error.errno in WRITING):
-        return f"{file or 'a file'}: cannot be read ({why}): check that it is there and may be read"
-    fix = f"write elsewhere with {elsewhere}"
-    if error.errno in FULL:
-        fix = f"free some space, or {fix}"
-    if error.errno == errno.EFBIG:
-        fix = "raise the limit on the size of files (ulimit -f unlimited)"
-    return f"{file or 'an output'}: {why}: {fix}"
+    is_output = is_output or isinstance(error, OutputError) or error.errno in WRITING
+    kind = "too_large" if error.errno == errno.EFBIG else "full" if error.errno in FULL else "write"
+    unnamed = Message("experiment.system.some_output" if is_output else "experiment.system.some_file")
+    return Message(
+        f"experiment.system.{kind if is_output else 'read'}",
+        file=Path(str(error.filename)) if error.filename else unnamed,
+        reason=os_reason(error),
+        elsewhere=elsewhere,
+    )
 
 
-def fail(message: str) -> NoReturn:
+def fail(message: object) -> NoReturn:
     """Print one line to standard error and exit with 2; of several processes only the first one prints."""
     if is_first():
         complain(message)

@@ -1,1 +1,1 @@
-"""Reading files that somebody else may have written, and writing files whole."""
+"""Reading files that somebody else may have written, and writing files atomically."""

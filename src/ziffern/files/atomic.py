@@ -13,7 +13,7 @@ from ziffern.errors import OutputError
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raise OutputError, which names `path`, where writing it fails: a failed read has other causes and fixes."""
+    """Turn an OSError into an OutputError that names `path`: a failed read has other causes and fixes."""
     try:
         yield
     except OutputError:

@@ -1,6 +1,6 @@
 """Reading files that somebody else may have written.
 
-Decisions: a file is opened once, without waiting for a pipe's other end, and what was opened is checked, so nobody can
+Decisions: a file is opened once, without waiting for a pipe's other end, and the open file is checked, so nobody can
 exchange it between the check and the read; only regular files are read, and none beyond its limit.
 """
 
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ziffern.errors import InputError
-from ziffern.text.printable import one_line
 
 FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -53,10 +52,7 @@ def _open_part(place: int, part: str, kind: int, path: Path) -> int:
         )
         if not is_link:
             raise
-        raise InputError(
-            f"{one_line(path)}: {one_line(part)} is a symbolic link, and none in a run folder is followed: put the "
-            "file itself there"
-        ) from error
+        raise InputError("files.link", path=path, part=part) from error
 
 
 def _checked(descriptor: int, path: Path, max_bytes: int) -> BinaryIO:
@@ -66,20 +62,20 @@ def _checked(descriptor: int, path: Path, max_bytes: int) -> BinaryIO:
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
     if not stat.S_ISREG(status.st_mode):
-        raise InputError(f"{one_line(path)}: not a regular file: replace it by the file itself, or remove it")
-    raise InputError(f"{one_line(path)}: {status.st_size:,} bytes, and at most {max_bytes:,} are read")
+        raise InputError("files.not_regular", path=path)
+    raise InputError("files.too_large", path=path, size=status.st_size, limit=max_bytes)
 
 
 def read_all(file: BinaryIO, path: Path, max_bytes: int) -> bytes:
     """Return the content of an open file of at most `max_bytes`, and close it.
 
     Raises:
-        InputError: It is larger: it grew, or its size is not that of its content, as in /proc.
+        InputError: It is larger: it grew, or its reported size is not that of its content, as in /proc.
     """
     with file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
-        raise InputError(f"{one_line(path)}: more than {max_bytes:,} bytes, and no more are read")
+        raise InputError("files.too_long", path=path, limit=max_bytes)
     return content
 
 
@@ -97,4 +93,4 @@ def read_text(path: Path, max_bytes: int) -> str:
     try:
         return read_bytes(path, max_bytes).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{one_line(path)}: not UTF-8 text: was it changed by hand?") from error
+        raise InputError("files.not_utf8", path=path) from error

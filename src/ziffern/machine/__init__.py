@@ -1,1 +1,1 @@
-"""What a process knows of its machine: threads, and the other processes of a run."""
+"""Threads, and the other processes of a run."""

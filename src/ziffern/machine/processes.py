@@ -3,18 +3,23 @@
 Decisions: the first process chooses a name and the others receive it, since names hold the time and a random part.
 torchrun has a store for that, and all processes of a SLURM step share its number. Processes that Lightning starts get
 the name on their command line. The tasks of a search (`srun python train.py -m hparams_search=tpe`) do not train
-together: each one runs trials of its own.
+together: each one runs trials of its own, which the entry point declares by `set_trains_alone`.
 """
 
 import os
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 
 from ziffern.errors import InputError
 
-SEARCH = ("hparams_search=", "hydra/sweeper=")  # what chooses the sweeper of a search
-WAIT = timedelta(seconds=120)  # for the first process, which may start later than the others
+MAX_WAIT = timedelta(seconds=120)  # for the first process, which may start later than the others
+_trains_alone = False
+
+
+def set_trains_alone(value: bool) -> None:
+    """Declare whether this process trains alone, although SLURM may have started others beside it."""
+    global _trains_alone  # noqa: PLW0603
+    _trains_alone = value
 
 
 def rank() -> int:
@@ -46,26 +51,19 @@ def agree(choose: Callable[[], str]) -> str:
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return _through_store(choose)
-    if _slurm():  # a number for each srun, and for each time that SLURM starts it again
+    if _slurm():  # a number for each srun, and for each restart by SLURM
         names = ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")
         return "slurm-" + "-".join(os.environ.get(name, "0") for name in names)
     if not is_first():
-        raise InputError("machine.processes.no_common_folder")
+        raise InputError("machine.processes.no_agreement")
     return choose()
 
 
 def _slurm() -> bool:
     """Return whether srun started several processes for this training."""
-    if _is_search():
+    if _trains_alone:
         return False
     return int(os.environ.get("SLURM_NTASKS", "1")) > 1 and {"SLURM_PROCID", "SLURM_STEP_ID"} <= os.environ.keys()
-
-
-def _is_search() -> bool:
-    """Return whether the command line asks for a search, whose processes each train alone."""
-    arguments = sys.argv[1:]
-    is_multirun = any(item in ("-m", "--multirun") for item in arguments)
-    return is_multirun and any(item.startswith(SEARCH) for item in arguments)
 
 
 def _through_store(choose: Callable[[], str]) -> str:
@@ -73,7 +71,7 @@ def _through_store(choose: Callable[[], str]) -> str:
 
     key = f"ziffern/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     try:
-        store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=WAIT)
+        store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=MAX_WAIT)
         if is_first():
             store.set(key, choose())
         return str(store.get(key).decode())

@@ -98,7 +98,7 @@ def composed(overrides: tuple[str, ...]) -> DictConfig:
             with initialize_config_dir(str(conf_folder()), version_base="1.3"):
                 return compose("train", overrides=list(overrides))
         except COMPOSITION_ERRORS as error:
-            raise InputError(explain(error, list(overrides), conf_folder())) from error
+            raise explain(error, list(overrides), conf_folder()) from error
         finally:
             GlobalHydra.instance().clear()
 

@@ -1,0 +1,97 @@
+"""One Hydra job: a run, or a trial of a search, with the terminal's last words."""
+
+import math
+from functools import partial
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from hydra_plugins.hydra_optuna_queue import SweepError, current_trial, is_trial
+from ziffern.cli.languages import chosen_language
+from ziffern.config.command import is_multirun
+from ziffern.errors import DivergedError, InputError, OutputError
+from ziffern.experiment import run_folder
+from ziffern.experiment.failure import ENVIRONMENT, describe, fail
+from ziffern.machine.processes import is_first
+from ziffern.text.catalog import Message
+from ziffern.text.language import terminal_words
+from ziffern.text.printable import printable
+
+_multiruns: set[Path] = set()  # folders that this process's jobs went to
+
+
+def job(cfg: DictConfig) -> float | list[float]:
+    """Run one composed configuration; return its score, or scores, to Hydra's sweeper."""
+    context = HydraConfig.get()
+    if not is_multirun() and context.runtime.choices.get("hparams_search") and not is_trial() and is_first():
+        print(terminal_words()("cli.search_without_multirun"))
+    folder, name = Path(context.runtime.output_dir), str(context.runtime.choices["model"])
+    try:
+        language = None if cfg.report is None else chosen_language(str(cfg.report))
+        if is_trial():
+            return _run_trial(cfg, folder, name)
+        from ziffern.experiment.run import run_experiment
+
+        score = run_experiment(cfg, folder, name)
+    except KeyboardInterrupt:
+        run_folder.remove_if_unused(folder)
+        raise
+    except (InputError, OSError) as error:
+        if isinstance(error, InputError):
+            run_folder.remove_if_unused(folder)
+        if not is_multirun() and (line := error_line(error, False)):
+            fail(line)  # here, since Hydra would print a line of its own
+        raise
+    if is_multirun():
+        _multiruns.add(folder.parent)
+    if language and is_first():
+        _write_report(folder, language.code)
+    return score
+
+
+def _run_trial(cfg: DictConfig, folder: Path, name: str) -> float | list[float]:
+    """Run a trial of a search; return NaN where training diverged."""
+    from ziffern.experiment.objectives import directions
+    from ziffern.experiment.run import run_experiment
+    from ziffern.search.study import agree_on_data, check_direction
+
+    check_direction(HydraConfig.get().sweeper.get("direction"), directions(cfg.objective))
+    trial = current_trial()  # None in the other processes of DDP
+    agree = partial(agree_on_data, trial.study if trial else None)
+    try:
+        return run_experiment(cfg, folder, name, trial, is_trial=True, on_ready=agree)
+    except DivergedError:
+        return math.nan
+
+
+def error_line(error: Exception, multirun: bool) -> Message | str:
+    """Return the line for an error that is not a bug, or an empty string."""
+    if isinstance(error, InputError | SweepError):
+        return str(error)
+    if isinstance(error, OutputError) or (isinstance(error, OSError) and error.errno in ENVIRONMENT):
+        is_output = isinstance(error.filename, str) and run_folder.is_claimed(Path(error.filename))
+        return describe(error, f"hydra.{'sweep' if multirun else 'run'}.dir=FOLDER", is_output)
+    return ""
+
+
+def print_after_multirun() -> None:
+    """Print the command that compares the runs of each multirun of this process."""
+    for folder in sorted(_multiruns):
+        from ziffern.training.commands import program, quoted
+
+        print(terminal_words()("cli.compare_multirun", ziffern=program("ziffern"), folder=quoted(folder)))
+
+
+def _write_report(folder: Path, language: str) -> None:
+    """Write report.html; no error may spoil a run that is finished."""
+    from ziffern.report.run_page import write_report
+    from ziffern.runs.run import Run
+    from ziffern.training.commands import program, quoted
+
+    t = terminal_words()
+    try:
+        print(t("cli.open_report", path=quoted(write_report(Run(folder), language=language))))
+    except Exception as error:
+        command = f"{program('ziffern')} report {quoted(folder)}"
+        print(printable(t("cli.no_report", error=error, command=command)))

@@ -1,0 +1,65 @@
+"""The command of the running Hydra job, from Hydra's own context.
+
+Decision: nothing parses `sys.argv`, so a job composed in Python, one job of a multirun and a trial of a search are
+described by their own overrides, as a command that runs just this job.
+"""
+
+import os
+import shlex
+import sys
+from collections.abc import Iterable
+from contextvars import ContextVar
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import ListConfig, OmegaConf
+
+from ziffern.config.instantiate import conf_folder
+
+PRIMARY = "train"  # the configuration's name, conf/train.yaml
+invocation: ContextVar[str] = ContextVar("invocation", default="python train.py")  # how people start a training
+
+
+def is_multirun() -> bool:
+    """Return whether the running job is one of several; False outside of Hydra."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def this_command(**replaced: object) -> str:
+    """Return the command that runs the running job, with overrides `replaced` or added.
+
+    Outside of a Hydra job it is this process's own command line.
+    """
+    if not HydraConfig.initialized():
+        return shlex.join(["python", *sys.argv, *_assignments(replaced)])
+    context = HydraConfig.get()
+    overrides = plain(context.overrides.task)
+    if context.mode != RunMode.MULTIRUN:  # what Hydra's settings are for, a single job does not have
+        overrides += [item for item in plain(context.overrides.hydra) if not item.startswith("hydra.mode=")]
+    kept = [item for item in overrides if item.split("=")[0] not in replaced]
+    return " ".join([invocation.get(), shlex.join([*_options(), *kept, *_assignments(replaced)])]).strip()
+
+
+def plain(overrides: ListConfig | list[str]) -> list[str]:
+    """Return overrides as they were typed, interpolations unresolved."""
+    typed = OmegaConf.to_container(overrides, resolve=False) if OmegaConf.is_config(overrides) else overrides
+    return [str(item) for item in typed] if isinstance(typed, list) else []
+
+
+def _options() -> Iterable[str]:
+    """Yield the options that add a folder of configurations, or replace the package's own."""
+    context = HydraConfig.get()
+    for source in context.runtime.config_sources:
+        path = Path(source.path)
+        shown = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+        if source.provider == "command-line":
+            yield from ("--config-dir", shown)
+        elif source.provider == "main" and path != conf_folder():
+            yield from ("--config-path", str(path))
+    if context.job.config_name != PRIMARY:
+        yield from ("--config-name", str(context.job.config_name))
+
+
+def _assignments(values: dict[str, object]) -> list[str]:
+    return [f"{key}={value}" for key, value in values.items()]

@@ -1,0 +1,119 @@
+"""Keys and values of a configuration against the signature of the class that they are for.
+
+Decisions: constructor signatures are the schema, so a key that a class does not take is an error that names the nearest
+one it does. Type hints are not left to msgspec: it cannot use 22 of the 175 hints of the classes in conf/, among them
+`float | Tensor` of a learning rate and `str | Strategy`, so unions and objects would stay here anyway.
+"""
+
+import collections.abc
+import inspect
+import types
+import typing
+from typing import Any
+
+from omegaconf import MISSING
+
+from ziffern.config.nearest import suggestion
+from ziffern.errors import InputError
+from ziffern.text.catalog import Message
+
+PLAIN = {int: (int,), float: (float, int), bool: (bool,), str: (str,), type(None): (type(None),)}  # True is no int
+NAMES = {int: "integer", float: "number", bool: "boolean", str: "text", type(None): "null", list: "list"}
+LISTS = (collections.abc.Sequence, list, tuple)  # hints that a configuration's list fits
+OBJECTS = (collections.abc.Sequence, collections.abc.Callable)  # hints that no mapping of settings fits
+UNIONS = (typing.Union, types.UnionType)
+SPECIAL: dict[str, type] = {  # keys that are Hydra's own
+    **{"_target_": str, "_args_": list, "_convert_": str},
+    **{"_partial_": bool, "_recursive_": bool},
+}
+
+
+def check_values(target: type, node: dict[str, Any], where: str, given: frozenset[str]) -> None:
+    """Check the keys beside a `_target_` against its signature, and plain values against its type hints.
+
+    Args:
+        target: The class.
+        node: The part of the configuration that has the `_target_`.
+        where: Its dotted name.
+        given: Names of arguments that code adds.
+
+    Raises:
+        InputError: A key that the class does not take, one without a value, a value of another type, or a missing key.
+    """
+    parameters = inspect.signature(target).parameters
+    hints = _hints(target)
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    for key, value in node.items():
+        if key in SPECIAL:
+            if not isinstance(value, SPECIAL[key]):
+                raise _mistyped(f"{where}.{key}", value, "Hydra", SPECIAL[key])
+            continue
+        if key not in parameters and not takes_any:
+            near = suggestion(key, parameters)
+            raise InputError("config.argument.unknown", where=where, name=key, target=target.__name__, near=near)
+        if value == MISSING:
+            raise InputError("config.argument.without_value", key=f"{where}.{key}")
+        is_switch = key in parameters and isinstance(parameters[key].default, bool)
+        hint = hints.get(key, bool if is_switch else Any)
+        if not fits(value, hint):
+            raise _mistyped(f"{where}.{key}", value, target.__name__, hint)
+    missing = [
+        name
+        for name, parameter in parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        and name not in node
+        and name not in given
+    ]
+    if missing and not node.get("_partial_", False):
+        raise InputError("config.argument.missing", where=where, name=missing[0], target=target.__name__)
+
+
+def fits(value: Any, hint: Any) -> bool:  # noqa: PLR0911
+    """Return whether a configuration's value has the hinted type; a hint that is not plain lets any object through."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in UNIONS:
+        return any(fits(value, argument) for argument in arguments)
+    if origin in LISTS and isinstance(value, list):
+        return all(any(fits(item, argument) for argument in arguments if argument is not ...) for item in value)
+    if origin is typing.Literal:
+        return any(type(value) is type(choice) and value == choice for choice in arguments)
+    if hint in (Any, object):
+        return True
+    if hint in PLAIN:
+        return type(value) in PLAIN[hint]
+    if type(value) in (str, int, float, bool):  # where an object, a list or a function is wanted
+        return isinstance(value, hint) if inspect.isclass(hint) else origin is None  # no scalar is a list[int]
+    if isinstance(value, dict) and "_target_" not in value:  # settings of an option that was not chosen
+        return origin not in OBJECTS and (not inspect.isclass(hint) or issubclass(hint, collections.abc.Mapping))
+    return True
+
+
+def _mistyped(key: str, value: Any, target: str, hint: Any) -> InputError:
+    shown = value if isinstance(value, bool) else "null" if value is None else str(value)  # as it is typed
+    return InputError("config.argument.mistyped", key=key, value=shown, target=target, expected=_expected(hint))
+
+
+def _expected(hint: Any) -> Message | str:
+    """Return a hint in words."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in UNIONS:
+        *others, words = map(_expected, arguments)
+        for other in reversed(others):
+            words = Message("config.type.either", first=other, other=words)
+        return words
+    if origin is typing.Literal:
+        return ", ".join(str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in arguments)
+    if hint in NAMES:
+        return Message(f"config.type.{NAMES[hint]}")
+    if origin in LISTS:
+        return Message(f"config.type.list_of_{NAMES.get(arguments[0], 'value')}")
+    is_object = origin is collections.abc.Callable or inspect.isclass(hint)
+    return Message("config.type.object") if is_object else str(hint)
+
+
+def _hints(target: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(inspect.getattr_static(target, "__init__"))
+    except (NameError, TypeError, AttributeError):  # names that exist for type checkers alone
+        return {}

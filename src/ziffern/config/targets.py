@@ -1,0 +1,62 @@
+"""Which classes a configuration may name.
+
+Decisions: a `_target_` may come from a file that somebody else wrote, so only classes defined in the packages listed
+here are called, and only of the kinds that belong where they stand; Hydra's own block list still lets
+`pathlib.Path.unlink` through.
+"""
+
+import importlib
+import inspect
+import os
+from typing import Any
+
+from ziffern.config.nearest import suggestion
+from ziffern.errors import InputError
+
+ALLOWED = ("ziffern.", "torch.nn.", "torch.optim.", "pytorch_lightning.")
+EXTRA = "ZIFFERN_TARGETS"  # the environment variable with more prefixes, comma-separated; a file cannot set it
+KINDS = {  # what may stand in each part of the configuration; anywhere else, any of them
+    "model": ("torch.nn.Module", "torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler"),
+    "data": (
+        "pytorch_lightning.LightningDataModule",
+        *(f"ziffern.data.sources.source.{name}" for name in ("Embedded", "Local", "Torchvision")),
+    ),
+    "callbacks": ("pytorch_lightning.Callback",),
+    "logger": ("pytorch_lightning.loggers.Logger",),
+    "trainer": ("pytorch_lightning.Trainer", "pytorch_lightning.strategies.Strategy"),
+}
+
+
+def allowed_class(target: Any, key: str) -> type:
+    """Return the class that a dotted name means.
+
+    Args:
+        target: The value of a `_target_`.
+        key: Where it stands in the configuration, such as `model.net._target_`.
+
+    Raises:
+        InputError: It does not exist, is no class of an allowed package, or does not belong there.
+    """
+    allowed = ALLOWED + tuple(f"{extra.strip('. ')}." for extra in os.environ.get(EXTRA, "").split(",") if extra)
+    name = str(target)
+    if not name.startswith(allowed):
+        raise InputError("config.target.other_package", key=key, target=name, allowed=ALLOWED, variable=EXTRA)
+    module, _, attribute = name.rpartition(".")
+    try:
+        value = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        known = dir(importlib.import_module(module)) if isinstance(error, AttributeError) else []
+        near = suggestion(attribute, known)
+        raise InputError("config.target.missing", key=key, target=name, reason=error, near=near) from error
+    # The package that defines it counts, not the path that reaches it: `ziffern.runs.run.shutil` is not ours.
+    if not inspect.isclass(value) or not f"{value.__module__}.".startswith(allowed):
+        raise InputError("config.target.not_a_class", key=key, target=name)
+    if value.__module__.startswith(tuple(ALLOWED)) and not issubclass(value, _kinds(key)):
+        raise InputError("config.target.wrong_place", key=key, target=name)
+    return value
+
+
+def _kinds(key: str) -> tuple[type, ...]:
+    """Return the kinds of class that may stand at a dotted name of the configuration."""
+    names = KINDS.get(key.partition(".")[0]) or [name for kinds in KINDS.values() for name in kinds]
+    return tuple(getattr(importlib.import_module(name.rpartition(".")[0]), name.rpartition(".")[2]) for name in names)

@@ -1,0 +1,91 @@
+"""The names of run folders, sweep folders and studies.
+
+Decisions: a name is made from overrides, by resolvers in conf/, so the command line and `hydra.compose` give the same
+ones; a run folder is unique also among launches in the same second, while the folder of a search is the same for the
+same command, which therefore resumes it.
+"""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from ziffern.config.command import plain
+from ziffern.experiment.earlier_run import unfinished_run
+from ziffern.experiment.objectives import directions
+from ziffern.machine import processes
+
+UNNAMED = ("data.dir", "trainer", "ckpt_path", "threads")  # settings that are not part of a folder's name
+MAX_LENGTH = 80  # characters of the part that overrides make
+
+
+def register_resolvers() -> None:
+    """Register the resolvers that conf/ uses.
+
+    Each answer is cached in the configuration, from which the jobs of a multirun inherit it: they know only their own
+    overrides, and the time has passed.
+    """
+    for resolver in (run_folder, sweep_folder, study_name, directions, is_ddp):
+        OmegaConf.register_new_resolver(resolver.__name__, resolver, use_cache=True, replace=True)
+
+
+def run_folder(choices: DictConfig, overrides: ListConfig) -> str:
+    """Return a run folder below outputs/runs, named by model and overrides.
+
+    If the overrides are those of an unfinished run plus its own `ckpt_path`, it is that run's folder.
+    """
+    if folder := unfinished_run(plain(overrides)):
+        return str(folder)
+    named = [str(item) for item in overrides if not str(item).startswith("model=")]
+    return f"outputs/runs/{choices['model']}{_slug(named)}_{_unique()}"
+
+
+def sweep_folder(overrides: ListConfig, study: str | None = None, trials: int | None = None) -> str:
+    """Return the folder of a multirun below outputs/sweeps, named by its overrides.
+
+    Args:
+        overrides: Those of the whole multirun.
+        study: The study of a search; its name is the folder's, too.
+        trials: The number of trials of a search; None for any other multirun, whose folder is unique.
+    """
+    name = study_name(overrides)
+    return f"outputs/sweeps/{study or name}" if trials else f"outputs/sweeps/{name}_{_unique()}"
+
+
+def study_name(overrides: ListConfig) -> str:
+    """Return the name of a search, the same for the same overrides."""
+    given = [item.removeprefix("hparams_search=") for item in plain(overrides) if "=" in item]
+    return _slug(given).lstrip("_") or "study"
+
+
+def is_ddp(strategy: str) -> bool:
+    """Return whether a strategy of Lightning's Trainer starts processes of its own."""
+    return strategy.startswith("ddp")
+
+
+def _slug(overrides: Sequence[str]) -> str:
+    """Return overrides in characters that are safe in a file name and in Hydra's grammar."""
+    parts = [
+        _short(item)
+        for item in overrides
+        if item.split("=")[0] not in UNNAMED and item != "data=mnist" and not item.startswith("hydra")
+    ]
+    name = "".join(f"_{part}" for part in parts)
+    digest = hashlib.sha256(name.encode()).hexdigest()[:6]
+    return name if len(name) <= MAX_LENGTH else f"{name[: MAX_LENGTH - 7]}-{digest}"
+
+
+def _short(override: str) -> str:
+    key, _, value = override.partition("=")
+    if not value:
+        return re.sub(r"[^A-Za-z0-9.]+", "-", key).strip("-")
+    text = re.sub(r"[^A-Za-z0-9.]+", "-", Path(value).name if "/" in value else value).strip("-")
+    return f"{key.split('.')[-1].split('/')[-1].replace('_', '-')}-{text}"
+
+
+def _unique() -> str:
+    return processes.agree(lambda: f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")

@@ -1,0 +1,62 @@
+"""Checks of settings that no constructor checks, or that Lightning would report less clearly."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from ziffern.config.instantiate import check_targets
+from ziffern.errors import InputError
+from ziffern.experiment.objectives import objectives
+
+MAX_SEED = 2**32 - 1
+MONITORS = ("val/acc", "val/loss")  # only validation scores may choose an epoch
+WHOLE_EPOCHS = (  # settings that would leave an epoch without the validation by which the best one is chosen
+    *("max_steps", "min_steps", "max_time", "fast_dev_run", "check_val_every_n_epoch", "limit_val_batches"),
+    *("limit_test_batches", "enable_checkpointing", "barebones"),
+)
+
+
+def check_settings(cfg: DictConfig) -> None:
+    """Check a composed configuration before anything is loaded.
+
+    Raises:
+        InputError: A setting has a value that no run can use, or a `_target_` is not allowed (`ziffern.config`).
+    """
+    if cfg.monitor not in MONITORS:
+        raise InputError("experiment.monitor.unknown", value=cfg.monitor)
+    objectives(cfg.objective)
+    if not isinstance(cfg.test, bool):
+        raise InputError("experiment.test.not_boolean", value=cfg.test)
+    if type(cfg.seed) is not int or not 0 <= cfg.seed <= MAX_SEED:
+        raise InputError("experiment.seed.out_of_range", value=cfg.seed, limit=MAX_SEED)
+    if cfg.threads is not None and (type(cfg.threads) is not int or cfg.threads < 1):
+        raise InputError("experiment.threads.too_few", value=cfg.threads)
+    if cfg.data.dir is None:
+        raise InputError("experiment.data.no_dir")
+    source = cfg.data.source
+    if "fallback" in source and not str(source.get("_target_")).endswith(".Torchvision"):
+        raise InputError("experiment.data.not_of_recipe")
+    for name in ("data", "model", "callbacks", "logger"):
+        check_targets(cfg[name], name)
+    trainer = cfg.trainer
+    check_targets(OmegaConf.create({key: value for key, value in trainer.items() if key != "micro_steps"}), "trainer")
+    clip = trainer.gradient_clip_val
+    if clip is not None and not clip >= 0:  # NaN is not, either
+        raise InputError("experiment.trainer.bad_clip", value=clip)
+    for name in WHOLE_EPOCHS:
+        if name in trainer:
+            raise InputError("experiment.trainer.partial_epochs", name=name, value=trainer[name])
+    if type(trainer.max_epochs) is not int or trainer.max_epochs < 0:
+        raise InputError("experiment.trainer.bad_max_epochs", value=trainer.max_epochs)
+    if cfg.ckpt_path is not None and not Path(str(cfg.ckpt_path)).is_file():
+        raise InputError("experiment.checkpoint.missing", path=cfg.ckpt_path)
+    _check_accelerator(str(trainer.accelerator))
+
+
+def _check_accelerator(accelerator: str) -> None:
+    import torch
+
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    present = {"gpu": cuda or mps, "cuda": cuda, "mps": mps}
+    if not present.get(accelerator, True):
+        raise InputError("experiment.trainer.no_accelerator", name=accelerator, version=torch.__version__)
