@@ -1,9 +1,9 @@
-"""Measure what each part of a recipe is worth: take it away, or put another in its place.
+"""Measure the effect of each part of a recipe: remove it, or replace it.
 
     python scripts/ablation.py data.dir=FOLDER [--epochs 20] [--seeds 0 1]
 
-Nothing here looks at test digits: runs end with their validation score. Rows that are there already are not measured
-again, so the same command completes what was stopped; docs/results.md is written anew after each.
+Test digits are never used: runs end with their validation score. Existing rows are not measured again, so the same
+command completes a stopped study; docs/results.md is written again after each row.
 """
 
 import argparse
@@ -42,9 +42,10 @@ def measure(change: str, seed: int, epochs: int, overrides: list[str]) -> dict[s
         more = [f"trainer.max_epochs={epochs}", "threads=1", "test=false", "report=null", f"hydra.run.dir='{folder}'"]
         call = [sys.executable, str(ROOT / "train.py"), *typed, *more, *CHANGES[change]]
         subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
-        found = Run(Path(folder)).metrics
-    wrong = round((1 - found["val/acc"]) * found["data/val"])
-    figures = {"wrong": wrong, "loss": found["val/loss"], "seconds": found["train_seconds"], "val": found["data/val"]}
+        metrics = Run(Path(folder)).metrics
+    count = metrics["data/val"]
+    wrong = round((1 - metrics["val/acc"]) * count)
+    figures = {"wrong": wrong, "loss": metrics["val/loss"], "seconds": metrics["train_seconds"], "val": count}
     return {"change": change, "overrides": CHANGES[change], "seed": seed, **figures}
 
 
@@ -72,7 +73,7 @@ def main() -> None:
     try:
         tasks = {pool.submit(measure, *one, options.epochs, options.overrides): one for one in wanted}
         for number, task in enumerate(as_completed(tasks), 1):
-            if task.exception() is not None:  # the others go on
+            if task.exception() is not None:  # the others continue
                 failed += 1
                 print(f"{number} of {len(tasks)}: {tasks[task]}: {task.exception()}", file=sys.stderr, flush=True)
                 continue
@@ -84,7 +85,7 @@ def main() -> None:
             render(options.docs, list(SEEDS))
             print(f"{number} of {len(tasks)}: {tasks[task]}", flush=True)
     finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C none begins
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C no other one begins
     if failed:
         sys.exit(f"error: {failed} of {len(wanted)} trainings failed: the same command runs them again")
 

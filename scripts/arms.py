@@ -1,9 +1,9 @@
-"""What the benchmark sets side by side: a bare loop, this project, the usual recipe, and Keras.
+"""The arms of the benchmark: a bare loop, this project, the usual recipe, and Keras.
 
-The bare loop is a good one: fused Adam, channels_last, uint8 images in memory, batches cut by index. The usual recipe
-is what lightning-hydra-template does: an image at a time through PIL and torchvision transforms, a DataLoader,
-torchmetrics and `self.log` at each step. Keras gets the images as float32 in memory, and `fit`. The project runs with
-its defaults on: TensorBoard, progress bar, checkpoints, validation.
+The bare loop is a good one: fused Adam, channels_last, uint8 images in memory, batches by index. The usual recipe is
+that of lightning-hydra-template: one image at a time through PIL and torchvision transforms, a DataLoader, torchmetrics
+and `self.log` at each step. Keras gets the images as float32 in memory, and `fit`. The project runs with its defaults:
+TensorBoard, progress bar, checkpoints, validation.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ class BareLoop:
     """A hand-written training.
 
     Args:
-        model: Its net, and the numbers of its normalisation.
+        model: Its net, and the statistics of its normalization.
         data: Set up.
     """
 
@@ -68,16 +68,16 @@ class BareLoop:
         self.train, self.val = torch.from_numpy(data.parts.train), torch.from_numpy(data.parts.val)
 
     def batch(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Return normalised images (B, 1, 28, 28) and labels (B,)."""
+        """Return normalized images (B, 1, 28, 28) and labels (B,)."""
         images = self.images.index_select(0, chosen).unsqueeze(1).float().sub_(self.mean).div_(self.std)
         return images, self.labels.index_select(0, chosen)
 
-    def epoch(self, most: int | None = None) -> float:
-        """Train an epoch, or on `most` images of it, and return its seconds."""
+    def epoch(self, limit: int | None = None) -> float:
+        """Train for one epoch, or on at most `limit` images of it, and return the seconds."""
         self.net.train()
         loss_of = nn.CrossEntropyLoss()
         began = time.perf_counter()
-        for chosen in torch.split(self.train[torch.randperm(len(self.train))][:most], self.batch_size):
+        for chosen in torch.split(self.train[torch.randperm(len(self.train))][:limit], self.batch_size):
             images, labels = self.batch(chosen)
             loss = loss_of(self.net(images), labels)
             self.optimizer.zero_grad()
@@ -126,7 +126,7 @@ def project(cfg: DictConfig, model: ImageClassifier, data: ImageDataModule) -> t
 
 
 class ImageAtATime(Dataset[tuple[Tensor, int]]):
-    """What torchvision's MNIST does for each image: to PIL, to tensor, normalise."""
+    """Images as torchvision's MNIST gives them: to PIL, to tensor, normalized."""
 
     def __init__(self, data: ImageDataModule) -> None:
         self.images = torch.from_numpy(data.digits.images[data.parts.train])
@@ -182,7 +182,7 @@ def usual_recipe(net: nn.Module, data: ImageDataModule) -> float:
 
 
 def keras_arm(name: str, data: ImageDataModule, steps: int = 1) -> Callable[[], float] | None:
-    """Return what measures an epoch of Keras on the TensorFlow backend, or None where it is not installed.
+    """Return a function that measures an epoch of Keras on the TensorFlow backend; None if it is not installed.
 
     Args:
         name: cnn, nn or dnn.

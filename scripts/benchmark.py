@@ -1,21 +1,20 @@
-"""Measure this project's training beside a bare loop, the usual recipe and Keras, in one process.
+"""Compare this project's training with a bare loop, the usual recipe and Keras, in one process.
 
     python scripts/benchmark.py data.dir=FOLDER            # a quarter of an hour; writes docs/benchmark.md
     python scripts/benchmark.py data.dir=FOLDER --parts loop,sweep
 
-Decisions: the arms take turns within each round, so that a change of the machine's load hits all of them, in an order
-that is drawn anew each round, since what ran before leaves caches and memory behind; one round goes before to warm up;
-what is reported is the median of each round's ratio to the bare loop, with its range. One thread, so that nothing
-depends on who else uses the other core. The parts:
+Decisions: the arms take turns within each round, so a change of the machine's load affects all of them, in a random
+order, since each arm leaves caches and memory behind; the first round is a warm-up; reported is the median of each
+round's ratio to the bare loop, with its range. One thread, so other work on the other core matters little. The parts:
 
-loop        an epoch's training batches, without validation: the second epoch of a fit, as the first has what happens
-            once
-whole       five epochs as a user has them: TensorBoard, progress bar, checkpoints, validation; the bare loop validates
-            and saves too
+loop        the training batches of an epoch, without validation: the second epoch of a fit, as the first one includes
+            one-time work
+whole       five epochs as users have them: TensorBoard, progress bar, checkpoints, validation; the bare loop validates
+            and saves, too
 evaluation  14,000 digits through the compact CNN
-start       from the command to the first optimizer step, less what importing torch and Lightning takes
-fast        the training of experiment=fast beside half an epoch of the bare compact CNN at batch 16
-sweep       the published grid as one search beside its runs one after the other (some minutes; only when named)
+start       from the command to the first optimizer step, minus the import of torch and Lightning
+fast        the training of experiment=fast against half an epoch of the bare compact CNN at batch 16
+sweep       the published grid as one search against its runs one after the other (some minutes; only if named)
 """
 
 import argparse
@@ -231,12 +230,12 @@ def sweep(overrides: list[str], rounds: int) -> str:
         }
 
     def one_after_the_other(folder: str) -> dict[str, float]:
-        found = {}
+        accuracies = {}
         for size, lr in product(*GRID):
             run = f"{folder}/{size}_{lr}"
             train(f"data.batch_size={size}", f"model.optimizer.lr={lr:g}", f"hydra.run.dir={run}")
-            found[f"{size}, {lr:g}"] = float(Run(Path(run)).metrics["val/acc"])
-        return found
+            accuracies[f"{size}, {lr:g}"] = float(Run(Path(run)).metrics["val/acc"])
+        return accuracies
 
     workers = ["hydra.sweeper.n_jobs=2"]
     arms: dict[str, Callable[[str], dict[str, float]]] = {
@@ -288,12 +287,12 @@ def main() -> None:
     chosen = options.parts.split(",")
     if unknown := set(chosen) - known.keys():
         parser.error(f"--parts {', '.join(sorted(unknown))}: expected some of {', '.join(known)}")
-    found = []
+    sections = []
     for part in chosen:
         # So that all of it takes a quarter of an hour.
         rounds = {"loop": 2 * options.rounds, "whole": max(1, options.rounds - 2), "sweep": 1}.get(part, options.rounds)
         with redirect_stdout(io.StringIO()):
-            found.append(known[part](options.overrides, rounds))
+            sections.append(known[part](options.overrides, rounds))
     packages = []
     for package in ("torch", "pytorch-lightning", "tensorflow-cpu", "keras"):
         try:
@@ -305,7 +304,7 @@ def main() -> None:
         "# Benchmark\n\nOne thread. The arms take turns, in a new random order each round, and in one process unless "
         f"they are commands. Figures are the median and range of {options.rounds} rounds ({2 * options.rounds} for the "
         f"training batches only, {max(1, options.rounds - 2)} for five epochs) after one round to warm up.\n\n"
-        + "\n\n".join(found)
+        + "\n\n".join(sections)
         + f"\n\n{processor_name()}, {', '.join(packages)}, {date.today()}.\n\n"
         f"Command: `python scripts/benchmark.py data.dir=FOLDER{parts}`\n"
     )

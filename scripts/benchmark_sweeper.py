@@ -1,11 +1,11 @@
-"""Measure what the sweeper costs a trial, beside Hydra's own and the official Optuna plugin, on an empty job.
+"""Measure the sweeper's cost per trial against Hydra's own and the official Optuna plugin, with an empty job.
 
     python scripts/benchmark_sweeper.py [--official PYTHON]     # some minutes; writes docs/benchmark_sweeper.md
 
-PYTHON is the interpreter of an environment with hydra-optuna-sweeper, which cannot live beside this one.
+PYTHON is the interpreter of an environment with hydra-optuna-sweeper, which cannot be installed beside this one.
 
-Decisions: a sweep is a process of its own, and what is reported is the slope between a short and a long one, so the
-start of the process is left out; the arms take turns within each round; the median of the rounds with its range.
+Decisions: a sweep is a process of its own, and the slope between a short and a long one is reported, without the start
+of the process; the arms take turns within each round; reported is the median of the rounds, with its range.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main(cfg):
 main()
 """
 SHORT, LONG = 5, 65
-AIM = 0.2  # seconds a trial more than Hydra's own sweeper
+AIM = 0.2  # additional seconds per trial over Hydra's own sweeper
 QUEUE = ["hydra/sweeper=optuna", "hydra.sweep.dir=sweep"]
 ARMS = {  # what is added to `app.py -m`, where N is the number of trials
     "Hydra's basic sweeper": ["+x=range(0,N)"],

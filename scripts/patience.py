@@ -1,12 +1,12 @@
-"""Ask which early stopping explains the published epochs of Gómez López and Ulubas (2025).
+"""Find the early stopping rule that explains the published epochs of Gómez López and Ulubas (2025).
 
     python scripts/patience.py data.dir=FOLDER      # about 15 minutes; writes docs/results/patience.json
 
-Decisions: both nets train 60 epochs without early stopping, five seeds each, and the stopping rule of
-the early stopping callback is simulated on their histories, so that one training answers for every patience
-and both scores; the test part is never looked at. The pair of score and patience that is chosen has the least sum
-of squared relative deviations of the mean stop epoch from the published one. A run that a rule would not have
-stopped yet counts as stopped at its last epoch, and the row says so. Runs that are finished are not repeated.
+Decisions: both nets train 60 epochs without early stopping, five seeds each, and the rule of the early stopping
+callback is simulated on their histories, so one training serves every patience and both scores; the test part is never
+used. The chosen pair of score and patience has the least sum of squared relative deviations of the mean stop epoch
+from the published one. A run that a rule would not have stopped counts as stopped at its last epoch, and the row
+counts such runs. Finished runs are not repeated.
 """
 
 import argparse
@@ -29,7 +29,7 @@ EPOCHS, SEEDS = 60, range(5)
 
 
 def stop_epoch(scores: Sequence[float], mode: str, patience: int) -> int | None:
-    """Return the epoch, from 1, after which `patience` epochs brought nothing strictly better; None: not yet."""
+    """Return the epoch, from 1, after which `patience` epochs brought no strict improvement; None if there is none."""
     best, waited = float("inf"), 0
     for epoch, score in enumerate(scores, 1):
         loss = score if mode == "min" else -score
@@ -40,15 +40,15 @@ def stop_epoch(scores: Sequence[float], mode: str, patience: int) -> int | None:
 
 
 def simulate(histories: dict[str, list[list[dict[str, float]]]]) -> list[dict[str, Any]]:
-    """Return a row a rule, the best first: the stop epoch of each run, their means, and the deviation."""
+    """Return one row per rule, the best first: the stop epoch of each run, their means, and the deviation."""
     rows = []
     for monitor in MONITORS:
         for patience in PATIENCES:
             row: dict[str, Any] = {"monitor": monitor, "patience": patience, "deviation": 0.0, "unstopped": 0}
             for net, runs in histories.items():
-                found = [stop_epoch([epoch[monitor] for epoch in run], better(monitor), patience) for run in runs]
-                stops = [stop or len(run) for stop, run in zip(found, runs, strict=True)]
-                row["unstopped"] += found.count(None)
+                epochs = [stop_epoch([epoch[monitor] for epoch in run], better(monitor), patience) for run in runs]
+                stops = [stop or len(run) for stop, run in zip(epochs, runs, strict=True)]
+                row["unstopped"] += epochs.count(None)
                 row["deviation"] += (mean(stops) / PUBLISHED[net] - 1) ** 2
                 row[net] = {"mean": mean(stops), "stops": stops}
             rows.append(row | {"deviation": round(row["deviation"], 5)})
@@ -67,14 +67,14 @@ def train(net: str, seed: int, folder: Path, overrides: list[str]) -> None:
 
 
 def hardware(folder: Path) -> str:
-    """Return on what the run in `folder` was trained."""
-    found = json.loads((folder / "environment.json").read_text())
-    versions = ", ".join(f"{name} {found['versions'][name]}" for name in ("torch", "pytorch-lightning"))
-    return f"{found['processor']}, threads={found['threads']}, on {found['device']}, {versions}"
+    """Return the hardware and the versions that the run in `folder` was trained with."""
+    facts = json.loads((folder / "environment.json").read_text())
+    versions = ", ".join(f"{name} {facts['versions'][name]}" for name in ("torch", "pytorch-lightning"))
+    return f"{facts['processor']}, threads={facts['threads']}, on {facts['device']}, {versions}"
 
 
 def main() -> None:
-    """Train what is missing; after each seed, write what is known so far."""
+    """Train the missing runs, and write the result after each seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overrides", nargs="*", help="such as data.dir=FOLDER")
     parser.add_argument("--folder", type=Path, default=Path("outputs/patience"))

@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL server on loopback, for tests and measurements."""
+"""A temporary PostgreSQL server on the loopback interface, for tests and measurements."""
 
 import os
 import shutil
@@ -11,10 +11,10 @@ from pathlib import Path
 
 
 def binaries() -> Path | None:
-    """Return the folder of PostgreSQL's programs, Debian's newest first; None where it is not installed."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)
+    """Return the folder of PostgreSQL's programs, the newest of Debian's first; None if it is not installed."""
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)
     on_path = shutil.which("initdb")
-    return found[0].parent if found else Path(on_path).parent if on_path else None
+    return debian[0].parent if debian else Path(on_path).parent if on_path else None
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def server() -> Iterator[str]:
     programs = binaries()
     if programs is None:
         raise FileNotFoundError("PostgreSQL is not installed: apt-get install postgresql")
-    # It refuses to run as root; Debian's package makes the user postgres.
+    # It refuses to run as root; Debian's package creates the user postgres.
     as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder, socket.socket() as probe:
         Path(folder).chmod(0o777)

@@ -1,16 +1,17 @@
-"""Run the published recipes over several seeds, and set what was published beside what was measured.
+"""Run the published recipes with several seeds, and compare the results with the published ones.
 
     python scripts/reproduce.py [EXPERIMENT ...] [--seeds 0 1 2 3 4] [-- data.dir=FOLDER OVERRIDE ...]
     python scripts/reproduce.py --render            # docs/results.md again, from docs/results alone
 
 Five seeds of lin2024 take about two minutes, of gomez2025_nn two and of gomez2025_dnn five on one CPU core; the
-an2020 nets need a GPU, or hours an epoch-limited run (trainer.max_epochs=20 trainer.precision=bf16-mixed threads=2).
+an2020 nets need a GPU, or hours for each run of fewer epochs (trainer.max_epochs=20 trainer.precision=bf16-mixed
+threads=2).
 
-Decisions: a run is `train.py` in a process of its own, as anybody would start it; one that is finished is not
-repeated and one that was stopped goes on, so the same command always completes the work. After each run its
-metrics and history go to docs/results, without any command or path, and docs/results.md is written anew: what is
-printed there comes from those files alone (`results_page.py`). With overrides that change a recipe they go to a docs
-folder beside the runs instead, unless --docs says otherwise; runs of different settings are never averaged.
+Decisions: a run is `train.py` in a process of its own, as anybody would start it; finished runs are not repeated and
+stopped ones continue, so the same command always completes the work. After each run its metrics and history are
+copied to docs/results, without any command or path, and docs/results.md is written again, from those files alone
+(`results_page.py`). With overrides that change a recipe they go to a docs folder beside the runs instead, unless
+--docs names another; runs of different settings are never averaged.
 """
 
 import argparse
@@ -35,50 +36,54 @@ from ziffern.runs.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = {"lin2024": 5, "gomez2025_nn": 5, "gomez2025_dnn": 5, "an2020_m3": 1, "an2020_m5": 1, "an2020_m7": 1}
-OURS = {"fast": 10, "champion": 5, "champion_fashion": 3}  # seeds too, of the recipes that are trained when named
+OWN_SEEDS = {"fast": 10, "champion": 5, "champion_fashion": 3}  # of recipes that are trained only if named
 HARDWARE = ("processor", "cpu_count", "threads", "device", "precision")
-UNTOLD = ("experiment=", "seed=", "hydra.", "data.dir=", "ckpt_path=")  # ours, or somebody's paths
+OMITTED = ("experiment=", "seed=", "hydra.", "data.dir=", "ckpt_path=")  # set by this script, or paths
 PATHS = ("/", "~", "./", "../")
 
 
-def told(overrides: Iterable[str]) -> list[str]:
-    """Return the overrides that say what was trained: no paths, and not what this script always gives."""
+class RunError(Exception):
+    """A run failed, or its results do not belong with the others."""
+
+
+def published_overrides(overrides: Iterable[str]) -> list[str]:
+    """Return the overrides that describe a training, without paths and without those that this script always sets."""
     plain = [item.lstrip("+") for item in overrides if item != "threads=1"]
-    kept = [item for item in plain if not item.startswith(UNTOLD)]
+    kept = [item for item in plain if not item.startswith(OMITTED)]
     return sorted(item for item in kept if not item.partition("=")[2].strip("'\"").startswith(PATHS))
 
 
 def run_all(runs: Sequence[tuple[str, int]], folder: Path, docs: Path, overrides: list[str]) -> list[str]:
-    """Run, collect and render, one after the other; return a line for each run that failed."""
+    """Train, collect and render one run after the other; return a line for each run that failed."""
     failed: list[str] = []
-    spent: dict[str, list[float]] = {name: [] for name, _ in runs}
+    durations: dict[str, list[float]] = {name: [] for name, _ in runs}
     for number, (name, seed) in enumerate(runs, 1):
         target, began = folder / name / f"seed{seed}", time.monotonic()
         done = is_finished(target)
-        left = remaining([n for n, s in runs[number - 1 :] if not is_finished(folder / n / f"seed{s}")], spent)
+        left = remaining([n for n, s in runs[number - 1 :] if not is_finished(folder / n / f"seed{s}")], durations)
         print(f"run {number} of {len(runs)}: {name} seed {seed} · ETA for all {left}", flush=True)
         try:
             if not done:
                 start(name, seed, target, overrides)
             collect(Run(target), name, seed, docs, overrides)
-            spent[name].append(Run(target).metrics["train_seconds"] if done else time.monotonic() - began)
+            durations[name].append(Run(target).metrics["train_seconds"] if done else time.monotonic() - began)
             render(docs, list(SEEDS))
-        except (InputError, OSError) as error:
+        except (RunError, InputError, OSError) as error:
             failed.append(f"{name} seed {seed}: {error}")
     return failed
 
 
 def is_finished(folder: Path) -> bool:
-    """Return whether a run came to its end."""
+    """Return whether a run is complete."""
     return (folder / "metrics.json").exists()
 
 
-def remaining(names: Sequence[str], spent: dict[str, list[float]]) -> str:
-    """Return the time for the runs `names`, from the seconds spent on runs alike, or on any, as h:mm:ss."""
-    known = [seconds for runs in spent.values() for seconds in runs]
+def remaining(names: Sequence[str], durations: dict[str, list[float]]) -> str:
+    """Return the time for the runs `names`, from the seconds of runs of the same name, or of any, as h:mm:ss."""
+    known = [seconds for runs in durations.values() for seconds in runs]
     if names and not known:
         return "unknown before the first has finished"
-    total = round(sum(mean(spent[name] or known) for name in names))
+    total = round(sum(mean(durations[name] or known) for name in names))
     return f"{total // 3600}:{total // 60 % 60:02}:{total % 60:02}"
 
 
@@ -86,7 +91,7 @@ def start(name: str, seed: int, target: Path, overrides: list[str]) -> None:
     """Start the run, or continue it from its last checkpoint, and wait for it.
 
     Raises:
-        InputError: It failed, and said why itself.
+        RunError: It failed; it has printed the reason.
     """
     given = {item.split("=")[0] for item in overrides}
     own = [f"experiment={name}", f"seed={seed}", "threads=1", f"hydra.run.dir='{target}'"]
@@ -96,7 +101,7 @@ def start(name: str, seed: int, target: Path, overrides: list[str]) -> None:
     process = subprocess.Popen([sys.executable, str(ROOT / "train.py"), *own, *overrides])
     try:
         code = process.wait()
-    except KeyboardInterrupt:  # the terminal told the run as well, which is writing what it has
+    except KeyboardInterrupt:  # the terminal has interrupted the run, too, which is writing its files
         try:
             process.wait(timeout=20)
         except subprocess.TimeoutExpired:
@@ -104,32 +109,35 @@ def start(name: str, seed: int, target: Path, overrides: list[str]) -> None:
             process.wait()
         raise
     if code:
-        raise InputError(f"train.py ended with {code}")
+        raise RunError(f"train.py ended with {code}")
 
 
 def collect(run: Run, name: str, seed: int, docs: Path, overrides: list[str]) -> None:
     """Copy a run's metrics, history, hardware and settings to docs/results/NAME.
 
     Raises:
-        InputError: The run was not tested, or its folder is damaged.
+        RunError: The run was not tested, or has other settings than the runs collected before.
+        InputError: Its folder is damaged.
     """
     if "test/acc" not in run.metrics:
-        raise InputError(f"{run.folder} was not tested: remove it to run it anew")
-    settings = told(OmegaConf.load(run.folder / ".hydra/overrides.yaml"))
-    if settings != told(overrides):
-        wanted = f"was run with {settings or 'the plain recipe'}, not {told(overrides) or 'the plain recipe'}"
-        raise InputError(f"{run.folder} {wanted}: remove it, or name another --folder")
+        raise RunError(f"{run.folder} was not tested: remove it to run it again")
+    settings, wanted = (
+        published_overrides(items) for items in (OmegaConf.load(run.folder / ".hydra/overrides.yaml"), overrides)
+    )
+    if settings != wanted:
+        difference = f"was run with {settings or 'the plain recipe'}, not {wanted or 'the plain recipe'}"
+        raise RunError(f"{run.folder} {difference}: remove it, or name another --folder")
     target = docs / "results" / name
-    found = json.loads((run.folder / "environment.json").read_text())
-    facts = {key: found.get(key) for key in HARDWARE} | {"settings": settings}
-    facts |= {key: found["versions"].get(key) for key in ("torch", "pytorch-lightning")}
+    environment = json.loads((run.folder / "environment.json").read_text())
+    facts = {key: environment.get(key) for key in HARDWARE} | {"settings": settings}
+    facts |= {key: environment["versions"].get(key) for key in ("torch", "pytorch-lightning")}
     path = target / "environment.json"
     known = json.loads(path.read_text()) if path.exists() else {"common": {}, "seeds": {}}
     seeds = {key: known["common"] | own for key, own in known["seeds"].items()} | {str(seed): facts}
-    for other, theirs in seeds.items():
-        if theirs.get("settings") != settings:
-            with_what = f"seed {other} with {theirs.get('settings') or 'the plain recipe'}"
-            raise InputError(f"{target} holds {with_what}: name another --docs for these settings")
+    for other_seed, other in seeds.items():
+        if other.get("settings") != settings:
+            content = f"seed {other_seed} with {other.get('settings') or 'the plain recipe'}"
+            raise RunError(f"{target} holds {content}: name another --docs for these settings")
     write_json(target / f"seed{seed}.json", run.metrics)
     shutil.copyfile(run.folder / "history.csv", target / f"seed{seed}.csv")
     common = {key: value for key, value in facts.items() if all(other.get(key) == value for other in seeds.values())}
@@ -146,7 +154,9 @@ def count_labels(overrides: Sequence[str], docs: Path) -> None:
         data = build(compose("train", overrides=["experiment=lin2024", *folder]).data, "data")
     labels, parts = data.digits.labels, data.parts
     chosen = {"all": labels, **{part: labels[getattr(parts, part)] for part in ("train", "val", "test")}}
-    counts = {part: np.bincount(found, minlength=data.num_classes).tolist() for part, found in chosen.items()}
+    counts = {
+        part: np.bincount(part_labels, minlength=data.num_classes).tolist() for part, part_labels in chosen.items()
+    }
     write_json(docs / "results" / "labels.json", {"split": data.split_name, "counts": counts})
 
 
@@ -157,13 +167,13 @@ def fail(line: str) -> NoReturn:
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return what stands before `--`, and the overrides after it."""
+    """Return the arguments before `--`, and the overrides after it."""
     at = [*arguments, "--"].index("--")
     return list(arguments[:at]), list(arguments[at + 1 :])
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return the exit code: 0, 1 where a run failed, 130 after Ctrl-C."""
+    """Train, collect and render; return the exit code: 0, 1 if a run failed, 130 after Ctrl-C."""
     arguments, overrides = split(arguments)
     usage = "reproduce.py [EXPERIMENT ...] [--seeds SEED ...] [options] [-- data.dir=FOLDER OVERRIDE ...]"
     about = (__doc__ or "").split("Decisions:")[0]
@@ -174,14 +184,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--folder", type=Path, default=Path("outputs/reproduce"), help="run folders (default: %(default)s)"
     )
-    parser.add_argument("--docs", type=Path, help="results.md and results/ lie here (default: docs; see above)")
+    parser.add_argument("--docs", type=Path, help="folder of results.md and results/ (default: docs; see above)")
     parser.add_argument("--render", action="store_true", help="train nothing, write results.md")
     options = parser.parse_args(arguments)
-    docs = options.docs or (options.folder / "docs" if told(overrides) else ROOT / "docs")
+    docs = options.docs or (options.folder / "docs" if published_overrides(overrides) else ROOT / "docs")
     known = sorted(path.stem for path in (conf_folder() / "experiment").glob("*.yaml"))
     for name in options.experiments:
         if name not in known:
-            fail(f"{name}: no such experiment: there are {', '.join(known)}; overrides come after --")
+            fail(f"{name}: no such experiment: use one of {', '.join(known)}; overrides go after --")
     try:
         if options.render:
             render(docs, list(SEEDS))
@@ -189,12 +199,12 @@ def main(arguments: Sequence[str]) -> int:
         if not (docs / "results" / "labels.json").exists():
             count_labels(overrides, docs)
         names = options.experiments or list(SEEDS)
-        runs = [(name, seed) for name in names for seed in options.seeds or range((SEEDS | OURS).get(name, 1))]
+        runs = [(name, seed) for name in names for seed in options.seeds or range((SEEDS | OWN_SEEDS).get(name, 1))]
         failed = run_all(runs, options.folder, docs, overrides)
-    except InputError as error:
+    except (RunError, InputError) as error:
         fail(str(error))
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        print("\nstopped; the same command continues from here", file=sys.stderr)
         return 130
     print(f"wrote {docs / 'results.md'}")
     for line in failed:

@@ -1,9 +1,9 @@
-"""Write docs/results.md from docs/results: what was published beside what was measured.
+"""Write docs/results.md from docs/results: the published figures beside the measured ones.
 
-Decisions: `reproduce.py` copies figures, histories and hardware there, `patience.py` its study; the page comes from
-those files and `conf/experiment/*.yaml` alone, so that it can be written again without any data. A published figure
-is one run, so it is held against the prediction interval of a single run of ours, not against the narrower interval
-of our mean. Sentences that judge are computed from the figures, so they stay true when those are measured anew.
+Decisions: `reproduce.py` copies figures, histories and hardware there, `patience.py` its study; the page is made from
+those files and conf/experiment alone, so it can be written again without any data. A published figure is one run, so
+it is compared with the prediction interval of a single run of ours, not with the narrower interval of our mean.
+Conclusions are computed from the figures, so they stay true when those are measured again.
 """
 
 import csv
@@ -105,8 +105,8 @@ def percent(value: float | None) -> str:
 
 def spread(values: Sequence[float], show: Callable[[float], str] = percent) -> str:
     """Return mean ± deviation, or the single value."""
-    found = mean_interval(values)
-    return show(found.mean) + (f" ± {show(found.deviation)}" if len(values) > 1 else "")
+    interval_of_mean = mean_interval(values)
+    return show(interval_of_mean.mean) + (f" ± {show(interval_of_mean.deviation)}" if len(values) > 1 else "")
 
 
 def span(values: Sequence[float]) -> str:
@@ -122,10 +122,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "\n" + "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n"
 
 
-def overview(found: Sequence[Measured]) -> str:
-    """Return two tables of published beside measured, scores and cost, one row an experiment."""
+def overview(measured: Sequence[Measured]) -> str:
+    """Return two tables of published and measured figures, scores and costs, with one row per experiment."""
     scores, costs = [], []
-    for own in found:
+    for own in measured:
         test = f"{spread(own.all('test/acc'))} (n = {len(own.metrics)})"
         between = " to ".join(map(percent, interval(own)))
         gap = spread([fit.gap for fit in own.fits])
@@ -146,12 +146,12 @@ def overview(found: Sequence[Measured]) -> str:
     return above + table(("experiment", *pairs), costs)
 
 
-def recipes(found: Sequence[Measured]) -> str:
+def recipes(measured: Sequence[Measured]) -> str:
     """Return the table of the recipes that are this project's own, best first, or an empty string."""
-    if not found:
+    if not measured:
         return ""
     rows = []
-    for own in sorted(found, key=lambda own: -mean(own.all("test/acc"))):
+    for own in sorted(measured, key=lambda own: -mean(own.all("test/acc"))):
         test = f"{spread(own.all('test/acc'))} (n = {len(own.metrics)})"
         shares = own.all("test/acc")
         rows.append(
@@ -213,21 +213,21 @@ def interval(own: Measured, single: bool = False) -> tuple[float, float]:
 
 
 def verdict(own: Measured) -> str:
-    """Say whether the published figure is one that this recipe gives, and what differs."""
+    """Return whether this recipe reproduces the published figure, and how the trainings differ."""
     n, figure = len(own.metrics), own.published("test/acc")
     low, high = interval(own, single=True)
     kind = "the Wilson interval of our one run" if n == 1 else f"the prediction interval of one run (n = {n})"
     bounds = f"{percent(low)} to {percent(high)} %, {kind}"
     ours = mean(own.all("test/acc"))
     if figure is None:
-        said = "nothing to compare with: no published test accuracy of this network alone is known"
+        conclusion = "nothing to compare with: no published test accuracy of this network alone is known"
     elif low <= figure <= high:
-        said = f"**reproduced**: the published {percent(figure)} % lies inside {bounds}"
+        conclusion = f"**reproduced**: the published {percent(figure)} % lies inside {bounds}"
     else:
         better = f"better by {percent(ours - figure)}" if ours > figure else f"not reached by {percent(figure - ours)}"
         side = "below" if ours > figure else "above"
-        said = f"**{better} points**: the published {percent(figure)} % lies {side} {bounds}"
-    return f"- `{own.name}`: {said}. What differs: {'; '.join(differences(own))}.{caution(own)}\n"
+        conclusion = f"**{better} points**: the published {percent(figure)} % lies {side} {bounds}"
+    return f"- `{own.name}`: {conclusion}. What differs: {'; '.join(differences(own))}.{caution(own)}\n"
 
 
 def caution(own: Measured) -> str:
@@ -238,25 +238,25 @@ def caution(own: Measured) -> str:
 
 
 def differences(own: Measured) -> list[str]:
-    """Return what is known to differ from the published training."""
+    """Return the known differences from the published training."""
     data, epochs = own.recipe.data, own.all("epochs")
-    found = []
+    known = []
     if data.split == "resplit":
         total, share = own.all("test/total")[0], mean(own.all("test/acc"))
         chance = f"± {percent(1.96 * (share * (1 - share) / total) ** 0.5)} points (95 %, binomial)"
-        found += [f"another random split of the same digits: {total:,} other test digits alone mean {chance}"]
+        known += [f"another random split of the same digits: {total:,} other test digits alone mean {chance}"]
     if data.split == "official" and data.val_from == "train":
         left, val = own.all("data/train")[0], own.all("data/val")[0]
-        found += [f"{val:,} of the {left + val:,} training digits validate and are not trained on"]
+        known += [f"{val:,} of the {left + val:,} training digits validate and are not trained on"]
     stops = OmegaConf.select(own.recipe, "callbacks.early_stopping.patience") is not None
     cut = any(item.startswith("trainer.max_epochs=") for item in own.common.get("settings", []))
     if stops and not cut:
         chosen = "the patience was chosen to give this, so the epochs are no evidence by themselves"
-        found += [f"early stopping after {span(epochs)} epochs, published {own.published('epochs')} ({chosen})"]
+        known += [f"early stopping after {span(epochs)} epochs, published {own.published('epochs')} ({chosen})"]
     elif max(epochs) < own.published("epochs"):
-        found += [f"{span(epochs)} epochs instead of {own.published('epochs')}"]
+        known += [f"{span(epochs)} epochs instead of {own.published('epochs')}"]
     precision = own.common.get("precision", "differing between seeds")
-    return found + ([f"precision {precision}"] if precision != "32-true" else [])
+    return known + ([f"precision {precision}"] if precision != "32-true" else [])
 
 
 def hardware(facts: dict[str, Any]) -> str:
@@ -269,7 +269,7 @@ def hardware(facts: dict[str, Any]) -> str:
 
 
 def details(own: Measured) -> str:
-    """Return the section of one experiment: a row a seed, hardware, command."""
+    """Return the section of one experiment: one row per seed, hardware, command."""
     keys = ("val/acc", "test/acc", "test/correct", "test/total", "epochs", "best_epoch", "train_seconds")
     rows = []
     for seed, metrics in own.metrics.items():
@@ -279,8 +279,8 @@ def details(own: Measured) -> str:
     header = ("seed", "validation %", "test %", "correct", "epochs", "best epoch", "seconds")
     differing = [f"; seed {seed}: {hardware(facts)}" for seed, facts in own.own.items() if facts]
     machine = hardware({key: value for key, value in own.common.items() if key != "settings"})
-    asked = " ".join(["data.dir=FOLDER", *own.common.get("settings", [])])
-    command = f"python scripts/reproduce.py {own.name} --seeds {' '.join(map(str, own.metrics))} -- {asked}"
+    overrides = " ".join(["data.dir=FOLDER", *own.common.get("settings", [])])
+    command = f"python scripts/reproduce.py {own.name} --seeds {' '.join(map(str, own.metrics))} -- {overrides}"
     source = own.published("source")
     above = f"{source}.\n" if source else ""
     return f"\n## {own.name}\n\n{above}{table(header, rows)}\n{machine}{''.join(differing)}.\n\n`{command}`\n"
@@ -319,7 +319,7 @@ def patience_study(docs: Path) -> str:
     )
 
 
-def labels(found: Sequence[Measured], docs: Path) -> str:
+def labels(measured: Sequence[Measured], docs: Path) -> str:
     """Return the section on how often each digit occurs, and on the baseline that follows from it."""
     path = docs / "results" / "labels.json"
     if not path.exists():
@@ -335,13 +335,13 @@ def labels(found: Sequence[Measured], docs: Path) -> str:
         f"\n## How often each digit occurs\n\nAll of MNIST, and its parts ({content['split']}): count (share in %).\n"
     )
     text += table(("digit", "all", "train", "validation", "test"), [*rows, total])
-    for own in found:
+    for own in measured:
         if (figure := own.published("baseline/acc")) is not None:
             share, tested = max(counts["all"]) / sum(counts["all"]), sum(counts["test"])
             chance = (share * (1 - share) / tested * (1 - tested / sum(counts["all"]))) ** 0.5
-            measured = percent(own.all("baseline/acc")[0])
+            baseline = percent(own.all("baseline/acc")[0])
             text += (
-                f"\nAlways answering with the most frequent training digit is right for {measured} % of the test "
+                f"\nAlways answering with the most frequent training digit is right for {baseline} % of the test "
                 f"digits; published {percent(figure)} %, on another random split. Over random test parts of this size, "
                 f"the share has a standard deviation of {percent(chance)} points around {percent(share)} %.\n"
             )
@@ -355,14 +355,14 @@ def searches(docs: Path) -> str:
         return ""
     content = json.loads(path.read_text())
     grid_name, *others = content["searches"]
-    grid, found = content["searches"][grid_name], [content["searches"][name] for name in others]
+    grid, compared = content["searches"][grid_name], [content["searches"][name] for name in others]
     scores = {(t["params"]["data.batch_size"], t["params"]["model.optimizer.lr"]): t["val/acc"] for t in grid["trials"]}
     batches, rates = ([*dict.fromkeys(key[place] for key in scores)] for place in (0, 1))
     best = grid["trials"][grid["best"]]
     spread_here = max(scores.values()) - min(scores.values())
     published = recipe_of("lin2024").published
-    above = [search["trials"][search["best"]]["val/acc"] > best["val/acc"] for search in found]
-    cheap = [search["train_seconds"] <= grid["train_seconds"] / 2 for search in found]
+    above = [search["trials"][search["best"]]["val/acc"] > best["val/acc"] for search in compared]
+    cheap = [search["train_seconds"] <= grid["train_seconds"] / 2 for search in compared]
     rows = []
     for name, search in content["searches"].items():
         winner, again = search["trials"][search["best"]], search["again"]
@@ -408,11 +408,12 @@ def _short(value: Any) -> Any:
 def render(docs: Path, order: Sequence[str]) -> None:
     """Write docs/results.md from docs/results, the experiments in this order, others after them."""
     present = {path.parent.name for path in docs.glob("results/*/seed*.json")}
-    all_found = [Measured.read(name, docs) for name in [*order, *sorted(present - set(order))] if name in present]
-    found = [own for own in all_found if "published" in own.recipe]
-    ours = [own for own in all_found if "published" not in own.recipe]
+    measured = [Measured.read(name, docs) for name in [*order, *sorted(present - set(order))] if name in present]
+    published = [own for own in measured if "published" in own.recipe]
+    others = [own for own in measured if "published" not in own.recipe]
     text = INTRODUCTION + "\n## Published and measured\n"
-    if found:
-        text += overview(found) + READING + "\n" + "".join(map(verdict, found)) + "".join(map(details, found))
-    text += recipes(ours) + "".join(map(details, ours)) + ablation(docs)
-    write_text(docs / "results.md", text + searches(docs) + patience_study(docs) + labels(found, docs))
+    if published:
+        text += overview(published) + READING + "\n"
+        text += "".join(map(verdict, published)) + "".join(map(details, published))
+    text += recipes(others) + "".join(map(details, others)) + ablation(docs)
+    write_text(docs / "results.md", text + searches(docs) + patience_study(docs) + labels(published, docs))

@@ -1,11 +1,10 @@
-"""Run the published grid, and searches that are to beat it in half of its training time.
+"""Run the published grid, and searches that should beat it in half of its training time.
 
     python scripts/searches.py [--seeds 4 5 6] [--n-jobs 2] [-- data.dir=FOLDER OVERRIDE ...]
 
-The grid of lin2024 and one TPE + Hyperband search a seed, each by its own command, and then the best setting of each
-once more, to be tested; ten minutes on two cores. What is finished is not repeated. Seeds 1 to 3 served to choose the
-number of trials, so these are others. The figures go to
-docs/results/searches.json, and docs/results.md is written anew.
+The grid of lin2024 and one TPE + Hyperband search per seed, each by its own command, and then the best setting of each
+once more, with a test; ten minutes on two cores. Finished parts are not repeated. The number of trials was chosen with
+seeds 1 to 3, so these are others. The figures go to docs/results/searches.json, and docs/results.md is written again.
 """
 
 import argparse
@@ -18,7 +17,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from reproduce import HARDWARE, ROOT, SEEDS, split, told
+from reproduce import HARDWARE, ROOT, SEEDS, published_overrides, split
 from results_page import render
 from ziffern.files.atomic import write_json
 from ziffern.runs.run import Run
@@ -30,15 +29,15 @@ SWEEPS = Path("outputs/sweeps")
 def searches(seeds: list[int], n_jobs: int) -> dict[str, list[str]]:
     """Return the overrides of each search, by the name of its study."""
     workers = f"hydra.sweeper.n_jobs={n_jobs}"
-    found = {"lin2024-grid": ["hparams_search=lin2024_grid", workers]}
+    overrides = {"lin2024-grid": ["hparams_search=lin2024_grid", workers]}
     for seed in seeds:
-        given = ["hparams_search=tpe", "model=cnn", f"hydra.sweeper.sampler.seed={seed}"]
-        found[f"tpe-cnn-{seed}"] = [*given, f"hydra.sweeper.study_name=tpe-cnn-{seed}", workers]
-    return found
+        search = ["hparams_search=tpe", "model=cnn", f"hydra.sweeper.sampler.seed={seed}"]
+        overrides[f"tpe-cnn-{seed}"] = [*search, f"hydra.sweeper.study_name=tpe-cnn-{seed}", workers]
+    return overrides
 
 
 def run(*arguments: str) -> None:
-    """Run train.py, and stop where it fails."""
+    """Run train.py; raise an exception if it fails."""
     subprocess.run([sys.executable, str(ROOT / "train.py"), *arguments], check=True)
 
 
@@ -53,7 +52,7 @@ def collect(name: str, given: list[str], best: Path) -> dict[str, Any]:
     starts = [trial.datetime_start for trial in trials if trial.datetime_start]
     metrics = Run(best).metrics
     return {
-        "command": " ".join(["python train.py -m", *told_with_plugin(given)]),
+        "command": " ".join(["python train.py -m", *without_paths(given)]),
         "train_seconds": round(sum(item["seconds"] for item in rows), 1),
         "wall_seconds": round((max(ends) - min(starts)).total_seconds(), 1),
         "best": chosen.number,
@@ -62,9 +61,9 @@ def collect(name: str, given: list[str], best: Path) -> dict[str, Any]:
     }
 
 
-def told_with_plugin(given: list[str]) -> list[str]:
-    """Return overrides without a path of somebody's machine."""
-    return [item for item in given if not item.startswith("data.dir=")]
+def without_paths(overrides: list[str]) -> list[str]:
+    """Return overrides without the data folder of this machine."""
+    return [item for item in overrides if not item.startswith("data.dir=")]
 
 
 def row(folder: Path, trial: FrozenTrial) -> dict[str, Any]:
@@ -87,19 +86,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[4, 5, 6])
     parser.add_argument("--n-jobs", type=int, default=2)
     options = parser.parse_args(arguments)
-    docs = ROOT / "docs" if not told(overrides) else Path("outputs/docs")
-    found: dict[str, Any] = {}
+    docs = ROOT / "docs" if not published_overrides(overrides) else Path("outputs/docs")
+    figures: dict[str, Any] = {}
     for name, given in searches(options.seeds, options.n_jobs).items():
         run("-m", *given, *overrides)
         best = SWEEPS / name / "best"
         if not (best / "metrics.json").exists():
             data = [item for item in overrides if item.startswith("data.dir=")]
             run("--config-dir", str(SWEEPS / name), "experiment=best", f"hydra.run.dir={best}", *data)
-        found[name] = collect(name, [*given, *overrides], best)
+        figures[name] = collect(name, [*given, *overrides], best)
         environment = json.loads((best / "environment.json").read_text())
         facts = {key: environment.get(key) for key in HARDWARE}
         facts |= {key: environment["versions"].get(key) for key in ("torch", "pytorch-lightning")}
-        write_json(docs / "results" / "searches.json", {"hardware": facts, "searches": found})
+        write_json(docs / "results" / "searches.json", {"hardware": facts, "searches": figures})
         render(docs, list(SEEDS))
 
 

@@ -1,12 +1,12 @@
-"""Kill sweeps at random moments, in any of their processes, and see whether the same command finishes them.
+"""Kill sweeps at random moments, in any of their processes, and check that the same command finishes them.
 
     python scripts/sweep_faults.py --studies 40
 
 Each study is a small Hydra application outside this project, with a random storage (journal, sqlite, and
 PostgreSQL where it is installed), sampler (grid, TPE) and number of workers. Its supervisor or a worker, or
-all of them, are killed by SIGKILL again and again; then the command is given once more and left alone. A
-study is right when every trial is there once, complete, with the score of its parameters, and the points of
-a grid are all there. Writes docs/results/sweep_faults.json.
+all of them, are killed by SIGKILL again and again; then the command runs once more without kills. A study is right if
+every trial occurs once, complete, with the score of its parameters, and no point of a grid is missing. Writes
+docs/results/sweep_faults.json.
 """
 
 import argparse
@@ -51,9 +51,9 @@ main()
 GRID = ["+x=range(0,6)", "+y=choice(0.5,1.5)"]
 SEARCH = ["+x=interval(0.0,6.0)", "+y=choice(0.5,1.5)"]
 TRIALS = 12
-LONGEST = 300  # seconds for one study
-KILL_ALL = 0.7  # share of launches that are killed whole; the rest of the others goes on beside the next
-CLOSE = 1e-9  # between a score and that of its parameters
+MAX_SECONDS = 300  # for one study
+KILL_ALL = 0.7  # share of launches that are killed as a whole; the others may overlap with the next one
+TOLERANCE = 1e-9  # between a score and that of its parameters
 
 
 def command(sampler: str, n_jobs: int, storage: str, seconds: float) -> list[str]:
@@ -68,7 +68,7 @@ def command(sampler: str, n_jobs: int, storage: str, seconds: float) -> list[str
 
 
 def run_study(folder: Path, sampler: str, n_jobs: int, storage: str, random_: random.Random) -> dict[str, Any]:
-    """Run one study with kills until it is left alone and ends; return what was done to it and what came out."""
+    """Run one study with kills, then once without; return the kills and the outcome."""
     (folder / "app.py").write_text(APP)
     line = command(sampler, n_jobs, storage, seconds=random_.choice([0.05, 0.3]))
     kills = {"worker": 0, "supervisor": 0, "all": 0}
@@ -93,9 +93,9 @@ def run_study(folder: Path, sampler: str, n_jobs: int, storage: str, random_: ra
             if random_.random() < KILL_ALL:
                 kill(process.pid, "all", random_)
     with (folder / "output.log").open("a") as log:
-        code = subprocess.run(line, cwd=folder, stdout=log, stderr=log, check=False, timeout=LONGEST).returncode
+        code = subprocess.run(line, cwd=folder, stdout=log, stderr=log, check=False, timeout=MAX_SECONDS).returncode
     for process in started:
-        process.wait(LONGEST)
+        process.wait(MAX_SECONDS)
     url = storage or f"journal:{folder / 'sweep' / 'study.journal'}"
     return {
         "sampler": sampler,
@@ -113,8 +113,8 @@ def kill(group: int, whom: str, random_: random.Random) -> None:
         if whom == "all":
             os.killpg(group, signal.SIGKILL)
             return
-        found = subprocess.run(["pgrep", "-g", str(group)], capture_output=True, text=True, check=False).stdout.split()
-        workers = [int(pid) for pid in found if int(pid) != group]
+        pids = subprocess.run(["pgrep", "-g", str(group)], capture_output=True, text=True, check=False).stdout.split()
+        workers = [int(pid) for pid in pids if int(pid) != group]
         os.kill(random_.choice(workers) if whom == "worker" and workers else group, signal.SIGKILL)
     except ProcessLookupError:
         pass
@@ -134,13 +134,13 @@ def read_trials(url: str, name: str = "study") -> list[optuna.trial.FrozenTrial]
 
 
 def outcome(url: str, folder: Path, sampler: str, code: int) -> dict[str, Any]:
-    """Return what the study holds, and whether it is right."""
+    """Return counts of trials, and whether the study is right."""
     trials = read_trials(url.replace("sqlite:///", f"sqlite:///{folder}/"))
     complete = [trial for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
     points = {(trial.params["x"], trial.params["y"]) for trial in complete}
     wanted = {(x, y) for x in range(6) for y in (0.5, 1.5)} if sampler == "grid" else points
     scores = all(
-        abs(t.value - (t.params["x"] - 3) ** 2 - t.params["y"]) < CLOSE for t in complete if t.value is not None
+        abs(t.value - (t.params["x"] - 3) ** 2 - t.params["y"]) < TOLERANCE for t in complete if t.value is not None
     )
     runs = (folder / "ended.log").read_text().split()
     return {
@@ -148,13 +148,13 @@ def outcome(url: str, folder: Path, sampler: str, code: int) -> dict[str, Any]:
         "trials": len(trials),
         "complete": len(complete),
         "distinct": len(points),
-        "jobs_that_ended": len(runs),  # one more than trials where a kill came between a job's end and its record
+        "jobs_that_ended": len(runs),  # one more than trials if a kill came between a job's end and its record
         "right": code == 0 and len(trials) == len(complete) == len(points) == TRIALS and points == wanted and scores,
     }
 
 
 def main() -> None:
-    """Run the studies, print a line each, and write the result."""
+    """Run the studies, print one line per study, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)

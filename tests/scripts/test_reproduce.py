@@ -11,7 +11,6 @@ from scipy.stats import t
 import patience
 import reproduce
 import results_page
-from ziffern.errors import InputError
 from ziffern.runs.run import Run
 
 RIGHT = [13748, 13770, 13755]
@@ -136,7 +135,7 @@ def test_unknown_experiment_is_one_line(call, capsys) -> None:
         call("lin2023")
     assert stop.value.code == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: lin2023: no such experiment: there are an2020_m3")
+    assert error.startswith("error: lin2023: no such experiment: use one of an2020_m3")
     assert error.count("\n") == 1
 
 
@@ -152,7 +151,7 @@ def test_ctrl_c_is_one_line_and_waits_for_the_run(call, monkeypatch, capsys) -> 
     monkeypatch.setattr(reproduce.subprocess, "Popen", lambda command: SimpleNamespace(wait=wait))
     assert call("lin2024") == 130
     assert waits == [None, 20]
-    assert capsys.readouterr().err == "\nstopped; the same command goes on from here\n"
+    assert capsys.readouterr().err == "\nstopped; the same command continues from here\n"
 
 
 def test_nothing_collected_names_a_path_or_command(docs, tmp_path) -> None:
@@ -256,9 +255,9 @@ def test_patience_section_names_the_rule(docs) -> None:
 def test_runs_of_other_settings_are_not_averaged(docs, tmp_path) -> None:
     reproduce.collect(fake_run(tmp_path / "plain"), "lin2024", 0, docs, [])
     short = fake_run(tmp_path / "short", overrides=("experiment=lin2024", "trainer.max_epochs=1"))
-    with pytest.raises(InputError, match="remove it, or name another --folder"):
+    with pytest.raises(reproduce.RunError, match="remove it, or name another --folder"):
         reproduce.collect(short, "lin2024", 1, docs, [])
-    with pytest.raises(InputError, match="seed 0 with the plain recipe: name another --docs"):
+    with pytest.raises(reproduce.RunError, match="seed 0 with the plain recipe: name another --docs"):
         reproduce.collect(short, "lin2024", 1, docs, ["trainer.max_epochs=1"])
     assert [path.stem for path in (docs / "results/lin2024").glob("seed*.json")] == ["seed0"]
 
