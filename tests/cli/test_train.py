@@ -61,7 +61,7 @@ MISTAKES = {  # arguments -> what the one line has to say
     "threads=1.0": ["threads=1.0", "at least 1"],
     "trainer.max_epochs=true": ["trainer.max_epochs=true", "whole number"],
     "trainer.max_epochs=1.0": ["trainer.max_epochs=1.0", "whole number"],
-    "trainer.micro_steps=true": ["trainer.micro_steps=True", "whole number"],
+    "trainer.micro_steps=true": ["trainer.micro_steps=true", "whole number"],
     "trainer.gradient_clip_val=true": ["trainer.gradient_clip_val=true", "number"],
     "+trainer.gradient_clip_algorithm=true": ["trainer.gradient_clip_algorithm=true", "text"],
     "+trainer.deterministic=no": ["trainer.deterministic=no", "true or false or warn or null"],

@@ -276,7 +276,7 @@ def test_a_configuration_cannot_ask_for_more_than_the_weights(imperfect: Run, ne
     config = yaml.safe_load(path.read_text())
     config["model"]["net"] = net
     path.write_text(yaml.safe_dump(config))
-    with pytest.raises(InputError, match="exchanged"):
+    with pytest.raises(InputError, match="was one of them replaced"):
         imperfect.load_model()
 
 

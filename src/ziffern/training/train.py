@@ -15,6 +15,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.errors import InputError
+from ziffern.text.catalog import Message
 from ziffern.text.printable import reason
 from ziffern.training.callbacks.atomic_io import AtomicCheckpointIO
 from ziffern.training.ending import record_ending, shell_exit_codes
@@ -122,9 +123,9 @@ def check_logits(model: ImageClassifier, classes: int) -> None:
             loss = model.loss(logits, label)
         if logits.shape == (2, classes) and loss.dim() == 0:
             return
-        result = f"{tuple(logits.shape)}, {tuple(loss.shape)}"
+        problem: object = Message("training.net.shapes", logits=str(tuple(logits.shape)), loss=str(tuple(loss.shape)))
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
-        result = str(error)
+        problem = str(error)
     finally:
         model.train()
-    raise InputError("training.net.wrong_logits", classes=classes, result=result)
+    raise InputError("training.net.wrong_logits", classes=classes, problem=problem)

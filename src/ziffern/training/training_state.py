@@ -61,7 +61,8 @@ def check_training_state(checkpoint: Mapping[str, Any], model: ImageClassifier) 
     try:
         _try_step(checkpoint, model)
     except Exception as error:  # whatever loading a foreign state or stepping with it runs into
-        raise InputError("training.state.other_optimizer", problem=reason(error)) from error
+        problem = error if isinstance(error, InputError) else reason(error)
+        raise InputError("training.state.other_optimizer", problem=problem) from error
 
 
 def is_restoring(error: Exception) -> bool:
@@ -93,18 +94,18 @@ def _try_step(checkpoint: Mapping[str, Any], model: ImageClassifier) -> None:
     optimizer.step()
     if scheduler is not None:
         (state,) = schedulers
-        if not isinstance(state["last_epoch"], int):
-            raise TypeError("last_epoch is no number")
+        from_plain(state["last_epoch"], Count)
         scheduler.load_state_dict(state | {"last_epoch": 0})  # at its end it would refuse to step
         scheduler.step(*([0.0] if isinstance(scheduler, ReduceLROnPlateau) else []))
 
 
 def _check_shapes(optimizer: Optimizer) -> None:
-    """Raise ValueError where a fused kernel would write beyond a state that does not have its parameter's shape."""
+    """Raise InputError where a fused kernel would write beyond a state that does not have its parameter's shape."""
     if not any(group.get("fused") for group in optimizer.param_groups):
         return  # all other steps check shapes, and Adafactor's states have their own
     for parameter, values in optimizer.state.items():
         own = parameter.shape, parameter.dtype
         for value in values.values():
             if isinstance(value, Tensor) and value.dim() and (value.shape, value.dtype) != own:
-                raise ValueError(f"{tuple(value.shape)} for a parameter of {tuple(parameter.shape)}")
+                shapes = {"shape": str(tuple(value.shape)), "parameter": str(tuple(parameter.shape))}
+                raise InputError("training.state.other_shape", **shapes)

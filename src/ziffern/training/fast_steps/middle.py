@@ -134,6 +134,6 @@ def check_middle(middle: Mapping[str, Any]) -> None:
     from_plain(middle, Middle)
     random = middle["random"]
     if not (isinstance(random, Tensor) and random.dtype == torch.uint8 and random.shape == torch.get_rng_state().shape):
-        raise ValueError("random is no state of torch's generator")
+        raise InputError("training.state.bad_random")
     if not all(isinstance(item, Tensor) for batch in middle["scores"]["waiting"] for item in batch):
-        raise ValueError("scores.waiting holds values that are no tensors")
+        raise InputError("training.state.bad_scores")
