@@ -77,7 +77,9 @@ def rows(source: str) -> list[str]:
     return re.findall(r'<th scope="row">(\d+)</th><td class="text">(\w+)</td>', source)
 
 
-@pytest.mark.parametrize(("language", "best", "word"), [("en", "97.50%", "completed"), ("de", "97,50 %", "fertig")])
+@pytest.mark.parametrize(
+    ("language", "best", "word"), [("en", "97.50%", "completed"), ("de", "97,50 %", "abgeschlossen")]
+)
 def test_the_best_trial_with_its_commands(tmp_path: Path, language: str, best: str, word: str) -> None:
     study = make(names=["val/acc"])
     add(study, {"lr": 0.01, "scheduler": "none"}, 0.9)
@@ -149,7 +151,7 @@ def test_why_nothing_is_said_of_what_matters(tmp_path: Path, monkeypatch: pytest
         add(equal, {"lr": 0.001 * (number + 1), "batch": 32}, 0.5)
     said = [Search(study, Language()).importances for study in (few, one, equal)]
     assert [shares for shares, _ in said] == [{}, {}, {}]
-    assert "at least; so far: 9" in said[0][1]
+    assert "so far there are 9" in said[0][1]
     assert "Only one parameter" in said[1][1]
     assert "the same score" in said[2][1]
 
@@ -196,7 +198,7 @@ def test_the_front_of_two_objectives(tmp_path: Path) -> None:
     made = page(study, tmp_path)
     assert re.findall(r"width=(\d+)", made.text) == ["5000", "1000", "100"]
     assert "The best trial" not in made.text
-    assert "Each dot is a trial; the joined" in made.text
+    assert "Each dot is a trial; the connected" in made.text
     assert re.findall(r'<tr class="chosen"><th scope="row">(\d+)', made.source) == ["3", "1", "0"]
     assert "99.00%" in made.text
     assert "5,000" in made.text
@@ -208,7 +210,7 @@ def test_three_nameless_objectives_have_a_table_alone(tmp_path: Path) -> None:
     add(study, {"lr": 0.01}, 0.8, 2, 3)
     made = page(study, tmp_path)
     assert "Objective 3 (lower is better)" in made.text
-    assert "the joined" not in made.text
+    assert "the connected" not in made.text
 
 
 @pytest.mark.parametrize(
@@ -233,9 +235,9 @@ def test_a_search_without_a_score(tmp_path: Path, states, note: str, directions:
 def test_a_running_search_says_so(tmp_path: Path) -> None:
     study = make()
     add(study, {"lr": 0.01}, 0.5)
-    assert "still going on" not in page(study, tmp_path).text
+    assert "still running" not in page(study, tmp_path).text
     add(study, {}, state=TrialState.WAITING)
-    assert "still going on" in page(study, tmp_path).text
+    assert "still running" in page(study, tmp_path).text
 
 
 def test_text_is_escaped(tmp_path: Path) -> None:
@@ -274,7 +276,7 @@ def test_far_off_scores_do_not_hide_the_others(tmp_path: Path) -> None:
     for value in (0.98, 0.97, 0.96, 0.1):
         add(study, {"lr": 0.01}, value)
     made = page(study, tmp_path)
-    assert "could not be told apart: 1." in made.text
+    assert "would be indistinguishable: 1." in made.text
     assert "0.1000" in made.text
 
 

@@ -183,7 +183,7 @@ def test_a_pruned_run_says_so(composed, tmp_path: Path) -> None:
     OmegaConf.save(config, folder / ".hydra/config.yaml")
     assert Run(folder).was_pruned
     assert not Run(folder).is_finished
-    assert "A search ended this run" in write_report(Run(folder)).read_text()
+    assert "A search stopped this run early" in write_report(Run(folder)).read_text()
 
 
 def test_the_last_epoch_is_not_pruned(composed, tmp_path: Path) -> None:

@@ -456,7 +456,7 @@ def test_results_have_a_verdict_key_figures_and_the_whole_report(page: Page) -> 
     report = popup.value
     assert "/report/en/nn_first" in report.url
     expect(report.get_by_role("heading", level=1)).to_be_visible()
-    expect(report.get_by_role("heading", name=re.compile("Misread digits"))).to_be_visible()
+    expect(report.get_by_role("heading", name=re.compile("Misclassified images"))).to_be_visible()
     with page.expect_download() as saving:
         shown.get_by_role("link", name="Save the report").click()
     assert saving.value.suggested_filename == "nn_first.html"
@@ -468,7 +468,7 @@ def test_results_of_a_training_that_was_looked_at_before_its_end_are_shown_anew(
     go_to(page, "Results")
     page.get_by_label("Which training?", exact=True).filter(visible=True).click()
     page.get_by_role("option", name=re.compile("not finished")).click()
-    said = page.get_by_text("did not come to its end").filter(visible=True)
+    said = page.get_by_text("This run is incomplete").filter(visible=True)
     expect(said).to_be_visible()
     go_to(page, "Training")
     expect(place.locator(".badge")).to_have_text("done")
@@ -491,12 +491,12 @@ def test_misread_digits_are_filtered_by_what_they_were(page: Page) -> None:
     go_to(page, "Results")
     choose_run(page, "nn")
     shown = page.get_by_role("tabpanel").filter(visible=True)
-    wrong = shown.locator("ul.digits li img[alt*='read as']").filter(visible=True)
+    wrong = shown.locator("ul.digits li img[alt*='classified as']").filter(visible=True)
     expect(wrong.first).to_be_visible()
     everything = wrong.count()
     choose(page, "It was a", "8")
     expect(shown.locator("li img[alt^='a 8 read as']").filter(visible=True).first).to_be_visible()
-    expect(shown.locator("li img[alt*='read as']:not([alt^='a 8 '])").filter(visible=True)).to_have_count(0)
+    expect(shown.locator("li img[alt*='classified as']:not([alt^='a 8 '])").filter(visible=True)).to_have_count(0)
     assert 0 < wrong.count() < everything
     choose(page, "It read a", "8")
     expect(shown.get_by_text("Pictures: 0.")).to_be_visible()
@@ -596,8 +596,8 @@ def test_comparison_recommends_a_model(page: Page) -> None:
     expect(page.get_by_role("button", name=re.compile("^(Remove|Clear)"))).not_to_have_count(0)
     page.get_by_role("button", name="Compare", exact=True).click()
     shown = page.get_by_role("tabpanel").filter(visible=True)
-    expect(shown.get_by_role("heading", name="Which model to take")).to_be_visible()
-    expect(shown.locator("section", has_text="Which model to take").locator("strong").first).to_have_text(
+    expect(shown.get_by_role("heading", name="Which model to use")).to_be_visible()
+    expect(shown.locator("section", has_text="Which model to use").locator("strong").first).to_have_text(
         re.compile(r"\b(nn|dnn)\b", re.IGNORECASE)
     )
     expect(shown.locator("table").first).to_contain_text("101,770")
@@ -902,19 +902,19 @@ def test_each_tab_is_accessible_and_fits_its_screen(
         if name == "Results":
             expect(page.get_by_role("heading", name=re.compile("Verdict"))).to_be_visible()
             for heading in (
-                "How well each class",
-                "What is taken",
-                "How far its",
-                "What it was trained",
-                "Settings, and",
+                "Results per class",
+                "Confusions",
+                "How far the model",
+                "Training data",
+                "Settings and command",
             ):
                 page.get_by_role("button", name=heading).click()
-            expect(page.locator("li img[alt*='read as']").last).to_be_visible()
+            expect(page.locator("li img[alt*='classified as']").last).to_be_visible()
         if name == "Compare":
             # The tab chooses the newest runs when it opens; before they are shown, none is compared.
             expect(page.get_by_role("button", name="Remove 1", exact=True)).to_be_visible()
             page.get_by_role("button", name="Compare", exact=True).click()
-            expect(page.get_by_role("heading", name="Which model to take")).to_be_visible()
+            expect(page.get_by_role("heading", name="Which model to use")).to_be_visible()
         if name == "Try it":
             draw_seven(page)
             expect(page.locator(".answer")).to_have_count(2)

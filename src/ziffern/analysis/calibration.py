@@ -18,19 +18,19 @@ Probabilities = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Reliability:
-    """The K bins of the top probability that hold digits, lowest first, and the expected calibration error."""
+    """The K bins of the top probability that hold images, lowest first, and the expected calibration error."""
 
     confidence: Floats  # (K,) mean top probability
     accuracy: Floats  # (K,) share that is right
-    count: NDArray[np.int64]  # (K,) digits, at least 1
+    count: NDArray[np.int64]  # (K,) images, at least 1
     ece: float  # in [0, 1]
 
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """What is gained by leaving the least confident digits to a person."""
+    """The errors that remain when a person handles the least confident images."""
 
-    coverage: Floats  # (N,) ascending in (0, 1]: share of digits that the net answers
+    coverage: Floats  # (N,) ascending in (0, 1]: share of images that the net answers
     risk: Floats  # (N,) share of errors among them
     area: float  # AURC, the mean risk: the lower the better
 
@@ -41,7 +41,7 @@ def reliability(target: Labels, probability: Probabilities, bins: int = 15) -> R
     Guo et al. 2017, "On Calibration of Modern Neural Networks", from which the 15 bins come.
 
     Raises:
-        ValueError: No digits, lengths that differ, or less than one bin.
+        ValueError: No images, lengths that differ, or less than one bin.
     """
     confidence, wrong = _ranked(target, probability)
     if bins < 1:
@@ -76,7 +76,7 @@ def brier(target: Labels, probability: Probabilities) -> float:
 
 
 def risk_coverage(target: Labels, probability: Probabilities) -> RiskCoverage:
-    """Return the risk of answering only the most confident digits, for each number of them.
+    """Return the risk of answering only the most confident images, for each number of them.
 
     El-Yaniv and Wiener 2010, "On the Foundations of Noise-free Selective Classification"; the area is Geifman et al.
     2019's AURC. Digits of equal confidence share their errors evenly, so their order does not matter.
@@ -96,13 +96,13 @@ def coverage_at(curve: RiskCoverage, risk: float) -> float:
 
 
 def _ranked(target: Labels, probability: Probabilities) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return each digit's top probability and whether it misses, both (N,)."""
+    """Return each image's top probability and whether it misses, both (N,)."""
     _check(target, probability)
     return probability.max(1).astype(np.float64), probability.argmax(1) != target
 
 
 def _check(target: Labels, probability: Probabilities) -> None:
     if len(target) != len(probability):
-        raise ValueError(f"target has {len(target)} digits, but probability has {len(probability)}; pass the same ones")
+        raise ValueError(f"target has {len(target)} images, but probability has {len(probability)}; pass the same ones")
     if not len(target):
-        raise ValueError("there are 0 digits to score; pass at least 1")
+        raise ValueError("there are 0 images to score; pass at least 1")

@@ -1,7 +1,7 @@
-"""Precision, recall, F1 and support a class, the weakest classes and the most frequent confusions.
+"""Precision, recall, F1 and support per class, the weakest classes and the most frequent confusions.
 
-All of it from a confusion matrix alone, as `accuracy.confusion_matrix` counts it. What is undefined is nan, never
-a silent 0: a class without digits says nothing about the net.
+All of it comes from a confusion matrix, as `accuracy.confusion_matrix` counts it. What is undefined is nan and never a
+silent 0: a class without images is no evidence for or against a net.
 """
 
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class ClassScores:
-    """Scores a class, each in [0, 1]: precision nan where never predicted, recall and F1 nan without support."""
+    """Scores per class, each in [0, 1]: precision nan where never predicted, recall and F1 nan without support."""
 
     precision: NDArray[np.float64]  # (C,)
     recall: NDArray[np.float64]  # (C,)
     f1: NDArray[np.float64]  # (C,)
-    support: NDArray[np.int64]  # (C,) digits that are of the class
+    support: NDArray[np.int64]  # (C,) images that are of the class
 
 
 class Confusion(NamedTuple):
-    """How many digits of the class `true` were taken for `predicted`."""
+    """How many images of the class `true` were taken for `predicted`."""
 
     true: int
     predicted: int
-    count: int  # type: ignore[assignment]  # in place of tuple.count, which nobody needs here
+    count: int  # type: ignore[assignment]  # in place of tuple.count, which is not needed here
 
 
 def class_scores(confusion: NDArray[np.int64]) -> ClassScores:
@@ -35,7 +35,7 @@ def class_scores(confusion: NDArray[np.int64]) -> ClassScores:
     F1 is 0 for a class with support and no hit, predicted or not.
     """
     hits, support, named = np.diag(confusion), confusion.sum(1), confusion.sum(0)
-    # 2PR / (P + R) with the fractions resolved: defined without a prediction too
+    # 2PR / (P + R) without its inner fractions, so it is defined without a prediction, too
     f1 = _share(2 * hits, np.where(support > 0, support + named, 0))
     return ClassScores(_share(hits, named), _share(hits, support), f1, support.astype(np.int64))
 

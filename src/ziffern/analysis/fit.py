@@ -1,8 +1,8 @@
 """The verdict on a fit, from the curves of a run alone: overfitting, underfitting or optimal.
 
-The published verdicts (Gómez López and Ulubas 2025) came without their rule; this one is fixed, so that two runs are
-judged alike, and gives theirs for their figures. It looks at training and validation only: what the test digits say
-must not steer a net. Everything undefined for a run without epochs is nan, flat or 0.
+The published verdicts (Gómez López and Ulubas 2025) came without a rule; this one is fixed, so that all runs are judged
+alike, and reproduces their verdicts from their figures. It uses training and validation only, because the test images
+must not influence a design. What is undefined for a run without epochs is nan, flat or 0.
 """
 
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 GAP = 0.02  # of accuracy: between the two published gaps, 0.0171 (optimal) and 0.0226 (overfitting)
 LARGE_GAP = 0.05  # more than twice the published overfitting gap: no trend excuses it
-LEARNED = 0.90  # a linear classifier reaches about 0.92 on MNIST: a net below 0.90 has missed the easy part
-STARTED = 0.50  # below it a net hardly knows the training digits: a gap is then noise, or a run that collapsed
+LEARNED = 0.90  # a linear classifier reaches about 0.92 on MNIST: a net below 0.90 has not learned the easy part
+STARTED = 0.50  # below it a net has hardly learned the training images: a gap is then noise, or the run collapsed
 STEADY = 0.02  # a relative change over the window that is not yet a trend
-CERTAIN = 2.0  # standard errors that a slope must lie away from 0: a curve that only swings has no trend
-RISEN = 1.2  # times its lowest level: a validation loss that rose so far stays risen when it levels off
+CERTAIN = 2.0  # standard errors between a slope and 0: a curve that only oscillates has no trend
+RISEN = 1.2  # times its lowest level: a validation loss above it counts as risen, even when it levels off
 WINDOW = 3  # epochs at least in the window, where there are so many
 
 
 class Verdict(StrEnum):
-    """What a run's curves say about its fit."""
+    """The judgment on a run's curves."""
 
     OVERFITTING = "overfitting"
     UNDERFITTING = "underfitting"
@@ -40,7 +40,7 @@ class Trend(StrEnum):
 
 @dataclass(frozen=True)
 class Fit:
-    """A verdict and what it rests on."""
+    """A verdict and the evidence for it."""
 
     verdict: Verdict
     gap: float  # training minus validation accuracy of the last epoch, in [-1, 1]; negative is usual with dropout
@@ -51,7 +51,7 @@ class Fit:
 
 
 def trend(values: NDArray[np.float64]) -> Trend:
-    """Return where a curve (E,), one value an epoch, heads over its last third, at least 3 epochs.
+    """Return where a curve (E,), one value per epoch, heads over its last third, at least 3 epochs.
 
     The least-squares slope times the window's span, relative to the window's mean, against ± STEADY; it must also lie
     CERTAIN standard errors away from 0. A curve that ends in a value that is not finite is rising: a loss that blew
@@ -64,10 +64,10 @@ def trend(values: NDArray[np.float64]) -> Trend:
     finite = window[epochs]
     if len(epochs) < 2 or finite.mean() == 0:  # noqa: PLR2004
         return Trend.FLAT
-    centred = epochs - epochs.mean()
-    slope = (centred @ finite) / (centred @ centred)
-    residual = finite - finite.mean() - slope * centred
-    error = np.sqrt(residual @ residual / max(len(epochs) - 2, 1) / (centred @ centred))
+    centered = epochs - epochs.mean()
+    slope = (centered @ finite) / (centered @ centered)
+    residual = finite - finite.mean() - slope * centered
+    error = np.sqrt(residual @ residual / max(len(epochs) - 2, 1) / (centered @ centered))
     change = slope * (len(window) - 1) / abs(finite.mean())
     if abs(change) <= STEADY or abs(slope) < CERTAIN * error:
         return Trend.FLAT
@@ -75,7 +75,7 @@ def trend(values: NDArray[np.float64]) -> Trend:
 
 
 def _has_risen(losses: NDArray[np.float64]) -> bool:
-    """Say whether the mean of the last epochs lies well above the lowest mean of as many epochs in a row."""
+    """Return whether the mean of the last epochs lies well above the lowest mean of as many epochs in a row."""
     if len(losses) < 2 * WINDOW or not np.isfinite(losses).all():
         return False
     level = np.convolve(losses, np.ones(WINDOW) / WINDOW, mode="valid")
@@ -88,7 +88,7 @@ def diagnose(
     val_loss: NDArray[np.float64],
     val_acc: NDArray[np.float64],
 ) -> Fit:
-    """Return the verdict on four curves (E,), one value an epoch, accuracies in [0, 1].
+    """Return the verdict on four curves (E,), one value per epoch, accuracies in [0, 1].
 
     Of the last epoch, in this order: a validation loss that is not finite, below LEARNED, is underfitting (the run
     diverged; its training accuracy is from before); a gap above GAP while the losses part (validation rises or has
@@ -101,7 +101,7 @@ def diagnose(
     curves = {"train_loss": train_loss, "train_acc": train_acc, "val_loss": val_loss, "val_acc": val_acc}
     lengths = {name: len(curve) for name, curve in curves.items()}
     if len(set(lengths.values())) > 1:
-        raise ValueError(f"the curves must have one value an epoch each, not {lengths}")
+        raise ValueError(f"the curves must have one value per epoch each, not {lengths}")
     if not len(val_loss):
         return Fit(Verdict.NOT_TRAINED, float("nan"), Trend.FLAT, Trend.FLAT, 0, False)
     best, trends = _best_epoch(val_loss), (trend(train_loss), trend(val_loss))

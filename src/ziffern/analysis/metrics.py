@@ -131,6 +131,7 @@ def _training_alone(run: Evidence) -> None:
     """No file of a run folder has it: training passes it in."""
 
 
+DETAILS = Place.COMPARISON | Place.TERMINAL | Place.TENSORBOARD  # the report's table of classes has it
 COSTS = Place.SUMMARY | Place.COMPARISON | Place.TERMINAL
 CONFIDENCE = Place.CONFIDENCE | Place.TENSORBOARD
 METRICS: tuple[Metric, ...] = (  # in the order in which they are shown
@@ -139,7 +140,7 @@ METRICS: tuple[Metric, ...] = (  # in the order in which they are shown
     Metric("test/acc_high", Kind.SHARE, _outcome(lambda outcome: outcome.interval.high), places=Place.NOWHERE),
     Metric("test/correct", Kind.COUNT, _outcome(lambda outcome: outcome.correct), places=Place.NOWHERE),
     Metric("test/total", Kind.COUNT, _outcome(lambda outcome: outcome.total), places=Place.NOWHERE),
-    Metric("test/f1", Kind.SHARE, _outcome(lambda outcome: outcome.macro_f1), "maximize"),
+    Metric("test/f1", Kind.SHARE, _outcome(lambda outcome: outcome.macro_f1), "maximize", DETAILS),
     Metric("test/loss", Kind.SCORE, _training_alone, "minimize", Place.TENSORBOARD),
     Metric("test/ece", Kind.SHARE, _outcome(lambda outcome: outcome.reliability.ece), "minimize", CONFIDENCE),
     Metric("test/nll", Kind.SCORE, _outcome(lambda outcome: outcome.nll), "minimize", CONFIDENCE),

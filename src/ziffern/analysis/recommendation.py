@@ -1,9 +1,9 @@
-"""Which of several models to take: paired tests on the same digits, and a rule that is stated beforehand.
+"""Which of several models to use: paired tests on the same images, and a rule that is fixed beforehand.
 
-Decisions: the smallest model that no larger one beats both by a margin that matters and by more than chance. Two
-single runs are tested by McNemar's exact test, which is about these two trained nets; recipes of several seeds by
-the variance of digits and seeds together; a single run and a recipe of several seeds not at all, since how the seeds
-of the former differ is unknown; Holm's correction over the tests that were made.
+Decisions: the smallest model is chosen that no larger one beats both by a margin that matters and by more than chance.
+Two single runs are compared by McNemar's exact test, which is about these two trained nets; recipes of several seeds by
+the variance of images and seeds together; a single run and a recipe of several seeds are not compared, since the
+variation between the seeds of the former is unknown. Holm's correction covers the tests that were made.
 """
 
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ Hits = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two models on the same digits."""
+    """Two models on the same images."""
 
     first: int  # place among the models
     second: int
-    only_first: int  # digits that the first alone read correctly; with several seeds, the first run of each model
+    only_first: int  # images that the first alone classified correctly; with several seeds, the first run of each model
     only_second: int
     mcnemar: float  # p value of these two runs alone
-    difference: Difference | None  # of the accuracies, first minus second, with its 95 % interval; None: not tested
+    difference: Difference | None  # of the accuracies, first minus second, with its 95% interval; None: not tested
     p: float | None  # that of McNemar's test, or with several seeds that of the recipes
     adjusted: float | None  # after Holm's correction over the pairs that were tested
 
@@ -42,7 +42,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Choice:
-    """The model to take."""
+    """The recommended model."""
 
     place: int
     beaten: tuple[tuple[int, int], ...]  # smaller models, each with a larger one that is clearly better
@@ -50,10 +50,10 @@ class Choice:
 
 
 def pairwise(hits: Sequence[Hits]) -> list[Pair]:
-    """Test each pair of models on the same N digits, except one with a single seed against one with several.
+    """Test each pair of models on the same N images, except one with a single seed against one with several.
 
     Args:
-        hits: For each model (S, N) bool: whether each of its S seeds read each digit correctly.
+        hits: For each model (S, N) bool: whether each of its S seeds classified each image correctly.
     """
     places = [(i, j) for i in range(len(hits)) for j in range(i + 1, len(hits))]
     tests = [_tested(hits[i], hits[j]) for i, j in places]

@@ -1,11 +1,11 @@
-"""Whether one net is better than another on the same digits, or one recipe than another over several seeds.
+"""Whether one net is better than another on the same images, or one recipe than another over several seeds.
 
-Decisions: every test is paired by digit, since tests that ignore the pairing, and resampled t-tests, mislead
+Decisions: every test is paired by image, since tests that ignore the pairing, and resampled t-tests, mislead
 (Dietterich 1998, "Approximate Statistical Tests for Comparing Supervised Classification Learning Algorithms"); two
-trained nets and two recipes are different questions: the first is answered by the digits alone, the second only by
-several seeds a recipe, as two runs of one recipe often differ "significantly" by their seed. With a single seed on a
-side the variance between its seeds is unknown, and borrowing the other side's rejects 8 to 17 % of true hypotheses at
-a nominal 5 %, so there is no test of such a pair.
+trained nets and two recipes are different questions: the first is answered by the images alone, the second only by
+several seeds per recipe, as two runs of one recipe often differ "significantly" by their seed. With a single seed on a
+side the variance between its seeds is unknown, and borrowing the other side's rejects 8 to 17% of true hypotheses at
+a nominal 5%, so there is no test of such a pair.
 """
 
 import math
@@ -45,9 +45,9 @@ class MeanInterval(NamedTuple):
 
 
 def mcnemar(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> McNemar:
-    """Return the exact McNemar test of two nets on the same digits.
+    """Return the exact McNemar test of two nets on the same images.
 
-    Each side (N,) says which digits it got right. The p value is the binomial test's on the discordant
+    Each side (N,) says which images it got right. The p value is the binomial test's on the discordant
     pairs (McNemar 1947; Dietterich 1998); without any it is 1.
 
     Raises:
@@ -69,21 +69,21 @@ def paired_bootstrap(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> Difference:
-    """Return accuracy of net a minus net b (N,) on the same digits, with its percentile interval (Efron 1979).
+    """Return accuracy of net a minus net b (N,) on the same images, with its percentile interval (Efron 1979).
 
-    A resample draws N digits, the same for both, so only three kinds of digit are counted: those that a alone, b
+    A resample draws N images, the same for both, so only three kinds of image are counted: those that a alone, b
     alone, and both or neither get right.
 
     Raises:
-        ValueError: The digits differ in number, or there are none.
+        ValueError: The images differ in number, or there are none.
     """
     _check(correct_a[None], correct_b[None])
-    digits = len(correct_a)
+    images = len(correct_a)
     only_a, only_b = int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())
-    shares = np.array([only_a, only_b, digits - only_a - only_b]) / digits
-    drawn = np.random.default_rng(seed).multinomial(digits, shares, resamples)  # (R, 3)
-    low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / digits, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Difference((only_a - only_b) / digits, float(low), float(high))
+    shares = np.array([only_a, only_b, images - only_a - only_b]) / images
+    drawn = np.random.default_rng(seed).multinomial(images, shares, resamples)  # (R, 3)
+    low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / images, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Difference((only_a - only_b) / images, float(low), float(high))
 
 
 def recipe_difference(
@@ -91,17 +91,17 @@ def recipe_difference(
 ) -> tuple[Difference, float]:
     """Return mean accuracy of recipe a (S_a, N) minus recipe b (S_b, N), its interval, and its two-sided p value.
 
-    Other seeds and other digits would both change the difference, so its variance is a sum: that of each recipe's
-    accuracies over its seeds, and that of the digits, less the noise that the seeds' part already contains (digits and
+    Other seeds and other images would both change the difference, so its variance is a sum: that of each recipe's
+    accuracies over its seeds, and that of the images, less the noise that the seeds' part already contains (images and
     seeds are crossed). The parts are estimated with few degrees of freedom, S_a - 1 and S_b - 1, and many. One t with
-    the degrees of freedom of Satterthwaite (1946) rejects up to 13 % of true hypotheses at 5 %, so each part has its
+    the degrees of freedom of Satterthwaite (1946) rejects up to 13% of true hypotheses at 5%, so each part has its
     own quantile (Banerjee 1960, "Approximate Confidence Interval for Linear Functions of Means of k Populations when
     the Population Variances Are Not Equal"): the interval is value ± sqrt(sum of t(f)^2 · part). Under normality it
     covers at least `confidence` whatever the ratios of the variances, because the distribution function of a squared
     normal variable is concave. docs/significance.md has the simulated levels.
 
     Raises:
-        ValueError: The digits differ in number, there are none, or a side has fewer than two seeds.
+        ValueError: The images differ in number, there are none, or a side has fewer than two seeds.
     """
     _check(correct_a, correct_b)
     if min(len(correct_a), len(correct_b)) < MIN_SEEDS:
@@ -123,17 +123,17 @@ def crossed_variances(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the differences (...) of the mean accuracies, and the parts (3, ...) of their variance.
 
-    The sides are (..., S_a, N) and (..., S_b, N). The parts are due to the seeds of a, those of b, and the digits.
+    The sides are (..., S_a, N) and (..., S_b, N). The parts are due to the seeds of a, those of b, and the images.
     """
     seeds = [side.mean(-1).var(-1, ddof=1) / side.shape[-2] for side in (correct_a, correct_b)]
-    shares = [side.mean(-2) for side in (correct_a, correct_b)]  # (..., N) of the seeds that got a digit right
-    noise = sum(  # of a digit's mean over the seeds; seeds that are equally accurate by chance do not contain it
+    shares = [side.mean(-2) for side in (correct_a, correct_b)]  # (..., N) of the seeds that got an image right
+    noise = sum(  # of an image's mean over the seeds; seeds that are equally accurate by chance do not contain it
         (share * (1 - share)).mean(-1) / (side.shape[-2] - 1) * (part > 0)
         for share, side, part in zip(shares, (correct_a, correct_b), seeds, strict=True)
     )
     difference = shares[0] - shares[1]
-    digits = np.maximum(0, difference.var(-1, ddof=1) - noise) / difference.shape[-1]
-    return difference.mean(-1), np.array([*seeds, digits])
+    images = np.maximum(0, difference.var(-1, ddof=1) - noise) / difference.shape[-1]
+    return difference.mean(-1), np.array([*seeds, images])
 
 
 def half_width(parts: NDArray[np.float64], freedoms: Sequence[int], alpha: float) -> NDArray[np.float64]:
@@ -179,7 +179,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInterval:
     """Return mean, deviation and Student's t interval of one figure from n independent runs.
 
-    The interval is about other runs on the same digits: what other digits would change is not in it. With one run
+    The interval is about other runs on the same images: what other images would change is not in it. With one run
     deviation and interval are nan.
 
     Raises:
@@ -206,4 +206,4 @@ def _check(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> None:
 
 
 def _mismatch(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> str:
-    return f"a {correct_a.shape} and b {correct_b.shape} must be about the same digits, the last dimension"
+    return f"a {correct_a.shape} and b {correct_b.shape} must be about the same images, the last dimension"

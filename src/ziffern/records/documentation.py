@@ -23,14 +23,14 @@ class Entry(NamedTuple):
 
 def describe() -> Iterator[Entry]:
     """Yield each field of each file of a run folder, in English."""
-    yield from _fields("metrics.json", schema.metrics_model())
+    yield from _fields("metrics.json", schema.models().metrics)
     yield from _fields("history.csv", schema.Epoch)
     for table, file in ((PREDICTIONS, "predictions.npz"), (DATA, "data.npz")):
         for name, array in table.items():
             shape = ", ".join(map(str, array.shape))
             yield Entry(file, name, f"{array.kind} ({shape})", array.description)
     yield from _fields("environment.json", schema.Environment)
-    for event, model in schema.event_models().items():
+    for event, model in schema.models().events.items():
         yield from _fields(f"progress.jsonl, event {event}", model)
 
 

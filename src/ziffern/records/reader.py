@@ -77,7 +77,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """Return metrics.json."""
     text = _text(folder, "metrics.json")
     with _naming(folder / "metrics.json"):
-        return dict(from_json(text, schema.metrics_model()))
+        return dict(from_json(text, schema.models().metrics))
 
 
 def read_start(folder: Path) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def read_start(folder: Path) -> dict[str, Any]:
     # The last line may be half written; most lines are steps.
     lines = [line for line in _text(folder, "progress.jsonl").splitlines() if '"start"' in line]
     with _naming(folder / "progress.jsonl"):
-        starts = [from_json(line, schema.event_models()["start"]) for line in lines if line.endswith("}")]
+        starts = [from_json(line, schema.models().events["start"]) for line in lines if line.endswith("}")]
     return dict(starts[-1]) if starts else {}
 
 

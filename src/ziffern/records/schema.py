@@ -6,11 +6,11 @@ metrics.json are those of the registry of metrics. The arrays are declared in `z
 """
 
 from functools import cache
-from typing import Annotated, Any, Required, TypedDict
+from typing import Annotated, Any, NamedTuple, Required, TypedDict
 
 from msgspec import Meta
 
-from ziffern.analysis import metrics
+from ziffern.analysis import metrics as registry
 from ziffern.analysis.metrics import Kind, Metric
 
 MAX_NUMBER = 1e15  # in size, of any number in a run folder
@@ -104,47 +104,42 @@ class Event(TypedDict):
     event: Text
 
 
-@cache
-def _metrics(registry: tuple[Metric, ...]) -> Any:
-    fields = {
-        metric.key: Required[TYPES[metric.kind]] if metric.is_required else TYPES[metric.kind] | None
-        for metric in registry
-    }
-    return TypedDict("Metrics", {**DESCRIPTION, **fields}, total=False)  # type: ignore[operator]
+def _typed_dict(name: str, fields: dict[str, Any]) -> Any:
+    return TypedDict(name, fields, total=False)  # type: ignore[operator]
 
 
-def metrics_model() -> Any:
-    """Return the model of metrics.json: a description of the run, and the registered metrics."""
-    return _metrics(metrics.METRICS)
+class Models(NamedTuple):
+    """The models that follow from the registry of metrics."""
+
+    metrics: Any  # of metrics.json: a description of the run, and the metrics
+    published: Any  # of the entry `published` in a configuration: results of the recipe's authors
+    events: dict[str, Any]  # of the lines of progress.jsonl, by the name of the event
 
 
-@cache
-def _published(registry: tuple[Metric, ...]) -> Any:
-    fields = {metric.key: TYPES[metric.kind] | None for metric in registry}
-    return TypedDict("Published", {"source": Required[Text], "verdict": Text | None, **fields}, total=False)  # type: ignore[operator]
-
-
-def published_model() -> Any:
-    """Return the model of the entry `published` in a configuration: figures of the recipe's authors."""
-    return _published(metrics.METRICS)
+def models() -> Models:
+    """Return the models for the metrics that are registered now."""
+    return _models(registry.METRICS)
 
 
 @cache
-def _events(registry: tuple[Metric, ...]) -> dict[str, Any]:
+def _models(registered: tuple[Metric, ...]) -> Models:
+    optional = {metric.key: TYPES[metric.kind] | None for metric in registered}
+    required = {metric.key: Required[TYPES[metric.kind]] for metric in registered if metric.is_required}
+    metrics = _typed_dict("Metrics", {**DESCRIPTION, **optional, **required})
+    published = {"source": Required[Text], "verdict": Text | None, **optional}
     common = {"event": _field(Text, "name of the event", True), "time": _field(Text, "UTC, in ISO 8601")}
     ending = {"reason": _field(Text, "why the run ended early")}
-    kinds: dict[str, dict[str, Any]] = {
+    events: dict[str, dict[str, Any]] = {
         "start": {**DESCRIPTION, "max_epochs": _field(Count | None, "epochs at most")},
         "step": PROGRESS,
         "epoch": PROGRESS,
         "trained": {},
         "failed": ending,
         "pruned": ending,
-        "end": {"metrics": _field(_metrics(registry), "as in metrics.json")},
+        "end": {"metrics": _field(metrics, "as in metrics.json")},
     }
-    return {name: TypedDict(name, {**common, **fields}, total=False) for name, fields in kinds.items()}  # type: ignore[operator]
-
-
-def event_models() -> dict[str, Any]:
-    """Return the model of each kind of line in progress.jsonl, by the name of the event."""
-    return _events(metrics.METRICS)
+    return Models(
+        metrics,
+        _typed_dict("Published", published),
+        {name: _typed_dict(name, {**common, **fields}) for name, fields in events.items()},
+    )

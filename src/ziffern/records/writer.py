@@ -26,7 +26,7 @@ MAX_MISTAKES = 1000  # misclassified images kept, the most confident first: an u
 
 def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
     """Write metrics.json."""
-    write_json(folder / "metrics.json", _declared(metrics, schema.metrics_model()))
+    write_json(folder / "metrics.json", _declared(metrics, schema.models().metrics))
 
 
 def write_environment(folder: Path, environment: Mapping[str, Any]) -> None:
@@ -46,7 +46,7 @@ def write_history(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def append_event(folder: Path, event: str, **values: Any) -> None:
     """Append an event of `schema.event_models` to progress.jsonl, with its time."""
     line = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **values}
-    text = json.dumps(_declared(line, schema.event_models()[event]), ensure_ascii=False)
+    text = json.dumps(_declared(line, schema.models().events[event]), ensure_ascii=False)
     path = folder / "progress.jsonl"
     with writing(path), path.open("a", encoding="utf-8") as file:
         file.write(f"{text}\n")

@@ -1,4 +1,4 @@
-"""Digits as pictures inside a page."""
+"""Images as pictures inside a page."""
 
 import base64
 import io
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
-    """Return a grey image (H, W) as a PNG within a URI."""
+    """Return a gray image (H, W) as a PNG within a URI."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -17,7 +17,7 @@ def data_uri(image: NDArray[np.uint8]) -> str:
 
 
 def as_seen(image: NDArray[np.uint8], mean: float, std: float) -> NDArray[np.uint8]:
-    """Return a normalised image as grey levels: middle grey is 0, white (or black) the value furthest from it.
+    """Return a normalized image as gray levels: medium gray is 0, white (or black) the value furthest from it.
 
     Where no value is below 0, black is 0.
     """

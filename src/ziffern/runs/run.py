@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ziffern.records import reader
 from ziffern.records.contents import Material, Predictions
 from ziffern.records.convert import from_plain
-from ziffern.records.schema import Ensemble, Environment, published_model
+from ziffern.records.schema import Ensemble, Environment, models
 
 if TYPE_CHECKING:
     from ziffern.training.module import ImageClassifier
@@ -44,7 +44,7 @@ class Run:
     def published(self) -> dict[str, Any]:
         """Published figures of the recipe and their `source`; empty without, or where they are invalid."""
         try:
-            figures = from_plain(self.config.get("published"), published_model())
+            figures = from_plain(self.config.get("published"), models().published)
         except ValueError:
             return {}
         return {key: value for key, value in figures.items() if value is not None}

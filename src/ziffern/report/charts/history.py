@@ -32,11 +32,11 @@ def history_chart(
     def draw(axes: Axes) -> None:
         axes.plot(number, score, "o", color=SERIES[0], markersize=4.5, alpha=0.75, label=language("sweep.complete"))
         axes.step(number, best, where="post", color=SERIES[1], label=language("sweep.best_so_far"))
-        given = [(place, last) for place, last in pruned if np.isfinite(last)]
-        if given:
+        scored = [(place, last) for place, last in pruned if np.isfinite(last)]
+        if scored:
             style: Any = {"color": SERIES[4], "markersize": 5, "markerfacecolor": "none"}
-            axes.plot(*zip(*given, strict=True), "v", **style, label=language("sweep.pruned"))
-        floor = axes.get_xaxis_transform()  # at the lower edge, whatever the scores are
+            axes.plot(*zip(*scored, strict=True), "v", **style, label=language("sweep.pruned"))
+        floor = axes.get_xaxis_transform()  # at the lower edge, independent of the scores
         without = [place for place, last in pruned if not np.isfinite(last)]
         for places, marker, color, key in (
             (without, "|", SERIES[4], "sweep.pruned_unscored"),

@@ -14,7 +14,7 @@ from ziffern.text.language import Language
 def learning_curve(
     train: NDArray[np.float64], val: NDArray[np.float64], best: int, is_share: bool, language: Language
 ) -> str:
-    """Draw training and validation values (E,) over the epochs, and a line at the epoch that was kept."""
+    """Draw training and validation values (E,) over the epochs, and a line at the selected epoch."""
 
     def draw(axes: Axes) -> None:
         epochs = np.arange(1, len(train) + 1)

@@ -60,7 +60,7 @@ def parallel_chart(
 
 
 def _marks(parameter: Searched) -> list[tuple[float, str]]:
-    """Return what is written along a parameter's axis, at which height in [0, 1]."""
+    """Return the labels along a parameter's axis, each with its height in [0, 1]."""
     last = len(parameter.choices) - 1
     if last >= 0:
         shown = range(0, last + 1, -(-(last + 1) // 10))
@@ -71,7 +71,7 @@ def _marks(parameter: Searched) -> list[tuple[float, str]]:
 
 
 def _mark(axes: Axes, place: int, height: float, text: str) -> None:
-    """Write a value beside an axis, on the page's ground, so that lines do not cross it."""
+    """Write a value beside an axis, on the page's background, so that lines do not cross it."""
     ground = {"facecolor": PAGE, "edgecolor": "none", "alpha": 0.75, "pad": 1}
     axes.annotate(
         text, (place, height), (5, 0), textcoords="offset points", fontsize=8, va="center", bbox=ground, zorder=5

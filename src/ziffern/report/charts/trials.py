@@ -24,7 +24,7 @@ def trials_curves(
     is_share: bool,
     language: Language,
 ) -> str:
-    """Draw the scores of trials over their steps, a pair (steps, scores) each; what lies beyond `limit` is cut off."""
+    """Draw the scores of trials over their steps, as one pair (steps, scores) per trial, cut off beyond `limit`."""
 
     def draw(axes: Axes) -> None:
         faint = float(np.clip(12 / max(len(complete), 1), 0.15, 0.6))
