@@ -6,11 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from ziffern.errors import OutputError
-from ziffern.experiment.failure import describe
-from ziffern.files.atomic import write_atomically
-from ziffern.training.callbacks.progress import EventLog
-
 SHORT = ("model=nn", "model.net.hidden=[16]", "trainer=cpu", "trainer.max_epochs=1", "logger=none")
 
 MISTAKES = {  # arguments -> what the one line has to say
@@ -147,21 +142,6 @@ def test_a_folder_that_cannot_be_written_is_one_line(command_line, digits_npz: P
     assert errors.startswith(f"error: {folder}: ")
     assert errors.endswith(": write elsewhere with hydra.run.dir=FOLDER\n")
     assert errors.count("\n") == 1
-
-
-def test_what_a_write_raises_names_the_file(tmp_path: Path) -> None:
-    def full(*_: object) -> None:
-        raise OSError(27, "File too large")  # as a write does, which knows no name
-
-    with pytest.raises(OutputError, match="File too large") as error:
-        write_atomically(tmp_path / "x.json", full)
-    assert error.value.filename == str(tmp_path / "x.json")
-    assert list(tmp_path.iterdir()) == []
-    assert str(describe(error.value, "--output FILE")).endswith(
-        "x.json: File too large: raise the limit on the size of files (ulimit -f unlimited)"
-    )
-    with pytest.raises(OutputError):
-        EventLog(tmp_path / "nowhere").write("start")
 
 
 def test_a_name_that_the_locale_lacks_is_one_line(command_line) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-PLUMBING = (  # beginnings of settings that change no result, or repeat another
+PLUMBING = (  # prefixes of settings that change no result, or that repeat another one
     *("ckpt_path", "threads", "test", "monitor", "data.dir", "data.eval_batch_size", "data.seed", "model.seed"),
     *("callbacks.early_stopping.monitor", "trainer.accelerator", "trainer.log_every", "model.fuse"),
     *("trainer.micro_steps", "published", "report", "objective"),
@@ -13,7 +13,7 @@ PLUMBING = (  # beginnings of settings that change no result, or repeat another
 
 
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    """Return the flat settings that can change a result; where things lie and how they run is left out.
+    """Return the flat settings that can change a result, without paths and without how a run is carried out.
 
     Args:
         config: The whole configuration as plain containers.
