@@ -127,10 +127,10 @@ def test_coverage_at_takes_the_largest():
 
 
 @pytest.mark.parametrize("score", [reliability, negative_log_likelihood, brier, risk_coverage])
-def test_no_digits_and_other_lengths_are_refused(score):
+def test_no_images_and_other_lengths_are_refused(score):
     with pytest.raises(ValueError, match="0 images"):
         score(np.zeros(0, np.int64), np.zeros((0, 10)))
-    with pytest.raises(ValueError, match="1 digits, but probability has 2"):
+    with pytest.raises(ValueError, match="1 images, but probability has 2"):
         score(np.zeros(1, np.int64), np.full((2, 2), 0.5))
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from ziffern.report.run_page import write_report
-from ziffern.runs.comparison import find_runs, make_comparison
+from ziffern.runs.comparison import make_comparison
+from ziffern.runs.folders import find_runs
 from ziffern.runs.run import Run
-from ziffern.text.language import Language
 
 FOLDERS = Path(__file__).parents[1] / "fixtures/runs_0_1_0"
 NAMES = ("finished_cnn", "finished_nn", "killed_nn")
@@ -40,7 +40,7 @@ def test_a_report_is_written(name: str, language: str, tmp_path: Path) -> None:
 
 
 def test_finished_runs_are_compared() -> None:
-    comparison = make_comparison(find_runs([str(FOLDERS / name) for name in NAMES]), 0.002, Language())
+    comparison = make_comparison(find_runs([str(FOLDERS / name) for name in NAMES]), 0.002)
     assert [recipe.name for recipe in comparison.recipes] == ["cnn", "nn"]
     assert len(comparison.pairs) == 1
 

@@ -39,7 +39,8 @@ def _fields(file: str, model: Any) -> Iterator[Entry]:
     labels = {metric.key: words(f"metrics.{metric.name}.label") for metric in registered()}
     info = inspect.type_info(model)
     assert isinstance(info, inspect.TypedDictType)
-    for field in info.fields:
+    fields = {field.name: field for field in info.fields}
+    for field in (fields[name] for name in model.__annotations__):  # as declared; msgspec sorts them
         described = field.type.extra_json_schema if isinstance(field.type, inspect.Metadata) else None
         description = (described or {}).get("description") or labels[field.name]
         yield Entry(file, field.name, expected(field.type).in_language("en"), description)

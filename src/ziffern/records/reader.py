@@ -126,13 +126,13 @@ def read_predictions(folder: Path) -> Predictions:
     """Return predictions.npz; early runs have no pictures in it."""
     path = folder / "predictions.npz"
     with open_file(folder, path.name) as file, _naming(path, "records.predictions.unusable"):
-        found = arrays.read_arrays(file, path, arrays.PREDICTIONS)
-        if not {"mistake", "mistake_image"} & found.keys():
-            found |= {"mistake": np.zeros(0, np.int64), "mistake_image": np.zeros((0, *arrays.IMAGE), np.uint8)}
-        arrays.check_arrays(found, arrays.PREDICTIONS)
-        if not np.allclose(found["probability"].sum(1), 1, atol=1e-3):
+        values = arrays.read_arrays(file, path, arrays.PREDICTIONS)
+        if not {"mistake", "mistake_image"} & values.keys():
+            values |= {"mistake": np.zeros(0, np.int64), "mistake_image": np.zeros((0, *arrays.IMAGE), np.uint8)}
+        arrays.check_arrays(values, arrays.PREDICTIONS)
+        if not np.allclose(values["probability"].sum(1), 1, atol=1e-3):
             raise InputError("records.predictions.sum")
-    return Predictions(**found)
+    return Predictions(**values)
 
 
 def read_material(folder: Path) -> Material | None:
@@ -141,12 +141,12 @@ def read_material(folder: Path) -> Material | None:
         return None
     path = folder / "data.npz"
     with open_file(folder, path.name) as file, _naming(path, "records.data.unusable"):
-        found: dict[str, Any] = arrays.read_arrays(file, path, arrays.DATA)
-        arrays.check_arrays(found, arrays.DATA)
-        if not found["counts"].any():
+        values: dict[str, Any] = arrays.read_arrays(file, path, arrays.DATA)
+        arrays.check_arrays(values, arrays.DATA)
+        if not values["counts"].any():
             raise InputError("records.data.empty")
-    names = tuple(map(printable, found["class_names"].tolist()))
-    return Material(**{**found, "class_names": names, "mean": float(found["mean"]), "std": float(found["std"])})
+    names = tuple(map(printable, values["class_names"].tolist()))
+    return Material(**{**values, "class_names": names, "mean": float(values["mean"]), "std": float(values["std"])})
 
 
 def _text(folder: Path, name: str) -> str:
