@@ -68,7 +68,7 @@ def _parse(text: str) -> Override | None:
 
 
 def _options(group: str, folder: Path) -> list[str]:
-    return sorted(path.stem for path in (folder / group).glob("*.yaml"))
+    return sorted(path.stem for path in (folder / group).glob("[!_]*.yaml"))
 
 
 def _config_dir() -> Path:

@@ -12,7 +12,7 @@ exponentially. The command line is not restricted.
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -25,9 +25,10 @@ from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.core_plugins import file_config_source, importlib_resources_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.default_element import ResultDefault
+from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
 from ziffern.config.instantiate import conf_folder
 from ziffern.errors import InputError
@@ -55,11 +56,17 @@ PLACE = re.compile(r"(dir|path|root|uri|url)$")  # names of settings for output 
 OUTSIDE = re.compile(r"^[/~\\]|://|(^|[/\\])\.\.([/\\]|$)|^[A-Za-z]:[/\\]")
 PARAMETER = re.compile(r"[A-Za-z_]\w*([./]\w+)*")  # of a search: no + or ~, which add and delete
 RESOLVED = re.compile(r"\$\\*\{")  # $\{...} in a search's parameters is ${...} once Hydra has parsed the override
+IMAGE = "data.image"  # the one list that a reference may stand for, as networks need it
 TYPE_IT = "remove it from the file; if you want it, type it on the command line"
 
 
 class FileConfigSource(file_config_source.FileConfigSource):
     """Reads configuration files as Hydra does; foreign ones must be regular files, small, and without aliases."""
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """Return the options of a group; what begins with an underscore is no option but a part of others."""
+        names: list[str] = super().list(config_path, results_filter)
+        return [name for name in names if not name.startswith("_")]
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Return the content of a file; see the base class.
@@ -280,8 +287,10 @@ def _check_references(file: Path, content: Any, config: DictConfig) -> None:
                 target = node._get_node(name.rpartition(".")[2]) if isinstance(node, DictConfig) else None
             except Exception:  # Hydra reports it when it resolves the reference
                 continue
-            raw = target._value() if target is not None and not isinstance(target, Iterable) else target
-            if isinstance(target, Iterable) or len(str(raw)) > MAX_TARGET or "${" in str(raw):
+            is_list = name == IMAGE and isinstance(target, ListConfig)
+            is_mapping = isinstance(target, Container) and not is_list
+            raw = OmegaConf.to_container(target, resolve=False) if is_list else target and target._value()
+            if is_mapping or len(str(raw)) > MAX_TARGET or "${" in str(raw):
                 raise _refusal(
                     file,
                     f"{'.'.join(key)}={value}",

@@ -15,11 +15,11 @@ import os
 import types
 import typing
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from ziffern.config.former import conf_folder as conf_folder  # noqa: PLC0414  # for those who import it from here
 from ziffern.config.former import with_current_targets
 from ziffern.errors import InputError
 from ziffern.text.printable import one_line
@@ -43,13 +43,6 @@ KINDS = {  # what may stand in each part of the configuration; anywhere else, an
     "logger": ("pytorch_lightning.loggers.Logger",),
     "trainer": ("pytorch_lightning.Trainer", "pytorch_lightning.strategies.Strategy"),
 }
-
-
-def conf_folder() -> Path:
-    """Return the folder of the configuration: the wheel's copy, or the checkout's `conf/`."""
-    package = Path(__file__).parents[1]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parents[1] / "conf"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

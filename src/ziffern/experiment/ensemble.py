@@ -50,7 +50,7 @@ def ensemble(folders: Sequence[Path], output: Path | None, data: str | None) -> 
     cfg = configuration(runs, data)
 
     def take_weights(data: "ImageDataModule", model: "ImageClassifier") -> None:
-        if data.digits.fingerprint != runs[0].metrics["data/fingerprint"]:
+        if data.dataset.fingerprint != runs[0].metrics["data/fingerprint"]:
             raise InputError(
                 f"{cfg.data.dir}: other digits than those of {runs[0].folder}: name theirs with --data FOLDER"
             )
@@ -89,7 +89,7 @@ def configuration(runs: Sequence[Run], data: str | None) -> DictConfig:
             **models[0],
             "augment": None,
             "scheduler": None,
-            "normalize": {"_target_": "ziffern.models.normalization.Normalize", "kind": "unit"},
+            "normalize": {**models[0]["normalize"], "kind": "unit"},  # of the members' shape
             "net": {
                 "_target_": "ziffern.models.Ensemble",
                 "nets": [model.get("net") for model in models],

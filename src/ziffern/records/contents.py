@@ -1,6 +1,5 @@
 """The arrays of a run folder as values: predictions.npz and data.npz."""
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,9 +14,11 @@ from ziffern.records.arrays import MAX_CLASSES, MAX_NAME
 if TYPE_CHECKING:
     from ziffern.data.dataset import LabelledImages
     from ziffern.data.split import Split
+    from ziffern.models.normalization import Normalize
 
+IMAGES = 4  # axes of an array of images
 EXAMPLES = 5  # images that the report shows before and after normalisation
-LEAST = 1e-6  # no deviation of grey levels is smaller
+LEAST = 1e-6  # no deviation of levels is smaller
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Predictions:
     target: NDArray[np.int64]  # (N,)
     probability: NDArray[np.float32]  # (N, C)
     mistake: NDArray[np.int64]  # (W,) places of misclassified images, 0 to N - 1
-    mistake_image: NDArray[np.uint8]  # (W, 28, 28)
+    mistake_image: NDArray[np.uint8]  # (W, C, H, W)
 
     @cached_property
     def outcome(self) -> Outcome:
@@ -51,7 +52,12 @@ class Predictions:
         if self.target.min() < 0 or self.target.max() >= self.probability.shape[1]:
             raise ValueError("a target that is no class")
         images = self.mistake_image
-        if images.shape != (places, 28, 28) or images.dtype != np.uint8 or self.mistake.shape != (places,):
+        if (
+            images.ndim != IMAGES
+            or len(images) != places
+            or images.dtype != np.uint8
+            or self.mistake.shape != (places,)
+        ):
             raise ValueError("misclassified images that do not fit")
         if places and not (self.mistake.min() >= 0 and self.mistake.max() < count):
             raise ValueError("misclassified images of other places")
@@ -64,18 +70,19 @@ class Material:
     class_names: tuple[str, ...]  # C
     counts: NDArray[np.int64]  # (3, C) images of each class in train, val and test
     example_label: NDArray[np.int64]  # (E,)
-    example_image: NDArray[np.uint8]  # (E, 28, 28)
-    mean: float  # of the normalisation, in grey levels
-    std: float
+    example_image: NDArray[np.uint8]  # (E, C, H, W)
+    mean: NDArray[np.float64]  # (C,) of the normalization, in levels from 0 to 255
+    std: NDArray[np.float64]  # (C,)
 
     @classmethod
-    def of(cls, digits: "LabelledImages", parts: "Split", mean: float, std: float) -> "Material":
-        """Return what `digits` in these parts are: counts, and one example of each of the first few classes."""
-        labels = digits.labels
-        counts = [np.bincount(labels[part], minlength=len(digits.class_names)) for part in parts.indices]
+    def of(cls, dataset: "LabelledImages", parts: "Split", normalize: "Normalize") -> "Material":
+        """Return what a data set in these parts is: counts, and one example of each of the first few classes."""
+        labels, names = dataset.labels, dataset.class_names
+        counts = [np.bincount(labels[part], minlength=len(names)) for part in parts.indices]
         _, first = np.unique(labels[parts.train], return_index=True)
         examples = parts.train[np.sort(first)[:EXAMPLES]]
-        return cls(digits.class_names, np.array(counts, np.int64), labels[examples], digits.images[examples], mean, std)
+        images = dataset.images[examples]
+        return cls(names, np.array(counts, np.int64), labels[examples], images, *normalize.statistics())
 
     def check(self) -> None:
         """Raise ValueError where the arrays are not of their types, or do not fit each other."""
@@ -93,7 +100,10 @@ class Material:
             raise ValueError("no counts of three parts")
         if labels.dtype.kind not in "iu" or labels.ndim != 1 or images.dtype != np.uint8:
             raise ValueError("arrays of other types")
-        if images.shape != (len(labels), 28, 28) or not all(0 <= label < classes for label in labels):
+        if images.ndim != IMAGES or len(images) != len(labels) or not all(0 <= label < classes for label in labels):
             raise ValueError("examples that do not fit")
-        if not (math.isfinite(self.mean) and LEAST < self.std < schema.MOST):
+        own = images.shape[1:2]
+        if not (self.mean.shape == self.std.shape == own and np.isfinite(self.mean).all()):
+            raise ValueError("invalid normalization statistics")
+        if not ((self.std > LEAST) & (self.std < schema.MOST)).all():
             raise ValueError("invalid normalization statistics")

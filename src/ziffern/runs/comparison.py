@@ -223,14 +223,17 @@ def measure(models: Sequence["ImageClassifier | None"]) -> list[float | None]:
     """
     import torch
 
-    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (BATCH, 28, 28), dtype=np.uint8))
+    draw = np.random.default_rng(0).integers
+    shapes = {model.normalize.image for model in models if model is not None}
+    images = {shape: torch.from_numpy(draw(0, 256, (BATCH, *shape), dtype=np.uint8)) for shape in shapes}
     seconds: list[list[float]] = [[] for _ in models]
     with torch.inference_mode():
         for _ in range(ROUNDS + 1):  # the first warms up
             for model, times in zip(models, seconds, strict=True):
                 if model is not None:
+                    batch = images[model.normalize.image]
                     start = time.perf_counter()
-                    model(images)
+                    model(batch)
                     times.append(time.perf_counter() - start)
     return [BATCH / min(times[1:]) if times else None for times in seconds]
 

@@ -28,7 +28,7 @@ COLUMNS = ("epoch", "train/loss", "train/acc", "val/loss", "val/acc", "seconds")
 class Digit:
     """A misclassified image with what was said of it."""
 
-    image: NDArray[np.uint8]  # (28, 28)
+    image: NDArray[np.uint8]  # (C, H, W)
     true: str
     predicted: str
     confidence: float

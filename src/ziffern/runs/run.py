@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.config.former import with_current_targets
-from ziffern.data.formats.members import unreadable
+from ziffern.data.spec import MNIST_SHAPE, with_channels
 from ziffern.errors import InputError
-from ziffern.files.untrusted import open_below, read_all
+from ziffern.files.untrusted import open_below, read_all, unreadable
 from ziffern.records import schema
 from ziffern.records.arrays import MAX_UNPACKED, read_arrays
 from ziffern.records.config import MAX_BYTES as MAX_YAML
@@ -134,9 +134,9 @@ class Run:
         try:
             arrays = self._arrays("data.npz", names)
             classes = tuple(map(printable, arrays["class_names"].tolist()))
-            mean, std = float(arrays["mean"]), float(arrays["std"])
+            mean, std = (arrays[name].reshape(-1).astype(np.float64) for name in names[4:])
             counts, labels, images = (arrays[name] for name in names[1:4])
-            material = Material(classes, counts, labels, images, mean, std)
+            material = Material(classes, counts, labels, with_channels(images), mean, std)
             material.check()
         except Exception as error:  # whatever arrays of other types and shapes raise
             raise _unusable(path, "damaged", error, "delete it to do without") from error
@@ -171,7 +171,8 @@ class Run:
         try:
             arrays = self._arrays("predictions.npz", names)
             if len(arrays) == 3:  # noqa: PLR2004  # without the pictures
-                arrays |= {"mistake": np.zeros(0, np.int64), "mistake_image": np.zeros((0, 28, 28), np.uint8)}
+                arrays |= {"mistake": np.zeros(0, np.int64), "mistake_image": np.zeros((0, *MNIST_SHAPE), np.uint8)}
+            arrays["mistake_image"] = with_channels(arrays["mistake_image"])
             predictions = Predictions(*(arrays[name] for name in names))
             predictions.check()
         except Exception as error:  # whatever arrays of other types and shapes raise

@@ -88,9 +88,9 @@ class Recorder:
         write_json(self.folder / "metrics.json", metrics)
         self.events.write("end", metrics=metrics)
 
-    def data(self, digits: LabelledImages, parts: Split, normalize: Normalize) -> None:
-        """Write data.npz: class_names (C,), counts (3, C) of train, val and test, five examples, mean and std."""
-        material = Material.of(digits, parts, float(normalize.mean), float(normalize.std))
+    def data(self, dataset: LabelledImages, parts: Split, normalize: Normalize) -> None:
+        """Write data.npz: class_names (K,), counts (3, K) of train, val and test, five examples, mean and std (C,)."""
+        material = Material.of(dataset, parts, normalize)
         write_atomically(
             self.folder / "data.npz",
             lambda file: np.savez_compressed(
@@ -105,7 +105,7 @@ class Recorder:
         Args:
             index: (N,) original index.
             outcome: Target (N,) and probability (N, C).
-            images: (N, 28, 28) uint8.
+            images: (N, C, H, W) uint8.
         """
         mistake = outcome.mistakes[:MOST_MISTAKES]
         write_atomically(

@@ -46,8 +46,8 @@ def print_start(
     resumed: int,
 ) -> None:
     """Print what is trained on what, and above it whatever must not be missed."""
-    console, digits, parts = recorder.console, data.digits, data.parts
-    for warning in filter(None, (digits.note, parts.leak and f"LEAK: {parts.leak}")):
+    console, dataset, parts = recorder.console, data.dataset, data.parts
+    for warning in filter(None, (dataset.note, parts.leak and f"LEAK: {parts.leak}")):
         console.print(f"NOTE: {printable(warning)}", style="bold yellow", soft_wrap=True)
     device = trainer.strategy.root_device
     threads = torch.get_num_threads()
@@ -56,7 +56,7 @@ def print_start(
     console.print(
         f"{name}: {model.parameter_count:,} parameters, "
         f"up to {trainer.max_epochs} epoch{'' if trainer.max_epochs == 1 else 's'} on {where}\n"
-        f"{printable(digits.name)}: {sizes} digits to train / validate / test ({data.split_name})\n"
+        f"{printable(dataset.name)}: {sizes} images to train / validate / test ({data.split_name})\n"
         f"{printable(shown(recorder.folder))}",
         soft_wrap=True,
     )

@@ -54,7 +54,7 @@ def log_results(
 
     Args:
         loggers: Those of TensorBoard are used.
-        images: (N, 28, 28) uint8.
+        images: (N, C, H, W) uint8.
         outcome: What the model said of them.
         class_names: C names.
     """

@@ -23,6 +23,7 @@ from ziffern.analysis.outcome import Outcome
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.errors import InputError
 from ziffern.records.checkpoint import read_checkpoint
+from ziffern.text.catalog import Message
 from ziffern.text.printable import one_line, printable, reason
 from ziffern.training.callbacks.atomic_io import AtomicCheckpointIO
 from ziffern.training.loading import differing_tensors
@@ -75,7 +76,7 @@ def train(
     Raises:
         InputError: The checkpoint does not fit, or the training diverged.
     """
-    model.normalize.fit(data.digits.images, data.parts.train)
+    model.normalize.fit(data.dataset.images, data.parts.train)
     model.provenance = provenance(data, settings, recorder.monitor) | {THREADS: torch.get_num_threads()}
     if model.steps_each_batch:  # such a scheduler is made for a number of steps
         model.provenance["trainer.max_epochs"] = int(trainer.max_epochs or 0)
@@ -97,7 +98,7 @@ def train(
     main = trainer.is_global_zero
     if main:
         recorder.environment(trainer)
-        recorder.data(data.digits, data.parts, model.normalize)
+        recorder.data(data.dataset, data.parts, model.normalize)
         recorder.events.write("start", **_description(name, data, model), max_epochs=trainer.max_epochs)
         print_start(recorder, name, data, model, trainer, epochs_behind(checkpoint))
         if note := threads_note(checkpoint, trainer):
@@ -153,15 +154,15 @@ def _left_behind(recorder: Recorder, model: ImageClassifier, trainer: pl.Trainer
 
 def provenance(data: ImageDataModule, settings: Settings, monitor: str) -> Settings:
     """Return what a checkpoint must share with a run that continues it: all that changes training but MAY_CHANGE."""
-    digits = data.digits
+    dataset = data.dataset
     kept = {key: value for key, value in settings.items() if not key.startswith((*MAY_CHANGE, SOURCE))}
-    own = {"data": digits.name, "fingerprint": digits.fingerprint, "split": data.split_name, "monitor": monitor}
+    own = {"data": dataset.name, "fingerprint": dataset.fingerprint, "split": data.split_name, "monitor": monitor}
     return kept | own
 
 
 def check_logits(model: ImageClassifier, classes: int) -> None:
     """Raise InputError unless the net gives one logit a class and the loss takes them."""
-    image, label = torch.zeros(2, 28, 28, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
+    image, label = torch.zeros(2, *model.normalize.image, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
     model.eval()
     try:
         with torch.no_grad(), warnings.catch_warnings(action="ignore"):
@@ -269,11 +270,11 @@ def _test(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, re
     trainer.test(model, datamodule=data, verbose=False)
     logits = torch.cat(model.test_logits)  # (N, C)
     index = data.parts.test
-    outcome = Outcome(data.digits.labels[index], logits.softmax(1).numpy())
+    outcome = Outcome(data.dataset.labels[index], logits.softmax(1).numpy())
     if trainer.is_global_zero:
-        images = data.digits.images[index]
+        images = data.dataset.images[index]
         recorder.predictions(index, outcome, images)
-        log_results(trainer.loggers, images, outcome, data.digits.class_names)
+        log_results(trainer.loggers, images, outcome, data.dataset.class_names)
     return {
         "test/acc": outcome.accuracy,
         "test/acc_low": outcome.interval.low,
@@ -281,7 +282,7 @@ def _test(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, re
         "test/loss": float(model.loss.cpu()(logits, torch.from_numpy(outcome.target))),
         "test/correct": outcome.correct,
         "test/total": outcome.total,
-        "baseline/acc": majority_baseline(data.digits.labels[data.parts.train], outcome.target),
+        "baseline/acc": majority_baseline(data.dataset.labels[data.parts.train], outcome.target),
     }
 
 
@@ -293,16 +294,21 @@ def _description(name: str, data: ImageDataModule, model: ImageClassifier) -> Me
         "seed": model.seed,
         "threads": torch.get_num_threads(),
         "normalize": f"{model.normalize.kind}/{model.normalize.fit_on}",
-        "data/name": data.digits.name,
-        "data/fingerprint": data.digits.fingerprint,
+        "data/name": data.dataset.name,
+        "data/fingerprint": data.dataset.fingerprint,
         "data/split": data.split_name,
         "data/train": len(data.parts.train),
         "data/val": len(data.parts.val),
         "data/test": len(data.parts.test),
         "data/batch_size": data.batch_size,
-        "data/leak": data.parts.leak,
-        "data/note": data.digits.note,
+        "data/leak": english(data.parts.leak),
+        "data/note": english(data.dataset.note),
     }
+
+
+def english(message: Message | None) -> str:
+    """Return a message in English, whatever the language of the terminal; nothing for None."""
+    return message.in_language("en") if message else ""
 
 
 def _say_how_to_go_on(recorder: Recorder, error: BaseException, main: bool) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ziffern.data import archive
+from ziffern.data.formats import archive
 from ziffern.data.formats.archive import open_zip, refuse_bomb, refuse_nested
 from ziffern.data.formats.members import Member, folder_members
 from ziffern.errors import InputError
