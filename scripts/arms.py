@@ -64,12 +64,12 @@ class BareLoop:
         self.net, self.batch_size = model.net.to(memory_format=torch.channels_last), data.batch_size
         self.mean, self.std = model.normalize.mean, model.normalize.std
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3, fused=True)
-        self.images, self.labels = torch.from_numpy(data.digits.images), torch.from_numpy(data.digits.labels)
+        self.images, self.labels = torch.from_numpy(data.dataset.images), torch.from_numpy(data.dataset.labels)
         self.train, self.val = torch.from_numpy(data.parts.train), torch.from_numpy(data.parts.val)
 
     def batch(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Return normalized images (B, 1, 28, 28) and labels (B,)."""
-        images = self.images.index_select(0, chosen).unsqueeze(1).float().sub_(self.mean).div_(self.std)
+        images = self.images.index_select(0, chosen).float().sub_(self.mean).div_(self.std)
         return images, self.labels.index_select(0, chosen)
 
     def epoch(self, limit: int | None = None) -> float:
@@ -129,8 +129,8 @@ class ImageAtATime(Dataset[tuple[Tensor, int]]):
     """Images as torchvision's MNIST gives them: to PIL, to tensor, normalized."""
 
     def __init__(self, data: ImageDataModule) -> None:
-        self.images = torch.from_numpy(data.digits.images[data.parts.train])
-        self.labels = torch.from_numpy(data.digits.labels[data.parts.train])
+        self.images = torch.from_numpy(data.dataset.images[data.parts.train, 0])
+        self.labels = torch.from_numpy(data.dataset.labels[data.parts.train])
         self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
 
     def __len__(self) -> int:
@@ -199,8 +199,8 @@ def keras_arm(name: str, data: ImageDataModule, steps: int = 1) -> Callable[[], 
     layers = keras.layers
     dense = {"nn": [128], "dnn": [512, 256, 128]}
     chosen = data.parts.train
-    images = ((data.digits.images[chosen] / np.float32(255) - 0.1307) / 0.3081).astype(np.float32)[..., None]
-    labels = data.digits.labels[chosen]
+    images = ((data.dataset.images[chosen, 0] / np.float32(255) - 0.1307) / 0.3081).astype(np.float32)[..., None]
+    labels = data.dataset.labels[chosen]
 
     class Timer(keras.callbacks.Callback):  # type: ignore[misc, unused-ignore]  # without keras it is Any
         def on_epoch_begin(self, epoch: int, logs: object = None) -> None:

@@ -79,7 +79,7 @@ def fresh(cfg: DictConfig, data: ImageDataModule) -> ImageClassifier:
     """Return an untrained model."""
     torch.manual_seed(0)
     model: ImageClassifier = build(cfg.model, "model")
-    model.normalize.fit(data.digits.images, data.parts.train)
+    model.normalize.fit(data.dataset.images, data.parts.train)
     return model
 
 

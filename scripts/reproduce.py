@@ -152,7 +152,7 @@ def count_labels(overrides: Sequence[str], docs: Path) -> None:
     folder = [item for item in overrides if item.startswith("data.dir=")]
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         data = build(compose("train", overrides=["experiment=lin2024", *folder]).data, "data")
-    labels, parts = data.digits.labels, data.parts
+    labels, parts = data.dataset.labels, data.parts
     chosen = {"all": labels, **{part: labels[getattr(parts, part)] for part in ("train", "val", "test")}}
     counts = {
         part: np.bincount(part_labels, minlength=data.num_classes).tolist() for part, part_labels in chosen.items()

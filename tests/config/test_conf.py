@@ -19,7 +19,7 @@ PARTS = ("model/augment", "model/optimizer", "model/scheduler")
 
 
 def options(group: str) -> list[str]:
-    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
+    return sorted(path.stem for path in (conf_folder() / group).glob("[!_]*.yaml"))
 
 
 @pytest.mark.parametrize("choice", [f"{group}={path}" for group in map(str, GROUPS) for path in options(group)])

@@ -19,9 +19,9 @@ class Counted:
     def __init__(self, train_size=40):
         self.train_size, self.asked = train_size, []
 
-    def load(self, folder, num_classes):
-        self.asked.append((folder, num_classes))
-        images = np.repeat(np.arange(COUNT, dtype=np.uint8), 784).reshape(-1, 28, 28)
+    def load(self, folder, num_classes, image=None):
+        self.asked.append((folder, num_classes, image))
+        images = np.repeat(np.arange(COUNT, dtype=np.uint8), 784).reshape(-1, 1, 28, 28)
         return LabelledImages("counted", images, np.arange(COUNT) % 10, self.train_size)
 
 
@@ -30,7 +30,7 @@ def module(**settings):
 
 
 def numbers(loader):
-    return [int(image[0, 0]) for images, _ in loader for image in images]
+    return [int(image[0, 0, 0]) for images, _ in loader for image in images]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,8 @@ def numbers(loader):
         ({"batch_size": 0}, ["data.batch_size=0", "at least 1", "data.batch_size=16"]),
         ({"batch_size": -3}, ["data.batch_size=-3", "at least 1"]),
         ({"eval_batch_size": 0}, ["data.eval_batch_size=0", "at least 1"]),
+        ({"image": [28, 28]}, ["data.image=[28, 28]", "three whole numbers", "[3,32,32]"]),
+        ({"image": [3, 0, 32]}, ["data.image=[3, 0, 32]", "at least 1"]),
         ({"num_classes": 1}, ["data.num_classes=1", "at least 2"]),
         ({"batch_size": 31}, ["data.batch_size=31", "larger", "30 images", "at most data.batch_size=30"]),
         ({"num_classes": 12}, ["data.num_classes=12", "counted has 10 classes", "use data.num_classes=10"]),
@@ -63,7 +65,7 @@ def test_source_is_asked_once_with_folder_and_classes():
     data = module(dir="~/digits")
     for stage in ("fit", "test", None):
         data.setup(stage)
-    assert data.source.asked == [(Path.home() / "digits", 10)]
+    assert data.source.asked == [(Path.home() / "digits", 10, None)]
 
 
 @pytest.mark.parametrize("part", ["train", "val", "test"])
@@ -71,9 +73,9 @@ def test_loader_without_trainer_yields_its_part(part):
     data = module(eval_batch_size=8)
     loader = getattr(data, f"{part}_dataloader")()
     images, labels = next(iter(loader))
-    assert (images.dtype, images.shape, labels.dtype, labels.shape) == (torch.uint8, (8, 28, 28), torch.int64, (8,))
+    assert (images.dtype, images.shape, labels.dtype, labels.shape) == (torch.uint8, (8, 1, 28, 28), torch.int64, (8,))
     assert images.device == labels.device == torch.device("cpu")
-    assert torch.equal(images[:, 5, 5].long() % 10, labels)
+    assert torch.equal(images[:, 0, 5, 5].long() % 10, labels)
     found, wanted = numbers(loader), getattr(data.parts, part).tolist()
     assert (sorted(found), found == wanted) == (wanted, part != "train")
 

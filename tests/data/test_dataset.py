@@ -7,8 +7,9 @@ import pytest
 
 from ziffern.data.dataset import LabelledImages
 from ziffern.errors import InputError
+from ziffern.text.catalog import Message
 
-IMAGES = np.arange(6 * 784).astype(np.uint8).reshape(6, 28, 28)
+IMAGES = np.arange(6 * 784).astype(np.uint8).reshape(6, 1, 28, 28)
 LABELS = np.array([3, 0, 9, 1, 1, 4])
 DIGITS = LabelledImages("tiny", IMAGES, LABELS, 4)
 
@@ -16,11 +17,11 @@ DIGITS = LabelledImages("tiny", IMAGES, LABELS, 4)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"images": IMAGES / 255}, ["float64 (6, 28, 28)", "uint8 (N, 28, 28)", "0 to 255"]),
-        ({"images": IMAGES.reshape(6, 784)}, ["uint8 (6, 784)", "28×28"]),
-        ({"images": IMAGES[:, :27]}, ["(6, 27, 28)"]),
-        ({"images": IMAGES[..., None]}, ["(6, 28, 28, 1)"]),
-        ({"labels": LABELS[:5]}, ["int64 (5,)", "int64 (6,)", "one label an image"]),
+        ({"images": IMAGES / 255}, ["float64 (6, 1, 28, 28)", "uint8 (N, C, H, W)", "0 to 255"]),
+        ({"images": IMAGES.reshape(6, 784)}, ["uint8 (6, 784)", "(N, C, H, W)"]),
+        ({"images": IMAGES[:, 0]}, ["(6, 28, 28)"]),
+        ({"images": IMAGES[..., None]}, ["(6, 1, 28, 28, 1)"]),
+        ({"labels": LABELS[:5]}, ["int64 (5,)", "int64 (6,)", "one label per image"]),
         ({"labels": LABELS[:, None]}, ["int64 (6, 1)", "int64 (6,)"]),
         ({"labels": LABELS.astype(np.int32)}, ["int32 (6,)", "int64"]),
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, ["no images found"]),
@@ -47,7 +48,7 @@ def test_length_index_and_a_data_set_without_test_part():
 
 
 def test_fingerprint_is_that_of_the_content():
-    copied = LabelledImages("other name", np.asfortranarray(IMAGES), LABELS.copy(), 4, note="noted")
+    copied = LabelledImages("other name", np.asfortranarray(IMAGES), LABELS.copy(), 4, note=Message("data.split.leak"))
     assert copied.fingerprint == DIGITS.fingerprint
     assert int(DIGITS.fingerprint, 16) < 16**16
     assert len(DIGITS.fingerprint) == 16

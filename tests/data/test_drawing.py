@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from ziffern.data.dataset import IMAGE_SIZE
-from ziffern.data.drawing import as_digit
+from ziffern.data.drawing import SIZE, as_digit
 from ziffern.data.sources.source import Embedded
 from ziffern.errors import InputError
 
@@ -21,7 +20,7 @@ def mnist() -> tuple[Picture, NDArray[np.int64]]:
     """The embedded digits in a fixed random order."""
     data = Embedded().load(Path(), 10)
     order = np.random.default_rng(0).permutation(len(data.labels))
-    return data.images[order], data.labels[order]
+    return data.images[order, 0], data.labels[order]
 
 
 def drawn(digit: Picture, side: int = SIDE) -> Picture:
@@ -77,7 +76,7 @@ CASES = {
 @pytest.mark.parametrize("which", range(3))
 def test_every_picture_becomes_a_digit_in_mnists_frame(case: str, which: int) -> None:
     digit = as_digit(CASES[case](mnist()[0][which]))
-    assert digit.shape == (IMAGE_SIZE, IMAGE_SIZE)
+    assert digit.shape == (SIZE, SIZE)
     assert digit.dtype == np.uint8
     assert digit.max() == 255
     assert np.median(digit[:, [0, 1, -2, -1]]) == 0

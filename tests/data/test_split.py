@@ -22,7 +22,7 @@ quick = settings(max_examples=150, deadline=None, derandomize=True)
 
 def digits(count, train_size=None, labels=None):
     labels = np.arange(count) % 10 if labels is None else labels
-    return LabelledImages("tiny", np.zeros((count, 28, 28), np.uint8), labels, train_size or count)
+    return LabelledImages("tiny", np.zeros((count, 1, 28, 28), np.uint8), labels, train_size or count)
 
 
 def parts(split):
@@ -42,7 +42,7 @@ def test_resplit_is_a_partition_of_exact_sizes(count, fractions, seed):
     assert_partition(split, count)
     assert all(abs(len(part) - count * share) <= 1 + 1e-9 for part, share in zip(parts(split), fractions, strict=True))
     assert abs(len(split.train) - count * fractions[0]) <= 0.5
-    assert split.leak == ""
+    assert split.leak is None
 
 
 @quick
@@ -90,14 +90,14 @@ def test_official_keeps_the_published_test_part(data, share, seed):
     assert_partition(split, count)
     assert split.test.tolist() == list(range(train_size, count))
     assert abs(len(split.val) - train_size * share) <= 0.5
-    assert split.leak == ""
+    assert split.leak is None
 
 
 def test_official_on_the_test_set_says_that_it_leaks():
     split = official(10, 7, "test", 0.1, 0)
     assert split.train.tolist() == [0, 1, 2, 3, 4, 5, 6]
     assert split.val.tolist() == split.test.tolist() == [7, 8, 9]
-    assert "validation is the test set" in split.leak
+    assert "validation is the test set" in str(split.leak)
 
 
 def test_70000_digits_become_42000_14000_and_14000_by_a_frozen_stream():
@@ -132,7 +132,7 @@ def test_fresh_process_draws_the_same_split(rule):
 import json, numpy as np
 from ziffern.data.dataset import LabelledImages
 from ziffern.data.split import make_split
-data = LabelledImages("tiny", np.zeros((200, 28, 28), np.uint8), np.arange(200) % 10, 150)
+data = LabelledImages("tiny", np.zeros((200, 1, 28, 28), np.uint8), np.arange(200) % 10, 150)
 split = make_split(data, {rule!r}, **{arguments!r})
 print(json.dumps([part.tolist() for part in (split.train, split.val, split.test)]))
 """

@@ -101,3 +101,25 @@ def test_new_effects_leave_the_draws_of_recipes_without_them() -> None:
     torch.manual_seed(0)
     same = RandomAffine(20, 0.2, scale=1e-9)(bar().repeat(5, 1, 1))
     torch.testing.assert_close(plain, same, atol=1e-3, rtol=0)
+
+
+def test_colors_move_together_and_gray_needs_no_channel() -> None:
+    images = bar().repeat(4, 1, 1)
+    augment = RandomAffine(10, 0.1, scale=0.1, shear=5, elastic=0.5)
+    found = []
+    for shape in (images, images[:, None], images[:, None].repeat(1, 3, 1, 1)):
+        torch.manual_seed(0)
+        found.append(augment(shape))
+    gray, one, three = found
+    assert torch.equal(gray, one[:, 0])
+    assert all(torch.equal(three[:, channel], gray) for channel in range(3))
+
+
+def test_an_image_that_is_not_square_is_rotated_in_pixels() -> None:
+    wide = torch.zeros(300, 1, 28, 56, dtype=torch.uint8)
+    wide[:, :, 6:22, 27:29] = 200  # the bar of `bar`, in a wide image
+    torch.manual_seed(0)
+    turned = RandomAffine(20, 0)(wide)[:, 0]
+    torch.manual_seed(0)
+    square = RandomAffine(20, 0)(bar().repeat(300, 1, 1))
+    torch.testing.assert_close(turned[:, :, 14:42], square, atol=0.5, rtol=0)

@@ -1,12 +1,15 @@
 """Architectures: the published sizes and order of layers, and refusal of what cannot be built."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 from ziffern.errors import InputError
-from ziffern.models import CNN, MLP, ConvNet, Views
+from ziffern.models import CNN, MLP, An2020, ConvNet, Ensemble, Views
 from ziffern.models.mlp import ACTIVATIONS
+from ziffern.models.normalization import Normalize
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,7 @@ def test_the_relu_after_the_pooling_changes_nothing():
         (["3x16", "spool"], "spool: expected KERNELxCHANNELS"),
         (["0x16"], "0x16: expected"),
         (["3x16/0"], "3x16/0: expected"),
-        (["29x4"], "nothing is left of 28 pixels at 29x4"),
+        (["29x4"], "nothing is left of 28×28 pixels at 29x4"),
         (["pool"] * 5, "nothing is left"),
     ],
 )
@@ -153,3 +156,47 @@ def test_views_average_probabilities_over_shifted_copies_in_evaluation_only():
     assert torch.equal(Views(Corner(), 0).eval()(images), Corner()(images))
     with pytest.raises(InputError, match=r"pixels=9"):
         Views(Corner(), 9)
+
+
+SPECS = [[1, 28, 28], [3, 32, 32], [2, 33, 47]]
+NETS = {
+    "cnn": CNN,
+    "nn": partial(MLP, [8]),
+    "convnet": partial(ConvNet, ["5x4", "pool", "3x8/2"]),
+    "mean": partial(ConvNet, ["5x4", "mean"]),
+    "m7": partial(An2020, 7, [4, 4]),
+}
+
+
+@pytest.mark.parametrize("image", SPECS)
+@pytest.mark.parametrize("name", NETS)
+def test_every_net_takes_any_shape(name, image):
+    net = NETS[name](image=image, num_classes=7).eval()
+    assert net(torch.rand(2, *image)).shape == (2, 7)
+    assert Views(net).eval()(torch.rand(2, *image)).shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "channels", "count"),
+    [
+        (3, range(32, 177, 16), 1_124_180),
+        (5, range(32, 161, 32), 1_128_180),
+        (7, range(48, 193, 48), 2_291_972),
+    ],
+)
+def test_the_published_nets_of_an_2020(kernel_size, channels, count):
+    assert sum(each.numel() for each in An2020(kernel_size, list(channels)).parameters()) == count
+
+
+@pytest.mark.parametrize("build", [partial(CNN, image=[1, 28, 15]), partial(An2020, 7, [4] * 4, image=[1, 28, 20])])
+def test_an_image_that_is_too_small_is_refused(build):
+    with pytest.raises(InputError, match=r"28×(15|20) pixels"):
+        build()
+
+
+def test_an_ensemble_of_color_nets_normalizes_for_each():
+    normalize = [Normalize(kind, image=[3, 8, 8]) for kind in ("unit", "symmetric")]
+    nets = [MLP([4], image=[3, 8, 8]), MLP([4], image=[3, 8, 8])]
+    levels = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8)
+    mean = torch.stack([net(each(levels)).softmax(1) for net, each in zip(nets, normalize, strict=True)]).mean(0)
+    torch.testing.assert_close(Ensemble(nets, normalize)(levels / 255).exp(), mean)

@@ -65,7 +65,7 @@ def test_any_images_are_standardized_as_by_numpy(levels):
 @pytest.mark.parametrize("level", [0, 7, 255])
 def test_constant_images_are_refused(level):
     constant = np.full((40, 28, 28), level, np.uint8)
-    with pytest.raises(InputError, match=r"same grey level.*model\.normalize\.kind=unit"):
+    with pytest.raises(InputError, match=r"the same level.*model\.normalize\.kind=unit"):
         Normalize().fit(constant, TRAIN)
     Normalize("unit").fit(constant, TRAIN)
 
@@ -73,7 +73,7 @@ def test_constant_images_are_refused(level):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("minmax",), ["model.normalize.kind=minmax", "standardize, unit or symmetric"]),
+        (("minmax",), ["model.normalize.kind=minmax", "standardize, unit, symmetric"]),
         (("unit", "test"), ["model.normalize.fit_on=test", "train or all"]),
     ],
 )
@@ -98,3 +98,33 @@ def test_images_are_left_as_they_were():
     images = torch.from_numpy(IMAGES.copy())
     Normalize()(images)
     np.testing.assert_array_equal(images.numpy(), IMAGES)
+
+
+COLOR = (
+    np.random.RandomState(2).randint(0, 200, (20, 3, 9, 7)).astype(np.uint8)
+    + np.array([0, 20, 50], np.uint8)[:, None, None]
+)
+
+
+def test_each_channel_is_standardized_for_itself():
+    step = Normalize(image=[3, 9, 7])
+    step.fit(COLOR, np.arange(20))
+    mean, std = step.statistics()
+    np.testing.assert_allclose(mean, COLOR.mean((0, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(std, COLOR.std((0, 2, 3)), rtol=1e-5)
+    shown = step(torch.from_numpy(COLOR)).double()
+    assert shown.shape == (20, 3, 9, 7)
+    torch.testing.assert_close(shown.mean((0, 2, 3)), torch.zeros(3).double(), atol=1e-4, rtol=0)
+
+
+def test_one_constant_channel_is_refused():
+    with pytest.raises(InputError, match="a channel have the same level"):
+        Normalize(image=[3, 9, 7]).fit(
+            np.where(np.arange(3)[:, None, None] == 1, 7, COLOR).astype(np.uint8), np.arange(20)
+        )
+
+
+def test_gray_statistics_are_scalars_as_in_version_0_1_0():
+    assert all(buffer.shape == () for buffer in Normalize().state_dict().values())
+    assert Normalize(image=[3, 9, 7]).state_dict()["mean"].shape == (3, 1, 1)
+    assert Normalize().statistics()[0].tolist() == [0.0]

@@ -79,7 +79,7 @@ def _parse(text: str) -> Override | None:
 
 
 def _options(group: str, *folders: Path) -> list[str]:
-    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml")})
 
 
 def _unknown_option(override: Override, folders: Sequence[Path]) -> InputError | None:

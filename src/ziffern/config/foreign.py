@@ -18,6 +18,7 @@ from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.core_plugins import file_config_source, importlib_resources_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.default_element import ResultDefault
+from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
@@ -29,6 +30,11 @@ from ziffern.config.instantiate import conf_folder
 
 class FileConfigSource(file_config_source.FileConfigSource):
     """Reads configuration files as Hydra does; foreign ones must be regular files, small, and without aliases."""
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """Return the options of a group; what begins with an underscore is no option but a part of others."""
+        names: list[str] = super().list(config_path, results_filter)
+        return [name for name in names if not name.startswith("_")]
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Return the content of a file; see the base class.

@@ -5,11 +5,15 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from ziffern.data.spec import MNIST_SHAPE
+
 PLUMBING = (  # prefixes of settings that change no result, or that repeat another one
     *("ckpt_path", "threads", "test", "monitor", "data.dir", "data.eval_batch_size", "data.seed", "model.seed"),
     *("callbacks.early_stopping.monitor", "trainer.accelerator", "trainer.log_every", "model.fuse"),
     *("trainer.micro_steps", "published", "report", "objective"),
+    *(f"data.source.{name}" for name in ("kind", "files", "train", "test", "transpose", "first_label", "margin")),
 )
+SHAPE = ".image"  # ends the settings that repeat data.image, which is left out where it is that of version 0.1.0
 
 
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
@@ -19,7 +23,11 @@ def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float |
         config: The whole configuration as plain containers.
     """
     flat = flatten({key: value for key, value in config.items() if key != "logger"})
-    return {key: value for key, value in flat.items() if not key.startswith(PLUMBING)}
+    return {key: value for key, value in flat.items() if not key.startswith(PLUMBING) and not _repeats(key, value)}
+
+
+def _repeats(key: str, value: object) -> bool:
+    return key.endswith(SHAPE) and (key != f"data{SHAPE}" or value in ("None", str(list(MNIST_SHAPE))))
 
 
 def plain_config(cfg: DictConfig) -> dict[str, Any]:

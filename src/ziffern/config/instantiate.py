@@ -5,22 +5,15 @@ Hydra would resolve once more is refused.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from ziffern.config.former import conf_folder as conf_folder  # noqa: PLC0414  # for those who import it from here
 from ziffern.config.former import with_current_targets
 from ziffern.config.signature import check_values
 from ziffern.config.targets import allowed_class
 from ziffern.errors import InputError
-
-
-def conf_folder() -> Path:
-    """Return the folder of the configuration: the wheel's copy, or the checkout's `conf/`."""
-    package = Path(__file__).parents[1]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parents[1] / "conf"
 
 
 def build(

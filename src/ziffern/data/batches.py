@@ -1,8 +1,8 @@
 """Batches cut by index from tensors that are held in memory once.
 
-Decisions: no worker processes, no per-image Python: MNIST is 55 MB and lies on the device that trains.
-The order of a training epoch is a function of seed and epoch alone, so a resumed run sees the batches that
-an uninterrupted one would have seen. Several processes (DDP) cut the same order, each its own shard.
+Decisions: no worker processes, no per-image Python: MNIST is 55 MB, CIFAR-10 184 MB, on the device that trains.
+The order of a training epoch is a function of seed and epoch alone, so a resumed run has the batches that an
+uninterrupted one would have had. Several processes (DDP) cut the same order, each its own shard.
 """
 
 import math
@@ -21,18 +21,17 @@ def derived_seed(*parts: int) -> int:
 
 
 class Batches:
-    """An iterable of (images (B, 28, 28) uint8, labels (B,) int64), with a length, for a Lightning loop.
+    """An iterable of (images (B, C, H, W) uint8, labels (B,) int64), with a length, for a Lightning loop.
 
     Args:
-        images: (N, 28, 28) uint8, all images of the data set, on the training device.
+        images: (N, C, H, W) uint8, all images of the data set, on the training device.
         labels: (N,) int64, on the same device.
         indices: (n,) int64, the images of this part, on the same device.
-        batch_size: Images a batch; the last one of an epoch may be smaller.
+        batch_size: Images per batch; the last one of an epoch may be smaller.
         shuffle_seed: Shuffle anew each epoch from this seed; None keeps the order of `indices`.
         rank: This process's number among `world_size` processes.
-        world_size: Number of processes. Shuffled parts are dealt out evenly, the first few images standing
-            in again where the count does not divide, since every process must take the same steps; parts
-            in order are dealt out exactly once.
+        world_size: Number of processes. Shuffled parts are dealt out evenly, the first few images twice where the count
+            is not divisible, since every process must take the same steps; parts in order are dealt out exactly once.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Batches:
 
     @property
     def sampler(self) -> "Batches":
-        """Itself: Lightning tells a loader's sampler the epoch through `set_epoch`."""
+        """Itself: Lightning calls `set_epoch` on a loader's sampler."""
         return self
 
     def set_epoch(self, epoch: int) -> None:

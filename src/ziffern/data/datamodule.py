@@ -1,8 +1,8 @@
 """The LightningDataModule: one source, merged, split anew, held as tensors on the device that trains.
 
-Decisions: it keeps no copy a part, only index arrays; the device is asked of the trainer when a loader is
-made, so the same object serves CPU and GPU; validation is sharded under DDP, the test part is not: every
-process sees it whole, so that its predictions need no gathering and lie in order.
+Decisions: it keeps index arrays instead of a copy of each part; the trainer's device is looked up when a loader is
+made, so the same object serves CPU and GPU; validation is sharded under DDP, the test part is not: every process has
+all of it, so that its predictions need no gathering and are in order.
 """
 
 from collections.abc import Sequence
@@ -16,19 +16,23 @@ from torch import Tensor
 from ziffern.data.batches import Batch, Batches
 from ziffern.data.dataset import LabelledImages
 from ziffern.data.sources.source import Source
+from ziffern.data.spec import image_shape
 from ziffern.data.split import Split, make_split
 from ziffern.errors import InputError
 
 
 class ImageDataModule(pl.LightningDataModule):
-    """Digits from `source`, split into train, val and test.
+    """Images from `source`, split into train, val and test.
 
     Args:
         source: Where the images come from (`ziffern.data.sources.source`).
-        dir: Folder that data sets are found in or downloaded to; for the user's own data, its path. A
-            leading `~` is the home folder.
-        batch_size: Training images a step and process.
-        eval_batch_size: Images a batch of validation and test; changes speed, not results.
+        dir: Folder where data sets are found, or downloaded to; for the user's own data, its path. A leading `~` is
+            the home folder.
+        image: Channels, height and width of the images, which are converted where they have others; None is MNIST's
+            shape, and refuses others.
+        num_classes: Labels run from 0 to num_classes - 1.
+        batch_size: Training images per step and process.
+        eval_batch_size: Images per batch of validation and test; changes speed, not results.
         split: resplit, stratified, official or kfold (`ziffern.data.split`).
         fractions: Shares of train, val and test for resplit and stratified.
         split_seed: Seed of the split alone.
@@ -36,11 +40,10 @@ class ImageDataModule(pl.LightningDataModule):
         val_share: For official with val_from=train: the share of the training part that validates.
         fold: For kfold: the fold that tests, from 0.
         folds: For kfold: how many folds.
-        num_classes: Labels run from 0 to num_classes - 1.
         seed: Seed of the order of training batches.
 
     Raises:
-        InputError: A batch size below 1; from `setup`: data that cannot be used, a split that cannot be
+        InputError: A batch size below 1, or no shape; from `setup`: data that cannot be used, a split that cannot be
             made, a batch larger than the training part.
     """
 
@@ -48,6 +51,8 @@ class ImageDataModule(pl.LightningDataModule):
         self,
         source: Source,
         dir: str,
+        image: Sequence[int] | None = None,
+        num_classes: int = 10,
         batch_size: int = 16,
         eval_batch_size: int = 1000,
         split: str = "resplit",
@@ -57,38 +62,36 @@ class ImageDataModule(pl.LightningDataModule):
         val_share: float = 0.1,
         fold: int = 0,
         folds: int = 5,
-        num_classes: int = 10,
         seed: int = 0,
     ) -> None:
         super().__init__()
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             if size < 1:
-                raise InputError(f"data.{name}={size}: must be at least 1, such as data.{name}=16")
+                raise InputError("data.batch_size.too_small", name=name, size=size)
         if num_classes < 2:  # noqa: PLR2004
-            raise InputError(f"data.num_classes={num_classes}: must be at least 2")
+            raise InputError("data.num_classes.too_small", classes=num_classes)
         self.source, self.dir = source, Path(dir).expanduser()
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.split_kind, self.fractions, self.split_seed = split, tuple(fractions), split_seed
         self.val_from, self.val_share, self.fold, self.folds = val_from, val_share, fold, folds
+        self.image = None if image is None else image_shape(image)
         self.num_classes, self.seed = num_classes, seed
         self._tensors: tuple[torch.device, Tensor, Tensor] | None = None
 
     @cached_property
-    def digits(self) -> LabelledImages:
+    def dataset(self) -> LabelledImages:
         """The whole data set, merged; loaded (and, where needed, downloaded) at first use."""
-        digits = self.source.load(self.dir, self.num_classes)
-        if len(digits.class_names) != self.num_classes:
-            raise InputError(
-                f"data.num_classes={self.num_classes}: {digits.name} has {len(digits.class_names)} classes: "
-                f"use data.num_classes={len(digits.class_names)}"
-            )
-        return digits
+        dataset = self.source.load(self.dir, self.num_classes, self.image)
+        if dataset.spec.num_classes != self.num_classes:
+            known = {"name": dataset.name, "known": dataset.spec.num_classes}
+            raise InputError("data.num_classes.mismatch", classes=self.num_classes, **known)
+        return dataset
 
     @cached_property
     def parts(self) -> Split:
         """The three parts as arrays of original indices."""
         split = make_split(
-            self.digits,
+            self.dataset,
             self.split_kind,
             fractions=self.fractions,
             seed=self.split_seed,
@@ -98,15 +101,12 @@ class ImageDataModule(pl.LightningDataModule):
             folds=self.folds,
         )
         if self.batch_size > len(split.train):
-            raise InputError(
-                f"data.batch_size={self.batch_size} is larger than the training part of {len(split.train)} "
-                f"images: use at most data.batch_size={len(split.train)}"
-            )
+            raise InputError("data.batch_size.too_large", size=self.batch_size, images=len(split.train))
         return split
 
     @property
     def split_name(self) -> str:
-        """The split in words that are equal where the parts are."""
+        """The name of the split: the same name, the same parts."""
         match self.split_kind:
             case "official":
                 how = "val = test" if self.val_from == "test" else f"val {self.val_share:g} of train"
@@ -117,7 +117,7 @@ class ImageDataModule(pl.LightningDataModule):
         return f"{self.split_kind} {how}, split_seed {self.split_seed}"
 
     def setup(self, stage: str | None = None) -> None:
-        """Load and split now, so that whatever is wrong is said before anything starts."""
+        """Load and split now, so that mistakes show before anything starts."""
         self.parts  # noqa: B018
 
     def train_dataloader(self) -> Batches:
@@ -143,7 +143,7 @@ class ImageDataModule(pl.LightningDataModule):
     def _batches(self, part: str, batch_size: int, seed: int | None = None, rank: int = 0, world: int = 1) -> Batches:
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         if self._tensors is None or self._tensors[0] != device:
-            images, labels = torch.from_numpy(self.digits.images), torch.from_numpy(self.digits.labels)
+            images, labels = torch.from_numpy(self.dataset.images), torch.from_numpy(self.dataset.labels)
             self._tensors = (device, images.to(device), labels.to(device))
         _, images, labels = self._tensors
         indices = torch.from_numpy(getattr(self.parts, part)).to(device)

@@ -1,9 +1,9 @@
 """Turn a drawing, photo or scan of one handwritten digit into the image that MNIST would have made of it.
 
 Decisions: the steps are those of LeCun et al. (1998, "Gradient-based learning applied to document recognition",
-section III.A): the ink, with its aspect kept, in a box of 20×20 pixels, anti-aliased, and its centre of mass at the
-centre of 28×28. Paper is flattened before a threshold is sought, since no single one fits both ends of a shadow;
-on an even canvas this changes nothing. Grey edges are kept, so that a digit of MNIST comes back as it was.
+section III.A): the ink, with its aspect kept, in a box of 20×20 pixels, anti-aliased, and its center of mass at the
+center of 28×28. Paper is flattened before a threshold is sought, since no single one fits both ends of a shadow;
+on an even canvas this changes nothing. Gray edges are kept, so that a digit of MNIST comes back as it was.
 """
 
 import numpy as np
@@ -11,28 +11,26 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from ziffern.data.dataset import IMAGE_SIZE
 from ziffern.errors import InputError
 
-Grey = NDArray[np.float32]
+Gray = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-BOX = 20  # MNIST's longest side
+SIZE, BOX = 28, 20  # pixels of an image of MNIST, and the longest side of its digit
 WORKING_SIZE = 512  # more pixels only bring the noise of a photo
 PAPER_SIZE = 128  # shading is smooth
 SMALL_SIZE = 48  # enough to tell paper from ink
-EVERYWHERE = np.ones((3, 3), np.bool_)  # the eight neighbours
-DEEPEST_SHADE = 0.4  # of the brightest paper; what is darker is ink
-LEAST_CONTRAST = 0.03  # of ink, as a share of the paper's brightness
-LEAST_SIGNAL = 4.0  # of ink, in standard deviations of the paper's noise
-LEAST_EXTENT = 0.15  # of the largest part: the bar of a 5 is longer, dust is not
-LEAST_GREY = 0.1  # fainter edges are no part of the box
+NEIGHBORS = np.ones((3, 3), np.bool_)  # all eight
+MIN_PAPER = 0.4  # of the brightest paper; anything darker is ink
+MIN_CONTRAST = 0.03  # of ink, as a share of the paper's brightness
+MIN_SIGNAL = 4.0  # of ink, in standard deviations of the paper's noise
+MIN_EXTENT = 0.15  # of the largest part: the bar of a 5 is longer, dust is not
+MIN_GRAY = 0.1  # fainter edges are no part of the box
 THIN, THICKENED = 1.5, 2.3  # stroke width in the box; in MNIST 1 % are below 1.4, half below 2.5
-NOTHING = "nothing is drawn on the picture: draw one digit, or choose a picture with more contrast"
 
 
 def as_digit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the digit in a picture (H, W) of grey levels as MNIST shows it: (28, 28) uint8, white on black.
+    """Return the digit in a picture (H, W) of gray levels as MNIST shows it: (28, 28) uint8, white on black.
 
     The picture may have any size, be dark on light or light on dark, unevenly lit, and have specks.
 
@@ -41,14 +39,14 @@ def as_digit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     if picture.size == 0:
         height, width = picture.shape
-        raise InputError(f"the picture is {width}×{height} and has no pixels: draw or choose another one")
+        raise InputError("data.drawing.no_pixels", width=width, height=height)
     ink = _find_ink(_dark_on_light(_reduced(picture, WORKING_SIZE)))
-    rows, columns = (np.flatnonzero((ink > LEAST_GREY).any(axis)) for axis in (1, 0))
+    rows, columns = (np.flatnonzero((ink > MIN_GRAY).any(axis)) for axis in (1, 0))
     ink = _thicken(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
-    return _centre(_fit(ink))
+    return _center(_fit(ink))
 
 
-def _reduced(picture: NDArray[np.uint8] | Grey, size: int) -> Grey:
+def _reduced(picture: NDArray[np.uint8] | Gray, size: int) -> Gray:
     """Return the picture (H, W) float32 in 0 to 255, averaged to at most `size` pixels a side."""
     height, width = picture.shape
     scale = min(1.0, size / max(height, width))
@@ -56,47 +54,47 @@ def _reduced(picture: NDArray[np.uint8] | Grey, size: int) -> Grey:
     return _resize(picture.astype(np.float32), smaller, Image.Resampling.BOX)
 
 
-def _resize(picture: Grey, size: tuple[int, int], how: Image.Resampling) -> Grey:
+def _resize(picture: Gray, size: tuple[int, int], how: Image.Resampling) -> Gray:
     """Return the picture at (width, height), as Pillow counts."""
     return np.asarray(Image.fromarray(picture).resize(size, how), np.float32)
 
 
-def _dark_on_light(grey: Grey) -> Grey:
+def _dark_on_light(gray: Gray) -> Gray:
     """Invert light ink on dark paper: strokes stand out from the blurred picture on one side, shading on both."""
-    small = _reduced(grey, SMALL_SIZE)
+    small = _reduced(gray, SMALL_SIZE)
     excess = small - ndimage.gaussian_filter(small, max(small.shape) / 10, mode="nearest")
-    return 255 - grey if (excess**3).sum() > 0 else grey
+    return 255 - gray if (excess**3).sum() > 0 else gray
 
 
-def _find_ink(grey: Grey) -> Grey:
+def _find_ink(gray: Gray) -> Gray:
     """Return how much of each pixel is ink, 0 to 1, without paper, shading and specks."""
-    contrast = 1 - grey / _paper(grey)
-    if np.ptp(contrast) < LEAST_CONTRAST:
-        raise InputError(NOTHING)
+    contrast = 1 - gray / _paper(gray)
+    if np.ptp(contrast) < MIN_CONTRAST:
+        raise InputError("data.drawing.nothing")
     mask = contrast > _otsu(contrast)
     paper = contrast[~mask]
     noise = 1.4826 * float(np.median(np.abs(paper - np.median(paper))))
     contrast -= np.median(paper)
-    if contrast[mask].mean() < LEAST_SIGNAL * noise:
-        raise InputError(NOTHING)
+    if contrast[mask].mean() < MIN_SIGNAL * noise:
+        raise InputError("data.drawing.nothing")
     mask = _digit_parts(mask)
     ink = np.clip(contrast / np.percentile(contrast[mask], 75), 0, 1)
-    edges = ndimage.binary_dilation(mask, EVERYWHERE) & (contrast > 2 * noise)
+    edges = ndimage.binary_dilation(mask, NEIGHBORS) & (contrast > 2 * noise)
     return np.where(edges, ink, 0).astype(np.float32)
 
 
-def _paper(grey: Grey) -> Grey:
+def _paper(gray: Gray) -> Gray:
     """Return the brightness of the paper, also where ink hides it, by a closing wider than any stroke."""
-    small = _reduced(grey, PAPER_SIZE)
+    small = _reduced(gray, PAPER_SIZE)
     smooth = ndimage.gaussian_filter(small, max(small.shape) / PAPER_SIZE)  # else the closing would follow the noise
     width = max(small.shape) // 4 + 1
     padded = np.pad(smooth, width)  # nothing outside, so that the closing reaches the corners' shade
     closed = ndimage.grey_closing(padded, size=2 * width + 1)[width:-width, width:-width]
-    shade = np.maximum(closed, max(1.0, DEEPEST_SHADE * float(closed.max())))
-    return _resize(shade, (grey.shape[1], grey.shape[0]), Image.Resampling.BILINEAR)
+    shade = np.maximum(closed, max(1.0, MIN_PAPER * float(closed.max())))
+    return _resize(shade, (gray.shape[1], gray.shape[0]), Image.Resampling.BILINEAR)
 
 
-def _otsu(values: Grey) -> float:
+def _otsu(values: Gray) -> float:
     """Return the threshold that separates two groups best (Otsu 1979)."""
     counts, edges = np.histogram(values, 256)
     middles = (edges[:-1] + edges[1:]) / 2
@@ -110,14 +108,14 @@ def _otsu(values: Grey) -> float:
 
 def _digit_parts(mask: Mask) -> Mask:
     """Drop specks, and whatever reaches in from the picture's edges (a shadow, the table) beside an inner digit."""
-    parts, _ = ndimage.label(mask, EVERYWHERE)
+    parts, _ = ndimage.label(mask, NEIGHBORS)
     places = ndimage.find_objects(parts)
     extents = np.array([max(side.stop - side.start for side in place) for place in places])
     sides = np.array([_sides(place, mask.shape) for place in places])
-    wanted = extents >= LEAST_EXTENT * extents.max()
+    wanted = extents >= MIN_EXTENT * extents.max()
     inner = wanted & (sides <= 1)  # a digit drawn over one edge is still a digit
     if inner.any():
-        wanted = inner & (extents >= LEAST_EXTENT * extents[inner].max())
+        wanted = inner & (extents >= MIN_EXTENT * extents[inner].max())
     return np.asarray(np.append(False, wanted)[parts], np.bool_)
 
 
@@ -126,8 +124,8 @@ def _sides(place: tuple[slice, ...], shape: tuple[int, ...]) -> int:
     return sum((side.start == 0) + (side.stop == length) for side, length in zip(place, shape, strict=True))
 
 
-def _thicken(ink: Grey) -> Grey:
-    """Widen the strokes of a thin pen: scaled to 20 pixels they would be a faint grey that no digit of MNIST has."""
+def _thicken(ink: Gray) -> Gray:
+    """Widen the strokes of a thin pen: scaled to 20 pixels they would be a faint gray that no digit of MNIST has."""
     mask = ink > 1 / 2
     size = max(ink.shape)
     width = 4 * (ndimage.distance_transform_edt(mask)[mask].mean() - 1 / 2)  # a stroke's mean depth is width / 4
@@ -139,7 +137,7 @@ def _thicken(ink: Grey) -> Grey:
     return np.asarray(np.maximum(padded, np.clip(grow + 1 - distance, 0, 1)), np.float32)
 
 
-def _fit(ink: Grey) -> Grey:
+def _fit(ink: Gray) -> Gray:
     """Scale to a longest side of 20 pixels."""
     height, width = ink.shape
     longest = max(height, width)
@@ -148,10 +146,10 @@ def _fit(ink: Grey) -> Grey:
     return np.asarray(np.clip(_resize(ink, size, how), 0, 1), np.float32)
 
 
-def _centre(ink: Grey) -> NDArray[np.uint8]:
-    """Put it into 28×28 with the centre of mass at (14, 14), as in MNIST, and its brightest pixel at 255."""
-    digit = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+def _center(ink: Gray) -> NDArray[np.uint8]:
+    """Put it into 28×28 with the center of mass at (14, 14), as in MNIST, and its brightest pixel at 255."""
+    digit = np.zeros((SIZE, SIZE), np.uint8)
     places = zip(ndimage.center_of_mass(ink), ink.shape, strict=True)
-    top, left = (min(max(round(IMAGE_SIZE / 2 - mass), 0), IMAGE_SIZE - length) for mass, length in places)
+    top, left = (min(max(round(SIZE / 2 - mass), 0), SIZE - length) for mass, length in places)
     digit[top : top + ink.shape[0], left : left + ink.shape[1]] = np.rint(ink * (255 / ink.max()))
     return digit

@@ -2,9 +2,8 @@
 
 Decisions: a split depends on the number of images (or their labels), the fractions and its own seed, and
 on nothing else; it is drawn with numpy's RandomState, whose stream is frozen for good (NEP 19), so that it
-is the same on any machine and under any numpy. Every image lies in exactly one part. The single exception
-is asked for by name: `official` with `val_from=test` validates on the test set, as one published recipe
-does, and says so in `leak`.
+is the same on any machine and under any numpy. Every image is in exactly one part. The single exception has to be
+requested: `official` with `val_from=test` validates on the test set, as one published recipe does, and `leak` tells.
 """
 
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from ziffern.data.dataset import LabelledImages
 from ziffern.errors import InputError
+from ziffern.text.catalog import Message
 
 Indices = NDArray[np.int64]
 SPLITS = ("resplit", "stratified", "official", "kfold")
@@ -23,12 +23,12 @@ MIN_FOLDS = 3  # one fold tests, one validates, at least one trains
 
 @dataclass(frozen=True)
 class Split:
-    """Three arrays of original indices; `leak` says in words what validation has seen, or is empty."""
+    """Three arrays of original indices; `leak` tells what validation has seen of the test part, or is None."""
 
     train: Indices
     val: Indices
     test: Indices
-    leak: str = ""
+    leak: Message | None = None
 
     @property
     def indices(self) -> tuple[Indices, Indices, Indices]:
@@ -46,8 +46,8 @@ def resplit(count: int, fractions: Sequence[float], seed: int) -> Split:
 def stratified(labels: NDArray[np.int64], fractions: Sequence[float], seed: int) -> Split:
     """Divide at random so that each class has its share in every part, to within one image.
 
-    Each class, shuffled, gives every part its share rounded down; its one or two images left over go to
-    the parts that lack most of the sizes `resplit` would give them: so the totals are exact as well.
+    Each part gets its share of each shuffled class, rounded down; the one or two images left of a class go to the
+    parts that lack most of the sizes that `resplit` would give them, so the totals are exact as well.
     """
     order = np.random.RandomState(seed).permutation(len(labels))
     classes = [order[labels[order] == label] for label in np.unique(labels)]
@@ -71,18 +71,14 @@ def official(count: int, train_size: int, val_from: str, val_share: float, seed:
         InputError: There is no published test part, or val_from or val_share is out of range.
     """
     if train_size == count:
-        raise InputError(
-            "data.split=official needs a published test part and this data set has none: "
-            "use data.split=resplit or stratified"
-        )
+        raise InputError("data.split.no_test_part")
     test = np.arange(train_size, count)
     if val_from == "test":
-        leak = "validation is the test set itself, as in the published recipe: whatever it chose has seen it"
-        return Split(np.arange(train_size), test, test, leak)
+        return Split(np.arange(train_size), test, test, Message("data.split.leak"))
     if val_from != "train":
-        raise InputError(f"data.val_from={val_from}: expected train or test")
+        raise InputError("data.split.val_from", value=val_from)
     if not 0 < val_share < 1:
-        raise InputError(f"data.val_share={val_share}: must lie between 0 and 1, such as 0.1")
+        raise InputError("data.split.val_share", value=val_share)
     order = np.random.RandomState(seed).permutation(train_size)
     val_size = round(train_size * val_share)
     return Split(np.sort(order[val_size:]), np.sort(order[:val_size]), test)
@@ -95,9 +91,9 @@ def kfold(count: int, fold: int, folds: int, seed: int) -> Split:
         InputError: Fewer than three folds, more folds than images, or no such fold.
     """
     if not MIN_FOLDS <= folds <= count:
-        raise InputError(f"data.folds={folds}: must lie between {MIN_FOLDS} (test, validation, training) and {count}")
+        raise InputError("data.split.folds", folds=folds, minimum=MIN_FOLDS, images=count)
     if not 0 <= fold < folds:
-        raise InputError(f"data.fold={fold}: must lie between 0 and {folds - 1} for data.folds={folds}")
+        raise InputError("data.split.fold", fold=fold, folds=folds, last=folds - 1)
     parts = np.array_split(np.random.RandomState(seed).permutation(count), folds)
     chosen = {fold, (fold + 1) % folds}
     train = np.concatenate([part for number, part in enumerate(parts) if number not in chosen])
@@ -121,7 +117,7 @@ def make_split(
         InputError: An unknown rule, a parameter out of range, or a part without any image.
     """
     if not 0 <= seed < 2**32:
-        raise InputError(f"data.split_seed={seed}: must lie between 0 and {2**32 - 1}")
+        raise InputError("data.split.seed", seed=seed, limit=2**32 - 1)
     match kind:
         case "resplit":
             split = resplit(len(data), _checked(fractions), seed)
@@ -132,24 +128,21 @@ def make_split(
         case "kfold":
             split = kfold(len(data), fold, folds, seed)
         case _:
-            raise InputError(f"data.split={kind}: expected one of {', '.join(SPLITS)}")
+            raise InputError("data.split.unknown", kind=kind, known=SPLITS)
     for part in ("train", "val", "test"):
         if not len(getattr(split, part)):
-            raise InputError(
-                f"data.split={kind}: the {part} part of {len(data)} images is empty: use more images, "
-                "or give that part a larger share"
-            )
+            raise InputError("data.split.empty", kind=kind, part=Message(f"data.part.{part}"), images=len(data))
     return split
 
 
 def _checked(fractions: Sequence[float]) -> Sequence[float]:
-    listed = f"data.fractions={[float(part) for part in fractions]}"
+    shown = str([float(part) for part in fractions])
     if len(fractions) != 3:  # noqa: PLR2004
-        raise InputError(f"{listed}: give three shares, of train, val and test, such as [0.6,0.2,0.2]")
+        raise InputError("data.split.fractions.count", fractions=shown)
     if not all(0 < part < 1 for part in fractions):
-        raise InputError(f"{listed}: each share must lie between 0 and 1, such as [0.6,0.2,0.2]")
+        raise InputError("data.split.fractions.range", fractions=shown)
     if abs(sum(fractions) - 1) > 1e-6:  # noqa: PLR2004
-        raise InputError(f"{listed}: the shares sum to {sum(fractions):.4g}, not 1, such as [0.6,0.2,0.2]")
+        raise InputError("data.split.fractions.sum", fractions=shown, sum=f"{sum(fractions):.4g}")
     return fractions
 
 

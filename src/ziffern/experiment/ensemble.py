@@ -49,7 +49,7 @@ def ensemble(folders: Sequence[Path], output: Path | None, data: str | None) -> 
     cfg = configuration(runs, data)
 
     def take_weights(data: "ImageDataModule", model: "ImageClassifier") -> None:
-        if data.digits.fingerprint != runs[0].metrics["data/fingerprint"]:
+        if data.dataset.fingerprint != runs[0].metrics["data/fingerprint"]:
             raise InputError("experiment.ensemble.other_data", place=cfg.data.dir, folder=runs[0].folder)
         for place, member in enumerate(models):
             model.net.nets[place].load_state_dict(member.net.state_dict())  # type: ignore[index, union-attr]
@@ -86,7 +86,7 @@ def configuration(runs: Sequence[Run], data: str | None) -> DictConfig:
             **models[0],
             "augment": None,
             "scheduler": None,
-            "normalize": {"_target_": "ziffern.models.normalization.Normalize", "kind": "unit"},
+            "normalize": {**models[0]["normalize"], "kind": "unit"},  # of the members' shape
             "net": {
                 "_target_": "ziffern.models.Ensemble",
                 "nets": [model.get("net") for model in models],

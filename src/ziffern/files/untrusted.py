@@ -43,6 +43,17 @@ def open_below(folder: Path, name: str, max_bytes: int) -> BinaryIO:
         os.close(place)
 
 
+def unreadable(label: object, error: OSError) -> InputError:
+    """Return the error for a file or folder that the operating system does not let us read.
+
+    Args:
+        label: Its path, or how else messages name it.
+        error: Of the operating system.
+    """
+    problem = "permission" if isinstance(error, PermissionError) else "failed"
+    return InputError(f"files.unreadable.{problem}", path=label, reason=error.strerror or type(error).__name__)
+
+
 def _open_part(place: int, part: str, kind: int, path: Path) -> int:
     try:
         return os.open(part, FLAGS | os.O_NOFOLLOW | kind, dir_fd=place)

@@ -1,8 +1,8 @@
 """Augmentation of whole batches, on the device that trains.
 
-Decisions: one resampling for rotation and translation together, since each one blurs; on grey levels before
-the normalisation, so that what comes in from outside is the background's black; random numbers are drawn from
-torch's own stream, which the module seeds for every epoch, so that a resumed run sees the same pictures.
+Decisions: one resampling for rotation and translation together, since each one blurs; before the normalization, so that
+what is shifted in from outside is black; random numbers are drawn from torch's own stream, which the module seeds for
+every epoch, so that a resumed run has the same images.
 """
 
 import math
@@ -15,12 +15,12 @@ from ziffern.errors import InputError
 
 
 class RandomAffine(nn.Module):
-    """Shift each image at random, rotate it about the centre, shear, scale and bend it; bilinear, black outside.
+    """Shift each image at random, rotate it about the center, shear, scale and bend it; bilinear, black outside.
 
-    Under mixed precision the places are worked out in its 16 bits: with bfloat16 they are up to 0.08 pixels off.
+    Under mixed precision the places are computed in its 16 bits: with bfloat16 they are up to 0.08 pixels off.
 
     Args:
-        degrees: Rotation, uniform in [-degrees, degrees], about the centre.
+        degrees: Rotation, uniform in [-degrees, degrees], about the center.
         translate: Shift along each side, uniform in [-translate, translate], as a share of the side.
         scale: Each side is divided by its own factor, uniform in [1 - scale, 1 + scale].
         shear: Slant in degrees, uniform in [-shear, shear].
@@ -44,32 +44,36 @@ class RandomAffine(nn.Module):
     ) -> None:
         super().__init__()
         given = {"degrees": degrees, "translate": translate, "scale": scale, "shear": shear, "elastic": elastic}
-        for (name, value), most in zip(given.items(), (180, 1, 1, 60, 10), strict=True):
-            if not 0 <= value <= most:
-                raise InputError(f"model.augment.{name}={value}: must lie between 0 and {most}")
+        for (name, value), limit in zip(given.items(), (180, 1, 1, 60, 10), strict=True):
+            if not 0 <= value <= limit:
+                raise InputError("models.augment.range", name=name, value=value, limit=limit)
         self.degrees, self.translate, self.scale, self.shear, self.elastic = given.values()
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Return float32 grey levels (B, H, H) of uint8 images (B, H, H)."""
-        count, side, device = len(images), images.shape[-1], images.device
+        """Return images in float32, in levels from 0 to 255, of uint8 images; both (B, C, H, W), or gray (B, H, W)."""
+        count, (height, width), device = len(images), images.shape[-2:], images.device
         draws = torch.rand(3, count, device=device) * 2 - 1  # (3, B)
         angle = draws[0] * math.radians(self.degrees)
         cosine, sine = angle.cos(), angle.sin()
         shift_x, shift_y = draws[1:] * self.translate * 2  # the grid runs from -1 to 1
-        columns = (cosine, -sine, shift_x, sine, cosine, shift_y)
+        # In the grid's units an image that is not square is rotated by these.
+        right, down = sine * (height / width), sine * (width / height)
+        columns = (cosine, -right, shift_x, down, cosine, shift_y)
         if self.scale or self.shear:
             draws = torch.rand(3, count, device=device) * 2 - 1
             wide, high = 1 + draws[:2] * self.scale
             slant = (draws[2] * math.radians(self.shear)).tan()
             columns = (
-                *(cosine * wide, (cosine * slant - sine) * high, shift_x),
-                *(sine * wide, (sine * slant + cosine) * high, shift_y),
+                *(cosine * wide, (cosine * slant - right) * high, shift_x),
+                *(down * wide, (down * slant + cosine) * high, shift_y),
             )
         theta = torch.stack(columns, 1).view(-1, 2, 3)
-        grid = F.affine_grid(theta, [count, 1, side, side], align_corners=False)
+        pictures = images.reshape(count, -1, height, width).float()
+        grid = F.affine_grid(theta, list(pictures.shape), align_corners=False)
         if self.elastic:
-            pushes = torch.randn(count, 2, self.GRID, self.GRID, device=device) * (2 * self.elastic / side)
-            pushes = F.interpolate(pushes, size=(side, side), mode="bicubic", align_corners=True)
+            pixel = torch.tensor([2 / width, 2 / height], device=device).view(2, 1, 1) * self.elastic
+            pushes = torch.randn(count, 2, self.GRID, self.GRID, device=device) * pixel
+            pushes = F.interpolate(pushes, size=(height, width), mode="bicubic", align_corners=True)
             grid = grid + pushes.permute(0, 2, 3, 1)
-        return F.grid_sample(images.unsqueeze(1).float(), grid, align_corners=False).squeeze(1)
+        return F.grid_sample(pictures, grid, align_corners=False).view(images.shape)

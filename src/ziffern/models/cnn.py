@@ -1,7 +1,11 @@
-"""The published compact CNN (Lin 2024): 21,840 parameters at ten classes."""
+"""The published compact CNN (Lin 2024): 21,840 parameters at ten classes and MNIST's shape."""
+
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from ziffern.data.spec import image_shape, in_words
+from ziffern.errors import InputError
 from ziffern.models.ranges import check_probability
 
 
@@ -14,15 +18,29 @@ class CNN(nn.Module):
     Args:
         conv_dropout: Probability of dropping a whole channel after the second convolution.
         dropout: Probability of dropping a hidden unit of the linear layer.
-        num_classes: Logits an image.
+        image: Channels, height and width of the images; None is MNIST's shape.
+        num_classes: Logits per image.
+
+    Raises:
+        InputError: A probability out of range, or images below 16×16.
     """
 
-    def __init__(self, conv_dropout: float = 0.5, dropout: float = 0.5, num_classes: int = 10) -> None:
+    def __init__(
+        self,
+        conv_dropout: float = 0.5,
+        dropout: float = 0.5,
+        image: Sequence[int] | None = None,
+        num_classes: int = 10,
+    ) -> None:
         super().__init__()
         check_probability("conv_dropout", conv_dropout)
         check_probability("dropout", dropout)
+        channels, *size = image_shape(image)
+        height, width = (((side - 4) // 2 - 4) // 2 for side in size)
+        if min(height, width) < 1:
+            raise InputError("models.cnn.too_small", size=in_words(size), minimum=in_words((16, 16)))
         self.features = nn.Sequential(
-            nn.Conv2d(1, 10, kernel_size=5),  # (B, 10, 24, 24)
+            nn.Conv2d(channels, 10, kernel_size=5),  # (B, 10, 24, 24) of 28×28
             nn.MaxPool2d(2),
             nn.ReLU(),
             nn.Conv2d(10, 20, kernel_size=5),  # (B, 20, 8, 8)
@@ -31,14 +49,14 @@ class CNN(nn.Module):
             nn.ReLU(),
         )
         self.classifier = nn.Sequential(
-            nn.Flatten(),  # (B, 320)
-            nn.Linear(320, 50),
+            nn.Flatten(),  # (B, 320) of 28×28
+            nn.Linear(20 * height * width, 50),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(50, num_classes),
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, C) of images (B, 1, 28, 28)."""
+        """Return logits (B, num_classes) of images (B, C, H, W)."""
         logits: Tensor = self.classifier(self.features(images))
         return logits

@@ -1,9 +1,11 @@
-"""Fully connected networks: the second document's NN (101,770 parameters) and DNN (567,434)."""
+"""Fully connected networks: the NN (101,770 parameters) and DNN (567,434) of Gómez López and Ulubas (2025)."""
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from ziffern.data.spec import image_shape
 from ziffern.errors import InputError
 from ziffern.models.ranges import check_probability
 
@@ -22,7 +24,11 @@ class MLP(nn.Module):
         hidden: Units of each hidden layer; [128] is the NN, [512, 256, 128] the DNN.
         activation: relu, sigmoid, tanh or gelu.
         dropout: Probability of dropping a hidden unit; 0 leaves the layer out.
-        num_classes: Logits an image.
+        image: Channels, height and width of the images; None is MNIST's shape.
+        num_classes: Logits per image.
+
+    Raises:
+        InputError: A probability, activation or number of units that is out of range.
     """
 
     def __init__(
@@ -30,16 +36,17 @@ class MLP(nn.Module):
         hidden: Sequence[int] = (128,),
         activation: str = "relu",
         dropout: float = 0.0,
+        image: Sequence[int] | None = None,
         num_classes: int = 10,
     ) -> None:
         super().__init__()
         check_probability("dropout", dropout)
         if activation not in ACTIVATIONS:
-            raise InputError(f"model.net.activation={activation}: expected one of {', '.join(ACTIVATIONS)}")
+            raise InputError("models.mlp.activation", activation=activation, known=tuple(ACTIVATIONS))
         if any(units < 1 for units in hidden):
-            raise InputError(f"model.net.hidden={list(hidden)}: each layer needs at least 1 unit")
-        layers: list[nn.Module] = [nn.Flatten()]  # (B, 784)
-        units = 28 * 28
+            raise InputError("models.mlp.hidden", hidden=str(list(hidden)))
+        layers: list[nn.Module] = [nn.Flatten()]  # (B, C * H * W)
+        units = math.prod(image_shape(image))
         for width in hidden:
             layers += [nn.Linear(units, width), ACTIVATIONS[activation]()]
             if dropout:
@@ -48,6 +55,6 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(units, num_classes))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, C) of images (B, 1, 28, 28)."""
+        """Return logits (B, num_classes) of images (B, C, H, W)."""
         logits: Tensor = self.layers(images)
         return logits

@@ -1,4 +1,4 @@
-"""Test-time augmentation: a network that looks at an image from several places."""
+"""Test-time augmentation: a network that averages over shifted copies of an image."""
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +11,11 @@ class Views(nn.Module):
     """In training the network itself; in evaluation the mean probability over shifted copies of each image.
 
     The copies are shifted by up to `pixels` steps up, down, left or right: 5 of them for one pixel, itself included.
-    What comes in from outside is the colour of the image's first pixel. Costs as many evaluations, and no parameter.
+    What is shifted in from outside has the color of the image's first pixel. It costs as many evaluations, and no
+    parameter.
 
     Args:
-        net: Maps images (B, 1, 28, 28) to logits (B, C).
+        net: Maps images (B, C, H, W) to logits (B, K).
         pixels: 0 is the network itself.
 
     Raises:
@@ -24,11 +25,11 @@ class Views(nn.Module):
     def __init__(self, net: nn.Module, pixels: int = 1) -> None:
         super().__init__()
         if not 0 <= pixels <= 4:  # noqa: PLR2004
-            raise InputError(f"model.net.pixels={pixels}: must lie between 0 and 4")
+            raise InputError("models.views.pixels", pixels=pixels)
         self.net, self.pixels = net, pixels
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, C), in evaluation logarithms of mean probabilities, of images (B, 1, 28, 28)."""
+        """Return logits (B, K), in evaluation logarithms of mean probabilities, of images (B, C, H, W)."""
         if self.training or not self.pixels:
             logits: Tensor = self.net(images)
             return logits

@@ -12,7 +12,6 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from ziffern.data.dataset import IMAGE_SIZE
 from ziffern.data.formats.archive import open_zip_file
 from ziffern.data.formats.arrays import read_array
 from ziffern.errors import InputError
@@ -22,7 +21,7 @@ from ziffern.text.printable import one_line
 MAX_UNPACKED = 2**30  # bytes of all arrays together
 MAX_CLASSES = 256  # a report has a table of classes × classes
 MAX_NAME = 100  # characters of a class name
-IMAGE = (IMAGE_SIZE, IMAGE_SIZE)  # the shape of an image
+IMAGE = ("channels", "height", "width")
 
 
 @dataclass(frozen=True)
@@ -31,10 +30,10 @@ class Array:
 
     Args:
         kind: `integer`, `float`, `number` (either), `uint8` or `text`.
-        shape: A number, or a letter of `SIZES` that stands for the same length in all arrays of a file, per axis.
+        shape: A number, or a name of `SIZES` that stands for the same length in all arrays of a file, per axis.
         description: What it holds.
         low: The smallest value.
-        high: The largest value; or a letter, below whose length all values lie.
+        high: The largest value; or a name, below whose length all values lie.
     """
 
     kind: str
@@ -50,6 +49,7 @@ SIZES: dict[str, tuple[int, float]] = {  # shortest and longest
     "C": (1, MAX_CLASSES),  # classes
     "W": (0, float("inf")),  # misclassified images that are kept
     "E": (0, float("inf")),  # examples
+    **dict.fromkeys(IMAGE, (1, float("inf"))),
 }
 PREDICTIONS = {
     "index": Array("integer", ("N",), "original index of each test image"),
@@ -63,8 +63,8 @@ DATA = {
     "counts": Array("integer", (3, "C"), "images of each class in train, val and test", 0),
     "example_label": Array("integer", ("E",), "class of each example", 0, "C"),
     "example_image": Array("uint8", ("E", *IMAGE), "training images"),
-    "mean": Array("number", (), "that normalization subtracts from gray levels"),
-    "std": Array("number", (), "that normalization divides gray levels by", 1e-6),
+    "mean": Array("number", ("channels",), "that normalization subtracts from the levels of each channel"),
+    "std": Array("number", ("channels",), "that normalization divides these by", 1e-6),
 }
 
 

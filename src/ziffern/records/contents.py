@@ -12,6 +12,7 @@ from ziffern.analysis.outcome import Outcome
 if TYPE_CHECKING:
     from ziffern.data.dataset import LabelledImages
     from ziffern.data.split import Split
+    from ziffern.models.normalization import Normalize
 
 EXAMPLES = 5  # images that the report shows before and after normalization
 
@@ -24,7 +25,7 @@ class Predictions:
     target: NDArray[np.int64]  # (N,)
     probability: NDArray[np.float32]  # (N, C)
     mistake: NDArray[np.int64]  # (W,) places of misclassified images, 0 to N - 1
-    mistake_image: NDArray[np.uint8]  # (W, 28, 28)
+    mistake_image: NDArray[np.uint8]  # (W, C, H, W)
 
     @cached_property
     def outcome(self) -> Outcome:
@@ -39,15 +40,16 @@ class Material:
     class_names: tuple[str, ...]  # C
     counts: NDArray[np.int64]  # (3, C) images of each class in train, val and test
     example_label: NDArray[np.int64]  # (E,)
-    example_image: NDArray[np.uint8]  # (E, 28, 28)
-    mean: float  # of the normalization, in gray levels
-    std: float
+    example_image: NDArray[np.uint8]  # (E, C, H, W)
+    mean: NDArray[np.float64]  # (C,) of the normalization, in levels from 0 to 255
+    std: NDArray[np.float64]  # (C,)
 
     @classmethod
-    def of(cls, digits: "LabelledImages", parts: "Split", mean: float, std: float) -> "Material":
+    def of(cls, dataset: "LabelledImages", parts: "Split", normalize: "Normalize") -> "Material":
         """Return the counts of a data set's parts, and one training image of each of the first few classes."""
-        labels = digits.labels
-        counts = [np.bincount(labels[part], minlength=len(digits.class_names)) for part in parts.indices]
+        labels, names = dataset.labels, dataset.class_names
+        counts = [np.bincount(labels[part], minlength=len(names)) for part in parts.indices]
         _, first = np.unique(labels[parts.train], return_index=True)
         examples = parts.train[np.sort(first)[:EXAMPLES]]
-        return cls(digits.class_names, np.array(counts, np.int64), labels[examples], digits.images[examples], mean, std)
+        images = dataset.images[examples]
+        return cls(names, np.array(counts, np.int64), labels[examples], images, *normalize.statistics())

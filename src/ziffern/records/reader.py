@@ -15,16 +15,16 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ziffern.config.former import with_current_targets
-from ziffern.data.formats.members import unreadable
+from ziffern.data.spec import MNIST_SHAPE, with_channels
 from ziffern.errors import InputError
-from ziffern.files.untrusted import open_below, read_all
+from ziffern.files.untrusted import open_below, read_all, unreadable
 from ziffern.records import arrays, schema
 from ziffern.records.config import MAX_BYTES as MAX_YAML
 from ziffern.records.config import read_config, read_yaml
 from ziffern.records.contents import Material, Predictions
 from ziffern.records.convert import from_json, from_plain
 from ziffern.records.kind import is_search
-from ziffern.text.printable import one_line, printable, reason
+from ziffern.text.printable import printable, reason
 
 MAX_SIZES = {  # bytes
     ".hydra/config.yaml": MAX_YAML,
@@ -57,7 +57,7 @@ def open_file(folder: Path, name: str) -> BinaryIO:
     except (FileNotFoundError, NotADirectoryError):
         raise _missing(folder, name) from None
     except OSError as error:
-        raise unreadable(one_line(folder / name), error) from error
+        raise unreadable(folder / name, error) from error
 
 
 def read_configuration(folder: Path) -> dict[str, Any]:
@@ -128,7 +128,9 @@ def read_predictions(folder: Path) -> Predictions:
     with open_file(folder, path.name) as file, _naming(path, "records.predictions.unusable"):
         values = arrays.read_arrays(file, path, arrays.PREDICTIONS)
         if not {"mistake", "mistake_image"} & values.keys():
-            values |= {"mistake": np.zeros(0, np.int64), "mistake_image": np.zeros((0, *arrays.IMAGE), np.uint8)}
+            values |= {"mistake": np.zeros(0, np.int64), "mistake_image": np.zeros((0, *MNIST_SHAPE), np.uint8)}
+        if "mistake_image" in values:
+            values["mistake_image"] = with_channels(values["mistake_image"])
         arrays.check_arrays(values, arrays.PREDICTIONS)
         if not np.allclose(values["probability"].sum(1), 1, atol=1e-3):
             raise InputError("records.predictions.sum")
@@ -142,11 +144,16 @@ def read_material(folder: Path) -> Material | None:
     path = folder / "data.npz"
     with open_file(folder, path.name) as file, _naming(path, "records.data.unusable"):
         values: dict[str, Any] = arrays.read_arrays(file, path, arrays.DATA)
+        for name in values.keys() & {"mean", "std"}:  # of version 0.1.0: one number
+            values[name] = values[name].reshape(-1)
+        if "example_image" in values:
+            values["example_image"] = with_channels(values["example_image"])
         arrays.check_arrays(values, arrays.DATA)
         if not values["counts"].any():
             raise InputError("records.data.empty")
     names = tuple(map(printable, values["class_names"].tolist()))
-    return Material(**{**values, "class_names": names, "mean": float(values["mean"]), "std": float(values["std"])})
+    statistics = {name: values[name].astype(np.float64) for name in ("mean", "std")}
+    return Material(**{**values, **statistics, "class_names": names})
 
 
 def _text(folder: Path, name: str) -> str:

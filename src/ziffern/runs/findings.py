@@ -29,7 +29,7 @@ ROUNDING = 0.002  # seconds are written with three decimals, scores with seven
 class Mistake:
     """A misclassified image with its true and its predicted class."""
 
-    image: NDArray[np.uint8]  # (28, 28)
+    image: NDArray[np.uint8]  # (C, H, W)
     true: str
     predicted: str
     confidence: float

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ziffern.records.arrays import IMAGE
-
 if TYPE_CHECKING:
     from ziffern.training.module import ImageClassifier
 
@@ -22,14 +20,17 @@ def images_per_second(models: Sequence["ImageClassifier | None"]) -> list[float 
     """
     import torch
 
-    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (BATCH, *IMAGE), dtype=np.uint8))
+    draw = np.random.default_rng(0).integers
+    shapes = {model.normalize.image for model in models if model is not None}
+    images = {shape: torch.from_numpy(draw(0, 256, (BATCH, *shape), dtype=np.uint8)) for shape in shapes}
     seconds: list[list[float]] = [[] for _ in models]
     with torch.inference_mode():
         for _ in range(ROUNDS + 1):  # the first warms up
             for model, times in zip(models, seconds, strict=True):
                 if model is not None:
+                    batch = images[model.normalize.image]
                     start = time.perf_counter()
-                    model(images)
+                    model(batch)
                     times.append(time.perf_counter() - start)
     return [BATCH / min(times[1:]) if times else None for times in seconds]
 

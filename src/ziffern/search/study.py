@@ -30,11 +30,11 @@ def agree_on_data(study: optuna.Study | None, data: "ImageDataModule", model: ob
     """Raise SweepError where a search goes on with other data than it was begun with; say what it is about."""
     if study is None:
         return
-    mine = f"{data.digits.name} ({data.digits.fingerprint[:12]}), {data.split_name}"
+    mine = f"{data.dataset.name} ({data.dataset.fingerprint[:12]}), {data.split_name}"
     if (theirs := study.user_attrs.get("data")) is None:
         sizes = " / ".join(f"{len(part):,}" for part in data.parts.indices[:2])
-        note = f" NOTE: {data.digits.note}" if data.digits.note else ""
-        study.set_user_attr("about", f"{data.digits.name}: {sizes} digits to train / validate.{note}")
+        note = f" NOTE: {data.dataset.note.in_language('en')}" if data.dataset.note else ""
+        study.set_user_attr("about", f"{data.dataset.name}: {sizes} digits to train / validate.{note}")
         study.set_user_attr("data", mine)
     elif theirs != mine:
         raise SweepError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ziffern.data.spec import with_channels
 from ziffern.errors import InputError
 from ziffern.records.contents import Material
 from ziffern.report import charts, comparison_page, run_page
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
     from ziffern.data.dataset import LabelledImages
     from ziffern.data.split import Split
+    from ziffern.models.normalization import Normalize
+    from ziffern.text.catalog import Message
     from ziffern.training.module import ImageClassifier
 
 FOLDER = Path(__file__).parent
@@ -78,6 +81,10 @@ class Words:
             return self.s("problems.system", reason=translated(reason, self.code))
         return _sendable(translated(str(error), self.code))
 
+    def note(self, note: "Message | None") -> str:
+        """Return a note in the language of the page; nothing for None."""
+        return _sendable(note.in_language(self.code)) if note else ""
+
     def message(self, text: Exception | str) -> str:
         """Return one line, or what an error says, as HTML."""
         return self.render("parts.html", "message", text=self.told(text) if isinstance(text, Exception) else text)
@@ -88,7 +95,7 @@ def _sendable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-Loaded = tuple["LabelledImages", "Split", str, float, float]
+Loaded = tuple["LabelledImages", "Split", str, "Normalize"]
 _data: dict[tuple[object, ...], Loaded] = {}  # by overrides and the state of the files; the oldest first
 _data_lock = Lock()
 
@@ -110,9 +117,9 @@ def _loaded(overrides: tuple[str, ...]) -> Loaded:
             return _data[known]
     data.setup()
     normalize: Normalize = build(cfg.model.normalize, "model.normalize", Normalize)
-    normalize.fit(data.digits.images, data.parts.train)
-    found = data.digits, data.parts, data.split_name, float(normalize.mean), float(normalize.std)
-    if not data.digits.note:
+    normalize.fit(data.dataset.images, data.parts.train)
+    found = data.dataset, data.parts, data.split_name, normalize
+    if not data.dataset.note:
         with _data_lock:
             _data[overrides, _stamp(data.dir)] = found  # as it is now: loading may have downloaded it
             while len(_data) > MAX_DATA:
@@ -137,25 +144,26 @@ def data_view(words: Words, overrides: Sequence[str]) -> str:
     Raises:
         InputError: They cannot be loaded.
     """
-    digits, parts, split, mean, std = _loaded(tuple(overrides))
-    material = Material.of(digits, parts, mean, std)
+    dataset, parts, split, normalize = _loaded(tuple(overrides))
+    material = Material.of(dataset, parts, normalize)
     sizes = {f"data/{name}": len(part) for name, part in zip(("train", "val", "test"), parts.indices, strict=True)}
     context = {
         "heading": words.s("data.heading"),
-        "about": {"data/name": digits.name, "data/split": split, "data/leak": parts.leak, **sizes},
+        "about": {"data/name": dataset.name, "data/split": split, "data/leak": words.note(parts.leak), **sizes},
         "material": material,
-        "seen": [as_seen(image, mean, std) for image in material.example_image],
+        "seen": [as_seen(image, material.mean, material.std) for image in material.example_image],
         "charts": {"shares": charts.share_chart(material.counts.sum(0), material.class_names, words.t)},
     }
-    chosen = np.random.default_rng(0).choice(len(digits.labels), min(30, len(digits.labels)), replace=False)
-    samples = [(digits.images[place], digits.class_names[digits.labels[place]]) for place in np.sort(chosen)]
+    labels = dataset.labels
+    chosen = np.random.default_rng(0).choice(len(labels), min(30, len(labels)), replace=False)
+    samples = [(dataset.images[place], dataset.class_names[labels[place]]) for place in np.sort(chosen)]
     more = words.render(
         "data.html",
         "samples",
         samples=samples,
-        count=len(digits.labels),
-        note=words.told(digits.note),
-        leak=words.told(parts.leak),
+        count=len(labels),
+        note=words.note(dataset.note),
+        leak=words.note(parts.leak),
     )
     return f'<div class="zf">{more}{render_block("run.html", "data", words.t, context)}</div>'
 
@@ -326,11 +334,15 @@ def model_of(run: Run) -> "ImageClassifier":
 
 
 def probabilities(run: Run, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return what the best model of a run says of images (N, 28, 28): (N, C)."""
+    """Return the probabilities (N, K) that the best model of a run gives for gray images (N, H, W)."""
     import torch
 
+    from ziffern.data.conversion import converted
+
+    model = model_of(run)
+    pixels = converted(with_channels(images), model.normalize.image, str(run.folder))
     with torch.inference_mode():
-        logits = model_of(run)(torch.from_numpy(np.ascontiguousarray(images)))
+        logits = model(torch.from_numpy(pixels))
     found: NDArray[np.float32] = logits.float().softmax(1).numpy()
     return found
 

@@ -7,6 +7,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ziffern.analysis.outcome import Outcome
+from ziffern.data.spec import displayed
+
+MAX_INCHES, MIN_CELL = 20, 0.35  # of a confusion matrix, and of a cell that has room for a number
 
 
 def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
@@ -16,13 +19,14 @@ def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -
     """
     classes = len(class_names)
     mistakes = confusion * (1 - np.eye(classes, dtype=np.int64))
-    figure = Figure(figsize=(0.62 * classes + 1, 0.62 * classes + 0.6), layout="constrained")
+    cell = min(0.62, MAX_INCHES / classes)
+    figure = Figure(figsize=(cell * classes + 1, cell * classes + 0.6), layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(mistakes, cmap="Reds", vmax=max(int(mistakes.max()), 1) * 1.4)
     for row in range(classes):
         for column in range(classes):
             count = int(confusion[row, column])
-            if count:
+            if count and cell > MIN_CELL:
                 weight = "bold" if row == column else "normal"
                 axes.text(column, row, str(count), ha="center", va="center", fontsize=8, fontweight=weight)
     axes.set(xlabel="predicted", ylabel="true", xticks=range(classes), yticks=range(classes))
@@ -33,7 +37,7 @@ def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -
 
 
 def mistakes_figure(images: NDArray[np.uint8], outcome: Outcome, class_names: Sequence[str], limit: int = 40) -> Figure:
-    """Draw the misclassified ones of images (N, 28, 28), the most confident mistakes first."""
+    """Draw the misclassified ones of images (N, C, H, W), the most confident mistakes first."""
     chosen = outcome.mistakes[:limit]
     columns = 8
     rows = max(-(-len(chosen) // columns), 1)
@@ -45,7 +49,7 @@ def mistakes_figure(images: NDArray[np.uint8], outcome: Outcome, class_names: Se
         axes.axis("off")
         if place < len(chosen):
             number = chosen[place]
-            axes.imshow(images[number], cmap="gray", vmin=0, vmax=255)
+            axes.imshow(displayed(images[number]), cmap="gray", vmin=0, vmax=255)
             axes.set_title(
                 f"{class_names[outcome.target[number]]} → {class_names[outcome.predicted[number]]}  "
                 f"{outcome.confidence[number]:.0%}",

@@ -41,12 +41,12 @@ def test_metrics(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trai
     trainer.test(model, datamodule=data, verbose=False)
     logits = torch.cat(model.test_logits)  # (N, C)
     index = data.parts.test
-    outcome = Outcome(data.digits.labels[index], logits.softmax(1).numpy())
+    outcome = Outcome(data.dataset.labels[index], logits.softmax(1).numpy())
     if trainer.is_global_zero:
-        images = data.digits.images[index]
+        images = data.dataset.images[index]
         recorder.predictions(index, outcome, images)
-        log_results(trainer.loggers, images, outcome, data.digits.class_names)
-    counts = np.bincount(data.digits.labels[data.parts.train], minlength=len(data.digits.class_names))
+        log_results(trainer.loggers, images, outcome, data.dataset.class_names)
+    counts = np.bincount(data.dataset.labels[data.parts.train], minlength=len(data.dataset.class_names))
     loss = float(model.loss.cpu()(logits, torch.from_numpy(outcome.target)))
     return {"test/loss": loss, **measure(_evidence(recorder, outcome, counts))}
 
@@ -67,13 +67,13 @@ def description(name: str, data: ImageDataModule, model: ImageClassifier) -> Met
         "seed": model.seed,
         "threads": torch.get_num_threads(),
         "normalize": f"{model.normalize.kind}/{model.normalize.fit_on}",
-        "data/name": data.digits.name,
-        "data/fingerprint": data.digits.fingerprint,
+        "data/name": data.dataset.name,
+        "data/fingerprint": data.dataset.fingerprint,
         "data/split": data.split_name,
         "data/train": len(data.parts.train),
         "data/val": len(data.parts.val),
         "data/test": len(data.parts.test),
         "data/batch_size": data.batch_size,
         **recorded("data/leak", data.parts.leak),
-        **recorded("data/note", data.digits.note),
+        **recorded("data/note", data.dataset.note),
     }

@@ -74,10 +74,9 @@ class Recorder:
         writer.write_metrics(self.folder, metrics)
         self.events.write("end", metrics=metrics)
 
-    def data(self, digits: LabelledImages, parts: Split, normalize: Normalize) -> None:
+    def data(self, dataset: LabelledImages, parts: Split, normalize: Normalize) -> None:
         """Write data.npz: class names, counts of each part, a few examples, and the normalization."""
-        material = Material.of(digits, parts, float(normalize.mean), float(normalize.std))
-        writer.write_material(self.folder, material)
+        writer.write_material(self.folder, Material.of(dataset, parts, normalize))
 
     def predictions(self, index: NDArray[np.int64], outcome: Outcome, images: NDArray[np.uint8]) -> None:
         """Write predictions.npz: see `writer.write_predictions`."""

@@ -33,11 +33,11 @@ SOURCE = "data.source"  # not compared: the fingerprint identifies the data, als
 
 def provenance(model: ImageClassifier, data: ImageDataModule, settings: Settings, trainer: pl.Trainer) -> Settings:
     """Return the settings that a checkpoint must share with a run that continues it, and the number of threads."""
-    digits = data.digits
+    dataset = data.dataset
     kept = {key: value for key, value in settings.items() if not key.startswith((*MAY_CHANGE, SOURCE))}
     if model.steps_each_batch:  # such a scheduler is made for a number of steps
         kept["trainer.max_epochs"] = int(trainer.max_epochs or 0)
-    own = {"data": digits.name, "fingerprint": digits.fingerprint, "split": data.split_name}
+    own = {"data": dataset.name, "fingerprint": dataset.fingerprint, "split": data.split_name}
     return kept | own | {THREADS: torch.get_num_threads()}
 
 

@@ -10,6 +10,8 @@ from rich.console import Console
 
 from ziffern.analysis.metrics import Place, registered
 from ziffern.data.datamodule import ImageDataModule
+from ziffern.records.messages import message_text
+from ziffern.text.catalog import terminal_language
 from ziffern.text.language import Language, terminal_words
 from ziffern.text.metrics import label, written
 from ziffern.text.printable import printable
@@ -30,8 +32,8 @@ def print_start(
     epochs_done: int,
 ) -> None:
     """Print what is trained on what, below any warnings about the data."""
-    words, digits, parts = terminal_words(), data.digits, data.parts
-    _print_warnings(recorder.console, words, digits.note, parts.leak)
+    words, dataset, parts = terminal_words(), data.dataset, data.parts
+    _print_warnings(recorder.console, words, dataset.note, parts.leak)
     device = trainer.strategy.root_device
     shown = _counted(words, "start.cpu", torch.get_num_threads(), device=device) if device.type == "cpu" else device
     parameters = words.number(model.parameter_count)
@@ -39,7 +41,7 @@ def print_start(
     sizes = {part: words.number(len(getattr(parts, part))) for part in ("train", "val", "test")}
     lines = (
         words("start.model", name=name, parameters=parameters, epochs=epochs, device=shown),
-        words("start.data", name=printable(digits.name), split=data.split_name, **sizes),
+        words("start.data", name=printable(dataset.name), split=data.split_name, **sizes),
         printable(relative(recorder.folder)),
         *([words("start.continuing", epochs=epochs_done)] if epochs_done else []),
     )
@@ -61,7 +63,8 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
     console.print()
     for name, value in rows:
         console.print(f"{name:<{width}}{value}", soft_wrap=True)
-    _print_warnings(console, words, metrics["data/note"], metrics["data/leak"])
+    language = terminal_language.get()
+    _print_warnings(console, words, *(message_text(metrics, f"data/{kind}", language) for kind in ("note", "leak")))
     if is_multirun():  # more runs follow
         return
     console.print(f"\n{words('next.heading')}")
@@ -104,7 +107,7 @@ def _extended_values(words: Language, metrics: dict[str, Any]) -> dict[str, str]
     return values
 
 
-def _print_warnings(console: Console, words: Language, note: str, leak: str) -> None:
+def _print_warnings(console: Console, words: Language, note: object, leak: object) -> None:
     for kind, text in (("note", note), ("leak", leak)):
         if text:
             console.print(words(f"start.{kind}", text=printable(text)), style=WARNING, soft_wrap=True)

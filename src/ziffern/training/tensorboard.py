@@ -61,7 +61,7 @@ def log_results(
 
     Args:
         loggers: TensorBoard's are used.
-        images: (N, 28, 28) uint8.
+        images: (N, C, H, W) uint8.
         outcome: The model's predictions for them.
         class_names: C names.
     """

@@ -61,7 +61,7 @@ def train(
     Raises:
         InputError: The checkpoint does not fit, or the training diverged.
     """
-    model.normalize.fit(data.digits.images, data.parts.train)
+    model.normalize.fit(data.dataset.images, data.parts.train)
     model.provenance = provenance(model, data, settings, trainer) | {"monitor": recorder.monitor}
     path = Path(ckpt_path) if ckpt_path else None
     path, checkpoint = checkpoint_to_resume(path, resume_if_possible, recorder, model, trainer)
@@ -104,7 +104,7 @@ def _record_start(
 ) -> None:
     """Record and print what is about to be trained."""
     recorder.environment(trainer)
-    recorder.data(data.digits, data.parts, model.normalize)
+    recorder.data(data.dataset, data.parts, model.normalize)
     recorder.events.write("start", **description(name, data, model), max_epochs=trainer.max_epochs)
     print_start(recorder, name, data, model, trainer, epochs_done(checkpoint))
     if threads := other_threads(checkpoint, trainer):
@@ -115,7 +115,7 @@ def _record_start(
 
 def check_logits(model: ImageClassifier, classes: int) -> None:
     """Raise InputError unless the net gives one logit per class and the loss accepts them."""
-    image, label = torch.zeros(2, 28, 28, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
+    image, label = torch.zeros(2, *model.normalize.image, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
     model.eval()
     try:
         with torch.no_grad(), warnings.catch_warnings(action="ignore"):

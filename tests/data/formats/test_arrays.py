@@ -35,7 +35,7 @@ def test_both_parts_come_back(path, save, dtype, order):
     }
     path.write_bytes(npz(arrays, save))
     data = read_local(path)
-    np.testing.assert_array_equal(data.images, IMAGES)
+    np.testing.assert_array_equal(data.images, IMAGES[:, None])
     np.testing.assert_array_equal(data.labels, LABELS)
     assert (data.name, data.train_size, data.images.flags.writeable) == ("mnist", 3, True)
 
@@ -44,9 +44,9 @@ def test_both_parts_come_back(path, save, dtype, order):
     ("change", "words"),
     [
         ({"y_test": None}, ["y_test is missing", "x_train.npy"]),
-        ({"x_train": IMAGES[:3] / 255}, ["x_train", "float64 (3, 28, 28)", "uint8 (N, 28, 28)"]),
-        ({"x_train": IMAGES[:3].reshape(3, 784)}, ["(3, 784)", "(N, 28, 28)"]),
-        ({"x_test": IMAGES[3:, :20]}, ["x_test", "(2, 20, 28)"]),
+        ({"x_train": IMAGES[:3] / 255}, ["x_train", "float64 (3, 28, 28)", "uint8 (N, H, W)"]),
+        ({"x_train": IMAGES[:3].reshape(3, 784)}, ["(3, 784)", "(N, H, W)"]),
+        ({"x_test": IMAGES[3:, :20]}, ["mnist: images are 1×20×28", "expected 1×28×28", "data.image=[1, 20, 28]"]),
         ({"x_train": np.uint8(7)}, ["x_train", "uint8 ()"]),
         ({"y_train": LABELS[:2]}, ["y_train", "(2,)", "(3,)"]),
         ({"y_train": LABELS[:3, None]}, ["(3, 1)"]),

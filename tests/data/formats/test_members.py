@@ -36,7 +36,7 @@ def test_too_many_files_are_refused(tmp_path, monkeypatch):
 def test_too_large_file_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(members, "MAX_BYTES", 2)
     (tmp_path / "a.csv").write_bytes(b"123")
-    assert "a.csv: has 3 bytes, at most 2 fit" in refusal(read_local, tmp_path / "a.csv")
+    assert "a.csv: has 3 bytes, and at most 2 are read" in refusal(read_local, tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])

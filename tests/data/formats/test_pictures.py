@@ -46,8 +46,8 @@ def test_integer_names_are_labels_and_order_is_by_path():
     }
     train, test, names = read_pictures(members(**{k: encode(v) for k, v in files.items()}), 12)
     assert train.labels.tolist() == [10, 7, 7]
-    np.testing.assert_array_equal(train.images, IMAGES[[0, 2, 1]])
-    np.testing.assert_array_equal(test.images, IMAGES[[3]])
+    np.testing.assert_array_equal(train.images, IMAGES[[0, 2, 1], None])
+    np.testing.assert_array_equal(test.images, IMAGES[[3], None])
     assert (test.labels.tolist(), names) == ([3], tuple(str(i) for i in range(12)))
 
 
@@ -65,7 +65,7 @@ def test_without_test_folder_there_is_no_test_part():
 def test_every_format_is_read(form):
     flat = np.full((28, 28), 77, np.uint8)  # JPEG keeps it
     train, _, _ = read_pictures(members("train/0/a", raw=encode(flat, form)), 10)
-    np.testing.assert_array_equal(train.images[0], flat)
+    np.testing.assert_array_equal(train.images[0, 0], flat)
 
 
 def test_black_and_white_becomes_0_and_255():

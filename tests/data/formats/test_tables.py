@@ -45,9 +45,9 @@ def with_value(column, value):
 )
 @pytest.mark.parametrize("rows_at_once", [2, 8192])
 def test_every_variant_gives_the_same_digits(text, rows_at_once, monkeypatch):
-    monkeypatch.setattr(tables, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(tables, "VALUES_AT_ONCE", 785 * rows_at_once)
     part = read(text)
-    np.testing.assert_array_equal(part.images, IMAGES)
+    np.testing.assert_array_equal(part.images, IMAGES[:, None])
     assert part.images.dtype == np.uint8
     assert part.labels.tolist() == LABELS
     assert part.labels.dtype == np.int64
@@ -66,11 +66,11 @@ def test_every_variant_gives_the_same_digits(text, rows_at_once, monkeypatch):
         ("\n".join([HEADER, ROWS[0] + ",7"]), ["line 2 has 786 columns", "785"]),
         ("\n".join([HEADER, ROWS[0], ROWS[1].rpartition(",")[0]]), ["line 3, pixel 783 is missing"]),
         ("\n".join([HEADER, ROWS[0], "", ROWS[1]]), ["line 3, label is missing"]),
-        (with_value(18, ""), ["line 3, pixel 17 is missing", "drop the line"]),
+        (with_value(18, ""), ["line 3, pixel 17 is missing", "delete the line"]),
         (with_value(18, "NA"), ["line 3, pixel 17 is missing"]),
         (with_value(18, "256"), ["line 3, pixel 17 is 256", "0 to 255"]),
         (with_value(18, "-1"), ["pixel 17 is -1", "0 to 255"]),
-        (with_value(18, "0.5"), ["pixel 17 is 0.5", "grey levels from 0 to 255"]),
+        (with_value(18, "0.5"), ["pixel 17 is 0.5", "levels from 0 to 255"]),
         (with_value(18, "black"), ["pixel 17 is black"]),
         (with_value(18, "True"), ["pixel 17 is True"]),
         (with_value(18, "inf"), ["pixel 17 is inf"]),
@@ -93,7 +93,7 @@ def test_bad_table_is_refused(text, words):
 
 
 def test_wrong_line_is_right_in_a_later_chunk_and_without_header(monkeypatch):
-    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(tables, "VALUES_AT_ONCE", 785 * 2)
     with pytest.raises(InputError, match="line 5, label is 10"):
         read("\n".join([*ROWS, ROWS[0], "10" + ROWS[1][1:]]))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.data_files import CSV, IDX, IMAGES, KAGGLE, LABELS, LAST, PICTURES, TRAIN, picture, table, write
+from tests.support.data_files import CSV, IDX, IMAGES, KAGGLE, LABELS, LAST, PICTURES, TRAIN, idx, picture, table, write
 
 from ziffern.data.sources.local import read_local
 from ziffern.errors import InputError
@@ -24,7 +24,7 @@ def refusal(path, num_classes=10):
 def test_each_form_gives_the_same_digits(tmp_path, files, name, wrapper):
     junk = {"readme.md": b"", ".git/config": b"", "docs/a.txt": b""}
     data = read_local(write({wrapper + k: v for k, v in files.items()} | junk, tmp_path / name))
-    np.testing.assert_array_equal(data.images, IMAGES)
+    np.testing.assert_array_equal(data.images, IMAGES[:, None])
     assert data.labels.tolist() == LABELS.tolist()
     assert (data.name, data.train_size, data.class_names) == ("digits", TRAIN, tuple("0123456789"))
 
@@ -49,13 +49,13 @@ def test_folders_of_digits_alone_are_all_training(tmp_path, name, wrapper):
     files = {wrapper + k.removeprefix("train/"): v for k, v in PICTURES.items() if k.startswith("train")}
     data = read_local(write(files, tmp_path / name))
     assert (len(data), data.train_size) == (TRAIN, TRAIN)
-    np.testing.assert_array_equal(data.images, IMAGES[:TRAIN])
+    np.testing.assert_array_equal(data.images, IMAGES[:TRAIN, None])
 
 
 def test_single_table_is_all_training(tmp_path):
     (tmp_path / "digits.CSV").write_bytes(table(slice(None)))
     data = read_local(tmp_path / "digits.CSV")
-    np.testing.assert_array_equal(data.images, IMAGES)
+    np.testing.assert_array_equal(data.images, IMAGES[:, None])
     assert (data.name, data.train_size) == ("digits", 5)
 
 
@@ -97,7 +97,7 @@ def test_wrong_paths_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert "accepted form: give a folder or ZIP" in refusal(tmp_path / "a.txt")
-    assert "holds no data set" in refusal(tmp_path / "b.csv")
+    assert "has no data set" in refusal(tmp_path / "b.csv")
     assert "accepted form" in refusal(tmp_path / "pipe.csv")
     assert "cannot be read" in refusal(tmp_path / "loop")
     assert "cannot be read" in refusal(tmp_path / ("x" * 999))
@@ -109,3 +109,85 @@ def test_current_folder_has_a_name(tmp_path, monkeypatch):
     write(PICTURES, tmp_path / "digits")
     monkeypatch.chdir(tmp_path / "digits")
     assert read_local(Path()).name == "digits"
+
+
+# Other shapes
+
+COLOR = np.random.RandomState(1).randint(0, 256, (5, 3, 20, 30)).astype(np.uint8)
+COLOR_PICTURES = {
+    f"{'train' if i < TRAIN else 'test'}/{LABELS[i]}/{i}.png": picture(COLOR[i].transpose(1, 2, 0)) for i in range(5)
+}
+
+
+def npz(path, images):
+    parts = {"x_train": images[:TRAIN], "x_test": images[TRAIN:], "y_train": LABELS[:TRAIN], "y_test": LABELS[TRAIN:]}
+    np.savez(path, **parts)
+    return path
+
+
+def test_pictures_in_color_keep_it(tmp_path):
+    data = read_local(write(COLOR_PICTURES, tmp_path / "color"), image=(3, 20, 30))
+    np.testing.assert_array_equal(data.images, COLOR)
+    assert data.note is None
+
+
+def test_pictures_of_any_size_are_converted_with_a_note(tmp_path):
+    mixed = COLOR_PICTURES | {"train/0/gray.png": picture(IMAGES[0]), "train/0/small.png": picture(IMAGES[0][:8, :8])}
+    data = read_local(write(mixed, tmp_path / "mixed"), image=(3, 28, 28))
+    assert data.spec.shape == (3, 28, 28)
+    assert str(data.note).startswith("7 images were scaled or their colors converted to 3×28×28")
+    gray = data.images[1]  # the size fits, the color is repeated
+    np.testing.assert_array_equal(gray, np.stack([IMAGES[0]] * 3))
+
+
+def test_transparency_is_black(tmp_path):
+    pixels = np.dstack([COLOR[0].transpose(1, 2, 0), np.zeros((20, 30), np.uint8)])
+    data = read_local(write({"train/0/a.png": picture(pixels)}, tmp_path / "rgba"), image=(3, 20, 30))
+    assert not data.images.any()
+    whole = read_local(tmp_path / "rgba", image=(4, 20, 30))
+    np.testing.assert_array_equal(whole.images[0].transpose(1, 2, 0), pixels)
+
+
+@pytest.mark.parametrize(
+    ("image", "raw", "words"),
+    [
+        ((2, 28, 28), picture(IMAGES[0]), ["data.image=[2, 28, 28]", "1 (gray), 3 (color)"]),
+        ((3, 28, 28), picture(IMAGES[0].astype(np.uint16)), ["mode I;16", "8 bits"]),
+        ((3, 28, 28), picture(np.zeros((9000, 9000), np.uint8)), ["324,000,000 bytes", "100 times", "bomb"]),
+        (None, picture(COLOR[0].transpose(1, 2, 0)), ["30×20 in mode RGB", "data.image=[3,32,32]"]),
+    ],
+)
+def test_pictures_that_cannot_be_converted_are_named(tmp_path, image, raw, words):
+    write({"train/0/a.png": raw}, tmp_path / "bad")
+    with pytest.raises(InputError) as error:
+        read_local(tmp_path / "bad", image=image)
+    assert all(word in str(error.value) for word in words), error.value
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2, 3), (0, 2, 3, 1)], ids=["channels first", "channels last"])
+def test_an_npz_tells_its_shape(tmp_path, axes):
+    path = npz(tmp_path / "color.npz", COLOR.transpose(axes))
+    np.testing.assert_array_equal(read_local(path, image=(3, 20, 30)).images, COLOR)
+    smaller = read_local(path, image=(1, 10, 15))
+    assert smaller.spec.shape == (1, 10, 15)
+    assert str(smaller.note).startswith("5 images")
+    assert "data.image=[3, 20, 30]" in refusal(path)
+
+
+def test_idx_files_of_another_size_are_converted(tmp_path):
+    files = {
+        name: idx(IMAGES[:, :20, :16]) if "images" in name else raw for name, raw in IDX.items() if "train" in name
+    }
+    files["train-labels-idx1-ubyte"] = idx(LABELS)
+    path = write(files, tmp_path / "small")
+    np.testing.assert_array_equal(read_local(path, image=(1, 20, 16)).images[:, 0], IMAGES[:, :20, :16])
+    assert "images are 1×20×16" in refusal(path)
+
+
+def test_a_table_has_the_columns_of_the_shape(tmp_path):
+    small = COLOR[:, :, :4, :5]
+    rows = np.column_stack([LABELS, small.reshape(5, -1)]).tolist()
+    path = tmp_path / "color.csv"
+    path.write_text("\n".join(",".join(map(str, row)) for row in rows))
+    np.testing.assert_array_equal(read_local(path, image=(3, 4, 5)).images, small)
+    assert "line 1 has 61 columns, expected 785" in refusal(path)

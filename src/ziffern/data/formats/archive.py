@@ -1,8 +1,8 @@
-"""Read a ZIP's members in memory, never extracting one to disk, and refuse whatever could do harm.
+"""Read the members of a ZIP in memory, never extracting one to disk, and refuse what could do harm.
 
-Decisions: the whole directory is checked before the first byte is unpacked; only "stored" and "deflate"
-are accepted, because Python caps the output of no other method; a bomb is judged by the declared sizes,
-which zipfile never exceeds, against the archive's own size on disk, which overlapping members cannot fake.
+Decisions: the whole directory is checked before the first byte is unpacked; only "stored" and "deflate" are accepted,
+because Python limits the output of no other method; a bomb is recognized by the declared sizes, which zipfile never
+exceeds, against the archive's own size on disk, which overlapping members cannot fake.
 """
 
 import os
@@ -15,10 +15,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from ziffern.data.formats.members import MAX_BYTES, MAX_FILES, Member, Members, is_ignored, unreadable
+from ziffern.data.formats.members import MAX_BYTES, MAX_FILES, Member, Members, is_ignored
 from ziffern.errors import InputError
-from ziffern.files.untrusted import open_regular
-from ziffern.text.printable import one_line
+from ziffern.files.untrusted import open_regular, unreadable
+from ziffern.text.catalog import Message
+from ziffern.text.printable import one_line, reason
 
 FREE_BYTES = 100 * 10**6  # below this no ratio is suspicious: a sheet of zeros packs 1000 : 1
 MAX_RATIO = 100
@@ -29,11 +30,11 @@ NESTED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", "
 
 @contextmanager
 def open_zip(path: Path) -> Iterator[Members]:
-    """Yield a ZIP's files by path, without the ignored ones; they can be read inside the `with` only.
+    """Yield the files of a ZIP by path, without the ignored ones; they can be read only inside the `with`.
 
     Raises:
-        InputError: The file is unreadable, no ZIP or damaged; a name climbs out of the archive; a member is
-            a link, encrypted, listed twice or packed in a rare way; or unpacking would exhaust the memory.
+        InputError: The file is unreadable, no ZIP or damaged; a name leads out of the archive; a member is a link,
+            encrypted, listed twice or compressed by a rare method; or unpacking would exhaust the memory.
     """
     label = one_line(path)
     try:
@@ -60,15 +61,10 @@ def refuse_bomb(declared: int, packed: int, label: str, max_bytes: int = MAX_BYT
         InputError: More than `max_bytes`, or more than 100 MB at a ratio above 100.
     """
     if declared > max_bytes:
-        raise InputError(
-            f"{label}: would unpack to {declared:,} bytes, at most {max_bytes:,} fit: give a smaller data set"
-        )
+        raise InputError("data.archive.too_large", path=label, size=declared, limit=max_bytes)
     if declared > FREE_BYTES and declared > MAX_RATIO * packed:
-        ratio = f"{declared / max(packed, 1):,.0f} times its size"
-        raise InputError(
-            f"{label}: would unpack to {declared:,} bytes, {ratio}, at most {MAX_RATIO} times are allowed "
-            "(a ZIP bomb?): unpack it yourself if you trust it, and give the folder"
-        )
+        ratio = round(declared / max(packed, 1))
+        raise InputError("data.archive.bomb", path=label, size=declared, ratio=ratio, limit=MAX_RATIO)
 
 
 def refuse_nested(members: Members) -> None:
@@ -79,21 +75,21 @@ def refuse_nested(members: Members) -> None:
     """
     for path, member in members.items():
         if path.lower().endswith(NESTED):
-            raise InputError(f"{member.label}: is an archive inside the data, none may be: unpack it there first")
+            raise InputError("data.archive.nested", path=member.label)
 
 
 def _open_archive(file: BinaryIO, label: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
     except Exception as error:  # zipfile leaks struct, Unicode and other errors for damaged directories
-        reason = one_line(error) or type(error).__name__
-        raise InputError(f"{label}: is no ZIP, or damaged ({reason}): download or pack it again") from None
+        why: object = Message("data.archive.no_zip") if "not a zip file" in str(error) else reason(error)
+        raise InputError("data.archive.damaged", path=label, reason=why) from None
 
 
 def _members(archive: zipfile.ZipFile, label: str) -> Members:
     infos = archive.infolist()
     if len(infos) > MAX_FILES:
-        raise InputError(f"{label}: has {len(infos):,} members, at most {MAX_FILES:,} are allowed: pack fewer files")
+        raise InputError("data.archive.too_many", path=label, members=len(infos), limit=MAX_FILES)
     members: Members = {}
     for info in infos:
         where = f"{label}:{one_line(info.orig_filename)}"
@@ -102,34 +98,30 @@ def _members(archive: zipfile.ZipFile, label: str) -> Members:
         if info.is_dir() or is_ignored(path):
             continue
         if path in members:
-            raise InputError(f"{where}: is listed twice, a path may occur once: pack the archive again")
+            raise InputError("data.archive.twice", path=where)
         members[path] = Member(where, info.file_size, partial(_read, archive, info, where))
     return members
 
 
 def _check(info: zipfile.ZipInfo, where: str) -> None:
     if CLIMBS.search(info.orig_filename):
-        raise InputError(f"{where}: leads out of the archive, paths must be relative and use /: pack it again")
+        raise InputError("data.archive.climbs", path=where)
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind == stat.S_IFLNK:
-        raise InputError(f"{where}: is a symbolic link, only files are allowed: pack the file itself")
+        raise InputError("data.archive.link", path=where)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise InputError(f"{where}: is a device or pipe, only files are allowed: pack it again without it")
+        raise InputError("data.archive.special", path=where)
     if info.flag_bits & ENCRYPTED:
-        raise InputError(f"{where}: is encrypted, none may be: pack the archive again without a password")
+        raise InputError("data.archive.encrypted", path=where)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise InputError(
-            f"{where}: is packed with method {info.compress_type}, only 0 (stored) and 8 (deflate) are "
-            "allowed: pack the archive again as an ordinary ZIP"
-        )
+        raise InputError("data.archive.method", path=where, method=info.compress_type)
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> bytes:
     try:
         raw = archive.read(info)
     except Exception as error:  # zlib, struct, EOF, CRC and OS errors alike: this member is damaged
-        reason = one_line(error) or type(error).__name__
-        raise InputError(f"{where}: is damaged ({reason}): download or pack the archive again") from None
+        raise InputError("data.archive.member_damaged", path=where, reason=reason(error)) from None
     if len(raw) != info.file_size:
-        raise InputError(f"{where}: has {len(raw)} of {info.file_size} bytes: download or pack the archive again")
+        raise InputError("data.archive.cut", path=where, size=len(raw), declared=info.file_size)
     return raw

@@ -1,7 +1,8 @@
 """Read the four arrays of Keras' mnist.npz: x_train, y_train, x_test, y_test.
 
-Decisions: an npz is a ZIP, so it passes the archive's checks first; of each array the header is checked
-before its content is touched, and the content is taken as plain bytes: nothing here can run a pickle.
+Decisions: an npz is a ZIP, so it passes the archive's checks first; the header of each array is checked before its
+content is touched, and the content is taken as plain bytes: nothing here can run a pickle. Color images have their
+channels last (N, H, W, C), as Keras has them, or first (N, C, H, W).
 """
 
 import io
@@ -12,43 +13,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.data.dataset import IMAGE_SIZE
 from ziffern.data.formats.members import Member, Members
 from ziffern.data.parts import Part, check_labels
 from ziffern.errors import InputError
-from ziffern.text.printable import one_line
+from ziffern.text.catalog import Message
+from ziffern.text.printable import reason
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
-SAVE = "save it again with np.savez(path, x_train=…, y_train=…, x_test=…, y_test=…)"
+CHANNELS = (1, 3, 4)  # gray, color, color with transparency: an axis of this length may be that of the channels
+
+
+SAVE = Message("data.array.save")
 
 
 def read_npz(members: Members, num_classes: int, label: str) -> tuple[Part, Part]:
-    """Return the training and the test part: x (N, 28, 28) uint8, y (N,) of any integer type.
+    """Return the training and the test part: x (N, H, W), (N, H, W, C) or (N, C, H, W) uint8, y (N,) of any integers.
 
     Raises:
-        InputError: A key is missing, an array holds objects or is damaged, the images are not uint8 or not
-            28×28, the counts differ, or a label is out of range.
+        InputError: A key is missing, an array holds objects or is damaged, the images are not uint8 of such a shape,
+            the counts differ, or a label is out of range.
     """
     for key in KEYS:
         if f"{key}.npy" not in members:
-            present = one_line(", ".join(sorted(members)) or "nothing")
-            raise InputError(f"{label}: the array {key} is missing, it holds {present}: {SAVE}")
+            present: object = sorted(members) or Message("data.array.nothing")
+            raise InputError("data.array.missing", path=label, key=key, present=present, save=SAVE)
     return _read_part(members, "train", num_classes), _read_part(members, "test", num_classes)
 
 
 def _read_part(members: Members, part: str, num_classes: int) -> Part:
     x, y = members[f"x_{part}.npy"], members[f"y_{part}.npy"]
     images, labels = read_array(x), read_array(y)
-    if images.dtype != np.uint8 or images.shape[1:] != (IMAGE_SIZE, IMAGE_SIZE):
-        raise InputError(
-            f"{x.label}: is {images.dtype} {images.shape}, expected uint8 (N, 28, 28): "
-            "scale to 28×28 and to 0 ... 255, then .astype('uint8')"
-        )
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        raise InputError("data.array.images", path=x.label, dtype=images.dtype, shape=str(images.shape))
     if labels.dtype.kind not in "iu" or labels.shape != (len(images),):
-        raise InputError(
-            f"{y.label}: is {labels.dtype} {labels.shape}, expected integers ({len(images)},): "
-            "give one class number an image"
-        )
+        values = {"dtype": labels.dtype, "shape": str(labels.shape), "images": len(images)}
+        raise InputError("data.array.labels", path=y.label, **values)
+    if images.ndim == 4 and images.shape[3] in CHANNELS:  # noqa: PLR2004
+        images = images.transpose(0, 3, 1, 2)
     return Part(images, check_labels(labels, num_classes, y.label))
 
 
@@ -61,10 +62,10 @@ def read_array(member: Member) -> NDArray[Any]:
     raw = member.read()
     shape, columns_first, dtype, start = _read_header(raw, member.label)
     if dtype.hasobject:
-        raise InputError(f"{member.label}: holds Python objects ({dtype}), only numbers are allowed: {SAVE}")
-    size, found = math.prod(shape) * dtype.itemsize, len(raw) - start
-    if size != found or dtype.itemsize == 0:
-        raise InputError(f"{member.label}: {found:,} bytes follow the header, which declares {size:,}: {SAVE}")
+        raise InputError("data.array.objects", path=member.label, dtype=dtype, save=SAVE)
+    declared, size = math.prod(shape) * dtype.itemsize, len(raw) - start
+    if declared != size or dtype.itemsize == 0:
+        raise InputError("data.array.size", path=member.label, size=size, declared=declared, save=SAVE)
     return np.frombuffer(raw, dtype, offset=start).reshape(shape, order="F" if columns_first else "C")
 
 
@@ -73,7 +74,7 @@ def _read_header(raw: bytes, label: str) -> tuple[tuple[int, ...], bool, np.dtyp
     stream = io.BytesIO(raw)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy warns of headers that Python 2 wrote; they are fine
+            warnings.simplefilter("ignore")  # numpy warns of headers that Python 2 wrote, which are fine
             version = np.lib.format.read_magic(stream)
             read = {
                 (1, 0): np.lib.format.read_array_header_1_0,
@@ -83,5 +84,5 @@ def _read_header(raw: bytes, label: str) -> tuple[tuple[int, ...], bool, np.dtyp
         if min(shape, default=0) < 0:
             raise ValueError(f"shape {shape}")  # noqa: TRY301
     except Exception as error:  # numpy parses the header as Python text: about any error is possible
-        raise InputError(f"{label}: is no NumPy array, or damaged ({one_line(error)}): {SAVE}") from None
+        raise InputError("data.array.damaged", path=label, reason=reason(error), save=SAVE) from None
     return shape, columns_first, dtype, stream.tell()

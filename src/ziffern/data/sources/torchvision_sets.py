@@ -1,23 +1,33 @@
 """The data sets that torchvision reads, in the folder layout that torchvision itself uses.
 
-Decisions: torchvision knows file formats, mirrors and checksums, so its classes read and download; whether a
-data set is there is told by its files, never by the text of an exception; every set comes out as MNIST does,
-upright and framed in 28×28, so that the same models take it.
+Decisions: torchvision knows file formats, mirrors and checksums, so its classes read and download, but for CIFAR, which
+they would unpickle; which class, with which arguments and files, is up to the YAML file of a data set, so that another
+one needs no code; whether a data set is complete follows from its files, never from the text of an exception.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.data.dataset import LabelledImages
-from ziffern.data.formats.members import unreadable
+from ziffern.data.conversion import scaled
+from ziffern.data.dataset import DIGITS, LabelledImages
+from ziffern.data.formats.cifar import read_cifar, read_cifar_names
 from ziffern.data.parts import Part, join
+from ziffern.data.spec import MNIST_SHAPE, Shape
 from ziffern.errors import InputError
-from ziffern.text.printable import one_line, reason
+from ziffern.files.untrusted import unreadable
+from ziffern.text.printable import reason
+
+CIFAR = ("CIFAR10", "CIFAR100")
+KINDS = (  # they hold all images in memory, and unpickle nothing
+    *("MNIST", "FashionMNIST", "KMNIST", "EMNIST", "QMNIST", "USPS", "SVHN", "STL10"),
+    *CIFAR,
+)
+GIVEN = ("root", "download", "transform", "target_transform", "transforms")  # arguments that are not for a YAML file
 
 
 @dataclass(frozen=True)
@@ -25,16 +35,37 @@ class TorchvisionSet:
     """One data set.
 
     Args:
-        name: What the configuration and the run call it.
-        class_name: Its class in torchvision.datasets.
-        files: What that class reads, below the data folder.
-        options: What else that class is to be told.
+        name: Its name in the configuration and in the records of a run.
+        class_name: One of KINDS, in torchvision.datasets.
+        files: The files that this class reads, below the data folder.
+        train: More arguments of the class for the training part.
+        test: For the test part.
+        transpose: It is published with rows and columns exchanged.
+        first_label: Of the first class.
+        margin: Black pixels around each image, which is scaled to what is left of 28×28.
+
+    Raises:
+        InputError: An unknown class, an argument that is not allowed, or a file outside the folder.
     """
 
     name: str
     class_name: str
     files: tuple[str, ...]
-    options: Mapping[str, str] = field(default_factory=dict)
+    train: Mapping[str, Any]
+    test: Mapping[str, Any]
+    transpose: bool = False
+    first_label: int = 0
+    margin: int = 0
+
+    def __post_init__(self) -> None:
+        if self.class_name not in KINDS:
+            raise InputError("data.torchvision.kind", kind=self.class_name, known=KINDS)
+        for argument in (*self.train, *self.test):
+            if argument in GIVEN:
+                raise InputError("data.torchvision.argument", argument=argument)
+        for file in self.files:
+            if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
+                raise InputError("data.torchvision.outside", file=file)
 
     @property
     def kind(self) -> Any:
@@ -49,65 +80,54 @@ class TorchvisionSet:
 
     def open(self, kind: Any, folder: Path, download: bool) -> list[Any]:
         """Return torchvision's training and test data set; `kind` is the class or a subclass of it."""
-        return [kind(str(folder), train=train, download=download, **self.options) for train in (True, False)]
+        return [kind(str(folder), download=download, **more) for more in (self.train, self.test)]
 
-    def read(self, folder: Path) -> LabelledImages:
-        """Return both parts, merged, training part first.
+    def read(self, folder: Path, image: Shape | None = None) -> LabelledImages:
+        """Return both parts, merged, training part first; images are converted to the shape `image`.
 
         Raises:
-            InputError: A file is unreadable or damaged, or a part has not one label an image.
+            InputError: A file is unreadable or damaged, or a part has not one label per image.
         """
         try:
-            found = self.open(self.kind, folder, download=False)
-            train, test = (self._part(part) for part in found)
+            train, test, names = self._cifar(folder) if self.class_name in CIFAR else self._published(folder)
         except PermissionError as error:
-            raise unreadable(one_line(error.filename), error) from error
-        except Exception as error:  # torchvision raises whatever its parsing ran into
-            raise InputError(
-                f"data.dir={one_line(folder)}: the {self.name} files there are damaged ({reason(error)}): "
-                "delete them, and they are downloaded again"
-            ) from error
-        names = tuple(name.split(" - ")[0] for name in getattr(found[0], "classes", "0123456789"))
-        return join(self.name, train, test, names)
+            raise unreadable(error.filename, error) from error
+        except Exception as error:  # torchvision raises whatever its parsing runs into
+            raise InputError("data.torchvision.damaged", folder=folder, name=self.name, reason=reason(error)) from error
+        return join(self.name, train, test, tuple(names), image)
 
-    def _part(self, found: Any) -> Part:
-        images, labels = _as_28(self.name, np.asarray(found.data)), np.asarray(found.targets, np.int64)
-        if labels.ndim > 1:  # QMNIST: the class, and seven columns on who wrote the digit
+    def _cifar(self, folder: Path) -> tuple[Part, Part, tuple[str, ...]]:
+        kind = self.kind
+        folder = folder / kind.base_folder
+        parts = [read_cifar(folder, [name for name, _ in files]) for files in (kind.train_list, kind.test_list)]
+        return (
+            _checked(parts[0]),
+            _checked(parts[1]),
+            read_cifar_names(folder / kind.meta["filename"], kind.meta["key"]),
+        )
+
+    def _published(self, folder: Path) -> tuple[Part, Part, list[str]]:
+        # Damage shows when the files are parsed; checksums were compared when they were downloaded.
+        kind = type(self.class_name, (self.kind,), {"_check_integrity": lambda _: True})
+        train, test = self.open(kind, folder, download=False)
+        names = [name.split(" - ")[0] for name in getattr(train, "classes", DIGITS)]
+        return self._part(train), self._part(test), names[self.first_label :]
+
+    def _part(self, opened: Any) -> Part:
+        images = np.asarray(opened.data)  # (N, H, W), (N, C, H, W) or (N, H, W, C)
+        labels = np.asarray(opened.targets if hasattr(opened, "targets") else opened.labels, np.int64)
+        if labels.ndim > 1:  # QMNIST: the class, and seven columns about the writer
             labels = labels[:, 0]
-        if len(labels) != len(images):
-            raise ValueError(f"{len(labels)} labels for {len(images)} images")
-        return Part(images, labels)
+        return _checked(Part(self._upright(images), labels - self.first_label))
+
+    def _upright(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return images upright and, with a margin, framed as in MNIST."""
+        if self.transpose:
+            images = np.ascontiguousarray(images.swapaxes(-1, -2))
+        return scaled(images[:, None], MNIST_SHAPE[1:], self.margin) if self.margin else images
 
 
-def _idx(folder: str, *names: str, labels: str = "labels-idx1-ubyte") -> tuple[str, ...]:
-    return tuple(f"{folder}/raw/{name}-{kind}" for name in names for kind in ("images-idx3-ubyte", labels))
-
-
-SETS = {
-    known.name: known
-    for known in (
-        TorchvisionSet("mnist", "MNIST", _idx("MNIST", "train", "t10k")),
-        TorchvisionSet("fashion_mnist", "FashionMNIST", _idx("FashionMNIST", "train", "t10k")),
-        TorchvisionSet("kmnist", "KMNIST", _idx("KMNIST", "train", "t10k")),
-        TorchvisionSet(
-            "emnist_digits", "EMNIST", _idx("EMNIST", "emnist-digits-train", "emnist-digits-test"), {"split": "digits"}
-        ),
-        TorchvisionSet("qmnist", "QMNIST", _idx("QMNIST", "qmnist-train", "qmnist-test", labels="labels-idx2-int")),
-        TorchvisionSet("usps", "USPS", ("usps.bz2", "usps.t.bz2")),
-    )
-}
-
-
-def _as_28(name: str, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return uint8 images (N, 28, 28), upright and framed as in MNIST."""
-    if name == "emnist_digits":  # published transposed
-        return np.ascontiguousarray(images.transpose(0, 2, 1))
-    if name == "usps":  # 16×16 and filled to the edge: to a box of 20×20 with a margin of 4, as MNIST
-        import torch
-        from torch.nn.functional import interpolate, pad
-
-        tensor = torch.from_numpy(images).unsqueeze(1).float()  # (N, 1, 16, 16)
-        larger = interpolate(tensor, size=(20, 20), mode="bilinear", antialias=True)
-        framed: NDArray[np.uint8] = pad(larger, (4, 4, 4, 4)).round().to(torch.uint8).squeeze(1).numpy()
-        return framed
-    return images
+def _checked(part: Part) -> Part:
+    if len(part.labels) != len(part.images):
+        raise ValueError(f"{len(part.labels)} labels for {len(part.images)} images")
+    return part

@@ -31,8 +31,8 @@ def steps_at_once(model: ImageClassifier, data: ImageDataModule, trainer: pl.Tra
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(cuda):
         chosen = data.parts.train[: data.batch_size]
-        images = torch.from_numpy(data.digits.images[chosen]).to(device)
-        labels = torch.from_numpy(data.digits.labels[chosen]).to(device)
+        images = torch.from_numpy(data.dataset.images[chosen]).to(device)
+        labels = torch.from_numpy(data.dataset.labels[chosen]).to(device)
         trial = copy.deepcopy(model).to(device).train()
         seconds = []
         for _ in range(1 + REPEATS):  # the first one warms up

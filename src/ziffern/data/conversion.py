@@ -1,0 +1,51 @@
+"""Images in another number of channels or another size.
+
+Decisions: size by torch's bilinear interpolation with antialiasing, gray by Pillow's weights of the three colors (ITU-R
+601-2); block by block, since float32 needs four times the memory.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ziffern.data.spec import COLORS, Shape
+from ziffern.errors import InputError
+
+LUMA = np.array([299, 587, 114], np.float32) / 1000
+BLOCK = 1000  # images at once
+
+
+def converted(images: NDArray[np.uint8], shape: Shape, where: str) -> NDArray[np.uint8]:
+    """Return images (N, C, H, W) as (N, *shape).
+
+    Args:
+        images: uint8, of any channels and size.
+        shape: Channels, height and width of the result.
+        where: How messages name the images.
+
+    Raises:
+        InputError: The channels are neither equal, nor gray to color or color to gray.
+    """
+    channels = images.shape[1]
+    if channels != shape[0] and {channels, shape[0]} != {1, COLORS}:
+        known = str([channels, *shape[1:]])
+        raise InputError("data.image.channels", where=where, channels=channels, wanted=shape[0], image=known)
+    result = np.empty((len(images), *shape), np.uint8)
+    for start in range(0, len(images), BLOCK):
+        block = images[start : start + BLOCK]
+        if channels == COLORS and shape[0] == 1:
+            block = np.einsum("nchw,c->nhw", block, LUMA)[:, None].round().astype(np.uint8)
+        if block.shape[2:] != shape[1:]:
+            block = scaled(block, shape[1:])
+        result[start : start + BLOCK] = block  # gray is repeated for each color
+    return result
+
+
+def scaled(images: NDArray[np.uint8], size: tuple[int, int], margin: int = 0) -> NDArray[np.uint8]:
+    """Return images (N, C, H, W) at another height and width, with a black margin of so many pixels around."""
+    import torch
+    from torch.nn.functional import interpolate, pad
+
+    inner = (size[0] - 2 * margin, size[1] - 2 * margin)
+    larger = interpolate(torch.tensor(images).float(), size=inner, mode="bilinear", antialias=True)
+    framed: NDArray[np.uint8] = pad(larger, [margin] * 4).round().to(torch.uint8).numpy()
+    return framed

@@ -1,0 +1,88 @@
+"""Any classifier of torchvision, such as resnet18, by its name."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ziffern.data.spec import COLORS, image_shape
+from ziffern.errors import InputError
+from ziffern.files.untrusted import open_regular, unreadable
+from ziffern.text.printable import reason
+
+MAX_BYTES = 4 * 2**30  # of a file of weights
+OWN = ("weights", "progress", "num_classes", "pretrained", "weights_backbone")  # arguments that are not for a YAML file
+MORE_LOGITS = ("googlenet", "inception_v3")  # they return those of earlier layers too, unless told otherwise
+COUNTER = "num_batches_tracked"  # of batch norm; torchvision's older files have none
+
+
+class TorchvisionClassifier(nn.Module):
+    """A classifier of torchvision.models; it takes color images, gray ones are repeated for each color.
+
+    Args:
+        name: One of `torchvision.models.list_models(module=torchvision.models)`, such as resnet18.
+        weights_file: A file of the user's with weights of this classifier (a state_dict, as torchvision publishes them)
+            to start from; the last layer keeps its own where its number of classes differs. Nothing is downloaded.
+        image: Channels, height and width of the images; None is MNIST's shape.
+        num_classes: Logits per image.
+        options: More arguments of its builder, such as `image_size: 32` of vit_b_16.
+
+    Raises:
+        InputError: An unknown name or option, images of neither one nor three channels, or weights that cannot be read
+            or are of another classifier.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        weights_file: str | None = None,
+        image: Sequence[int] | None = None,
+        num_classes: int = 10,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        import torchvision.models
+
+        known = torchvision.models.list_models(module=torchvision.models)
+        channels = image_shape(image)[0]
+        if name not in known:
+            raise InputError("models.torchvision.name", name=name, known=known)
+        if channels not in (1, COLORS):
+            raise InputError("models.torchvision.channels", channels=channels)
+        more = dict(options or {})
+        if wrong := [key for key in more if key in OWN]:
+            raise InputError("models.torchvision.option", name=name, option=wrong[0])
+        if name in MORE_LOGITS:
+            more |= {"aux_logits": False, "init_weights": True}
+        try:
+            self.net: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=num_classes, **more)
+        except (TypeError, ValueError) as error:
+            raise InputError("models.torchvision.options", name=name, reason=reason(error)) from error
+        if weights_file is not None:
+            self._load(Path(weights_file).expanduser())
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (B, num_classes) of images (B, 1, H, W) or (B, 3, H, W)."""
+        logits: Tensor = self.net(images.expand(-1, COLORS, -1, -1))
+        return logits
+
+    def _load(self, path: Path) -> None:
+        """Take the weights in a file, but those of the last layer where it has other classes."""
+        try:
+            with open_regular(path, MAX_BYTES) as file:
+                weights = torch.load(file, map_location="cpu", weights_only=True)
+        except OSError as error:
+            raise unreadable(path, error) from error
+        except InputError:
+            raise
+        except Exception as error:  # whatever parsing a damaged file runs into
+            raise InputError("models.torchvision.damaged", path=path, reason=reason(error)) from error
+        own = {key: tensor for key, tensor in self.net.state_dict().items() if not key.endswith(COUNTER)}
+        head = next(reversed(own)).rpartition(".")[0]
+        given = {key: value for key, value in weights.items() if key in own} if isinstance(weights, Mapping) else {}
+        fitting = {key: value for key, value in given.items() if getattr(value, "shape", None) == own[key].shape}
+        if any(key.rpartition(".")[0] != head for key in own.keys() - fitting.keys()):
+            raise InputError("models.torchvision.wrong_weights", path=path)
+        self.net.load_state_dict(fitting, strict=False)
