@@ -1,4 +1,4 @@
-"""Commands to type next, as they are called from the working directory."""
+"""Paths and programs as they are typed in the working directory."""
 
 import shlex
 import shutil
@@ -26,16 +26,3 @@ def program(name: str) -> str:
     here = Path(sys.executable).with_name(name)
     on_path = shutil.which(name)
     return name if on_path and Path(on_path).parent == here.parent else relative(here)
-
-
-def this_command(**overrides: object) -> str:
-    """Return the command of this process as typed, with `overrides` replaced or added."""
-    name = Path(sys.argv[0]).name
-    start = ["python", name] if name.endswith(".py") else [name, "train"]
-    kept = [item for item in sys.argv[1:] if item.split("=")[0] not in overrides]
-    return shlex.join([*start, *kept, *(f"{key}={value}" for key, value in overrides.items())])
-
-
-def is_multirun() -> bool:
-    """Return whether this process's command line asks for several runs."""
-    return bool({"-m", "--multirun"} & set(sys.argv))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from ziffern.analysis.outcome import Outcome
+from ziffern.config.command import this_command
 from ziffern.data.dataset import LabelledImages
 from ziffern.data.split import Split
 from ziffern.files.atomic import writing
@@ -28,7 +29,6 @@ from ziffern.training.callbacks.checkpoints import RunCheckpoints
 from ziffern.training.callbacks.early_stopping import better
 from ziffern.training.callbacks.history import History
 from ziffern.training.callbacks.progress import EventLog, ProgressReport
-from ziffern.training.commands import this_command
 
 PACKAGES = ("ziffern", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "scipy")
 

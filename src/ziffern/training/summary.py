@@ -1,6 +1,5 @@
 """What people read in the terminal before a training and after it, in the terminal's language."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 from rich.console import Console
 
 from ziffern.analysis.metrics import Place, registered
+from ziffern.config.command import invocation, is_multirun
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.records.messages import message_text
 from ziffern.text.catalog import terminal_language
@@ -16,7 +16,7 @@ from ziffern.text.language import Language, terminal_words
 from ziffern.text.metrics import label, written
 from ziffern.text.printable import printable
 from ziffern.training.callbacks.progress import clock
-from ziffern.training.commands import is_multirun, program, quoted, relative
+from ziffern.training.commands import program, quoted, relative
 from ziffern.training.module import ImageClassifier
 from ziffern.training.recorder import Recorder
 
@@ -68,7 +68,8 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
     if is_multirun():  # more runs follow
         return
     console.print(f"\n{words('next.heading')}")
-    start = "ziffern train" if Path(sys.argv[0]).name == "ziffern" else f"{program('python')} train.py"
+    first, script = invocation.get().split(" ")
+    start = f"{program(first)} {script}"
     commands = {"models": f"{start} -m model=cnn,nn,dnn", "help": f"{start} --help"}
     if (folder / "tensorboard").is_dir():
         commands = {"tensorboard": f"{program('tensorboard')} --logdir {quoted(folder)}", **commands}
