@@ -4,9 +4,11 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf, open_dict
 
 from ziffern.config.instantiate import build, conf_folder
 from ziffern.data.datamodule import ImageDataModule
@@ -88,3 +90,35 @@ def test_every_experiment_forbids_other_data(name: str) -> None:
 def test_only_mnist_may_fall_back(composed) -> None:
     allowed = [name for name in options("data") if composed(f"data={name}").data.source.get("fallback")]
     assert allowed == ["mnist"]
+
+
+def test_the_compact_cnn_shows_the_whole_of_a_model(composed) -> None:
+    cnn, other = composed("model=cnn").model, composed("model=nn").model
+    content = yaml.safe_load((conf_folder() / "model/cnn.yaml").read_text())
+    assert set(content) == set(cnn) - {"optimizer", "scheduler", "augment"}
+    assert {key: value for key, value in cnn.items() if key != "net"} == {
+        key: value for key, value in other.items() if key != "net"
+    }
+
+
+def test_a_net_alone_is_a_model(composed) -> None:
+    model = composed("model=nn").model
+    with open_dict(model):
+        del model.net.image, model.normalize.image  # users' files of version 0.1.0 have none
+    assert build(model, "model").net(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", ["cnn", "nn", "champion", "resnet18", "m7"])
+def test_a_model_takes_the_shape_of_the_data(composed, name: str) -> None:
+    model = build(composed(f"model={name}", "data=cifar100", "data.dir=somewhere").model, "model").eval()
+    assert model(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape == (2, 100)
+    gray = build(composed(f"model={name}").model, "model").eval()
+    assert gray(torch.zeros(2, 28, 28, dtype=torch.uint8)).shape == (2, 10)  # as in version 0.1.0
+
+
+@pytest.mark.parametrize("name", ["mnist", "usps", "emnist_digits"])
+def test_sources_of_version_0_1_0_are_those_of_today(composed, name: str) -> None:
+    today = composed(f"data={name}", "data.dir=somewhere").data
+    former = {"_target_": today.source._target_, "dataset": name, "fallback": False}
+    source = build(OmegaConf.create({**today, "source": former}), "data", ImageDataModule).source
+    assert source.set == build(today, "data", ImageDataModule).source.set

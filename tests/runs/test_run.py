@@ -65,3 +65,19 @@ def test_metrics_are_valid_json(imperfect: Run) -> None:
     text = (imperfect.folder / "metrics.json").read_text()
     assert "NaN" not in text
     assert json.loads(text) == imperfect.metrics
+
+
+def test_a_run_needs_no_file_of_weights_that_it_started_from(run, tmp_path: Path) -> None:
+    import torch
+    import torchvision
+
+    torch.save(torchvision.models.squeezenet1_1(weights=None).state_dict(), tmp_path / "weights.pth")
+    small = ("model=resnet18", "model.net.name=squeezenet1_1", "data.image=[3,32,32]", "trainer.max_epochs=0")
+    finished = run(*small, f"model.net.weights_file={tmp_path}/weights.pth")
+    (tmp_path / "weights.pth").unlink()
+    images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    assert finished.load_model()(images).shape == (2, 10)
+    assert finished.material is not None
+    assert finished.material.example_image.shape == (5, 3, 32, 32)
+    assert finished.predictions.mistake_image.shape[1:] == (3, 32, 32)
+    assert finished.metrics["data/note"].startswith("400 images were scaled")

@@ -70,7 +70,9 @@ def configuration(runs: Sequence[Run], data: str | None) -> DictConfig:
     Raises:
         InputError: A member's configuration holds an interpolation, which would be resolved here.
     """
-    first, models = runs[0].config, [run.config["model"] for run in runs]
+    from ziffern.training.loading import without_weights_file
+
+    first, models = runs[0].config, [without_weights_file(run.config["model"]) for run in runs]
     own = OmegaConf.to_container(OmegaConf.load(conf_folder() / "train.yaml"), resolve=False)
     assert isinstance(own, dict)
     plain = {

@@ -35,6 +35,7 @@ def load_model(config: Mapping[str, Any], file: BinaryIO, path: Path) -> ImageCl
         weights = parse_checkpoint(file)["state_dict"]
     except ValueError as error:
         raise InputError("training.weights.unreadable", path=path, problem=error) from error
+    config = without_weights_file(config)
     # The optimizers' fused kernels refuse tensors without memory.
     with torch.device("meta"), _parameter_limit(len(weights)):
         empty: ImageClassifier = build({**config, "fuse": False}, "model", ImageClassifier)
@@ -43,6 +44,15 @@ def load_model(config: Mapping[str, Any], file: BinaryIO, path: Path) -> ImageCl
     model: ImageClassifier = build(dict(config), "model", ImageClassifier)
     model.load_state_dict(weights)
     return model.eval()
+
+
+def without_weights_file(config: Any) -> Any:
+    """Return a model's configuration without the files of weights to start from: its checkpoint has all of them."""
+    if isinstance(config, list):
+        return [without_weights_file(item) for item in config]
+    if not isinstance(config, Mapping):
+        return config
+    return {key: without_weights_file(value) for key, value in config.items() if key != "weights_file"}
 
 
 @contextmanager
