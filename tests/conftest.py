@@ -13,7 +13,7 @@ from tests.support.runs import compose_config, run_in
 
 from ziffern.cli.train import train
 from ziffern.runs.run import Run
-from ziffern.text.catalog import terminal_language
+from ziffern.text.language import terminal_language
 
 torch.set_num_threads(1)  # tests run in two processes on two cores
 os.environ["LC_ALL"] = "C.UTF-8"  # an English terminal, here and in child processes

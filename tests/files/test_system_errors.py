@@ -4,8 +4,8 @@ import errno
 import os
 
 import pytest
-
 from ziffern.files.system_errors import os_reason
+
 from ziffern.text.catalog import Message
 
 

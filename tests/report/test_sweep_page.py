@@ -12,7 +12,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 from tests.support.pages import Page
 
-from ziffern.report.sweep_page import Search, far_off, plain, significant, write_sweep_report
+from ziffern.report.scores import significant
+from ziffern.report.sweep_page import write_sweep_report
+from ziffern.search.findings import SearchFindings, outlier_limit
+from ziffern.search.parameters import plain
 from ziffern.text.language import Language
 
 RANGES = {
@@ -118,15 +121,14 @@ def test_the_best_is_the_highest_or_the_lowest(tmp_path: Path, direction: str, b
     for value in (0.2, 0.9, 0.5):
         add(study, {"lr": 0.01}, value)
     assert f"The best trial: {best}" in page(study, tmp_path).text
-    search = Search(study, Language())
+    search = SearchFindings(study)
     ranked = [search.scored[place].value for place in search.ranked]
     assert ranked == sorted(ranked, reverse=direction == "maximize")
 
 
 def test_what_matters_is_told(tmp_path: Path) -> None:
     study = lr_matters(40)
-    shares, reason = Search(study, Language()).importances
-    assert reason == ""
+    shares = SearchFindings(study).importances.shares
     assert list(shares) == ["lr", "batch"]
     assert shares["lr"] > 0.8
     assert sum(shares.values()) == pytest.approx(1)
@@ -141,7 +143,7 @@ def test_what_matters_to_the_lowest_and_to_the_first_of_two() -> None:
         add(single, trial.params, -trial.value)
         add(double, trial.params, trial.value, float(trial.params["batch"]))
     for study in (single, double):
-        assert Search(study, Language()).importances[0]["lr"] > 0.8
+        assert SearchFindings(study).importances.shares["lr"] > 0.8
 
 
 def test_why_nothing_is_said_of_what_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,11 +151,9 @@ def test_why_nothing_is_said_of_what_matters(tmp_path: Path, monkeypatch: pytest
     for number in range(12):
         add(one, {"lr": 0.001 * (number + 1)}, number)
         add(equal, {"lr": 0.001 * (number + 1), "batch": 32}, 0.5)
-    said = [Search(study, Language()).importances for study in (few, one, equal)]
-    assert [shares for shares, _ in said] == [{}, {}, {}]
-    assert "so far there are 9" in said[0][1]
-    assert "Only one parameter" in said[1][1]
-    assert "the same score" in said[2][1]
+    for study, text in ((few, "so far there are 9"), (one, "Only one parameter"), (equal, "the same score")):
+        assert SearchFindings(study).importances.shares == {}
+        assert text in page(study, tmp_path).text
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("<odd>")
@@ -167,7 +167,7 @@ def test_conditional_parameters_and_mixed_kinds(tmp_path: Path) -> None:
     for number in range(12):
         params: dict[str, Any] = {"lr": 0.001 * (number + 1), "scheduler": "none", "depth": number % 4 + 1}
         add(study, params | ({"batch": 64} if number % 2 else {}), number / 10)
-    search = Search(study, Language())
+    search = SearchFindings(study)
     found = {parameter.name: parameter for parameter in search.parameters}
     assert found["lr"].is_log
     assert found["scheduler"].choices == ("none", "cosine")
@@ -268,10 +268,10 @@ def test_infinite_scores_are_not_the_best(tmp_path: Path) -> None:
 
 
 def test_far_off_scores_do_not_hide_the_others(tmp_path: Path) -> None:
-    assert far_off(np.array([0.98, 0.97, 0.96, 0.1]), True) == pytest.approx(0.98 - 4 * 0.015)
-    assert far_off(np.array([0.02, 0.03, 0.04, 0.9]), False) == pytest.approx(0.02 + 4 * 0.015)
-    assert far_off(np.array([0.98, 0.97, 0.96, 0.95]), True) is None
-    assert far_off(np.array([0.5, 0.5]), True) is None
+    assert outlier_limit(np.array([0.98, 0.97, 0.96, 0.1]), True) == pytest.approx(0.98 - 4 * 0.015)
+    assert outlier_limit(np.array([0.02, 0.03, 0.04, 0.9]), False) == pytest.approx(0.02 + 4 * 0.015)
+    assert outlier_limit(np.array([0.98, 0.97, 0.96, 0.95]), True) is None
+    assert outlier_limit(np.array([0.5, 0.5]), True) is None
     study = make()
     for value in (0.98, 0.97, 0.96, 0.1):
         add(study, {"lr": 0.01}, value)
@@ -307,7 +307,7 @@ def test_output_and_language_are_the_callers(tmp_path: Path) -> None:
     study = make()
     assert write_sweep_report(study, tmp_path) == tmp_path / "sweep.html"
     assert write_sweep_report(study, tmp_path, tmp_path / "a/b.html").is_file()
-    with pytest.raises(ValueError, match="fr: no language"):
+    with pytest.raises(ValueError, match="fr: no texts"):
         write_sweep_report(study, tmp_path, language="fr")
 
 
@@ -318,14 +318,14 @@ def test_far_off_scores_are_drawn_at_the_limit_and_counted(tmp_path: Path) -> No
         study.add_trial(optuna.create_trial(value=value))
     for value in (0.979, 0.1):
         study.add_trial(optuna.create_trial(value=value, state=TrialState.PRUNED, intermediate_values={1: value}))
-    search = Search(study, Language("en"))
+    search = SearchFindings(study)
     assert search.last_scores == {4: 0.979, 5: 0.1}
     assert search.limit is not None
     assert search.within(np.array([0.979, 0.1])).tolist() == [0.979, search.limit]
-    assert search.far_off == 1
+    assert search.outliers == 1
     both = optuna.create_study(directions=["maximize", "minimize"])
     for score, size in ((0.9, 10.0), (0.91, 11.0), (0.92, 12.0), (0.99, 1e6)):
         both.add_trial(optuna.create_trial(values=[score, size]))
     page = write_sweep_report(both, tmp_path).read_text()
     assert "1,000,000" in page
-    assert Search(both, Language("en")).far_off == 0
+    assert SearchFindings(both).outliers == 0

@@ -22,7 +22,7 @@ import postgres
 from ziffern.cli.main import main as cli
 from ziffern.errors import InputError
 from ziffern.report.sweep_page import write_sweep_report
-from ziffern.search import database, journal
+from ziffern.search import copies, database, journal
 from ziffern.search.study import open_study
 
 
@@ -96,7 +96,7 @@ def test_a_postgres_study_is_read_and_no_table_is_made(tmp_path: Path) -> None:
         pytest.skip("PostgreSQL is not installed")
     with postgres.server() as url:
         (tmp_path / "multirun.yaml").write_text(CONFIG)
-        with pytest.raises(InputError, match="the search's database: its study cannot be read"):
+        with pytest.raises(InputError, match="the search's database: the study cannot be read"):
             open_study(tmp_path, url)
         storage = optuna.storages.RDBStorage(url)
         write_search(tmp_path, storage)
@@ -146,7 +146,7 @@ def test_tables_are_made_in_no_foreign_file(folder: Path) -> None:
                 f"INSERT INTO trial_user_attributes VALUES ({n}, 1, 'k{n}', '\"' || hex(zeroblob(100000)) || '\"')"
                 for n in range(1, 7)
             ],
-            "table trial_user_attributes: 1,200,036 bytes, and at most 1,000,000 are read",
+            "table trial_user_attributes: 1,200,036 bytes, the limit is 1,000,000",
         ),
     ],
 )
@@ -245,7 +245,7 @@ def test_files_that_are_none_are_one_line(folder: Path) -> None:
         ("hydra: {sweeper: {study_name: [1]}}\n", "Expected `str`"),
         ("hydra: {sweeper: {study_name: study, storage: {a: 1}}}\n", "Expected `str"),
         ("hydra: [", "expected the node content"),
-        ("[" * 5000, "nested too deeply"),
+        ("[" * 5000, "nested more than 40 levels deep"),
         ("x: 1\n" * 400_000, "at most"),
         ("!!python/object/apply:os.mkdir [made]", "could not determine a constructor"),
         ("\x00", "special characters are not allowed"),
@@ -298,7 +298,11 @@ RANGE = '{"name": "FloatDistribution", "attributes": {"low": 0.0, "high": 1.0, "
         ("line", ['"' + "x" * 2**21], "longer than 1,048,576 bytes"),
         ("nesting", ["[" * 500_000], "cannot be read"),
         ("digits", ["1" * 500_000], "cannot be read"),
-        ("steps", [new_trial(intermediate_values=dict.fromkeys(range(20_000), 0.5))], "at most 10,000"),
+        (
+            "steps",
+            [new_trial(intermediate_values=dict.fromkeys(range(20_000), 0.5))],
+            "more than 10,000 intermediate values",
+        ),
         (
             "studies",
             [{"op_code": 0, "study_name": f"s{n}", "directions": [1]} for n in range(2000)],
@@ -329,7 +333,7 @@ def test_a_journal_that_is_too_large_or_has_too_many_trials(folder: Path, monkey
 
 def test_many_parameters_take_linear_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted, not timed: nothing is copied for each line."""
-    monkeypatch.setattr(journal, "MAX_PARAMETERS", 10**6)
+    monkeypatch.setattr(copies, "MAX_PARAMETERS", 10**6)
     append(folder, *({**PARAM, "trial_id": 15, "param_name": f"p{n}", "distribution": RANGE} for n in range(3000)))
     assert len(open_study(folder).trials[15].params) == 3000
 
@@ -337,13 +341,19 @@ def test_many_parameters_take_linear_time(folder: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("entries", "named"),
     [
-        ([new_trial(state=1, values=[0.5, 0.5], datetime_complete="2026-01-01T00:00:01+00:00")], "2 values for 1 obj"),
+        (
+            [new_trial(state=1, values=[0.5, 0.5], datetime_complete="2026-01-01T00:00:01+00:00")],
+            "2 values, expected 1",
+        ),
         ([new_trial(state=1, value=0.5)], "datetime_complete"),
         ([new_trial(params={"x": 0.5}, distributions={})], "cannot be read: 'x'"),
         ([new_trial(params={"x": 2.0}, distributions={"x": RANGE})], "x: 2.0 is not in FloatDistribution"),
         ([new_trial(params={"x": float("nan")}, distributions={"x": RANGE})], "x: nan is not in"),
         ([new_trial(user_attrs={"error": 3})], "Expected `str"),
-        ([{"op_code": 3, "study_id": 0, "system_attr": {"study:metric_names": ["a", "b"]}}], "2 metric names for 1"),
+        (
+            [{"op_code": 3, "study_id": 0, "system_attr": {"study:metric_names": ["a", "b"]}}],
+            "2 metric names, expected 1",
+        ),
         ([{"op_code": 11}], "not an operation"),
         ([{"op_code": 7, "trial_id": 15, "step": -1, "intermediate_value": 0.5}], "step -1"),
         (["{}"], "not an operation"),

@@ -18,7 +18,8 @@ from tests.support.digits import synthetic_digits
 
 from ziffern.cli.main import main as cli
 from ziffern.errors import InputError
-from ziffern.experiment.run import directions, run_experiment
+from ziffern.experiment.objectives import directions
+from ziffern.experiment.run import run_experiment
 from ziffern.report.run_page import write_report
 from ziffern.runs.run import Run
 from ziffern.search.study import open_study
@@ -226,21 +227,22 @@ def test_the_report_command(
     page = (finished / "sweep.html").read_text()
     assert 'lang="de"' in page
     assert "experiment=best" in page
+    assert "240 Ziffern zum Lernen" in page
 
 
 def test_a_folder_without_a_study(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="there is no such folder"):
         open_study(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"not the folder of a search: there are .*lr-choice"):
+    with pytest.raises(InputError, match=r"not the folder of a search, but it holds some: .*lr-choice"):
         open_study(finished.parent)
-    with pytest.raises(InputError, match="one run and no search: ziffern report"):
+    with pytest.raises(InputError, match="a single run, not a search: ziffern report"):
         open_study(finished / "0")
     with pytest.raises(InputError, match=r"no such file.*--storage"):
         open_study(finished, "elsewhere.journal")
     config = (finished / "multirun.yaml").read_text()
     assert "storage: null" in config
     for storage, named in (
-        ("postgresql://there/x", "refusing to connect to one named by a folder"),
+        ("postgresql://there/x", "refusing to connect to a database named by this folder"),
         ("${oc.env:STUDY_ADDRESS}", r"\$STUDY_ADDRESS, which is not set"),
         ("sqlite:///gone.db", "gone.db: no such file"),
     ):

@@ -266,7 +266,7 @@ def begin(page: Page, epochs: int, batch_size: int, is_deep: bool = False) -> Lo
     """Start a training, and return the newest one's place."""
     ask_for(page, epochs, batch_size, is_deep)
     page.get_by_role("button", name="Start training", exact=True).click()
-    expect(page.get_by_text("Trainings started:")).to_be_visible()
+    expect(page.get_by_text(re.compile("[Tt]rainings? started[.]"))).to_be_visible()
     return page.locator(".state").first
 
 
@@ -333,7 +333,7 @@ def bars(answer: Locator) -> list[float]:
 
 
 def test_embedded_data_are_shown_with_counts_bars_samples_and_what_normalising_does(page: Page) -> None:
-    page.get_by_role("button", name="Show these data").click()
+    page.get_by_role("button", name="Show this data").click()
     expect(page.get_by_role("heading", name="A look at the pictures")).to_be_visible()
     shown = page.get_by_role("tabpanel").filter(visible=True)
     expect(shown).to_contain_text("3,000")
@@ -385,7 +385,7 @@ def test_choices_that_do_not_go_together_are_told_before_they_are_started(page: 
     page.get_by_label("NN: one hidden layer").uncheck()
     page.get_by_label("DNN: three hidden layers").uncheck()
     alert = page.get_by_role("alert").filter(visible=True)
-    expect(alert).to_contain_text("Tick at least one model.")
+    expect(alert).to_contain_text("Choose at least one model.")
     expect(alert).to_contain_text("These pictures have no published test part")
     page.get_by_role("button", name="Start training", exact=True).click()
     go_to(page, "Training")
@@ -405,7 +405,7 @@ def test_two_models_wait_learn_and_are_done_one_after_the_other(page: Page) -> N
     expect(second.locator(".badge")).to_have_text("done")
     for each in (first, second):
         expect(each).to_contain_text("Epochs: 2")
-        expect(each).to_contain_text(re.compile(r"Test: \d+\.\d\d% right"))
+        expect(each).to_contain_text(re.compile(r"Test: \d+\.\d\d% correct"))
         expect(each.locator("code")).to_contain_text("trainer.max_epochs=2")
 
 
@@ -438,7 +438,7 @@ def test_running_training_shows_its_epochs_and_curves_and_is_found_again_after_a
     now = epoch_of(place)
     reaches(place, max(3, now + 1))
     until(lambda: curve.inner_html() != before, "a longer curve")
-    expect(place).to_contain_text(re.compile(r"validation \d+\.\d\d% right"))
+    expect(place).to_contain_text(re.compile(r"validation \d+\.\d\d% correct"))
 
 
 def test_results_have_a_verdict_key_figures_and_the_whole_report(page: Page) -> None:
@@ -660,16 +660,16 @@ def test_picture_of_a_digit_is_read_kept_and_used_as_a_test(page: Page) -> None:
     )
     expect(page.locator(".answer")).to_have_count(2)
     assert page.locator(".answer .said").all_inner_texts() == ["0", "0"]
-    expect(page.get_by_text("All say 0.")).to_be_visible()
+    expect(page.get_by_text("All models say 0.")).to_be_visible()
     page.get_by_role("button", name="Keep my own digits").click()
     page.get_by_role("button", name="Keep this digit").click()
-    expect(page.get_by_text("First say which digit it is meant to be.")).to_be_visible()
+    expect(page.get_by_text("First choose which digit it is meant to be.")).to_be_visible()
     choose(page, "It is meant to be a", "0")
     page.get_by_role("button", name="Keep this digit").click()
-    expect(page.get_by_text("Digits kept: 1.")).to_be_visible()
+    expect(page.get_by_text("1 digit kept.")).to_be_visible()
     expect(page.get_by_label("It is meant to be a")).to_have_value("")
     page.get_by_role("button", name="Test the models on my digits").click()
-    rows = page.locator("table", has_text="Read rightly, of your own digits").locator("tbody tr")
+    rows = page.locator("table", has_text="Your own digits, read correctly").locator("tbody tr")
     expect(rows).to_have_count(2)
     assert all(text.endswith("1 of 1") for text in rows.all_inner_texts())
     page.get_by_role("button", name="Remove all my digits").click()
@@ -717,9 +717,9 @@ def test_training_that_is_stopped_after_its_epoch_keeps_and_tests_the_best_model
     place = begin(page, epochs=100, batch_size=2)
     reaches(place, 2)
     page.get_by_role("button", name="Stop after this epoch, and keep the best model").click()
-    expect(page.get_by_text("It ends after the epoch that is being learned")).to_be_visible()
+    expect(page.get_by_text("It ends after the current epoch")).to_be_visible()
     expect(place.locator(".badge")).to_have_text("stopped")
-    expect(place).to_contain_text(re.compile(r"Test: \d+\.\d\d% right\. Epochs: \d+,"))
+    expect(place).to_contain_text(re.compile(r"Test: \d+\.\d\d% correct\. Epochs: \d+,"))
     expect(page.get_by_role("button", name="Stop at once")).to_be_hidden()
     go_to(page, "Results")
     expect(page.get_by_label("Which training?", exact=True).filter(visible=True)).to_have_value(
@@ -732,7 +732,7 @@ def test_training_that_is_stopped_at_once_ends_and_is_not_called_failed(page: Pa
     reaches(place, 1)
     page.get_by_role("button", name="Stop at once").click()
     expect(place.locator(".badge")).to_have_text("stopped")
-    expect(place).to_contain_text("It was stopped. What was learned in whole epochs is kept.")
+    expect(place).to_contain_text("It was stopped. What was learned in complete epochs is kept.")
     until(lambda: not studio.workers(), "the end of the process")
 
 
@@ -748,7 +748,7 @@ def test_bad_upload_is_refused_in_one_line_and_nothing_is_chosen(
     page: Page, studio: Studio, name: str, content: bytes
 ) -> None:
     upload(page, name, content)
-    said = page.get_by_text("Not taken:")
+    said = page.get_by_text("Not accepted:")
     expect(said).to_be_visible()
     line = said.inner_text()
     assert name in line
@@ -773,11 +773,11 @@ def test_bad_upload_is_refused_in_one_line_and_nothing_is_chosen(
 def test_good_upload_is_chosen_shown_and_removed(page: Page, name: str, content: bytes) -> None:
     upload(page, name, content)
     own = page.get_by_role("radio", name=re.compile("Own: "))
-    said = page.get_by_text(re.compile("is here, and chosen|Not taken:"))
+    said = page.get_by_text(re.compile("has been uploaded and selected|Not accepted:"))
     expect(said).to_be_visible()
-    assert "is here, and chosen" in said.inner_text()
+    assert "has been uploaded and selected" in said.inner_text()
     expect(own).to_be_checked()
-    page.get_by_role("button", name="Show these data").click()
+    page.get_by_role("button", name="Show this data").click()
     expect(page.get_by_role("heading", name="A look at the pictures")).to_be_visible()
     expect(page.locator("ul.digits").first.locator("img")).to_have_count(30)
     page.get_by_role("button", name="Remove this file").click()
@@ -842,7 +842,7 @@ def test_training_whose_process_was_killed_says_by_what_and_can_go_on_or_another
     os.kill(studio.training(), signal.SIGKILL)
     expect(place.locator(".badge")).to_have_text("interrupted")
     expect(place).to_contain_text("SIGKILL")
-    expect(page.get_by_role("button", name="Go on with it")).to_be_visible()
+    expect(page.get_by_role("button", name="Continue it")).to_be_visible()
     page.get_by_role("button", name=START).click()
     expect(page.locator(".state")).to_have_count(2)
     expect(place.locator(".badge")).to_have_text("learning")
@@ -856,9 +856,9 @@ def test_training_that_was_interrupted_goes_on_where_it_was_and_is_not_offered_t
     os.killpg(studio.workers()[0], signal.SIGKILL)
     expect(place.locator(".badge")).to_have_text("interrupted")
     before = epoch_of_last(studio)
-    page.get_by_role("button", name="Go on with it").click()
+    page.get_by_role("button", name="Continue it").click()
     expect(place.locator(".badge")).to_have_text("learning")
-    expect(page.get_by_role("button", name="Go on with it")).to_be_hidden()
+    expect(page.get_by_role("button", name="Continue it")).to_be_hidden()
     reaches(place, before)
     numbers = epochs_in(studio)
     assert numbers == list(range(1, len(numbers) + 1))
@@ -892,7 +892,7 @@ def test_each_tab_is_accessible_and_fits_its_screen(
         go_to(page, name)
         settle(page)
         if name == "Data":
-            page.get_by_role("button", name="Show these data").click()
+            page.get_by_role("button", name="Show this data").click()
             expect(page.get_by_role("heading", name="A look at the pictures")).to_be_visible()
         if name == "Settings":
             page.get_by_label("Seed", exact=True).fill("1")

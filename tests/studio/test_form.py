@@ -155,7 +155,7 @@ def test_recipe_chosen_anew_takes_nothing_over(page: Page) -> None:
     ],
 )
 def test_settings_that_say_where_things_lie_are_refused(override: str) -> None:
-    with pytest.raises(InputError, match="train it in a terminal") as error:
+    with pytest.raises(InputError, match="train with it in a terminal") as error:
         check_extra([override], may_name_data=True)
     assert str(error.value).isprintable()
 
@@ -218,7 +218,7 @@ def test_worker_changes_no_environment(tmp_path: Path, monkeypatch: pytest.Monke
             return 0
 
     monkeypatch.setattr(worker.subprocess, "Popen", Ended)
-    worker.train(Job(tmp_path), 0, ["model=nn", THREADS], tmp_path / "run", 0, [], [])
+    worker.Worker(Job(tmp_path), 0)._train(0, ["model=nn", THREADS])
     assert seen[0].get("env") is None
     assert THREADS in seen[0]["command"]
 
@@ -292,7 +292,7 @@ def drawing(value: int = 0) -> str:
 def test_digit_is_kept_under_what_was_chosen_for_it_and_not_before(page: Page) -> None:
     assert page.truth.value is None
     said, truth = page.keep_digit(drawing(), None, None)  # type: ignore[arg-type]
-    assert "First say which digit it is meant to be." in said
+    assert "First choose which digit it is meant to be." in said
     assert len(workspace(page).digits()[1]) == 0
     said, truth = page.keep_digit(drawing(), "7", None)  # type: ignore[arg-type]
     assert workspace(page).digits()[1].tolist() == [7]
@@ -337,7 +337,7 @@ def test_training_that_has_just_ended_is_not_replaced_by_another_under_the_butto
     del active[0]
     after = page.tick("", "job1", None, None)[1]  # type: ignore[arg-type]
     assert (after["value"], after["visible"]) == (None, True)
-    assert "not here any more" in page.end(None, None)[0]  # type: ignore[arg-type]
+    assert "no longer here" in page.end(None, None)[0]  # type: ignore[arg-type]
 
 
 def test_overrides_beside_the_form_win_over_its_fields() -> None:

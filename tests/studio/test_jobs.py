@@ -15,7 +15,8 @@ import pytest
 
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_json
-from ziffern.studio.jobs import MOST_TRAININGS, Job, State, go_on, jobs, quoted, run_folder, start
+from ziffern.studio.failures import read_failure
+from ziffern.studio.jobs import MAX_TRAININGS, Job, State, go_on, jobs, quoted, run_folder, start
 from ziffern.studio.settings import composed
 from ziffern.studio.views import Words, jobs_view
 from ziffern.studio.workspace import Workspace
@@ -166,8 +167,8 @@ def test_no_process_is_ended_where_nobody_works(own: Workspace, monkeypatch: pyt
 def test_too_many_trainings_and_none_are_refused(own: Workspace) -> None:
     with pytest.raises(InputError, match="no model is chosen"):
         start(own, [])
-    with pytest.raises(InputError, match=f"at most {MOST_TRAININGS}"):
-        start(own, [NN] * (MOST_TRAININGS + 1))
+    with pytest.raises(InputError, match=f"at most {MAX_TRAININGS}"):
+        start(own, [NN] * (MAX_TRAININGS + 1))
     assert not own.jobs_folder.exists()
 
 
@@ -232,6 +233,8 @@ def test_a_training_comes_to_its_end_and_a_failure_does_not_stop_the_next(own: W
         assert word in training.reason
         assert training.reason.strip()
         assert "\n" not in training.reason
+    for training in trainings[:3]:
+        assert read_failure(training.failure_file, "de") != read_failure(training.failure_file, "en") != ""
     done = trainings[3]
     assert done.run.metrics["epochs"] == 1
     assert done.last_event["epoch"] == 1

@@ -53,16 +53,16 @@ def test_people_are_read(tmp_path: Path) -> None:
     [
         ("", "no names"),
         ("# only\n", "no names"),
-        ("anna", "line 1: anna's password is not hashed: type ziffern studio --add-person anna"),
-        ("anna:correct horse", "line 1: anna's password is not hashed: type ziffern studio --add-person anna"),
-        ("anna:CUT", "line 1: anna's password is not hashed"),
-        ("anna:scrypt$10$8$1$AAAA$AAAA", "line 1: anna's password is not hashed"),
-        ("anna:HASH\n../bert:battery staple", "line 2: a name has"),
-        (":battery staple", "a name has"),
-        ("a b:battery staple", "a name has"),
-        ("x" * 41 + ":battery staple", "a name has"),
+        ("anna", "line 1: the password of anna is not hashed: run ziffern studio --add-person anna"),
+        ("anna:correct horse", "line 1: the password of anna is not hashed: run ziffern studio --add-person anna"),
+        ("anna:CUT", "line 1: the password of anna is not hashed"),
+        ("anna:scrypt$10$8$1$AAAA$AAAA", "line 1: the password of anna is not hashed"),
+        ("anna:HASH\n../bert:battery staple", "line 2: a name consists of"),
+        (":battery staple", "a name consists of"),
+        ("a b:battery staple", "a name consists of"),
+        ("x" * 41 + ":battery staple", "a name consists of"),
         ("anna:HASH\nAnna:HASH", "line 2: Anna is listed twice"),
-        ("\x1b[2J:x", "a name has"),
+        ("\x1b[2J:x", "a name consists of"),
     ],
 )
 def test_people_that_would_be_unsafe_are_refused(tmp_path: Path, text: str, words: str) -> None:
@@ -119,12 +119,12 @@ def test_password_is_asked_twice_in_a_terminal(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("name", "password", "words"),
     [
-        ("../x", "correct horse", "a name has up to 40"),
+        ("../x", "correct horse", "a name consists of up to 40"),
         ("anna", "short", "8 to 1024 printable characters"),
         ("anna", "", "8 to 1024 printable characters"),
         ("anna", "with\ta tab in", "8 to 1024 printable characters"),
         ("anna", "x" * 1025, "8 to 1024 printable characters"),
-        ("BERT", "correct horse", "with other capitals"),
+        ("BERT", "correct horse", "with different capitalization"),
     ],
 )
 def test_person_that_does_not_fit_leaves_the_file_alone(
@@ -154,7 +154,7 @@ def test_refusal_of_a_plain_password_names_a_command_that_works(
         run_cli(monkeypatch, "--people", str(path), "--no-browser")
     line = capsys.readouterr().err
     assert line.count("\n") == 1
-    command = line.strip().rpartition("type ziffern studio ")[2].split()
+    command = line.strip().rpartition("run ziffern studio ")[2].split()
     monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse\n"))
     run_cli(monkeypatch, *command)
     assert verify(read_people(path), "anna", "correct horse")

@@ -132,7 +132,7 @@ def test_upload_is_sent_taken_and_told_through_the_proxy(app: Any, browser: Any)
     body = {"session_hash": "s1", "fn_index": function(app, "take_upload"), "data": [file_of(path), "mnist5k"]}
     assert browser.post("/en/gradio_api/queue/join", json=body, extensions=NAMED).status_code == 200
     told = browser.get("/en/gradio_api/queue/data", params={"session_hash": "s1"}, extensions=NAMED).text
-    assert "is here, and chosen" in told
+    assert "has been uploaded and selected" in told
 
 
 def test_guesses_count_for_the_client_and_not_for_the_proxy(app: Any, browser: Any) -> None:

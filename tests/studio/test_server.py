@@ -15,7 +15,7 @@ import pytest
 from tests.support.people import HASHED, PEOPLE, basic
 
 from ziffern.errors import InputError
-from ziffern.studio.server import MOST_SENT, MOST_UPLOADED, Guard, Options, free_socket, make_app
+from ziffern.studio.server import MAX_SENT, MAX_UPLOADED, Guard, Options, free_socket, make_app
 from ziffern.text.language import LANGUAGES
 
 
@@ -147,7 +147,7 @@ def test_another_address_needs_people(host: str) -> None:
     "name", ["https://studio.example.org", "studio.example.org:443", "", "a b", "-x", "x" * 254, "\x1b[2J"]
 )
 def test_public_host_is_a_name_alone(name: str) -> None:
-    with pytest.raises(InputError, match="give a host name alone") as error:
+    with pytest.raises(InputError, match="give only a host name") as error:
         Options(public_hosts=[name], people=HASHED).check()
     assert str(error.value).isprintable()
 
@@ -215,7 +215,7 @@ def test_a_foreign_host_is_refused_everywhere(client: Any, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/en/gradio_api/queue/join", "/de/gradio_api/upload", "/"])
 def test_a_request_that_is_too_long_is_refused_before_it_is_read(client: Any, path: str) -> None:
-    most = (MOST_UPLOADED if path.endswith("upload") else 0) + MOST_SENT
+    most = (MAX_UPLOADED if path.endswith("upload") else 0) + MAX_SENT
     for length in (str(most + 1), "-1", "x", "9" * 40):
         assert client.post(path, headers={"content-length": length}).status_code == 413
     assert client.post(path, headers={"content-length": str(most)}).status_code not in (411, 413)
@@ -323,7 +323,7 @@ def test_name_that_is_none_of_the_list_is_told(tmp_path: Path, name: Any) -> Non
     from ziffern.studio.page import Page, Studio
     from ziffern.studio.views import Words
 
-    page, nobody, lost = Page(Studio(tmp_path, None, is_shared=False), Words("en")), None, "not here any more"
+    page, nobody, lost = Page(Studio(tmp_path, None, is_shared=False), Words("en")), None, "no longer here"
     with made(tmp_path, page.build):
         pass
     assert page.choose_run(name, (None,), nobody)[2] is False
@@ -402,7 +402,7 @@ def test_two_people_have_a_workspace_each(shared: Any) -> None:
         name: shared.get("/report/en/hers", headers={"authorization": basic(name, password)}).text
         for name, password in PEOPLE.items()
     }
-    assert said["bert"].startswith("hers: it is not here")
+    assert said["bert"].startswith("hers: no longer here")
     assert "metrics.json" in said["anna"]  # found, and damaged
 
 
@@ -423,7 +423,7 @@ def test_workspaces_are_chosen_by_who_asks_and_by_nothing_else(tmp_path: Path) -
     assert anna.kept_form() == {"source": "mnist"}
     assert bert.kept_form() == {}
     assert Studio(tmp_path, None, is_shared=False).workspace(Asked("anna")).root == tmp_path
-    with pytest.raises(InputError, match="not here any more"):
+    with pytest.raises(InputError, match="no longer here"):
         studio.data_overrides(bert, "upload:hers.csv")
 
 
@@ -482,10 +482,10 @@ def test_each_handler_shows_people_their_own_things_alone(tmp_path: Path) -> Non
     def seen(who: Any) -> list[bool]:
         return [
             "nn_secret" in str(page.run_choices(None, (None,), who)),
-            "not here any more" not in str(page.show_run("nn_secret", who)[0]),
-            "Digits kept: 1" in page.test_digits([], who),
+            "no longer here" not in str(page.show_run("nn_secret", who)[0]),
+            "1 digit kept" in page.test_digits([], who),
             "model=nn" in page.watch(who)[0],
-            "not here any more" not in str(page.end("20260101-000000-a", who)[0]),
+            "no longer here" not in str(page.end("20260101-000000-a", who)[0]),
         ]
 
     assert seen(bert) == [False] * 5

@@ -157,7 +157,7 @@ def test_upload_is_used_by_whoever_sent_it_and_by_nobody_else(
         assert bert.get(f"/en/gradio_api/{way}").status_code == 404
         assert bert.get(f"/de/gradio_api/{way}").status_code == 404
     assert anna.join(session, take, [file_of(path), "mnist5k"]).status_code == 200
-    assert "is here, and chosen" in anna.read(session)
+    assert "has been uploaded and selected" in anna.read(session)
 
 
 def test_file_that_nobody_sent_is_not_taken(app: Any, anna: Person, session: str, tmp_path: Path) -> None:
@@ -172,5 +172,5 @@ def test_one_persons_many_uploads_do_not_push_out_anothers(app: Any, anna: Perso
     assert anna.join(session, take, [file_of(path), "mnist5k"]).status_code == 200
     assert bert.join(session, take, [file_of(his[0]), "mnist5k"]).status_code == 403
     assert bert.join(session, take, [file_of(his[-1]), "mnist5k"]).status_code == 200
-    assert json.dumps("Not taken")[1:-1] in anna.read(session)
+    assert json.dumps("Not accepted")[1:-1] in anna.read(session)
     bert.read(session)

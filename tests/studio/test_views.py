@@ -2,13 +2,10 @@
 
 import base64
 import io
-import re
 from pathlib import Path
 
 import pytest
-import yaml
 from PIL import Image
-from tests.support.texts import flat
 
 import ziffern.studio
 from ziffern.errors import InputError
@@ -19,16 +16,6 @@ from ziffern.studio.views import Words, data_view, decode
 from ziffern.text.language import LANGUAGES
 
 FOLDER = Path(ziffern.studio.__file__).parent
-TEXTS = {code: yaml.safe_load((FOLDER / f"texts/{code}.yaml").read_text(encoding="utf-8")) for code in LANGUAGES}
-
-
-def test_studio_languages_have_the_same_texts_with_the_same_placeholders() -> None:
-    english, german = flat(TEXTS["en"]), flat(TEXTS["de"])
-    assert english.keys() == german.keys()
-    for key, text in english.items():
-        assert isinstance(text, str), key
-        placeholders = [sorted(set(re.findall(r"{(\w+)}", each))) for each in (text, german[key])]
-        assert placeholders[0] == placeholders[1], key
 
 
 @pytest.mark.parametrize("code", LANGUAGES)

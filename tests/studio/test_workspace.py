@@ -17,7 +17,7 @@ from ziffern.errors import InputError
 from ziffern.studio import settings, workspace
 from ziffern.studio.settings import can_be_shown
 from ziffern.studio.views import Words, own_view
-from ziffern.studio.workspace import MOST_UPLOADS, Workspace
+from ziffern.studio.workspace import MAX_UPLOADS, Workspace
 
 OUTSIDE = ("../x", "..", ".", "", "/etc", "a/b", "a\0b", "a\nb", "~", "-rf", ".hidden", "x" * 300)
 
@@ -93,7 +93,7 @@ def test_a_link_is_no_run(own: Workspace, tmp_path: Path) -> None:
     (tmp_path / "secret/.hydra/config.yaml").write_text("model: {}")
     own.runs_folder.mkdir(parents=True)
     (own.runs_folder / "link").symlink_to(tmp_path / "secret")
-    with pytest.raises(InputError, match="link: it is not here"):
+    with pytest.raises(InputError, match="link: no longer here"):
         own.run("link")
 
 
@@ -224,7 +224,7 @@ def test_a_dangerous_upload_is_refused_in_one_line_and_leaves_nothing(
 @pytest.mark.parametrize("name", ["a.exe", "a", "a.zip.txt", "", "..", "zip"])
 def test_a_file_of_another_kind_is_refused(own: Workspace, tmp_path: Path, name: str) -> None:
     (tmp_path / "a").write_bytes(table(slice(None)))
-    with pytest.raises(InputError, match="another kind"):
+    with pytest.raises(InputError, match="this kind of file"):
         own.keep_upload(tmp_path / "a", name)
     assert kept_files(own) == []
 
@@ -232,7 +232,7 @@ def test_a_file_of_another_kind_is_refused(own: Workspace, tmp_path: Path, name:
 def test_so_many_uploads_and_no_more(own: Workspace, tmp_path: Path) -> None:
     folder = own.root / "studio/uploads"
     folder.mkdir(parents=True)
-    for number in range(MOST_UPLOADS):
+    for number in range(MAX_UPLOADS):
         (folder / f"{number}.csv").touch()
     with pytest.raises(InputError, match="remove one first"):
         own.keep_upload(write({"a.csv": table(slice(None))}, tmp_path / "f") / "a.csv", "a.csv")
@@ -296,7 +296,7 @@ def test_a_digit_is_one_of_ten(own: Workspace, label: int) -> None:
 
 
 def test_so_many_digits_and_no_more(own: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workspace, "MOST_DIGITS", 1)
+    monkeypatch.setattr(workspace, "MAX_DIGITS", 1)
     own.keep_digit(np.zeros((28, 28), np.uint8), 1)
     with pytest.raises(InputError, match="remove them first"):
         own.keep_digit(np.zeros((28, 28), np.uint8), 1)

@@ -1,34 +1,19 @@
 import math
-import re
 from pathlib import Path
 
+import numpy as np
 import pytest
-import yaml
-from tests.support.texts import flat
 
 import ziffern
 from ziffern.analysis.fit import Trend, Verdict
 from ziffern.analysis.metrics import METRICS, Place
-from ziffern.text.language import LANGUAGES, Language
+from ziffern.text.language import LANGUAGES, TEXTS, Language, catalog
 
 SOURCE = Path(ziffern.__file__).parent
-TEXTS = {code: yaml.safe_load((SOURCE / f"text/report/{code}.yaml").read_text(encoding="utf-8")) for code in LANGUAGES}
-
-
-@pytest.mark.parametrize("folder", ["report", "terminal"])
-def test_languages_have_the_same_texts_with_the_same_placeholders(folder: str) -> None:
-    english, german = (
-        flat(yaml.safe_load((SOURCE / f"text/{folder}/{code}.yaml").read_text(encoding="utf-8")))
-        for code in ("en", "de")
-    )
-    assert english.keys() == german.keys()
-    for key, text in english.items():
-        placeholders = [sorted(set(re.findall(r"{(\w+)}", each))) for each in (text, german[key])]
-        assert placeholders[0] == placeholders[1], key
 
 
 def test_no_text_is_left_over() -> None:
-    folders = [SOURCE / room for room in ("cli", "report", "runs")]
+    folders = [SOURCE / room for room in ("cli", "report", "runs", "search")]
     used = "".join(path.read_text() for kind in ("*.py", "*.html") for room in folders for path in room.rglob(kind))
     built = (
         "metrics.",
@@ -43,7 +28,7 @@ def test_no_text_is_left_over() -> None:
         *(f"compare.{reason}" for reason in ("beaten", "worse", "no_better", "below_margin", "not_significant")),
         "compare.no_test",
     )
-    for key in flat(TEXTS["en"]):
+    for key in catalog(TEXTS / "en.yaml"):
         assert f'"{key}"' in used or f"'{key}'" in used or key.startswith(built), key
 
 
@@ -72,13 +57,21 @@ def test_durations(seconds: float, text: str) -> None:
     assert Language("en").duration(seconds) == text
 
 
-def test_another_language_is_named_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match="fr: no language of these texts: en, de"):
+def test_an_unknown_language_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="fr: no texts in this language, only in en, de"):
         Language("fr")
 
 
 def test_each_metric_that_is_shown_has_its_texts() -> None:
+    texts = catalog(TEXTS / "en.yaml")
     for metric in METRICS:
-        keys = {"label"} | ({"means"} if metric.places & (Place.SUMMARY | Place.CONFIDENCE) else set())
-        assert keys <= TEXTS["en"]["metrics"][metric.name].keys(), metric.key
-    assert TEXTS["en"]["metrics"].keys() == {metric.name for metric in METRICS}
+        parts = {"label"} | ({"means"} if metric.places & (Place.SUMMARY | Place.CONFIDENCE) else set())
+        assert {f"metrics.{metric.name}.{part}" for part in parts} <= texts.keys(), metric.key
+    named = {key.split(".")[1] for key in texts if key.startswith("metrics.")}
+    assert named == {metric.name for metric in METRICS}
+
+
+@pytest.mark.parametrize(("count", "text"), [(1, "1 Datei"), (0, "0 Dateien"), (np.int64(12345), "12.345 Dateien")])
+def test_plural_forms(tmp_path: Path, count: int, text: str) -> None:
+    (tmp_path / "de.yaml").write_text('files: {left: {one: "{count} Datei", other: "{count:n} Dateien"}}', "utf-8")
+    assert Language("de", tmp_path)("files.left", count=count) == text

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ziffern.text.catalog import terminal_language
+from ziffern.text.language import terminal_language
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def _run_trial(cfg: DictConfig, folder: Path, name: str) -> float | list[float]:
     """Run a trial of a search; return NaN where training diverged."""
     from ziffern.experiment.objectives import directions
     from ziffern.experiment.run import run_experiment
-    from ziffern.search.study import agree_on_data, check_direction
+    from ziffern.search.agreement import agree_on_data, check_direction
 
     check_direction(HydraConfig.get().sweeper.get("direction"), directions(cfg.objective))
     trial = current_trial()  # None in the other processes of DDP

@@ -17,9 +17,8 @@ from ziffern.cli.streams import readable_streams
 from ziffern.config.command import invocation
 from ziffern.errors import InputError
 from ziffern.experiment.failure import complain, describe
-from ziffern.files.system_errors import os_reason
-from ziffern.text.catalog import terminal_language
-from ziffern.text.language import terminal_words
+from ziffern.text.catalog import os_reason
+from ziffern.text.language import terminal_language, terminal_words
 from ziffern.text.printable import printable
 
 

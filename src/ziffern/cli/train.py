@@ -30,8 +30,7 @@ from ziffern.experiment import run_folder
 from ziffern.experiment.failure import fail
 from ziffern.experiment.naming import register_resolvers
 from ziffern.machine import processes
-from ziffern.text.catalog import terminal_language
-from ziffern.text.language import terminal_words
+from ziffern.text.language import terminal_language, terminal_words
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -95,7 +94,7 @@ def _is_multirun(options: Namespace) -> bool:
 
 
 def _check_data(study: "Study", cfg: DictConfig) -> None:
-    from ziffern.search.study import check_data
+    from ziffern.search.agreement import check_data
 
     check_data(study, cfg)
 

@@ -34,13 +34,13 @@ WRITING_REFERENCES = ("monitor", "seed")  # what these may refer to: values that
 PLACE = re.compile(r"(dir|path|root|uri|url)$")  # names of settings for output locations
 OUTSIDE = re.compile(r"^[/~\\]|://|(^|[/\\])\.\.([/\\]|$)|^[A-Za-z]:[/\\]")
 PARAMETER = re.compile(r"[A-Za-z_]\w*([./]\w+)*")  # of a search: no + or ~, which add and delete
-WHY = "config.foreign.why"
 RESOLVED = re.compile(r"\$\\*\{")  # $\{...} in a search's parameters is ${...} once Hydra has parsed the override
 
 
 def refusal(file: Path, setting: object, why: str, **values: object) -> InputError:
     """Return the error for a setting that a foreign file must not have; `why` is a code below config.foreign.why."""
-    return InputError("config.foreign.refused", file=file, setting=setting, why=Message(f"{WHY}.{why}", **values))
+    reason = Message(f"config.foreign.why.{why}", **values)
+    return InputError("config.foreign.refused", file=file, setting=setting, why=reason)
 
 
 def check_defaults(file: Path, defaults: Any) -> None:

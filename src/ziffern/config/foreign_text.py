@@ -9,8 +9,8 @@ from hydra.plugins.config_source import ConfigSource
 from omegaconf import OmegaConf
 
 from ziffern.errors import InputError
-from ziffern.files.system_errors import os_reason
 from ziffern.files.untrusted import read_text
+from ziffern.text.catalog import os_reason
 from ziffern.text.printable import reason
 
 MAX_BYTES = 100_000  # of one configuration file

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from ziffern.errors import OutputError
-from ziffern.files.system_errors import os_reason
 from ziffern.machine.processes import is_first
-from ziffern.text.catalog import Message
+from ziffern.text.catalog import Message, os_reason
 from ziffern.text.printable import printable
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -45,7 +44,7 @@ def fail(message: object) -> NoReturn:
     """Print one line to standard error and exit with 2; of several processes only the first one prints."""
     if is_first():
         complain(message)
-    sys.exit(2)
+    raise SystemExit(2) from (message if isinstance(message, Exception) else None)
 
 
 def complain(message: object) -> None:

@@ -17,8 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ziffern.errors import InputError
 from ziffern.files.untrusted import open_regular
-from ziffern.search.journal import MAX_TRIALS, checked
-from ziffern.text.printable import one_line, reason
+from ziffern.search.copies import checked
+from ziffern.search.journal import MAX_TRIALS
+from ziffern.text.catalog import Message
 
 MAX_BYTES = 2**30
 MAX_VALUE = 2**20  # bytes of a value in a SQLite file
@@ -41,19 +42,19 @@ def read_database(address: str, name: str) -> optuna.Study:
     """Return a checked copy of the study called `name` in a database, which is only read.
 
     Args:
-        address: SQLAlchemy's, of sqlite, PostgreSQL or MySQL.
-        name: Of the study.
+        address: An SQLAlchemy address of sqlite, PostgreSQL or MySQL.
+        name: The study's name.
 
     Raises:
         InputError: It cannot be read, or there is no such study.
         OSError: A SQLite file cannot be opened.
     """
     is_file = address.startswith("sqlite:")
-    source = one_line(sqlite_path(address)) if is_file else "the search's database"
+    source = sqlite_path(address) if is_file else Message("search.database.name")
     options: dict[str, Any] = {"execution_options": {"postgresql_readonly": True}}
     try:
         if is_file:
-            connection = _connect(sqlite_path(address), source)
+            connection = _connect(sqlite_path(address))
             address, options = "sqlite://", {"creator": lambda: connection}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Optuna's warnings about bad values; they are refused below
@@ -67,13 +68,12 @@ def read_database(address: str, name: str) -> optuna.Study:
     except InputError:
         raise
     except KeyError as error:
-        raise InputError(f"{source}: no study {one_line(name)} in it: give --storage ADDRESS") from error
+        raise InputError("search.database.no_study", source=source, name=name) from error
     except (SQLAlchemyError, sqlite3.Error) as error:
-        cause = reason(str(getattr(error, "orig", None) or error).strip().partition("\n")[0])
-        raise InputError(f"{source}: its study cannot be read ({cause}): give --storage ADDRESS") from error
+        cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0] or type(error).__name__
+        raise InputError("search.database.unreadable", source=source, why=cause) from error
     except Exception as error:  # Optuna raises all kinds for a damaged value
-        cause = reason(error)
-        raise InputError(f"{source}: its study cannot be read ({type(error).__name__}: {cause})") from error
+        raise InputError("search.database.damaged", source=source, kind=type(error).__name__, why=error) from error
 
 
 def sqlite_path(address: str) -> Path:
@@ -85,43 +85,40 @@ def sqlite_path(address: str) -> Path:
     try:
         database = make_url(address).database
     except (SQLAlchemyError, ValueError) as error:
-        raise InputError("--storage: not an address: write sqlite:///FILE, or the path of a journal") from error
+        raise InputError("search.storage.not_an_address") from error
     if not database or database == ":memory:" or database.startswith("file:"):
-        raise InputError(f"{one_line(address)}: names no file: write sqlite:///FILE")
+        raise InputError("search.storage.names_no_file", address=address)
     return Path(database)
 
 
-def _connect(path: Path, source: str) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     """Open a SQLite file for reading alone, with limits."""
     with open_regular(path, MAX_BYTES) as file:
         header = file.read(20)
     if not header.startswith(HEADER):
-        raise InputError(f"{source}: not a SQLite file: give --storage ADDRESS")
+        raise InputError("search.database.not_sqlite", path=path)
     if header[19] == WAL:
-        raise InputError(
-            f"{source}: in SQLite's WAL mode, which cannot be read without writing beside the file: "
-            f"first run sqlite3 {source} 'PRAGMA journal_mode=DELETE'"
-        )
+        raise InputError("search.database.wal", path=path)
     connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, check_same_thread=False)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
     connection.execute("PRAGMA trusted_schema = OFF")
-    left = iter(range(MAX_STEPS // STEPS_AT_ONCE))
-    connection.set_progress_handler(lambda: next(left, -1) == -1, STEPS_AT_ONCE)
-    _check_tables(connection, source)
+    remaining = iter(range(MAX_STEPS // STEPS_AT_ONCE))
+    connection.set_progress_handler(lambda: next(remaining, -1) == -1, STEPS_AT_ONCE)
+    _check_tables(connection, path)
     return connection
 
 
-def _check_tables(connection: sqlite3.Connection, source: str) -> None:
+def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
     """Raise InputError where the study's tables are too large, or are not stored in the file but computed."""
     computed = "SELECT name FROM sqlite_master WHERE type = 'view' OR (type = 'table' AND rootpage = 0)"
-    if found := connection.execute(computed).fetchone():
-        raise InputError(f"{source}: {one_line(found[0])} is a view or a virtual table, and a search makes none")
-    for table, most in TABLES.items():
-        query = f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {most + 1})"
-        if connection.execute(query).fetchone()[0] > most:
-            raise InputError(f"{source}: table {table}: more than {most:,} rows, the most that are read")
+    if row := connection.execute(computed).fetchone():
+        raise InputError("search.database.view", path=path, table=row[0])
+    for table, limit in TABLES.items():
+        query = f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {limit + 1})"
+        if connection.execute(query).fetchone()[0] > limit:
+            raise InputError("search.database.too_many_rows", path=path, table=table, limit=limit)
         names = [row[1].replace('"', '""') for row in connection.execute(f"PRAGMA table_xinfo({table})")]
         sizes = " + ".join(f'coalesce(length(CAST("{name}" AS BLOB)), 0)' for name in names)
         size = connection.execute(f"SELECT total({sizes}) FROM {table}").fetchone()[0]
         if size > MAX_TABLE:
-            raise InputError(f"{source}: table {table}: {size:,.0f} bytes, and at most {MAX_TABLE:,} are read")
+            raise InputError("search.database.too_large", path=path, table=table, size=int(size), limit=MAX_TABLE)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from ziffern.errors import InputError
 from ziffern.studio import settings
-from ziffern.text.printable import one_line
 
 MAX_EXTRA, MAX_LENGTH = 40, 300
 NOT_RESULTS = ("ckpt_path", "hydra", "logger", "report")  # they say where output goes, which the page decides itself
@@ -37,14 +36,14 @@ def check_extra(overrides: Sequence[object], may_name_data: bool) -> list[str]:
         InputError: One of them is refused.
     """
     if len(overrides) > MAX_EXTRA:
-        raise InputError(f"{len(overrides)} further settings: at most {MAX_EXTRA}")
+        raise InputError("studio.form.too_many_settings", count=len(overrides), limit=MAX_EXTRA)
     for override in overrides:
         text = str(override)
         key = key_of(text)
         names_place = PLACE.search(text) and not (may_name_data and key == "data.dir")
         is_refused = not ALLOWED.fullmatch(key) or len(text) > MAX_LENGTH or names_place
         if is_refused or INTERPOLATION.search(text):
-            raise InputError(f"{one_line(text)}: the page does not pass this setting on: train it in a terminal")
+            raise InputError("studio.form.setting_refused", setting=text)
     return [str(override) for override in overrides]
 
 

@@ -1,9 +1,9 @@
-"""Trainings that the page started, each job a process of its own that outlives the page.
+"""Trainings that the page started; each job is a process that outlives the page.
 
-A job is a folder: `job.json` says what was asked for, `lock` is held by whatever works on it, worker and training, from
-before the first of them begins (the kernel releases it, however they end), `N.json` says how training N ended, `N.log`
-what it printed. Whatever else is known of a training stands in its run folder. So a page that was reloaded, or a server
-that was killed, finds all of it.
+A job is a folder: `job.json` has the requested trainings; `lock` is held by its processes, worker and training, from
+before the first of them starts (the kernel releases it, however they end); `N.json` records how training N ended,
+`N.log` has what it printed, and `N.failure.json` why it failed. All else that is known of a training is in its run
+folder. So a page that was reloaded, or a server that was restarted, has all of it.
 """
 
 import fcntl
@@ -32,17 +32,17 @@ if TYPE_CHECKING:  # the worker must start at once
     from ziffern.runs.run import Run
     from ziffern.studio.workspace import Workspace
 
-MOST_TRAININGS = 12  # in one job
-MOST_JOBS = 8  # at work at the same time
-MOST_SHOWN = 12
-# One thread, on any machine and under any load: other numbers of threads round differently and so give other results;
-# two trainings at once would slow one another down; and the page's small models gain little from a second thread.
+MAX_TRAININGS = 12  # in one job
+MAX_JOBS = 8  # running at the same time
+MAX_SHOWN = 12
+# One thread, on any machine and under any load: other numbers of threads round differently and so give other results,
+# two trainings at once would slow each other down, and the page's small models gain little from a second thread.
 THREADS = "threads=1"
-_workers: list[subprocess.Popen[bytes]] = []  # asked how they are, so that none stays as a zombie
+_workers: list[subprocess.Popen[bytes]] = []  # polled, so that none remains as a zombie
 
 
 class State(StrEnum):
-    """How far a training is."""
+    """The state of a training."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -63,11 +63,12 @@ class Training:
     overrides: tuple[str, ...]  # as they would be typed
     folder: Path  # of its run
     state: State
-    reason: str  # why it failed
+    reason: str  # the signal that ended it, or the last line that it printed before it failed
+    failure_file: Path  # the texts of the error that ended it (`ziffern.studio.failures`)
 
     @property
     def command(self) -> str:
-        """What to type for it."""
+        """The command to type for it."""
         return shlex.join(["ziffern", "train", *self.overrides])
 
     @property
@@ -79,7 +80,7 @@ class Training:
 
     @cached_property
     def last_event(self) -> dict[str, Any]:
-        """The last step or epoch that it reported, and whether it has learned all; empty before the first."""
+        """The last step or epoch that it reported, and whether all epochs are done; empty before the first."""
         learned = False
         for line in reversed(_lines(self.folder / "progress.jsonl")):
             event = _parsed(line)
@@ -93,7 +94,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Job:
-    """What was started with one press of the button."""
+    """The trainings that were started with one press of the button."""
 
     folder: Path
 
@@ -126,13 +127,17 @@ class Job:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it was asked to stop."""
+        """Whether somebody has stopped it."""
         return (self.folder / "stop").exists()
+
+    def failure_file(self, number: int) -> Path:
+        """Return where a training writes why it failed."""
+        return self.folder / f"{number}.failure.json"
 
     def trainings(self) -> list[Training]:
         """Return its trainings, with their states as they are now."""
         at_work, is_stopping = self.is_at_work, self.is_stopping
-        found: list[Training] = []
+        trainings: list[Training] = []
         for number, one in enumerate(self.plan):
             folder = Path(one["folder"])
             ended = _read(self.folder / f"{number}.json")
@@ -144,24 +149,25 @@ class Job:
                     state = State.STOPPED
             elif (folder / "metrics.json").exists():
                 state, reason = State.DONE, ""
-            elif not (self.folder / f"{number}.log").exists() and (said := _lines(self.folder / "worker.log")):
-                state, reason = State.FAILED, said[-1]
+            elif not (self.folder / f"{number}.log").exists() and (lines := _lines(self.folder / "worker.log")):
+                state, reason = State.FAILED, lines[-1]
             else:
                 state, reason = State.STOPPED if is_stopping else State.INTERRUPTED, ""
-            found.append(Training(number, tuple(one["overrides"]), folder, state, reason))
-        return found
+            failure_file = self.failure_file(number)
+            trainings.append(Training(number, tuple(one["overrides"]), folder, state, reason, failure_file))
+        return trainings
 
     def stop(self) -> None:
-        """Ask it to end after the epoch that is being trained, with the best model tested; begin nothing more."""
+        """Stop it after the current epoch, with the best model tested; no further training starts."""
         (self.folder / "stop").touch()
         ended = [(self.folder / f"{number}.json").exists() for number in range(len(self.plan))]
-        if not all(ended):  # the one that is being trained, or begun at this moment
+        if not all(ended):  # the one that is running, or about to start
             folder = Path(self.plan[ended.index(False)]["folder"])
             folder.mkdir(parents=True, exist_ok=True)
             (folder / STOP).touch()
 
     def stop_now(self) -> None:
-        """End it at once; what the last whole epoch left behind stays."""
+        """Stop it at once; the results of complete epochs remain."""
         (self.folder / "stop").touch()
         worker = _read(self.folder / "worker.json").get("pid")
         if isinstance(worker, int) and self.is_at_work:
@@ -169,24 +175,24 @@ class Job:
 
 
 def with_threads(overrides: Sequence[str]) -> list[str]:
-    """Return overrides that say how many threads a training takes."""
+    """Return overrides with a number of threads."""
     return [*overrides] if any(item.startswith("threads=") for item in overrides) else [*overrides, THREADS]
 
 
 def start(workspace: "Workspace", trainings: Sequence[Sequence[str]]) -> Job:
-    """Start trainings, one after the other, in a process of their own.
+    """Start trainings, one after the other, in a separate process.
 
     Args:
-        workspace: Where to.
+        workspace: The workspace for their runs.
         trainings: The overrides of each.
 
     Raises:
         InputError: None, or too many.
     """
     if not trainings:
-        raise InputError("no model is chosen: tick at least one")
-    if len(trainings) > MOST_TRAININGS:
-        raise InputError(f"{len(trainings)} trainings: at most {MOST_TRAININGS} at once")
+        raise InputError("studio.job.empty")
+    if len(trainings) > MAX_TRAININGS:
+        raise InputError("studio.job.too_many_trainings", count=len(trainings), limit=MAX_TRAININGS)
     name = unique()
     planned = [
         {"overrides": with_threads(overrides), "folder": str(run_folder(workspace, overrides, name, number))}
@@ -197,7 +203,7 @@ def start(workspace: "Workspace", trainings: Sequence[Sequence[str]]) -> Job:
 
 
 def go_on(workspace: "Workspace", training: Training) -> Job:
-    """Take up a training that was interrupted, where its last checkpoint is.
+    """Continue an interrupted training from its last checkpoint.
 
     Raises:
         InputError: It is being trained.
@@ -205,7 +211,7 @@ def go_on(workspace: "Workspace", training: Training) -> Job:
     with _one_at_a_time(workspace):
         active = [each for job in jobs(workspace) for each in job.trainings() if each.state in ACTIVE]
         if training.folder in [each.folder for each in active]:
-            raise InputError(f"{training.folder.name}: it is being trained: wait until it has ended")
+            raise InputError("studio.job.running", name=training.folder.name)
         checkpoint = training.folder / "checkpoints/last.ckpt"
         more = [f"ckpt_path={quoted(checkpoint)}"] if checkpoint.is_file() else []
         kept = with_threads([item for item in training.overrides if not item.startswith("ckpt_path=")])
@@ -215,9 +221,9 @@ def go_on(workspace: "Workspace", training: Training) -> Job:
 def jobs(workspace: "Workspace") -> list[Job]:
     """Return the jobs of a workspace, the newest first."""
     folder = workspace.jobs_folder
-    found = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
-    there = [Job(each) for each in found if (each / "job.json").is_file()]
-    return [job for place, job in enumerate(there) if place < MOST_SHOWN or job.is_at_work]
+    folders = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
+    known = [Job(each) for each in folders if (each / "job.json").is_file()]
+    return [job for place, job in enumerate(known) if place < MAX_SHOWN or job.is_at_work]
 
 
 def run_folder(workspace: "Workspace", overrides: Sequence[str], name: str, number: int) -> Path:
@@ -227,25 +233,25 @@ def run_folder(workspace: "Workspace", overrides: Sequence[str], name: str, numb
 
 
 def quoted(path: Path) -> str:
-    """Return a path as a value that Hydra's grammar takes, whatever characters are in it."""
-    # Hydra's grammar minds backslashes before a quote alone.
-    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), str(path))
+    """Return a path as a value in Hydra's grammar, whatever characters it has."""
+    # Hydra's grammar treats backslashes specially only before a quote.
+    escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), str(path))
     return str(path) if all(c.isalnum() or c in "/._-" for c in str(path)) else f"'{escaped}'"
 
 
 def _one_at_a_time(workspace: "Workspace") -> FileLock:
-    """Return a lock under which nobody else begins a job, in whatever tab or server."""
+    """Return a lock that prevents any other tab or server from starting a job."""
     workspace.jobs_folder.mkdir(parents=True, exist_ok=True)
     return FileLock(workspace.jobs_folder / ".lock")
 
 
 def _begin(workspace: "Workspace", name: str, planned: list[dict[str, Any]]) -> Job:
-    if sum(job.is_at_work for job in jobs(workspace)) >= MOST_JOBS:
-        raise InputError(f"{MOST_JOBS} trainings are at work already: wait until one has ended, or stop one")
+    if sum(job.is_at_work for job in jobs(workspace)) >= MAX_JOBS:
+        raise InputError("studio.job.too_many_jobs", count=MAX_JOBS)
     folder = (workspace.jobs_folder / name).absolute()
     folder.mkdir(parents=True)
     with (folder / "worker.log").open("wb") as log, (folder / "lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # handed on: held until the last process that has it ends
+        fcntl.flock(lock, fcntl.LOCK_EX)  # inherited: held until the last process that has it ends
         number = lock.fileno()
         write_json(folder / "job.json", {"trainings": planned})  # from here on it is a job
         worker = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""How the page looks: the reports' own colours within Gradio's frame."""
+"""The style of the page: the colors of the reports within Gradio's frame."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ def css() -> str:
 
 
 def head(language: str) -> str:
-    """Return what goes into the page's head: our style; and Gradio's own words follow the page's language."""
+    """Return what goes into the page's head: our style, and a script that sets the language of Gradio's own texts."""
     script = (FOLDER / "studio.js").read_text(encoding="utf-8")
     icon = "%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='6'/%3E"
     icon += "%3Ctext x='16' y='25' font-size='26' text-anchor='middle' fill='white'%3E7%3C/text%3E%3C/svg%3E"

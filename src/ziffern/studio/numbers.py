@@ -7,8 +7,8 @@ language is an error: 0,01 is a hundredth on the German page, and an error on th
 import re
 from decimal import Decimal
 
-POINT = {"en": ".", "de": ","}
-GROUP = {"en": ",", "de": "."}
+from babel.numbers import get_decimal_symbol, get_group_symbol
+
 PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII)
 
 
@@ -17,10 +17,10 @@ def as_number(text: object, code: str) -> object:
     if not isinstance(text, str):
         return text
     plain = text.strip().replace("\N{MINUS SIGN}", "-")
-    point, group = re.escape(POINT[code]), re.escape(GROUP[code])
-    if re.fullmatch(rf"[+-]?[1-9]\d{{0,2}}({group}\d{{3}})+({point}\d*)?", plain, re.ASCII):
-        plain = plain.replace(GROUP[code], "")
-    if POINT[code] == ",":  # 0.001 cannot have a thousands separator, so it is unambiguous
+    point, group = get_decimal_symbol(code), get_group_symbol(code)
+    if re.fullmatch(rf"[+-]?[1-9]\d{{0,2}}({re.escape(group)}\d{{3}})+({re.escape(point)}\d*)?", plain, re.ASCII):
+        plain = plain.replace(group, "")
+    if point == ",":  # 0.001 cannot have a thousands separator, so it is unambiguous
         plain = plain.replace(",", ".")
     if not PLAIN.fullmatch(plain):
         return text
@@ -33,4 +33,4 @@ def as_text(value: object, code: str) -> str:
     if value is None or value == "":
         return ""
     text = format(Decimal(repr(value)), "f") if isinstance(value, int | float) else str(value)
-    return text.replace(".", POINT[code])
+    return text.replace(".", get_decimal_symbol(code))

@@ -1,8 +1,8 @@
-"""The page itself: Gradio's components, tab by tab, and what they call.
+"""The page itself: Gradio's components, tab by tab, and their handlers.
 
-Decisions: one `Blocks` a language; every handler is private and works on the workspace of whoever asks; what a handler
-is given is a value of the form or a name, which is looked up, and never a path; what the browser forgets on a reload is
-read from the workspace again; of two answers either may come last, so what is shown is asked of the browser.
+Decisions: one `Blocks` per language; every handler is private and works on the workspace of the person who sends the
+request; a handler receives values of the form and names, which it looks up, and never a path; what the browser forgets
+on a reload is read from the workspace again; two answers may arrive in any order, so the browser sends what it shows.
 """
 
 import base64
@@ -29,15 +29,15 @@ from ziffern.studio.workspace import PERSON_FOLDER, UPLOADS, Workspace
 Update = Any  # what Gradio takes for a component: a value, or gr.update(...)
 CLOUD = ("mnist5k", "mnist", "fashion_mnist", "kmnist", "qmnist", "emnist_digits", "usps")
 UPLOADED = "upload:"
-EMBEDDED = "mnist5k"  # has no published test part
+EMBEDDED = "mnist5k"  # without a published test part
 CHECKED = ("models", *(field.name for field in settings.NUMBERS), "split")
-MOST_TIPS = 4
-FEW = 3  # runs that are chosen to begin with
-MOST_TEXT = 8_000_000  # characters of a drawing
+MAX_TIPS = 4
+FEW = 3  # runs that are chosen at first
+MAX_DRAWING = 8_000_000  # characters of a drawing
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 SLOW: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
-# Names from lists that grow: looked up here, and not by Gradio in the choices that it gave last, since the browser may
-# show those of an answer before; a list that is behind would stop every later answer.
+# Names from lists that grow are looked up here and not by Gradio in the choices that it sent last, since the browser
+# may still show earlier ones; an outdated list would block every later answer.
 LISTED: dict[str, Any] = {"preprocess": False}
 
 
@@ -50,16 +50,16 @@ class Studio:
     """What the pages of all languages share.
 
     Args:
-        output: Where runs and uploads go.
-        data: Where data sets lie; None for the command line's default.
-        is_shared: Several people use it, each with a workspace of their own.
+        output: The folder of runs and uploads.
+        data: The folder of data sets; None for the command line's default.
+        is_shared: Several people use it, each with their own workspace.
     """
 
     def __init__(self, output: Path, data: Path | None, is_shared: bool) -> None:
         self.output, self.data, self.is_shared = output, data, is_shared
 
     def workspace(self, request: Any) -> Workspace:
-        """Return the workspace of whoever sends a request."""
+        """Return the workspace of the person who sends a request."""
         if not self.is_shared:
             return Workspace(self.output)
         inner = getattr(request, "request", None)  # Gradio wraps the server's request
@@ -71,10 +71,10 @@ class Studio:
         if source.startswith(UPLOADED):
             path = workspace.uploads().get(source.removeprefix(UPLOADED))
             if path is None:
-                raise InputError(f"{source.removeprefix(UPLOADED)}: it is not here any more: choose other data")
+                raise InputError("studio.choice.upload_gone", name=source.removeprefix(UPLOADED))
             return ["data=local", f"data.dir={quoted(path)}"]
         if source not in CLOUD:
-            raise InputError(f"{source}: no such data")
+            raise InputError("studio.choice.no_data", name=source)
         where = [f"data.dir={quoted(self.data)}"] if self.data and source != "mnist5k" else []
         return [f"data={source}", *where]
 
@@ -105,7 +105,7 @@ class Page:
                 f'<div class="zf zf-top"><h1>{s("title")}</h1><a href="../{other}/" hreflang="{other}" lang="{other}">'
                 f'{s("other_language")}</a></div><div class="zf"><p>{s("intro")}</p></div>'
             )
-            self.mending = gr.Timer(1.0)  # in a tab it would stand still until that is opened
+            self.mending = gr.Timer(1.0)  # inside a tab it would not run until that is opened
             with gr.Tabs() as self.tabs:
                 with gr.Tab(s("tabs.data"), id="data"):
                     self._data_tab()
@@ -129,7 +129,7 @@ class Page:
             compare.select(self.model_choices, self.compared, self.compared, **QUIET, **LISTED)
             trying.select(self.model_choices, self.asked, self.asked, **QUIET, **LISTED)
             blocks.load(self.run_choices, chosen_run, chosen_run, **QUIET, **LISTED)
-            for chosen in (self.compared, self.asked):  # what is chosen to begin with is said when its tab opens
+            for chosen in (self.compared, self.asked):  # the first choice is made when its tab opens
                 blocks.load(self.known_models, None, chosen, **QUIET)
             kept = [self.source, self.upload_choice, self.remove, *self.form[1:]]
             blocks.load(self.fill_kept, self.source, kept, **QUIET)
@@ -156,16 +156,16 @@ class Page:
             with gr.Column(scale=1):
                 self.upload = gr.UploadButton(s("data.upload"), file_types=list(UPLOADS))
                 _html(f'<div class="zf"><p>{s("data.upload_means")}</p></div>')
-                self.upload_said = _html()
+                self.upload_notice = _html()
                 self.upload_choice = gr.Dropdown([], label=s("data.uploads"), visible=False)
                 self.remove = gr.Button(self._removal(None), visible=False)
         self.shown_data = _html(self.words.message(s("data.press")))
 
     def sources(self, workspace: Workspace | None) -> list[tuple[str, str]]:
         """Return the data to choose from."""
-        found = [(self.s(f"sources.{name}"), name) for name in CLOUD]
+        choices = [(self.s(f"sources.{name}"), name) for name in CLOUD]
         uploads = workspace.uploads() if workspace else {}
-        return found + [(self.s("data.uploaded", name=name), UPLOADED + name) for name in uploads]
+        return choices + [(self.s("data.uploaded", name=name), UPLOADED + name) for name in uploads]
 
     def _source_updates(self, workspace: Workspace, chosen: str) -> tuple[Update, Update, Update]:
         uploads = list(workspace.uploads())
@@ -188,14 +188,14 @@ class Page:
         return gr.update(value=self._removal(name))
 
     def follow_source(self, source: str) -> tuple[Update, Update]:
-        """Offer for removal the upload that was just chosen as data."""
+        """Let the button remove the upload that was just chosen as data."""
         if not source.startswith(UPLOADED):
             return gr.skip(), gr.skip()
         name = source.removeprefix(UPLOADED)
         return gr.update(value=name), gr.update(value=self._removal(name))
 
     def show_data(self, source: str, split: str, request: gr.Request) -> str:
-        """Show what data are made of."""
+        """Show what the chosen data consists of."""
         try:
             data = self.studio.data_overrides(self.studio.workspace(request), source)
             return views.data_view(self.words, ["model=nn", *data, f"data.split={split}"])
@@ -203,33 +203,33 @@ class Page:
             return self.words.message(error)
 
     def take_upload(self, file: str | None, source: str, request: gr.Request) -> tuple[Update, ...]:
-        """Check an uploaded file and choose it; Gradio removes it, since others may have sent the very same one."""
+        """Check an uploaded file and choose it; Gradio removes its copy, since others may have sent the same file."""
         workspace = self.studio.workspace(request)
-        said, chosen = "", source
+        notice, chosen = "", source
         if file:
             try:
                 name = workspace.keep_upload(Path(file), Path(file).name)
-                chosen, said = UPLOADED + name, self.s("data.kept", name=name)
+                chosen, notice = UPLOADED + name, self.s("data.kept", name=name)
             except (InputError, OSError) as error:
-                said = self.s("data.refused", reason=self.words.told(error))
-        return (self.words.message(said) if said else "", *self._source_updates(workspace, chosen))
+                notice = self.s("data.refused", reason=self.words.text(error))
+        return (self.words.message(notice) if notice else "", *self._source_updates(workspace, chosen))
 
     def remove_upload(self, name: str | None, label: str, source: str, request: gr.Request) -> tuple[Update, ...]:
         """Remove the upload that is named on the button which was pressed."""
         workspace = self.studio.workspace(request)
-        said = ""
+        notice = ""
         if label != self._removal(name):  # the choice has changed since
             return (self.words.message(self.s("data.look_again")), *self._source_updates(workspace, source))
         active = [each for job in jobs(workspace) for each in job.trainings() if each.state in ACTIVE]
         path = workspace.uploads().get(str(name))
         if path and any(f"data.dir={quoted(path)}" in training.overrides for training in active):
-            said = self.words.message(self.s("data.needed", name=name))
+            notice = self.words.message(self.s("data.needed", name=name))
         else:
             try:
                 workspace.remove_upload(str(name))
             except (InputError, OSError) as error:
-                said = self.words.message(error)
-        return (said, *self._source_updates(workspace, source))
+                notice = self.words.message(error)
+        return (notice, *self._source_updates(workspace, source))
 
     # Settings
 
@@ -252,7 +252,7 @@ class Page:
         self.fields: dict[str, gr.components.Component] = {}
         with gr.Row():
             for field in settings.NUMBERS:
-                # Not gr.Number: a browser's own field for numbers drops the comma of 0,01 and hands on 1.
+                # Not gr.Number: a browser's own number field drops the comma of 0,01 and sends 1.
                 self.fields[field.name] = gr.Textbox(
                     value=self.written(values[field.name]),
                     label=s(f"fields.{field.name}.name"),
@@ -288,7 +288,7 @@ class Page:
 
     @property
     def form(self) -> list[gr.components.Component]:
-        """Everything that says what is trained, in the order of `Page.read`."""
+        """All fields that determine what is trained, in the order of `Page.read`."""
         return [self.source, self.preset, self.models, *(self.fields[name] for name in settings.FORM), self.extra]
 
     def written(self, value: object) -> str:
@@ -304,20 +304,20 @@ class Page:
         """Return the overrides of each training that the form asks for.
 
         Raises:
-            InputError: A value is out of its bounds, or what was chosen is not there.
+            InputError: A value is out of bounds, or a choice no longer exists.
         """
         source, preset, models, *given, extra = form
         values, extra = self.values(given), check_extra(extra or [], not self.studio.is_shared)
         data = self.studio.data_overrides(self.studio.workspace(request), source)
         if preset:
             if preset not in settings.PRESETS:
-                raise InputError(f"{preset}: no such recipe")
+                raise InputError("studio.choice.no_recipe", name=preset)
             own = settings.model_of(preset)
             models = [own, *(name for name in models if name != own)] if own in models or not models else models
         chosen = []
         for model in models:
             if model not in settings.MODELS:
-                raise InputError(f"{model}: no such model")
+                raise InputError("studio.choice.no_model", name=model)
             recipe = preset if preset and model == settings.model_of(preset) else None
             overrides = settings.overrides_of(model, recipe, self._for_recipe(data, recipe), values, extra)
             chosen.append(with_threads(overrides))
@@ -325,55 +325,57 @@ class Page:
 
     @staticmethod
     def _for_recipe(data: list[str], recipe: str | None) -> list[str]:
-        """Return the overrides of the data beside a recipe, which names its own set of them."""
+        """Return the overrides of the data beside a recipe, which has its own data set."""
         return [item for item in data if item != "data=mnist"] if recipe else data
 
     def problems(self, form: Sequence[Any]) -> dict[str, str]:
         """Return what is wrong with the form, by the name of the field."""
         source, _, models, *given, _ = form
         values = self.values(given)
-        found = {} if models else {"models": self.s("problems.no_model")}
+        problems = {} if models else {"models": self.s("problems.no_model")}
         for field in settings.NUMBERS:
             if problem := field.problem(values[field.name]):
                 low, high = (f"{bound:g}" for bound in (field.low, field.high))
-                found[field.name] = self.s(f"problems.{problem}", low=low, high=high)
+                problems[field.name] = self.s(f"problems.{problem}", low=low, high=high)
         if source == EMBEDDED and values["split"] == "official":
-            found["split"] = self.s("problems.no_test")
-        return found
+            problems["split"] = self.s("problems.no_test")
+        return problems
 
     def show_command(self, request: gr.Request, *form: Any) -> list[Update]:
-        """Show what would be typed, and at each field what is wrong with it."""
+        """Show the command to type, and beside each field what is wrong with it."""
         # Not by a validator of Gradio's: it looks at values without the session, to which the uploads belong.
         problems = self.problems(form)
-        told = [gr.update(info=self.means(name, problems.get(name, ""))) for name in CHECKED]
+        hints = [gr.update(info=self.means(name, problems.get(name, ""))) for name in CHECKED]
         lines, problem = [], " ".join(f"{self.name(field)}: {text}" for field, text in problems.items())
         if not problem:
             try:
                 lines = [shlex.join(["ziffern", "train", *overrides]) for overrides in self.read(form, request)]
             except (InputError, OSError) as error:
-                problem = self.words.told(error)
+                problem = self.words.text(error)
         shown = self.words.render("parts.html", "command", lines=lines, problem=problem)
-        return [gr.Timer(active=True), shown, *told]
+        return [gr.Timer(active=True), shown, *hints]
 
     def mend_command(self, shown: str, request: gr.Request, *form: Any) -> list[Update]:
-        """Show the command of the form where another is shown: of answers at the same moment any may come last."""
-        again, command, *told = self.show_command(request, *form)
-        return [gr.Timer(active=False), *[gr.skip()] * (1 + len(told))] if command == shown else [again, command, *told]
+        """Show the form's command where another is shown: simultaneous answers may arrive in any order."""
+        again, command, *hints = self.show_command(request, *form)
+        if command == shown:
+            return [gr.Timer(active=False), *[gr.skip()] * (1 + len(hints))]
+        return [again, command, *hints]
 
     def keep_form(self, request: gr.Request, *form: Any) -> None:
-        """Keep what the form says, for the next time the page is opened."""
+        """Save the form for the next time the page is opened."""
         source, preset, models, *given, extra = form
         whole = {"source": source, "preset": preset, "models": models, **self.values(given), "extra": extra or []}
         if settings.can_be_shown(whole):
             self.studio.workspace(request).keep_form(whole)
 
     def name(self, field: str) -> str:
-        """Return what a field that is checked is called."""
+        """Return the label of a field that is checked."""
         other = {"models": "settings.models", "split": "data.split"}
         return self.s(other.get(field, f"fields.{field}.name"))
 
     def means(self, field: str, problem: str = "") -> str:
-        """Return what stands beside a field that is checked: what is wrong, and what it means."""
+        """Return the text beside a field that is checked: what is wrong, and what it means."""
         other = {"models": "settings.models_means", "split": "data.split_means"}
         text = self.s(other.get(field, f"fields.{field}.means"))
         return f"⚠ {problem} {text}" if problem else text
@@ -381,11 +383,11 @@ class Page:
     def fill(
         self, overrides: Sequence[str], models: list[str] | None = None, extra: Sequence[str] = ()
     ) -> list[Update]:
-        """Return updates of the form's fields, but for the data: what overrides mean; and what stands beside them."""
+        """Return updates of the form's fields, except the data, to the values that overrides mean."""
         values = settings.form(overrides)
-        for field in settings.NUMBERS:  # a recipe may go beyond what is asked of a page
+        for field in settings.NUMBERS:  # a recipe may exceed the limits of the page
             values[field.name] = min(cast(float, values[field.name]), field.high)
-        for name, known in settings.CHOICES.items():  # of a run, which may have chosen what the form does not know
+        for name, known in settings.CHOICES.items():  # a run may have an option that the form lacks
             if values[name] not in known:
                 values[name] = known[0]
         return [
@@ -415,7 +417,7 @@ class Page:
     def _train_tab(self) -> None:
         s = self.s
         self.begin = gr.Button(s("train.start"), variant="primary", size="lg")
-        self.said = _html()
+        self.notice = _html()
         with gr.Row():
             self.active = gr.Dropdown([], label=s("train.which"), visible=False)
             self.stop = gr.Button(s("train.stop"), visible=False)
@@ -424,7 +426,7 @@ class Page:
             self.broken = gr.Dropdown([], label=s("train.broken"), visible=False)
             self.go_on = gr.Button(s("train.go_on"), visible=False)
         self.live = _html()
-        self.stamp = gr.Textbox(visible=False)  # of what the browser shows; of two answers, the older may come last
+        self.stamp = gr.Textbox(visible=False)  # of what the browser shows: two answers may arrive in any order
         self.timer = gr.Timer(1.0)
 
     @property
@@ -433,11 +435,11 @@ class Page:
         return [self.live, self.active, self.stop, self.stop_now, self.broken, self.go_on, self.stamp]
 
     def watch(self, request: gr.Request) -> list[Update]:
-        """Show how far the trainings are."""
+        """Show the progress of the trainings."""
         return self.tick("", None, None, request)
 
     def tick(self, before: str, stopping: str | None, going_on: str | None, request: gr.Request) -> list[Update]:
-        """Show how far the trainings are where that has changed; lists keep what was chosen in them."""
+        """Show the progress of the trainings where it has changed; lists keep their choice."""
         shown, active, broken = views.jobs_view(self.words, self.studio.workspace(request))
         stamp = str(hash((shown, *active, *broken)))
         if stamp == before:
@@ -446,7 +448,7 @@ class Page:
         def choice(choices: list[tuple[str, str]], chosen: str | None, least: int) -> Update:
             names = [name for _, name in choices]
             has_gone = bool(chosen and names) and chosen not in names
-            # Nothing in place of what has just gone: whoever presses a button now means that one.
+            # Nothing replaces what has just disappeared: a person who presses a button now means that one.
             value = chosen if chosen in names else None if has_gone else next(iter(names), None)
             return gr.update(choices=choices, value=value, visible=has_gone or len(choices) >= least)
 
@@ -455,10 +457,11 @@ class Page:
         return [shown, choice(active, stopping, 2), *stops, choice(broken, going_on, 1), take_up, stamp]
 
     def train(self, request: gr.Request, *form: Any) -> tuple[Update, ...]:
-        """Start what the form asks for, and show it."""
+        """Start the trainings of the form, and show them."""
         if problems := self.problems(form):
-            said = " ".join(f"{self.name(field)}: {text}" for field, text in problems.items())
-            return (gr.skip(), self.words.message(self.s("problems.not_started", problems=said)), *self.watch(request))
+            notice = " ".join(f"{self.name(field)}: {text}" for field, text in problems.items())
+            notice = self.s("problems.not_started", problems=notice)
+            return (gr.skip(), self.words.message(notice), *self.watch(request))
         try:
             job = start(self.studio.workspace(request), self.read(form, request))
         except (InputError, OSError) as error:
@@ -481,32 +484,32 @@ class Page:
     def _end(self, name: str | None, request: gr.Request, stop: Callable[[Job], None], answer: str) -> list[Update]:
         try:
             stop(Job(self.studio.workspace(request).job_folder(str(name))))
-            said = self.words.message(self.s(answer))
+            notice = self.words.message(self.s(answer))
         except (InputError, OSError) as error:
-            said = self.words.message(error)
-        return [said, *self.watch(request)]
+            notice = self.words.message(error)
+        return [notice, *self.watch(request)]
 
     def take_up(self, name: str | None, request: gr.Request) -> list[Update]:
-        """Take up a training that was interrupted."""
+        """Continue an interrupted training."""
         workspace = self.studio.workspace(request)
         try:
             folder, _, number = str(name).partition(":")
             go_on(workspace, Job(workspace.job_folder(folder)).trainings()[int(number)])
-            said = ""
+            notice = ""
         except (InputError, OSError, ValueError, IndexError) as error:
-            said = self.words.message(error)
-        return [said, *self.watch(request)]
+            notice = self.words.message(error)
+        return [notice, *self.watch(request)]
 
     # Results
 
     def _results_tab(self) -> None:
         s, t = self.s, self.t
         self.run = gr.Dropdown([], label=s("results.run"), info=s("results.run_means"))
-        self.shown = gr.State((None,))  # the newest run, the one shown, and how far that one was
+        self.shown = gr.State((None,))  # the newest run, the shown one, and its progress
         self.file = _html(self.words.message(s("results.none")))
         self.parts: dict[str, gr.HTML] = {"summary": _html(), "published": _html(), "curves": _html()}
         with gr.Row():
-            self.tips = [gr.Button(visible=False) for _ in range(MOST_TIPS)]
+            self.tips = [gr.Button(visible=False) for _ in range(MAX_TIPS)]
         self.tip_keys = gr.State([])
         for name, heading in (
             ("classes", t("classes.heading")),
@@ -524,7 +527,7 @@ class Page:
             self.mistakes = _html()
 
     def label(self, run: Run) -> str:
-        """Return what a run is called in a list."""
+        """Return the label of a run in a list."""
         try:
             metrics = run.metrics if run.is_finished else {}
             score = (
@@ -537,14 +540,14 @@ class Page:
     def runs(self, request: gr.Request, is_finished: bool) -> list[tuple[str, str]]:
         """Return the runs to choose from, the newest first."""
         workspace = self.studio.workspace(request)
-        found = []
+        runs = []
         for name in workspace.run_names():
             with contextlib.suppress(InputError):  # gone meanwhile
-                found.append(workspace.run(name))
-        return [(self.label(run), run.folder.name) for run in found if run.is_finished or not is_finished]
+                runs.append(workspace.run(name))
+        return [(self.label(run), run.folder.name) for run in runs if run.is_finished or not is_finished]
 
     def run_choices(self, chosen: str | None, shown: Sequence[Any], request: gr.Request) -> list[Update]:
-        """Update the list of runs; the newest finished one is chosen where none is, or where it is new."""
+        """Update the list of runs; the newest finished one is selected where none is, or where it is new."""
         choices, finished = self.runs(request, is_finished=False), self.runs(request, is_finished=True)
         names = [name for _, name in choices]
         newest = next((name for _, name in (*finished, *choices)), None)
@@ -553,11 +556,11 @@ class Page:
         return [gr.update(choices=choices, value=chosen), (newest, *self.choose_run(chosen, shown, request)[1:])]
 
     def choose_run(self, chosen: str | None, shown: Sequence[Any], request: gr.Request) -> tuple[Any, ...]:
-        """Take the run that a person has chosen, as far as it is by now."""
+        """Show the run that a person has chosen, with its present progress."""
         try:
             run = self.studio.workspace(request).run(str(chosen))
             return (shown[0], chosen, run.is_finished, (run.folder / "history.csv").stat().st_mtime_ns)
-        except (InputError, OSError):  # gone, or in its first epoch
+        except (InputError, OSError):  # removed, or in its first epoch
             return (shown[0], chosen, False, 0)
 
     def model_choices(self, chosen: list[str] | None, request: gr.Request) -> Update:
@@ -572,15 +575,15 @@ class Page:
 
     def show_run(self, name: str | None, request: gr.Request) -> list[Update]:
         """Show the report of a run, in parts."""
-        nothing: list[Update] = [""] * len(self.parts) + [gr.update(visible=False)] * MOST_TIPS
+        nothing: list[Update] = [""] * len(self.parts) + [gr.update(visible=False)] * MAX_TIPS
         if not name:
             return [self.words.message(self.s("results.none")), *nothing, [], gr.skip(), gr.skip()]
         try:
             run = self.studio.workspace(request).run(name)
             shown = views.run_views(self.words, run)
-            found = Findings(run)
-            tips = found.suggestions[:MOST_TIPS]
-            names = list(found.class_names)
+            findings = Findings(run)
+            tips = findings.suggestions[:MAX_TIPS]
+            names = list(findings.class_names)
         except (InputError, OSError) as error:
             return [self.words.message(error), *nothing, [], gr.skip(), gr.skip()]
         link = f"../report/{self.words.code}/{name}"
@@ -591,7 +594,7 @@ class Page:
             gr.update(value=self.s("results.tip", tip=self.t(f"tips.{tip.reason}").rstrip(":")), visible=True)
             for tip in tips
         ]
-        buttons += [gr.update(visible=False)] * (MOST_TIPS - len(tips))
+        buttons += [gr.update(visible=False)] * (MAX_TIPS - len(tips))
         choices = [(self.s("results.any"), ""), *((each, each) for each in names)]
         filters = [gr.update(choices=choices, value="") for _ in range(2)]
         keys = [name, *(tip.override for tip in tips)]
@@ -606,21 +609,21 @@ class Page:
             return ""
 
     def take_tip(self, place: int, tips: list[str], request: gr.Request) -> list[Update]:
-        """Fill the settings with those of the run that is shown, and one of its suggestions."""
+        """Fill the form with the settings of the shown run and one of its suggestions."""
         try:
             workspace = self.studio.workspace(request)
             typed = with_tip(workspace.run(tips[0]).overrides or [], tips[1 + place])
-            found = dict(item.partition("=")[::2] for item in typed)
-            named = found.get("experiment", "")
+            overrides = dict(item.partition("=")[::2] for item in typed)
+            named = overrides.get("experiment", "")
             preset = named if named in settings.PRESETS else ""
-            model = found.get("model") or (settings.model_of(named) if named else "cnn")
-            source, data = self._source_of(workspace, found)
+            model = overrides.get("model") or (settings.model_of(named) if named else "cnn")
+            source, data = self._source_of(workspace, overrides)
             is_recipe = bool(preset) and model == settings.model_of(preset)
             shown = ["model", *(["experiment"] if is_recipe else []), *data]
             extra = [item for item in typed if not (item.partition("=")[0] in shown or is_shown(item, typed))]
             filled = self.fill(typed, [model], check_extra(extra, not self.studio.is_shared))
         except (InputError, OSError, IndexError) as error:
-            raise gr.Error(self.words.told(error)) from error
+            raise gr.Error(self.words.text(error)) from error
         return [
             gr.Tabs(selected="settings"),
             gr.update(value=source),
@@ -628,13 +631,13 @@ class Page:
             *filled,
         ]
 
-    def _source_of(self, workspace: Workspace, found: Mapping[str, str]) -> tuple[str, list[str]]:
-        """Return the data that the form shows for a run's overrides, and which of these it stands for."""
-        named, where = found.get("data"), found.get("data.dir")
+    def _source_of(self, workspace: Workspace, overrides: Mapping[str, str]) -> tuple[str, list[str]]:
+        """Return the data source that the form shows for a run's overrides, and the overrides that it replaces."""
+        named, where = overrides.get("data"), overrides.get("data.dir")
         for name, path in workspace.uploads().items():
             if named == "local" and where == quoted(path):
                 return UPLOADED + name, ["data", "data.dir"]
-        recipe = found.get("experiment")
+        recipe = overrides.get("experiment")
         source = named or (settings.data_of(recipe) if recipe else "mnist")
         if source not in CLOUD:
             return EMBEDDED, []
@@ -692,7 +695,7 @@ class Page:
         return [workspace.run(name) for name in (names or [])[:6]]
 
     def ask(self, drawing: str, names: list[str] | None, request: gr.Request) -> Update:
-        """Ask models what a drawing is."""
+        """Show the models' answers for a drawing."""
         if not drawing:
             return self.words.message(self.s("try.draw"))
         try:
@@ -702,18 +705,18 @@ class Page:
             return self.words.message(error)
 
     def ask_anew(self, drawing: str, names: list[str] | None, request: gr.Request) -> tuple[Update, Update]:
-        """Ask models what a new drawing is; what the one before was meant to be is forgotten."""
+        """Show the models' answers for a new drawing; the label of the one before is cleared."""
         return self.ask(drawing, names, request), None
 
     @staticmethod
     def _bytes(drawing: str) -> bytes:
-        head, _, content = str(drawing)[:MOST_TEXT].partition(",")
+        head, _, content = str(drawing)[:MAX_DRAWING].partition(",")
         try:
             if not head.startswith("data:image/"):
-                raise InputError("this is no picture: draw, or choose a PNG or JPEG")
+                raise InputError("studio.picture.none")
             return base64.b64decode(content, validate=True)
         except ValueError as error:  # binascii.Error is one
-            raise InputError("this picture did not arrive whole: try a smaller one") from error
+            raise InputError("studio.picture.incomplete") from error
 
     def keep_digit(self, drawing: str, truth: str | None, request: gr.Request) -> tuple[Update, Update]:
         """Keep the digit that is on the canvas."""
@@ -744,7 +747,7 @@ class Page:
     # What calls what
 
     def fill_kept(self, source: str, request: gr.Request) -> list[Update]:
-        """Fill what the browser does not know: the uploads, and what the form said before."""
+        """Restore what the browser does not have: the uploads, and the saved form."""
         workspace = self.studio.workspace(request)
         kept = workspace.kept_form()
         shown = settings.can_be_shown(kept)
@@ -758,12 +761,12 @@ class Page:
     def _connect(self) -> None:
         data = [self.source, self.upload_choice, self.remove]
         self.look.click(self.show_data, [self.source, self.split], self.shown_data, **SLOW)
-        # At a change, which a program may make, several fields may be half filled: kept is what stands after it.
+        # On a change made by a program several fields may be half filled, so the form is saved after it.
         keep: tuple[Any, ...] = (self.keep_form, self.form, None)
         one_by_one = QUIET | {"concurrency_limit": 1, "concurrency_id": "form"}
         typed = [getattr(each, "input") for each in self.form if each is not self.preset]  # noqa: B009
         gr.on(typed, *keep, trigger_mode="always_last", **one_by_one)
-        uploaded = [self.upload_said, *data]
+        uploaded = [self.upload_notice, *data]
         self.upload.upload(self.take_upload, [self.upload, self.source], uploaded, **SLOW).success(*keep, **one_by_one)
         removed = [self.upload_choice, self.remove, self.source]
         self.source.input(self.follow_source, self.source, [self.upload_choice, self.remove], **QUIET)
@@ -771,23 +774,23 @@ class Page:
         self.remove.click(self.remove_upload, removed, uploaded, **QUIET, **LISTED).success(*keep, **one_by_one)
         changes = [getattr(each, "change") for each in self.form]  # noqa: B009
         checked = [self.models if name == "models" else self.fields[name] for name in CHECKED]
-        told = [self.mending, self.command, *checked]
-        gr.on(changes, self.show_command, self.form, told, trigger_mode="always_last", **QUIET)
-        self.mending.tick(self.mend_command, [self.command, *self.form], told, **QUIET)
+        checked_outputs = [self.mending, self.command, *checked]
+        gr.on(changes, self.show_command, self.form, checked_outputs, trigger_mode="always_last", **QUIET)
+        self.mending.tick(self.mend_command, [self.command, *self.form], checked_outputs, **QUIET)
         filled = [self.models, *(self.fields[name] for name in settings.FORM), self.extra]
         self.preset.input(self.take_preset, self.preset, [self.source, *filled], **QUIET).success(*keep, **one_by_one)
-        started = [self.tabs, self.said, *self.watched]
+        started = [self.tabs, self.notice, *self.watched]
         for button in (self.begin, self.start_here):
             button.click(self.train, self.form, started, **SLOW)
         self.timer.tick(self.tick, [self.stamp, self.active, self.broken], self.watched, **QUIET, **LISTED)
-        ended = [self.said, *self.watched]
+        ended = [self.notice, *self.watched]
         self.stop.click(self.end, self.active, ended, **QUIET, **LISTED)
         self.stop_now.click(self.end_now, self.active, ended, **QUIET, **LISTED)
         self.go_on.click(self.take_up, self.broken, ended, **QUIET, **LISTED)
         shown = [self.file, *self.parts.values(), *self.tips, self.tip_keys, self.true, self.predicted]
         wrong = [self.run, self.true, self.predicted]
         self.run.input(self.choose_run, [self.run, self.shown], self.shown, **QUIET, **LISTED)
-        # Not when the list changes: the run that is chosen already may have come to its end.
+        # Not when the list changes: the selected run may have finished.
         self.shown.change(self.show_run, self.run, shown, **SLOW, **LISTED).then(
             self.show_mistakes, wrong, self.mistakes, **QUIET, **LISTED
         )

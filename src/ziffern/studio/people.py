@@ -1,4 +1,4 @@
-"""The file that says who may use a shared page: names and hashed passwords.
+"""The file of those who may use a shared page: names and hashed passwords.
 
 Decisions: passwords are hashed with scrypt, at one fixed cost, so that checking an unknown name takes as long as
 checking a known one. A line with a plain password is refused instead of converted: starting the page should not rewrite
@@ -20,7 +20,8 @@ from typing import IO
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_atomically
 from ziffern.files.untrusted import read_bytes
-from ziffern.text.printable import one_line, printable
+from ziffern.text.catalog import Message
+from ziffern.text.printable import printable
 
 PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 MIN_PASSWORD = 8  # characters
@@ -62,16 +63,16 @@ def read_people(path: Path) -> dict[str, str]:
         if not line.strip() or line.startswith("#"):
             continue
         name, _, password = line.rstrip().partition(":")
-        where = f"{one_line(path)}: line {number}"
+        where: dict[str, object] = {"path": path, "line": number}
         if not PERSON.fullmatch(name):
-            raise InputError(f"{where}: a name has up to 40 letters, digits, _ and -: {_command('NAME', path)}")
+            raise InputError("studio.people.name", **where, command=_command("NAME", path))
         if not HASHED.fullmatch(password):
-            raise InputError(f"{where}: {name}'s password is not hashed: type {_command(name, path)}")
+            raise InputError("studio.people.not_hashed", **where, name=name, command=_command(name, path))
         if _is_taken(name, people):
-            raise InputError(f"{where}: {name} is listed twice: remove one of the two lines")
+            raise InputError("studio.people.twice", **where, name=name)
         people[name] = password
     if not people:
-        raise InputError(f"{one_line(path)}: no names in it: type {_command('NAME', path)}")
+        raise InputError("studio.people.nobody", path=path, command=_command("NAME", path))
     return people
 
 
@@ -86,11 +87,11 @@ def add_person(path: Path, name: str) -> bool:
         OSError: The file cannot be written.
     """
     if not PERSON.fullmatch(name):
-        raise InputError(f"--add-person {one_line(name)}: a name has up to 40 letters, digits, _ and -")
+        raise InputError("studio.people.new_name", name=name)
     lines = _lines(path) if path.exists() else []
     names = [line.partition(":")[0] for line in lines]
     if name not in names and _is_taken(name, names):
-        raise InputError(f"--add-person {name}: this name exists already with other capitals: choose another")
+        raise InputError("studio.people.other_case", name=name)
     line = f"{name}:{hashed(_ask(name))}"
     kept = [line if known == name else old for old, known in zip(lines, names, strict=True)]
     text = "\n".join(kept if name in names else [*lines, line]) + "\n"
@@ -110,15 +111,13 @@ def _ask(name: str) -> str:
             password = getpass.getpass(f"Password of {name}: ")
             again = getpass.getpass("The same again: ")
         except EOFError as error:
-            raise InputError(f"--add-person {name}: no password was typed: try again") from error
+            raise InputError("studio.people.no_password", name=name) from error
         if again != password:
-            raise InputError(f"--add-person {name}: the two passwords differ: try again")
+            raise InputError("studio.people.passwords_differ", name=name)
     else:
         password = sys.stdin.readline().rstrip("\r\n")
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD or printable(password) != password:
-        raise InputError(
-            f"--add-person {name}: the password must have {MIN_PASSWORD} to {MAX_PASSWORD} printable characters"
-        )
+        raise InputError("studio.people.password", name=name, low=MIN_PASSWORD, high=MAX_PASSWORD)
     return password
 
 
@@ -128,12 +127,12 @@ def _is_taken(name: str, known: Mapping[str, str] | list[str]) -> bool:
 
 
 def _command(name: str, path: Path) -> str:
-    return f"ziffern studio --add-person {name} --people {one_line(path)}"
+    return f"ziffern studio --add-person {name} --people {printable(path)}"
 
 
 def _lines(path: Path) -> list[str]:
     try:
         return read_bytes(path, MAX_FILE).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise InputError(f"--people {one_line(path)}: cannot be read ({reason}): name a text file") from error
+        why = error if isinstance(error, OSError) else Message("studio.people.not_utf8")
+        raise InputError("studio.people.unreadable", path=path, why=why) from error

@@ -1,9 +1,9 @@
-"""The page's server: who may ask, from where, and for what.
+"""The page's server: who may send requests, from where, and for what.
 
-Decisions: it listens on this machine alone; elsewhere only with an explicit address and a file of names and hashed
-passwords, and then each name has a workspace of its own. Headers of a proxy are believed from this machine alone. A
-request that names another host (DNS rebinding) or comes from another site's page is refused before anything looks at
-it. Two pages, one a language, so that no text is of the other.
+Decisions: it listens only on this machine unless it is given an address and a file of names and hashed passwords, and
+then each name has its own workspace. Headers of a proxy are trusted only from this machine. A request that names
+another host (DNS rebinding) or comes from another site's page is refused before anything processes it. Each language
+has its own page.
 """
 
 import ipaddress
@@ -24,10 +24,10 @@ from ziffern.errors import InputError
 from ziffern.studio.logins import Logins, TooManyError
 from ziffern.studio.sessions import RefusedError, Sessions
 from ziffern.text.language import LANGUAGES
-from ziffern.text.printable import one_line, printable
+from ziffern.text.printable import printable
 
-MOST_UPLOADED = 200 * 2**20  # bytes of a file
-MOST_SENT = 16 * 2**20  # bytes of any other request: a drawing takes some thousand
+MAX_UPLOADED = 200 * 2**20  # bytes of a file
+MAX_SENT = 16 * 2**20  # bytes of any other request: a drawing takes some thousand
 LOCAL = ("127.0.0.1", "localhost", "::1")
 MAX_HOST = 253  # characters
 HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*")
@@ -46,12 +46,12 @@ class Options:
     """How the studio is served.
 
     Args:
-        output: Where runs and uploads go.
-        data: Where data sets lie or are downloaded to; `data` where None, as on the command line.
-        host: Address to listen on.
-        port: The next free one from here on.
+        output: The folder of runs and uploads.
+        data: The folder of data sets, where they are also downloaded to; `data` where None, as on the command line.
+        host: The address to listen on.
+        port: The first port to try; the next free one is used.
         people: Names and hashed passwords; needed for another host than this machine.
-        browser: Open the page.
+        browser: Open the page in a browser.
         public_hosts: Names under which a proxy serves the page with TLS.
     """
 
@@ -66,18 +66,15 @@ class Options:
     def check(self) -> None:
         """Raise InputError unless the page is for this machine alone, or for people with passwords."""
         if not 1 <= self.port <= 65535:  # noqa: PLR2004
-            raise InputError(f"--port {self.port}: must lie between 1 and 65535")
+            raise InputError("studio.server.port", port=self.port)
         for name in self.public_hosts:
             if len(name) > MAX_HOST or not HOST.fullmatch(name):
-                raise InputError(f"--public-host {one_line(name)}: give a host name alone, such as studio.example.org")
+                raise InputError("studio.server.public_host", name=name)
         if self.host in LOCAL and not self.public_hosts:
             return
         if not self.people:
             option = f"--host {self.host}" if self.host not in LOCAL else f"--public-host {self.public_hosts[0]}"
-            raise InputError(
-                f"{option}: others could reach the page: give each a password by "
-                "`ziffern studio --add-person NAME --people FILE`, and add --people FILE here"
-            )
+            raise InputError("studio.server.passwords_needed", option=option)
 
 
 class Guard:
@@ -146,12 +143,12 @@ class Guard:
             RefusedError: The name or the password is wrong.
             TooManyError: Too many guesses wait already.
         """
-        found = re.search(rf"(?:^|;\s*){_cookie_name(scope)}=([0-9a-f]{{64}})(?:;|$)", headers.get("cookie", ""))
-        known = found[1] if found else ""
+        cookie = re.search(rf"(?:^|;\s*){_cookie_name(scope)}=([0-9a-f]{{64}})(?:;|$)", headers.get("cookie", ""))
+        known = cookie[1] if cookie else ""
         address = str((scope.get("client") or ("unknown",))[0])
         person, proof = await self.logins.person(headers.get("authorization", ""), known, address)
         if person is None:
-            raise RefusedError(401, "name and password, please\n")
+            raise RefusedError(401, "a name and a password are required\n")
         return person, "" if proof == known else proof
 
     def _is_own(self, host: str) -> bool:
@@ -202,13 +199,13 @@ async def _answer(send: Callable[..., Any], status: int, line: str, *more: tuple
 
 
 def _too_long(headers: Mapping[str, str], path: str) -> tuple[int, str]:
-    """Return a status and a reason where a request's body is longer than what the page sends, or does not say so."""
+    """Return a status and a reason where a request's body is too long, or has no length; otherwise 0."""
     if "transfer-encoding" in headers:
-        return 411, "say how long it is\n"
-    most = MOST_UPLOADED + MOST_SENT if path.endswith("/upload") else MOST_SENT  # with what stands around the file
+        return 411, "a content length is required\n"
+    limit = MAX_UPLOADED + MAX_SENT if path.endswith("/upload") else MAX_SENT  # the file and the form around it
     length = headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > most:
-        return 413, f"{length[:20]} bytes: at most {most}\n"
+    if not length.isdecimal() or int(length) > limit:
+        return 413, f"{length[:20]} bytes: at most {limit}\n"
     return 0, ""
 
 
@@ -224,24 +221,20 @@ def serve(options: Options) -> None:
     """Serve the page until it is interrupted.
 
     Raises:
-        InputError: It would be open to others, or there is no free port.
+        InputError: Others could reach it without a password, or there is no free port.
     """
     options.check()
     try:
         folder = tempfile.TemporaryDirectory(prefix="ziffern-studio-")
     except OSError as error:
-        raise InputError(
-            f"no folder for uploads can be made ({error.strerror}): name one with free space by TMPDIR=FOLDER"
-        ) from error
+        raise InputError("studio.server.no_temporary_folder", why=error) from error
     with folder as temporary:
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": temporary}  # before its import
         try:
-            import gradio  # noqa: F401  # said now where it is missing
+            import gradio  # noqa: F401  # fails here where it is missing
             import uvicorn
         except ImportError as error:
-            raise InputError(
-                f"the studio needs gradio ({error}): pip install 'ziffern[studio]', or make studio"
-            ) from error
+            raise InputError("studio.server.no_gradio", why=error) from error
         app = make_app(options)
         listening = free_socket(options.host, options.port)
         host, port = listening.getsockname()[:2]
@@ -256,13 +249,13 @@ def serve(options: Options) -> None:
                 logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # of what it cuts off
                 super().handle_exit(sig, frame)
 
-        # An open page never lets go of its connection.
+        # An open page never closes its connection.
         config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=1, **BEHIND_PROXY)
         Server(config).run(sockets=[listening])
 
 
 def make_app(options: Options) -> Callable[..., Any]:
-    """Return the ASGI application: a page a language, and the reports."""
+    """Return the ASGI application: one page per language, and the reports."""
     import gradio as gr
     from fastapi import FastAPI, Request
     from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
@@ -287,22 +280,26 @@ def make_app(options: Options) -> Callable[..., Any]:
 
     @app.get("/report/{language}/{name}")
     def report(request: Request, language: str, name: str) -> Response:
+        if language not in LANGUAGES:
+            return PlainTextResponse(f"{printable(language[:20])}: no such language", status_code=404)
         try:
             run = studio.workspace(request).run(name)
             path = write_report(run, run.folder / f"report.{language}.html", language)
         except InputError as error:
-            return PlainTextResponse(str(error), status_code=404)
+            return PlainTextResponse(error.message.in_language(language), status_code=404)
         return FileResponse(path, media_type="text/html")
 
     for language in LANGUAGES:
         page = studio.page(language)
-        page.has_launched = True  # so that Gradio takes no file that it was not sent: mounting alone does not say so
+        page.has_launched = (
+            True  # otherwise Gradio accepts files that were not uploaded: mounting alone does not set this
+        )
         app = gr.mount_gradio_app(
             app,
             page,
             path=f"/{language}",
             app_kwargs=plain,
-            max_file_size=MOST_UPLOADED,
+            max_file_size=MAX_UPLOADED,
             enable_monitoring=False,
             show_error=True,
             theme=theme(),
@@ -332,4 +329,4 @@ def free_socket(host: str, port: int) -> socket.socket:
             problem = error
         else:
             return listening
-    raise InputError(f"--host {host} --port {port}: cannot listen there ({problem}): name another --port")
+    raise InputError("studio.server.no_free_port", host=host, port=port, why=problem)

@@ -57,17 +57,17 @@ class Sessions:
         Raises:
             RefusedError: The page makes no such request, or it names a session or a file that it may not.
         """
-        found = PAGE.fullmatch(scope["path"])
-        if found is None:  # our own routes, which look names up in the person's workspace
+        route = PAGE.fullmatch(scope["path"])
+        if route is None:  # our own routes, which look names up in the person's workspace
             await self.app(scope, receive, send)
             return
         allowed = ROUTES.get("GET" if scope["method"] == "HEAD" else scope["method"])
-        if allowed is None or not allowed.fullmatch(found[2]):
+        if allowed is None or not allowed.fullmatch(route[2]):
             raise RefusedError(404, "not here\n")
         scope = _tied(scope, person)
-        if found[2] == f"{API}/queue/join":
+        if route[2] == f"{API}/queue/join":
             scope, receive = await self._joined(scope, receive, person)
-        if found[2] == f"{API}/upload":
+        if route[2] == f"{API}/upload":
             send = self._noting(send, person)
         await self.app(scope, receive, send)
 
@@ -117,9 +117,9 @@ def _own(person: str, name: str) -> str:
 
 def _tied(scope: Scope, person: str) -> Scope:
     """Return a request whose path and query name the person's sessions and uploads."""
-    found = HEARTBEAT.fullmatch(scope["path"])
-    if found:
-        path = f"{found[1]}{_own(person, found[2])}{found[3]}"
+    heartbeat = HEARTBEAT.fullmatch(scope["path"])
+    if heartbeat:
+        path = f"{heartbeat[1]}{_own(person, heartbeat[2])}{heartbeat[3]}"
         scope = {**scope, "path": path, "raw_path": path.encode()}
     query = parse_qsl(scope["query_string"].decode("latin1"), keep_blank_values=True)
     tied = [(k, _own(person, v) if k in ("session_hash", "upload_id") else v) for k, v in query]

@@ -1,7 +1,7 @@
-"""The fields of the page, and the overrides that they mean.
+"""The fields of the form, and the overrides that they mean.
 
 Decision: a field is a dotted name of the configuration, so presets, suggestions and earlier runs fill the form by being
-composed; what differs from the composed recipe is what has to be typed, and nothing else.
+composed; only what differs from the composed recipe becomes an override.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,14 +21,14 @@ Values = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Field:
-    """A number that the form asks for.
+    """A number in the form.
 
     Args:
-        name: Of its text, and in the form.
-        key: Of the configuration.
-        low: The least.
-        high: The most.
-        whole: No fractions.
+        name: Its name in the form and in the texts.
+        key: Its dotted name in the configuration.
+        low: The minimum.
+        high: The maximum.
+        whole: Whether it must be a whole number.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Field:
     whole: bool = True
 
     def problem(self, value: object) -> str:
-        """Return the name of the text that says what is wrong with a value, or an empty string."""
+        """Return the name of the text about what is wrong with a value, or an empty string."""
         if value is None or value == "":
             return "empty"
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -57,10 +57,10 @@ NUMBERS = (
     Field("seed", "seed", 0, 2**32 - 1),
 )
 DROPOUT = "model.net.dropout"
-DROPOUTS = ("", *(f"{tenth / 10:g}" for tenth in range(10)))  # "" leaves what the model has
+DROPOUTS = ("", *(f"{tenth / 10:g}" for tenth in range(10)))  # "" leaves the model's own
 OPTIMIZERS = ("adam", "sgd", "adamw")
 AUGMENTS = ("none", "affine", "elastic")
-LOSSES: dict[str, dict[str, Any] | None] = {  # what stands in model.loss; `own` is whatever a recipe has there
+LOSSES: dict[str, dict[str, Any] | None] = {  # values of model.loss; `own` stands for the recipe's
     "own": {},
     "cross_entropy": None,
     "label_smoothing": {"_target_": "torch.nn.CrossEntropyLoss", "label_smoothing": 0.1},
@@ -77,16 +77,16 @@ CHOICES: dict[str, Sequence[str]] = {
 }
 FORM = (*(field.name for field in NUMBERS), *CHOICES)
 MODELS = ("nn", "dnn", "cnn", "fast", "champion", "m3", "m5", "m7")
-WHOLE = ("source", "preset", "models", *FORM, "extra")  # all that the page asks for
+WHOLE = ("source", "preset", "models", *FORM, "extra")  # all fields
 _hydra = Lock()  # Hydra composes one configuration at a time
 
 
 @lru_cache(maxsize=256)
 def composed(overrides: tuple[str, ...]) -> DictConfig:
-    """Return the configuration that overrides make.
+    """Return the configuration composed from overrides.
 
     Raises:
-        InputError: One of them is wrong.
+        InputError: One of them is invalid.
     """
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -122,7 +122,7 @@ def form(overrides: Sequence[str]) -> dict[str, Value]:
 
 
 def can_be_shown(whole: Mapping[str, Any]) -> bool:
-    """Tell whether the page can show a form, by the names of WHOLE; it may be that of another version, or damaged."""
+    """Return whether the page can show a saved form with the names of WHOLE; another version may have written it."""
     return (
         whole.keys() == set(WHOLE)
         and whole["preset"] in ("", *PRESETS)
@@ -156,24 +156,26 @@ def _chosen(preset: str, group: str) -> str:
 def overrides_of(
     model: str, preset: str | None, data: Sequence[str], values: Values, extra: Sequence[str] = ()
 ) -> list[str]:
-    """Return what to type for one training.
+    """Return the overrides of one training.
 
     Args:
         model: An option of the group `model`.
         preset: An option of the group `experiment`, where the training is that recipe, perhaps changed.
         data: Overrides that name the data.
         values: Of the form; None, or a name that is missing, leaves what the recipe has.
-        extra: Overrides that the form has no field for; they win over the others.
+        extra: Overrides without a field in the form; they take precedence.
 
     Raises:
-        InputError: A value is out of its bounds.
+        InputError: A value is out of bounds.
     """
     for field in NUMBERS:
         if field.name in values and field.problem(values[field.name]):
-            raise InputError(f"{field.key}={values[field.name]}: must lie between {field.low:g} and {field.high:g}")
+            low, high = f"{field.low:g}", f"{field.high:g}"
+            raise InputError("studio.form.bounds", key=field.key, value=values[field.name], low=low, high=high)
     for name, options_of in CHOICES.items():
         if values.get(name) and values[name] not in options_of:
-            raise InputError(f"{name}={values[name]}: must be one of {', '.join(filter(None, options_of))}")
+            choices = [option for option in options_of if option]
+            raise InputError("studio.form.choice", key=name, value=values[name], choices=choices)
     keys = [item.partition("=")[0].lstrip("+~") for item in extra]
     start = [f"experiment={preset}"] if preset else [f"model={model}"]
     kept = [] if "data" in keys else [item for item in data if item.partition("=")[0] not in keys]

@@ -1,7 +1,7 @@
 """The theory tab: what a neural network is, as text and pictures to play with.
 
-Decision: plain files beside this one, and nothing to ask the server for. The words are in one HTML fragment a language,
-of the same structure, so that one script without words serves both.
+Decision: plain files beside this one, without requests to the server. The texts are in one HTML fragment per language
+with the same structure, so that one script without texts serves all.
 """
 
 from pathlib import Path
@@ -28,5 +28,5 @@ def theory_css() -> str:
 
 
 def _text(name: str) -> str:
-    """Return what stands in a file of the tab."""
+    """Return the content of a file of the tab."""
     return (FOLDER / name).read_text(encoding="utf-8")

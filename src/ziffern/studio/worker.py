@@ -1,75 +1,84 @@
-"""The process behind a job: trains what job.json says, one after the other, and notes how each ended.
+"""The process behind a job: runs the trainings of job.json one after the other, and records how each ended.
 
-It is given the job's lock, and hands it on to each training, so that the job is at work as long as any of them lives. A
-training is `ziffern train`, as it would be typed. A SIGTERM that nobody here asked for (a shutdown) ends the
-training, which can go on later, and begins no other.
+It inherits the job's lock and hands it on to each training, so that the job is at work as long as any of them lives. A
+training is `ziffern train`, as it would be typed. After a SIGTERM that the page did not send (a shutdown) the training
+ends, and can be continued later, and no other starts.
 """
 
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from ziffern.files.atomic import write_json
 from ziffern.studio.jobs import Job, State, quoted
 from ziffern.training.callbacks import STOP
 
-FROM_OUTSIDE = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of a training that was told to end
+FAILED = 2  # exit code of a training that has explained its error
+FROM_OUTSIDE = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of a training that was stopped by a signal
+PROGRAM = """
+import sys
+from pathlib import Path
+from ziffern.cli.main import main
+from ziffern.studio.failures import record_failure
+file = Path(sys.argv.pop(1))
+sys.argv[0] = "ziffern"
+record_failure(main, file)
+"""
 
 
-def work(folder: Path, lock: int) -> None:
-    """Work on the job in `folder`, whose lock is the open file `lock`, until it is done or was asked to stop."""
-    told: list[int] = []
-    at_work: list[subprocess.Popen[bytes]] = []
+class Worker:
+    """Runs the trainings of a job.
 
-    def tell(number: int, _: object) -> None:
-        told.append(number)
-        for training in at_work:
-            training.terminate()  # how it ended is noted
+    Args:
+        job: The job.
+        lock: Its lock, an open file, which each training inherits.
+    """
 
-    signal.signal(signal.SIGTERM, tell)
-    job = Job(folder)
-    for number, one in enumerate(job.plan):
-        run = Path(one["folder"])
-        (run / STOP).unlink(missing_ok=True)  # of an earlier attempt; one that comes from here on is meant
-        if not job.is_stopping and not told:
-            train(job, number, one["overrides"], run, lock, at_work, told)
+    def __init__(self, job: Job, lock: int) -> None:
+        self.job, self.lock = job, lock
+        self._training: subprocess.Popen[bytes] | None = None
+        self._is_terminated = False
 
+    def run(self) -> None:
+        """Run the trainings until all are done, or the job was asked to stop."""
+        signal.signal(signal.SIGTERM, self._terminate)
+        for number, one in enumerate(self.job.plan):
+            run = Path(one["folder"])
+            (run / STOP).unlink(missing_ok=True)  # of an earlier attempt; one that comes from here on is meant
+            if not self.job.is_stopping and not self._is_terminated:
+                self._train(number, [*one["overrides"], f"hydra.run.dir={quoted(run)}"])
 
-def train(
-    job: Job,
-    number: int,
-    overrides: list[str],
-    run: Path,
-    lock: int,
-    at_work: list[subprocess.Popen[bytes]],
-    told: Sequence[int],
-) -> None:
-    """Train once, and note how it ended; at once, where a signal has `told` so in the moment before."""
-    program = "import sys; sys.argv[0] = 'ziffern'; from ziffern.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "train", *overrides, f"hydra.run.dir={quoted(run)}"]
-    log = job.folder / f"{number}.log"
-    with log.open("wb") as file:
-        training = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, pass_fds=(lock,))
-        at_work[:] = [training]
-        if told:
-            training.terminate()
-        code = training.wait()
-    state, reason = State.DONE, ""
-    if code:
-        said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-        errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
-        reason = errors[-1] if errors else said[-1] if said else ""
-        state = State.STOPPED if job.is_stopping and not errors else State.FAILED
+    def _terminate(self, number: int, frame: object) -> None:
+        self._is_terminated = True
+        if self._training is not None:
+            self._training.terminate()  # how it ended is recorded
+
+    def _train(self, number: int, overrides: list[str]) -> None:
+        log, failure = self.job.folder / f"{number}.log", self.job.failure_file(number)
+        command = [sys.executable, "-c", PROGRAM, str(failure), "train", *overrides]
+        with log.open("wb") as file:
+            self._training = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, pass_fds=(self.lock,)
+            )
+            if self._is_terminated:  # in the moment before
+                self._training.terminate()
+            code = self._training.wait()
+        state, reason = self._outcome(code, log)
+        write_json(self.job.folder / f"{number}.json", {"state": state, "reason": reason})
+
+    def _outcome(self, code: int, log: Path) -> tuple[State, str]:
+        """Return how a training ended by its exit code: its state, and the signal or the last line that it printed."""
+        if code == 0:
+            return State.STOPPED if self.job.is_stopping else State.DONE, ""
         if code < 0 or code in FROM_OUTSIDE:
-            state = State.STOPPED if job.is_stopping else State.INTERRUPTED  # somebody else's doing: it can go on
-            told_by = -code if code < 0 else code - 128
-            reason = next((each.name for each in signal.Signals if each == told_by), f"signal {told_by}")
-    elif job.is_stopping:
-        state = State.STOPPED
-    write_json(job.folder / f"{number}.json", {"state": state, "reason": reason})
+            number = -code if code < 0 else code - 128
+            name = next((each.name for each in signal.Signals if each == number), str(number))
+            return State.STOPPED if self.job.is_stopping else State.INTERRUPTED, name  # it can be continued
+        lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        state = State.STOPPED if self.job.is_stopping and code != FAILED else State.FAILED
+        return state, lines[-1].removeprefix("error: ") if lines else ""
 
 
 if __name__ == "__main__":
-    work(Path(sys.argv[1]), int(sys.argv[2]))
+    Worker(Job(Path(sys.argv[1])), int(sys.argv[2])).run()

@@ -1,4 +1,4 @@
-"""Where one person's runs, uploads and own digits lie. Nothing of the page reaches outside of it."""
+"""The folders of one person: runs, uploads and own digits. The page accesses nothing outside of them."""
 
 import json
 import re
@@ -18,11 +18,12 @@ from ziffern.errors import InputError
 from ziffern.files.atomic import write_atomically, write_json
 from ziffern.runs.run import Run
 from ziffern.studio.names import unique
+from ziffern.text.catalog import Message
 
 UPLOADS = (".zip", ".csv", ".npz")
-MOST_UPLOADS = 20
-MOST_DIGITS = 500
-MOST_RUNS = 200  # that the page lists, the newest first
+MAX_UPLOADS = 20
+MAX_DIGITS = 500
+MAX_RUNS = 200  # that the page lists, the newest first
 PERSON_FOLDER = "people"
 NAME = re.compile(r"\w[\w .=,+@-]{0,199}")
 
@@ -32,24 +33,24 @@ class Workspace:
     """One person's folders.
 
     Args:
-        root: `outputs`, or a folder of one's own below it where several people share a page.
+        root: `outputs`, or a person's own folder below it where several people share a page.
     """
 
     root: Path
 
     @property
     def runs_folder(self) -> Path:
-        """Where trainings go."""
+        """The run folders."""
         return self.root / "runs"
 
     @property
     def jobs_folder(self) -> Path:
-        """Where what was started is noted."""
+        """The job folders."""
         return self.root / "studio" / "jobs"
 
     @property
     def digits_folder(self) -> Path:
-        """Where own digits are kept: a folder a class, as data=local reads them."""
+        """The person's own digits: one folder per class, as data=local reads them."""
         return self.root / "studio" / "digits"
 
     @property
@@ -61,12 +62,12 @@ class Workspace:
         return self.root / "studio" / "form.json"
 
     def keep_form(self, form: Mapping[str, Any]) -> None:
-        """Keep what the form says, for the next time the page is opened; what cannot be written is forgotten."""
+        """Save the form for the next time the page is opened, if it can be written."""
         with suppress(OSError, ValueError):
             write_json(self._form_file, form)
 
     def kept_form(self) -> dict[str, Any]:
-        """Return what was kept of the form; nothing where nothing was, or where it is damaged."""
+        """Return the saved form; empty where there is none, or it is damaged."""
         try:
             return dict(json.loads(self._form_file.read_bytes()))
         except (OSError, ValueError, TypeError, RecursionError):
@@ -76,12 +77,12 @@ class Workspace:
         """Return the names of the run folders, the newest first."""
         if not self.runs_folder.is_dir():
             return []
-        there = [each for each in self.runs_folder.iterdir() if NAME.fullmatch(each.name) and not each.is_symlink()]
-        found = []
-        for each in there:
-            with suppress(OSError):  # not one, or gone meanwhile
-                found.append(((each / ".hydra/config.yaml").stat().st_mtime, each.name))
-        return [name for _, name in sorted(found, reverse=True)[:MOST_RUNS]]
+        folders = [each for each in self.runs_folder.iterdir() if NAME.fullmatch(each.name) and not each.is_symlink()]
+        runs = []
+        for each in folders:
+            with suppress(OSError):  # not a run, or removed meanwhile
+                runs.append(((each / ".hydra/config.yaml").stat().st_mtime, each.name))
+        return [name for _, name in sorted(runs, reverse=True)[:MAX_RUNS]]
 
     def run(self, name: str) -> Run:
         """Return a run by its name.
@@ -100,30 +101,30 @@ class Workspace:
         return self._known(self.jobs_folder, name)
 
     def uploads(self) -> dict[str, Path]:
-        """Return what was uploaded, by name."""
+        """Return the uploaded files by name."""
         folder = self._uploads_folder
-        found = sorted(folder.iterdir()) if folder.is_dir() else []
-        return {path.name: path for path in found if path.suffix in UPLOADS}
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+        return {path.name: path for path in files if path.suffix in UPLOADS}
 
     def keep_upload(self, source: Path, name: str) -> str:
         """Check an uploaded file, keep it, and return its name.
 
         Args:
-            source: Where it lies now.
-            name: What it was called.
+            source: Its temporary path.
+            name: Its original name.
 
         Raises:
-            InputError: It holds no labelled digits, or is dangerous; nothing is kept then.
+            InputError: It has no labeled images, or is dangerous; it is not kept then.
         """
         suffix = Path(name).suffix.lower()
         stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(name).stem)[:60].strip("-") or "digits"
         plain = stem + suffix
         if suffix not in UPLOADS:
-            raise InputError(f"{plain[:80]}: a file of another kind: upload one of {', '.join(UPLOADS)}")
-        if len(self.uploads()) >= MOST_UPLOADS:
-            raise InputError(f"{MOST_UPLOADS} files are here already: remove one first")
+            raise InputError("studio.upload.kind", name=plain, kinds=UPLOADS)
+        if len(self.uploads()) >= MAX_UPLOADS:
+            raise InputError("studio.upload.too_many", count=MAX_UPLOADS)
         kept = self._uploads_folder / f"{stem}_{unique()}{suffix}"
-        part = self._uploads_folder.with_name("incoming") / kept.name  # not yet to be chosen
+        part = self._uploads_folder.with_name("incoming") / kept.name  # where it cannot be chosen yet
         for folder in (kept.parent, part.parent):
             folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -131,7 +132,7 @@ class Workspace:
             try:
                 read_local(part)
             except InputError as error:
-                raise InputError(str(error).replace(str(part), plain).replace(part.name, plain)) from error
+                raise _renamed(error, {str(part): plain, part.name: plain}) from error
             part.replace(kept)
         finally:
             part.unlink(missing_ok=True)
@@ -142,15 +143,15 @@ class Workspace:
         self._known(self._uploads_folder, name).unlink(missing_ok=True)
 
     def keep_digit(self, image: NDArray[np.uint8], label: int) -> None:
-        """Keep one digit (28, 28) of one's own.
+        """Keep one digit (28, 28) of the person's own.
 
         Raises:
             InputError: There are too many.
         """
         if not 0 <= label <= 9:  # noqa: PLR2004
-            raise InputError(f"{label}: a digit is one of 0 to 9")
-        if len(list(self.digits_folder.glob("*/*.png"))) >= MOST_DIGITS:
-            raise InputError(f"{MOST_DIGITS} digits are kept already: remove them first")
+            raise InputError("studio.digits.label", label=label)
+        if len(list(self.digits_folder.glob("*/*.png"))) >= MAX_DIGITS:
+            raise InputError("studio.digits.too_many", count=MAX_DIGITS)
         path = self.digits_folder / str(label) / f"{unique()}.png"
         write_atomically(path, lambda file: Image.fromarray(image).save(file, "PNG"))
 
@@ -171,5 +172,24 @@ class Workspace:
         """Return an entry of a folder by its name, which came from the browser."""
         path = folder / str(name)
         if not NAME.fullmatch(str(name)) or not path.exists() or path.is_symlink():
-            raise InputError(f"{str(name)[:80]}: it is not here any more: reload the page")
+            raise InputError("studio.choice.gone", name=name)
         return path
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Return an error, a message or a value of one with other names in place of a file's."""
+    match value:
+        case InputError():
+            return type(value)(value.code, **_renamed(value.message.values, names))
+        case Message():
+            return Message(value.code, **_renamed(value.values, names))
+        case dict():
+            return {key: _renamed(item, names) for key, item in value.items()}
+        case list() | tuple():
+            return [_renamed(item, names) for item in value]
+        case str() | Path():
+            text = str(value)
+            for old, new in names.items():
+                text = text.replace(old, new)
+            return text
+    return value

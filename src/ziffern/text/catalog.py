@@ -6,19 +6,14 @@ foreign text more often than not, so each is made printable where it is put in; 
 it, for overrides such as `data.batch_size=1000` that a message tells the user to type, and `{count:n}` as people do.
 """
 
-import string
-from collections.abc import Mapping
-from contextvars import ContextVar
-from functools import cache
+from errno import errorcode
+from numbers import Number
 from pathlib import Path, PurePath
-from typing import Any
 
-import yaml
-
-from ziffern.text.printable import one_line, printable
+from ziffern.text.language import Language, terminal_language
+from ziffern.text.printable import one_line, printable, reason
 
 CATALOGS = Path(__file__).with_name("errors")
-terminal_language: ContextVar[str] = ContextVar("terminal_language", default="en")  # of this process's terminal
 
 
 class Message:
@@ -26,7 +21,8 @@ class Message:
 
     Args:
         code: Its dotted name in the catalogs.
-        values: What its placeholders stand for: text, paths, numbers, lists of these, or other messages.
+        values: What its placeholders stand for: text, paths, numbers, lists of these, other messages,
+            or errors; of an error of the operating system only its reason is shown, without a path.
     """
 
     def __init__(self, code: str, /, **values: object) -> None:
@@ -41,71 +37,35 @@ class Message:
         Raises:
             LookupError: The catalog lacks the code, or the message one of the placeholders.
         """
-        entry = catalog(language).get(self.code)
-        if entry is None and " " in self.code:  # TODO(17): English text in place of a code, until all rooms have codes
-            from ziffern.text.messages import translated
-
-            return translated(self.code, language)
-        if entry is None:
-            raise LookupError(f"{self.code}: no such message")
-        if isinstance(entry, Mapping):  # one text per plural form of the value `count`
-            entry = entry[_locale(language).plural_form(self.values["count"])]
-        return _Formatter(language).vformat(entry, (), self.values)
+        texts = Language(language, CATALOGS)
+        return texts(self.code, **{name: _shown(value, language) for name, value in self.values.items()})
 
 
-class _Formatter(string.Formatter):
-    def __init__(self, language: str) -> None:
-        self._language = language
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        """Return a value as text; the specification `n` is a number with its thousands apart."""
-        value = getattr(value, "message", value)  # of an InputError
-        match value:
-            case Message():
-                return value.in_language(self._language)
-            case list() | tuple():
-                return ", ".join(self.format_field(item, format_spec) for item in value)
-            case PurePath():
-                return printable(value)  # whole, since it may be typed again
-            case bool():
-                return str(value).lower()
-            case int() | float() if format_spec == "n":
-                return _locale(self._language).decimal(value)
-        return one_line(format(value, format_spec))
+def os_reason(error: OSError) -> Message | str:
+    """Return why the operating system refused something, without a path; its own text where the catalogs lack it."""
+    code = f"files.system.{errorcode.get(error.errno or 0)}"
+    return Message(code) if code in Language("en", CATALOGS) else error.strerror or str(error) or type(error).__name__
 
 
-@cache
-def catalog(language: str) -> dict[str, Any]:
-    """Return the texts of a language under dotted names; a mapping of plural forms is one text."""
-    texts = yaml.safe_load((CATALOGS / f"{language}.yaml").read_text(encoding="utf-8"))
-    return dict(_flat(texts or {}, ""))
-
-
-def _flat(node: Mapping[str, Any], prefix: str) -> Any:
-    for key, value in node.items():
-        if isinstance(value, str) or "other" in value:
-            yield f"{prefix}{key}", value
-        else:
-            yield from _flat(value, f"{prefix}{key}.")
-
-
-class _Locale:
-    """Numbers and plural forms of a language, from Unicode's CLDR."""
-
-    def __init__(self, language: str) -> None:
-        from babel import Locale
-
-        self._locale = Locale(language)
-
-    def plural_form(self, count: Any) -> str:
-        return str(self._locale.plural_form(count))
-
-    def decimal(self, value: float) -> str:
-        from babel.numbers import format_decimal
-
-        return format_decimal(value, locale=self._locale)
-
-
-@cache
-def _locale(language: str) -> _Locale:
-    return _Locale(language)
+def _shown(value: object, language: str) -> object:
+    """Return a value as a placeholder takes it: a number, or printable text."""
+    message = getattr(value, "message", None)  # of an InputError
+    shown: object
+    match message if isinstance(message, Message) else value:
+        case Message() as message:
+            shown = message.in_language(language)
+        case OSError() as error:
+            shown = _shown(os_reason(error), language)
+        case Exception() as error:
+            shown = reason(error)
+        case bool():
+            shown = str(value).lower()
+        case Number():
+            shown = value
+        case list() | tuple() as items:
+            shown = ", ".join(str(_shown(item, language)) for item in items)
+        case PurePath():
+            shown = printable(value)  # whole, since it may be typed again
+        case _:
+            shown = one_line(value)
+    return shown

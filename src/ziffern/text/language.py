@@ -1,61 +1,74 @@
-"""The words and the numbers of a report in one language.
+"""Texts and numbers in one language.
 
-Decisions: texts lie in one YAML file a language, with the same keys and the same placeholders (a test holds
-this); a text is plain, never markup, so that whatever is put into it is escaped; numbers are written as the
-language writes them (98.32% and 98,32 %).
+Decisions: each folder of texts has one YAML file per language, with the same keys and the same placeholders (a test
+holds this); a text is plain, never markup, so that whatever is put into it is escaped; a text that depends on a number
+has one form per plural form of its value `count`; numbers are written as the language writes them (98.32% and 98,32 %),
+by Unicode's CLDR.
 """
 
 import math
+import string
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ziffern.text.catalog import terminal_language
+if TYPE_CHECKING:
+    from babel import Locale
 
-LANGUAGES = ("en", "de")
-TEXTS = Path(__file__).with_name("report")
-TERMINAL = Path(__file__).with_name("terminal")
+TEXTS, TERMINAL = (Path(__file__).with_name(name) for name in ("report", "terminal"))
+LANGUAGES = ("en", *sorted(path.stem for path in TEXTS.glob("*.yaml") if path.stem != "en"))
 NONE = "–"
+terminal_language: ContextVar[str] = ContextVar("terminal_language", default="en")  # of this process's terminal
 
 
 class Language:
     """One of LANGUAGES.
 
     Args:
-        code: Of the language.
-        texts: The folder of its texts: those of the reports, unless another is named.
+        code: The language's code.
+        texts: The folder of its texts, by default those of the reports.
 
     Raises:
-        ValueError: Another code; whoever takes it from a user checks it first.
+        ValueError: There is no such language; whoever takes the code from a user checks it first.
     """
 
     def __init__(self, code: str = "en", texts: Path = TEXTS) -> None:
         if code not in LANGUAGES:
-            raise ValueError(f"{code}: no language of these texts: {', '.join(LANGUAGES)}")
+            raise ValueError(f"{code}: no texts in this language, only in {', '.join(LANGUAGES)}")
         self.code = code
-        self._texts = _texts(texts / f"{code}.yaml")
+        self._texts = catalog(texts / f"{code}.yaml")
 
-    def __call__(self, key: str, **values: object) -> str:
-        """Return the text `key`, such as `fit.gap`, with `values` in its placeholders."""
-        node: Any = self._texts
-        for part in key.split("."):
-            node = node[part]
-        return str(node).format(**values)
+    def __contains__(self, key: str) -> bool:
+        return key in self._texts
+
+    def __call__(self, key: str, /, **values: object) -> str:
+        """Return the text `key`, such as `fit.gap`, with `values` in its placeholders.
+
+        `{count:n}` writes a number with its thousands apart, `{count}` leaves it to Python.
+
+        Raises:
+            LookupError: There is no such text, or a value is missing.
+        """
+        text = self._texts[key]
+        if isinstance(text, Mapping):
+            count: Any = values["count"]
+            text = text[_locale(self.code).plural_form(count)]
+        return _Formatter(self).vformat(text, (), values)
 
     def number(self, value: float | None, digits: int = 0) -> str:
-        """Return a number with so many decimals and its thousands apart; a dash where there is none."""
-        if value is None or not math.isfinite(value):
-            return NONE
-        text = f"{value:,.{digits}f}".replace("-", "−")
-        return text if self.code == "en" else text.translate(str.maketrans(",.", ".,"))
+        """Return a number with `digits` decimals and its thousands apart; a dash for None and what is not finite."""
+        return NONE if value is None or not math.isfinite(value) else self.localized(f"{value:,.{digits}f}")
 
     def percent(self, share: float | None, digits: int = 2) -> str:
         """Return a share in [0, 1] as a percentage."""
         if share is None or not math.isfinite(share):
             return NONE
-        return self.number(100 * share, digits) + ("%" if self.code == "en" else "\N{NO-BREAK SPACE}%")
+        pattern: str = _locale(self.code).percent_formats[None].pattern
+        return pattern.replace("#,##0", self.number(100 * share, digits))
 
     def points(self, difference: float) -> str:
         """Return a difference of two shares in percentage points, with its sign."""
@@ -63,7 +76,7 @@ class Language:
         return sign + self.number(100 * difference, 2)
 
     def duration(self, seconds: float | None) -> str:
-        """Return a duration in words that suit its size."""
+        """Return a duration in seconds in the units that suit its size."""
         if seconds is None or not math.isfinite(seconds):
             return NONE
         if seconds < 60:  # noqa: PLR2004
@@ -72,6 +85,18 @@ class Language:
         hours, minutes = divmod(minutes, 60)
         return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
+    def localized(self, number: str) -> str:
+        """Return a number that Python wrote, such as `-1,234.5`, as the language writes it."""
+        return number.translate(_symbols(self.code))
+
+
+class _Formatter(string.Formatter):
+    def __init__(self, language: Language) -> None:
+        self._language = language
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return self._language.localized(f"{value:,}") if format_spec == "n" else format(value, format_spec)
+
 
 def terminal_words() -> Language:
     """Return the texts of the terminal in the terminal's language."""
@@ -79,6 +104,29 @@ def terminal_words() -> Language:
 
 
 @cache
-def _texts(path: Path) -> dict[str, Any]:
-    texts: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return texts
+def catalog(path: Path) -> dict[str, Any]:
+    """Return the texts of a file under dotted names; a mapping of plural forms (one, other) is one text."""
+    return dict(_flat(yaml.safe_load(path.read_text(encoding="utf-8")) or {}, ""))
+
+
+def _flat(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, str) or "other" in value:
+            yield f"{prefix}{key}", value
+        else:
+            yield from _flat(value, f"{prefix}{key}.")
+
+
+@cache
+def _locale(code: str) -> "Locale":
+    from babel import Locale
+
+    return Locale(code)
+
+
+@cache
+def _symbols(code: str) -> dict[int, str]:
+    from babel.numbers import get_decimal_symbol, get_group_symbol
+
+    locale = _locale(code)
+    return str.maketrans({",": get_group_symbol(locale), ".": get_decimal_symbol(locale), "-": "−"})

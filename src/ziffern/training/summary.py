@@ -11,8 +11,7 @@ from ziffern.analysis.metrics import Place, registered
 from ziffern.config.command import invocation, is_multirun
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.records.messages import message_text
-from ziffern.text.catalog import terminal_language
-from ziffern.text.language import Language, terminal_words
+from ziffern.text.language import Language, terminal_language, terminal_words
 from ziffern.text.metrics import label, written
 from ziffern.text.printable import printable
 from ziffern.training.callbacks.progress import clock
@@ -35,9 +34,9 @@ def print_start(
     words, dataset, parts = terminal_words(), data.dataset, data.parts
     _print_warnings(recorder.console, words, dataset.note, parts.leak)
     device = trainer.strategy.root_device
-    shown = _counted(words, "start.cpu", torch.get_num_threads(), device=device) if device.type == "cpu" else device
+    shown = words("start.cpu", count=torch.get_num_threads(), device=device) if device.type == "cpu" else device
     parameters = words.number(model.parameter_count)
-    epochs = _counted(words, "start.epochs", trainer.max_epochs or 0)
+    epochs = words("start.epochs", count=trainer.max_epochs or 0)
     sizes = {part: words.number(len(getattr(parts, part))) for part in ("train", "val", "test")}
     lines = (
         words("start.model", name=name, parameters=parameters, epochs=epochs, device=shown),
@@ -101,7 +100,7 @@ def _extended_values(words: Language, metrics: dict[str, Any]) -> dict[str, str]
     if epochs:
         val_acc = words.percent(metrics["val/acc"])
         values["val/acc"] = words("summary.val_acc", value=val_acc, epoch=metrics["best_epoch"])
-        values["train_seconds"] = _counted(words, "summary.train_seconds", epochs, time=time)
+        values["train_seconds"] = words("summary.train_seconds", count=epochs, time=time)
     else:
         kind = "members" if metrics["train_seconds"] else "none"
         values["train_seconds"] = words(f"summary.train_seconds_{kind}", time=time)
@@ -112,8 +111,3 @@ def _print_warnings(console: Console, words: Language, note: object, leak: objec
     for kind, text in (("note", note), ("leak", leak)):
         if text:
             console.print(words(f"start.{kind}", text=printable(text)), style=WARNING, soft_wrap=True)
-
-
-def _counted(words: Language, key: str, count: int, **values: object) -> str:
-    """Return a text in the singular or plural that `count` needs."""
-    return words(f"{key}.{'one' if count == 1 else 'other'}", count=count, **values)

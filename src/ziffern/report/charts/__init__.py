@@ -5,14 +5,12 @@ from ziffern.report.charts.front import front_chart
 from ziffern.report.charts.history import history_chart
 from ziffern.report.charts.learning import learning_curve
 from ziffern.report.charts.parallel import parallel_chart
-from ziffern.report.charts.searched import Searched
 from ziffern.report.charts.shares import share_bars, share_chart
 from ziffern.report.charts.slices import slice_chart
 from ziffern.report.charts.trade import trade_chart
 from ziffern.report.charts.trials import trials_curves
 
 __all__ = [
-    "Searched",
     "front_chart",
     "history_chart",
     "learning_curve",

@@ -7,14 +7,14 @@ from matplotlib.axes import Axes
 
 from ziffern.report.charts import svg
 from ziffern.report.charts.axes import joined, short
-from ziffern.report.charts.searched import Searched
 from ziffern.report.charts.svg import PAGE, SERIES, TEXT
+from ziffern.search.parameters import SearchedParameter
 from ziffern.text.language import Language
 
 
 def parallel_chart(
-    parameters: Sequence[Searched],
-    score: Searched,
+    parameters: Sequence[SearchedParameter],
+    score: SearchedParameter,
     is_maximised: bool,
     best: Sequence[int],
     score_text: Callable[[float], str],
@@ -59,7 +59,7 @@ def parallel_chart(
     return svg.render(draw, language("sweep.parallel"), width=max(4.8, 1.35 * lines.shape[1]), height=3.4)
 
 
-def _marks(parameter: Searched) -> list[tuple[float, str]]:
+def _marks(parameter: SearchedParameter) -> list[tuple[float, str]]:
     """Return the labels along a parameter's axis, each with its height in [0, 1]."""
     last = len(parameter.choices) - 1
     if last >= 0:

@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from ziffern.report.charts import svg
 from ziffern.report.charts.axes import score_axis, short
-from ziffern.report.charts.searched import Searched
 from ziffern.report.charts.svg import SERIES
+from ziffern.search.parameters import SearchedParameter
 from ziffern.text.language import Language
 
 
 def slice_chart(
-    parameter: Searched, score: NDArray[np.float64], best: int, label: str, is_share: bool, language: Language
+    parameter: SearchedParameter, score: NDArray[np.float64], best: int, label: str, is_share: bool, language: Language
 ) -> str:
     """Draw the scores (N,) against a parameter's values, the place `best` marked."""
     spread = 0.0
@@ -34,7 +34,7 @@ def slice_chart(
     return svg.render(draw, parameter.name, width=3.2, height=2.4)
 
 
-def _scale_axis(axes: Axes, parameter: Searched) -> None:
+def _scale_axis(axes: Axes, parameter: SearchedParameter) -> None:
     """Show the whole range that was searched, with ticks in the words of the configuration."""
     low, high = parameter.low, parameter.high
     if parameter.choices:

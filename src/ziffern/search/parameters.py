@@ -1,0 +1,62 @@
+"""The parameters of a search, as numbers that can be drawn."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+@dataclass(frozen=True)
+class SearchedParameter:
+    """A parameter of a search, with its value in each of N trials."""
+
+    name: str
+    values: NDArray[np.float64]  # (N,), places in `choices` where there are some, NaN where a trial lacks it
+    low: float
+    high: float
+    is_log: bool = False
+    choices: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> NDArray[np.float64]:
+        """Where its values lie between low and high, (N,) in [0, 1], on a logarithmic scale if it has one."""
+        scale: Callable[[Any], Any] = np.log10 if self.is_log else np.asarray
+        low, high = scale(self.low), scale(self.high)
+        if low == high:
+            return np.where(np.isnan(self.values), np.nan, 0.5)
+        return np.asarray((scale(self.values) - low) / (high - low))
+
+    @classmethod
+    def of(cls, name: str, trials: "Sequence[FrozenTrial]") -> "SearchedParameter":
+        """Return a parameter with its value in each trial, and everything that was tried for it."""
+        own_trials = [trial for trial in trials if name in trial.params]
+        ranges: list[Any] = [trial.distributions[name] for trial in own_trials]
+        if all(hasattr(each, "low") for each in ranges):
+            low, high = min(each.low for each in ranges), max(each.high for each in ranges)
+            values = np.array([trial.params.get(name, math.nan) for trial in trials], np.float64)
+            return cls(name, values, low, high, is_log=all(each.log for each in ranges))
+        allowed = [choice for each in ranges for choice in getattr(each, "choices", ())]
+        texts = list(dict.fromkeys(plain(value) for value in (*allowed, *(t.params[name] for t in own_trials))))
+        places = [texts.index(plain(trial.params[name])) if name in trial.params else math.nan for trial in trials]
+        return cls(name, np.array(places), 0, len(texts) - 1, choices=tuple(texts))
+
+
+def plain(value: Any, digits: int | None = None) -> str:
+    """Return a parameter's value as in the configuration: text without Hydra's quotes, `true`, `null`.
+
+    Args:
+        value: The value.
+        digits: Significant digits of a fraction; all of them where None.
+    """
+    if isinstance(value, float):
+        return f"{value:.{digits}g}" if digits else repr(value)
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    text = str(value)
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
