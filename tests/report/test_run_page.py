@@ -66,7 +66,7 @@ def test_the_misread_digits_are_those_of_the_data(imperfect: Run, digits_npz: Pa
         images = np.concatenate([file["x_train"], file["x_test"]])
     said = imperfect.predictions
     assert np.array_equal(said.mistake, said.outcome.mistakes)
-    assert np.array_equal(said.mistake_image, images[said.index[said.mistake]])
+    assert np.array_equal(said.mistake_image, images[said.index[said.mistake], None])
     confidences = [digit.confidence for digit in Findings(imperfect).mistakes]
     assert confidences == sorted(confidences, reverse=True)
 
@@ -230,7 +230,7 @@ def test_curves_and_pictures_are_not_mixed_up(
         images, labels = (np.concatenate([file[f"{name}_train"], file[f"{name}_test"]]) for name in "xy")
     for digit, place in zip(Findings(imperfect).mistakes, imperfect.predictions.mistake, strict=True):
         index = imperfect.predictions.index[place]
-        assert np.array_equal(digit.image, images[index])
+        assert np.array_equal(digit.image, images[None, index])
         assert digit.true == str(labels[index])
 
 
@@ -330,9 +330,12 @@ def test_a_damaged_environment_is_left_out(imperfect: Run) -> None:
 
 
 def test_normalised_pictures_show_zero_as_middle_grey() -> None:
-    image = np.array([[0, 51, 255]], np.uint8)
-    assert as_seen(image, 51.0, 100.0).tolist() == [[96, 128, 255]]  # the lowest value lies a quarter as far from 0
-    assert as_seen(image, 127.5, 127.5).tolist()[0][::2] == [0, 255]
+    image, one = np.array([[[0, 51, 255]]], np.uint8), np.ones(1)
+    # The lowest value lies a quarter as far from 0.
+    assert as_seen(image, 51 * one, 100 * one).tolist() == [[[96, 128, 255]]]
+    assert as_seen(image, 127.5 * one, 127.5 * one).tolist()[0][0][::2] == [0, 255]
+    color = as_seen(np.repeat(image, 3, 0), np.array([51.0, 51, 51]), np.array([100.0, 100, 200]))
+    assert color[:, 0].tolist() == [[96, 128, 255], [96, 128, 255], [112, 128, 191]]  # in the units of all three
 
 
 def test_one_bad_folder_does_not_keep_the_others_from_their_reports(imperfect: Run, monkeypatch, capsys) -> None:
