@@ -1,8 +1,11 @@
 """Tiny synthetic digits, and runs on them within the test process."""
 
+import gc
 import os
 import shutil
 import sys
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from ziffern.text.language import terminal_language
 
 torch.set_num_threads(1)  # tests run in two processes on two cores
 os.environ["LC_ALL"] = "C.UTF-8"  # an English terminal, here and in child processes
+gc.disable()  # until everything is imported
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +29,26 @@ def english_terminal():
     token = terminal_language.set("en")
     yield
     terminal_language.reset(token)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what -m does not name
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the cases of a mostly slow test slow, but for some that are evenly spread."""
+    tests = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("mostly_slow") and not item.get_closest_marker("slow"):
+            tests[item.nodeid.partition("[")[0]].append(item)
+    for cases in tests.values():
+        fast = cases[0].get_closest_marker("mostly_slow").kwargs["fast"]
+        kept = {place * len(cases) // fast for place in range(fast)}
+        for place, case in enumerate(cases):
+            if place not in kept:
+                case.add_marker("slow")
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what was imported stays: to look through it again and again takes a tenth of the time
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -54,11 +78,30 @@ def run(digits_npz: Path, tmp_path: Path):
 
 
 @pytest.fixture(scope="session")
-def imperfect_folder(digits_npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_folder(digits_npz: Path, tmp_path_factory: pytest.TempPathFactory):
+    """Train with given overrides once in this process; return the run folder, to be copied, not changed."""
+
+    @cache
+    def train_with(*overrides: str) -> Path:
+        return run_in(tmp_path_factory.mktemp("trained") / "run", compose_config(digits_npz, *overrides)).folder
+
+    return train_with
+
+
+@pytest.fixture
+def trained(trained_folder, tmp_path: Path):
+    """Like `run`, but the run may be a copy of one that another test trained: for tests of what is made of runs."""
+
+    def copied(*overrides: str, folder: str = "run") -> Run:
+        return Run(Path(shutil.copytree(trained_folder(*overrides), tmp_path / folder)))
+
+    return copied
+
+
+@pytest.fixture(scope="session")
+def imperfect_folder(trained_folder) -> Path:
     """The folder of a run that makes mistakes: to be copied, not changed."""
-    folder = tmp_path_factory.mktemp("imperfect") / "run"
-    run_in(folder, compose_config(digits_npz, "trainer.max_epochs=1", "model.optimizer.lr=0.0003"))
-    return folder
+    return trained_folder("trainer.max_epochs=1", "model.optimizer.lr=0.0003")
 
 
 @pytest.fixture

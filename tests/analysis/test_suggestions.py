@@ -76,7 +76,8 @@ def test_a_rate_is_raised_where_it_is_low_and_lowered_where_it_is_high() -> None
     assert advice(0.01, Trend.FALLING) == ["trainer.max_epochs=10"]  # it learns, but slowly
 
 
-@pytest.mark.parametrize("model", ["nn", "cnn", "m5"])
+@pytest.mark.mostly_slow(fast=1)
+@pytest.mark.parametrize("model", ["cnn", "nn", "m5"])
 def test_every_suggestion_can_be_typed(composed, model: str) -> None:
     settings = hyperparameters(plain_config(composed(f"model={model}"))) | {"model": model}
     curves = [(verdict, train, rate) for verdict in Verdict for train in Trend for rate in (1e-4, 0.5)]

@@ -76,6 +76,7 @@ MISTAKES = {  # arguments -> what the one line has to say
 }
 
 
+@pytest.mark.mostly_slow(fast=15)
 @pytest.mark.parametrize("arguments", MISTAKES)
 def test_a_mistake_is_one_line_with_the_fix(command_line, digits_npz: Path, tmp_path: Path, arguments: str) -> None:
     given = [arguments] if arguments == "just words" else arguments.split(" ")
@@ -152,6 +153,7 @@ def test_a_name_that_the_locale_lacks_is_one_line(command_line) -> None:
     assert errors.count("\n") == 1
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("name", ["[bold]x[/bold]", ":smile:", "a b"])
 def test_markup_in_a_path_is_text(command_line, digits_npz: Path, name: str) -> None:
     code, output, _ = command_line("data=local", f"data.dir={digits_npz}", *SHORT, f"hydra.run.dir='{name}'")

@@ -1,6 +1,7 @@
 """Every option of every group composes and instantiates."""
 
 import importlib.util
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,10 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (conf_folder() / group).glob("[!_]*.yaml"))
 
 
-@pytest.mark.parametrize("choice", [f"{group}={path}" for group in map(str, GROUPS) for path in options(group)])
-def test_every_option_composes(composed, choice: str) -> None:
-    assert composed(choice).model.net._target_
+@pytest.mark.parametrize("names", list(zip_longest(*(options(str(group)) for group in GROUPS))))
+def test_every_option_composes(composed, names: tuple[str | None, ...]) -> None:
+    """One of each group at a time."""
+    assert composed(*(f"{group}={name}" for group, name in zip(GROUPS, names, strict=True) if name)).model.net._target_
 
 
 @pytest.mark.parametrize("name", options("model"))
@@ -47,6 +49,7 @@ def test_every_optimizer_builds(composed, name: str) -> None:
     assert name.partition("_")[0] in type(model.make_optimizer()).__name__.lower()
 
 
+@pytest.mark.mostly_slow(fast=13)
 @pytest.mark.parametrize("choice", [f"{part}={name}" for part in PARTS for name in options(part)])
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_an_experiments_parts_can_be_exchanged(composed, experiment: str, choice: str) -> None:
@@ -57,7 +60,7 @@ def test_an_experiments_parts_can_be_exchanged(composed, experiment: str, choice
 
 
 @pytest.mark.parametrize("name", [*options("model/scheduler")])
-@pytest.mark.parametrize("micro_steps", [1, 10])
+@pytest.mark.parametrize("micro_steps", [pytest.param(1, marks=pytest.mark.slow), 10])
 def test_every_scheduler_trains(run, name: str, micro_steps: int) -> None:
     finished = run(f"model/scheduler={name}", f"trainer.micro_steps={micro_steps}", "trainer.max_epochs=1")
     assert finished.metrics["epochs"] == 1
@@ -79,6 +82,7 @@ def keys(name: str) -> set[str]:
     return {"tensorboard", "csv"} if name == "many" else set(content)
 
 
+@pytest.mark.mostly_slow(fast=3)
 @pytest.mark.parametrize("name", options("experiment"))
 def test_every_experiment_forbids_other_data(name: str) -> None:
     GlobalHydra.instance().clear()

@@ -123,11 +123,13 @@ BEST = {  # the content of experiment/best.yaml -> the setting that the line nam
 }
 
 
+@pytest.mark.mostly_slow(fast=20)
 @pytest.mark.parametrize("content", BEST)
 def test_what_a_foreign_file_may_not_do_is_one_line(foreign, content: str) -> None:
     refused(foreign({"experiment/best.yaml": content}), "best.yaml: ", BEST[content])
 
 
+@pytest.mark.mostly_slow(fast=3)
 @pytest.mark.parametrize(
     ("files", "arguments", "named"),
     [  # files of Hydra's own groups, files at other places by a package, and what a file pulls in
@@ -218,6 +220,7 @@ def test_what_an_experiment_is_made_of_may_be_set(foreign) -> None:
     assert list(Path("run/logs/mine").iterdir())
 
 
+@pytest.mark.slow
 def test_a_search_of_ones_own_folder(foreign) -> None:
     mine = {
         "defaults": [{"override /hydra/sweeper": "ziffern"}, {"override /hydra/sweeper/sampler": "grid"}],
@@ -238,6 +241,7 @@ def test_a_pickled_configuration_is_not_run_again(command_line, tmp_path: Path) 
         assert not (tmp_path / "trapped").exists()
 
 
+@pytest.mark.slow
 def test_the_best_of_ones_own_search_goes_through_the_console_script(foreign, monkeypatch, capsys) -> None:
     foreign({"experiment/best.yaml": f"{GLOBAL}seed: 5"})
     monkeypatch.setattr("sys.argv", ["ziffern", "report", "run"])

@@ -72,6 +72,7 @@ CASES = {
 }
 
 
+@pytest.mark.mostly_slow(fast=len(CASES))
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("which", range(3))
 def test_every_picture_becomes_a_digit_in_mnists_frame(case: str, which: int) -> None:
@@ -138,6 +139,7 @@ def test_blank_paper() -> None:
         as_digit(np.random.default_rng(0).normal(200, 6, (300, 400)).astype(np.uint8))
 
 
+@pytest.mark.slow
 def test_photographed_digits_are_recognised_as_well_as_the_originals() -> None:
     images, labels = mnist()
     tested = 200

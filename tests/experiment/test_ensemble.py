@@ -19,6 +19,12 @@ WEAK = ("trainer.max_epochs=1", "model.optimizer.lr=0.0005")
 
 
 @pytest.fixture
+def run(trained):
+    """Runs are put together here, and may be copies."""
+    return trained
+
+
+@pytest.fixture
 def members(run) -> list[Run]:
     """Two models of other architecture and normalisation, that make mistakes."""
     return [

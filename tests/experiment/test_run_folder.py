@@ -22,6 +22,21 @@ def trained(command_line, digits_npz: Path):
     return lambda *more: command_line("data=local", f"data.dir={digits_npz}", *QUICK, "hydra.run.dir=run", *more)
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture
+def finished(trained, kept: Path) -> None:
+    """The folder `run` is that of a run that has ended, which is trained once."""
+    if (kept / "run").exists():
+        shutil.copytree(kept / "run", "run")
+    else:
+        assert trained()[0] == 0
+        shutil.copytree("run", kept / "run")
+
+
 def content(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -38,8 +53,7 @@ def unfinished(folder: Path = Path("run")) -> None:
     (folder / "metrics.json").unlink()
 
 
-def test_a_finished_run_takes_in_no_other(trained) -> None:
-    assert trained()[0] == 0
+def test_a_finished_run_takes_in_no_other(trained, finished) -> None:
     before = content(Path("run"))
     refused(trained("seed=1"), "run: holds a finished run already: name another folder with hydra.run.dir=FOLDER")
     refused(trained("ckpt_path=run/checkpoints/last.ckpt"), "holds a finished run already")
@@ -47,8 +61,7 @@ def test_a_finished_run_takes_in_no_other(trained) -> None:
     assert trained("seed=1", "hydra.run.dir=other")[0] == 0
 
 
-def test_a_stopped_run_is_continued_by_its_own_command_alone(trained) -> None:
-    assert trained()[0] == 0
+def test_a_stopped_run_is_continued_by_its_own_command_alone(trained, finished) -> None:
     shutil.copytree("run", "other")
     unfinished()
     before = content(Path("run"))
@@ -60,15 +73,15 @@ def test_a_stopped_run_is_continued_by_its_own_command_alone(trained) -> None:
     assert trained("ckpt_path=run/checkpoints/last.ckpt")[0] == 0
 
 
-def test_a_run_that_ended_before_a_checkpoint_begins_again(trained) -> None:
-    assert trained()[0] == 0
+def test_a_run_that_ended_before_a_checkpoint_begins_again(trained, finished) -> None:
     unfinished()
     shutil.rmtree("run/checkpoints")
     refused(trained("seed=1"), "holds a run of other settings")
     assert trained()[0] == 0
 
 
-@pytest.mark.parametrize("there", [[], ["stop"], ["train.log", ".hydra/config.yaml", ".lock"], ["notes.txt"]])
+@pytest.mark.mostly_slow(fast=2)
+@pytest.mark.parametrize("there", [["train.log", ".hydra/config.yaml", ".lock"], [], ["stop"], ["notes.txt"]])
 def test_a_folder_without_a_run_is_taken(trained, there: list[str]) -> None:
     for name in there:
         Path("run", name).parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +111,7 @@ def test_the_lock_is_held_during_the_whole_run(trained, monkeypatch: pytest.Monk
     assert seen
 
 
+@pytest.mark.slow
 def test_a_multirun_takes_in_no_other(command_line, digits_npz: Path) -> None:
     def multirun(*more: str) -> tuple[int, str, str]:
         given = ("data=local", f"data.dir={digits_npz}", *QUICK, "hydra.sweep.dir=sweep", "seed=1,2")
@@ -128,15 +142,18 @@ LINKS = (
 )
 
 
+@pytest.mark.mostly_slow(fast=9)
 @pytest.mark.parametrize("name", LINKS)
 @pytest.mark.parametrize("how", ["run", "continued", "search"])
-def test_nothing_is_written_through_a_link(trained, command_line, digits_npz: Path, name: str, how: str) -> None:
+def test_nothing_is_written_through_a_link(
+    request, trained, command_line, digits_npz: Path, name: str, how: str
+) -> None:
     outside = Path("outside")
     outside.mkdir()
     (outside / "file").write_text("mine")
     folder = Path("sweep/0" if how == "search" else "run")
     if how == "continued":
-        assert trained()[0] == 0
+        request.getfixturevalue("finished")
         unfinished()
     link = folder / name
     link.parent.mkdir(parents=True, exist_ok=True)

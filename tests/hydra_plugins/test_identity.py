@@ -21,6 +21,7 @@ SPACE = ("x=interval(0,1)", "hydra.sweeper.n_trials=2")
 SEED = "hydra.sweeper.sampler.seed"
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize(
     ("first", "then", "named"),
     [
@@ -39,11 +40,12 @@ SEED = "hydra.sweeper.sampler.seed"
 )
 def test_another_sampler_seed_or_pruner_is_named_and_refused(
     sweep,
+    begun,
     first: tuple[str, ...],
     then: tuple[str, ...],
     named: str,
 ) -> None:
-    sweep(*SPACE, *first)
+    begun(*SPACE, *first)
     with pytest.raises(SweepError, match=f"was begun with {named}.*study_name=study-2 hydra.sweep.dir=sweep-2"):
         sweep(*SPACE, *then)
     # The advice, followed.
@@ -51,11 +53,12 @@ def test_another_sampler_seed_or_pruner_is_named_and_refused(
     assert (Path("sweep-2") / "1").is_dir()
 
 
-def test_the_seed_that_was_drawn_may_be_named(sweep) -> None:
-    seed = sweep(*SPACE).user_attrs["seed"]
+def test_the_seed_that_was_drawn_may_be_named(sweep, begun) -> None:
+    seed = begun(*SPACE).user_attrs["seed"]
     assert len(sweep(*SPACE, f"{SEED}={seed}", "hydra.sweeper.n_trials=3").trials) == 3
 
 
+@pytest.mark.slow
 def test_how_a_search_is_run_is_no_part_of_it(sweep) -> None:
     sweep(*SPACE)
     more = ("n_trials=3", "max_failures=2", "keep_best=1", "patience=1", "retry_failed=true", "hint=x")
@@ -92,6 +95,7 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     return run
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize(
     ("file", "old", "new", "named"),
     [
@@ -134,9 +138,10 @@ def test_what_may_differ_is_left_out(app) -> None:
 
 def test_a_study_of_an_earlier_version_goes_on_and_says_what_is_not_compared(
     sweep,
+    begun,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    sweep(*SPACE)
+    begun(*SPACE)
     path = Path("sweep/study.journal")
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     for line in lines:
@@ -156,6 +161,7 @@ def test_differences() -> None:
     assert difference({"a": "x" * 300}, {"a": "x" * 301}) is not None
 
 
+@pytest.mark.slow
 def test_a_finished_search_is_no_answer_for_other_data(command_line, digits_npz: Path) -> None:
     given: tuple[Any, ...] = ("-m", "data=local", "data.dir=digits.npz", "model=nn", "trainer=cpu", "logger=none")
     given += ("trainer.max_epochs=1", "threads=1", "model.net.hidden=[8]", "seed=choice(1,2)")

@@ -86,6 +86,7 @@ def test_too_many_failures_stop_the_sweep(sweep) -> None:
     assert len(study().trials) == 3
 
 
+@pytest.mark.slow
 def test_the_official_plugins_rate_of_failures(sweep) -> None:
     given = ("x=interval(0,1)", "fail=[0,1]", "hydra.sweeper.n_trials=3")
     with pytest.raises(SweepError, match="1 trial failed"):
@@ -103,6 +104,7 @@ def test_a_rate_of_failures_is_one_of_a_grids_points(sweep) -> None:
         sweep(*given, "hydra.sweeper.max_failures=2")
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 @pytest.mark.parametrize("score", ["inf", "-inf"])
 def test_an_infinite_score_ends_no_sweep_and_is_not_the_best(
@@ -121,6 +123,7 @@ def test_infinite_scores_alone_can_be_exported(sweep) -> None:
     assert math.isinf(OmegaConf.load("sweep/optimization_results.yaml").best_value)
 
 
+@pytest.mark.slow
 def test_the_gp_sampler_takes_infinite_scores_without_a_warning(sweep) -> None:
     scores = "scores=[inf,1,2,3,1,2,3,1,2,3,1,2]"
     given = ("x=interval(0,1)", "hydra/sweeper/sampler=gp", "hydra.sweeper.n_trials=12", scores)
@@ -154,6 +157,7 @@ def test_several_objectives(sweep) -> None:
     assert len(OmegaConf.load("sweep/optimization_results.yaml").solutions) == 4
 
 
+@pytest.mark.mostly_slow(fast=3)
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -164,18 +168,20 @@ def test_several_objectives(sweep) -> None:
         (["x=range(0,3)", "hydra/sweeper/sampler=tpe"], "was begun with a grid, now a search"),
     ],
 )
-def test_another_search_under_the_same_name_is_refused(sweep, change: list[str], named: str) -> None:
-    sweep(GRID, "x=range(0,3)")
+def test_another_search_under_the_same_name_is_refused(sweep, begun, change: list[str], named: str) -> None:
+    begun(GRID, "x=range(0,3)")
     with pytest.raises(SweepError, match=f"study study .*{named}.*study_name=study-2"):
         sweep(GRID, *change)
     assert len(study().trials) == 3
 
 
+@pytest.mark.slow
 def test_what_may_differ_may(sweep) -> None:
     sweep(GRID, "x=range(0,2)", "hydra.sweeper.may_differ=[text]", "text=a")
     assert len(sweep(GRID, "x=range(0,2)", "hydra.sweeper.may_differ=[text]", "text=b").trials) == 2
 
 
+@pytest.mark.mostly_slow(fast=8)
 @pytest.mark.parametrize(
     ("setting", "named"),
     [
@@ -233,8 +239,8 @@ def test_without_a_stable_folder_the_study_gives_one(monkeypatch: pytest.MonkeyP
     assert (folder / "1").is_dir()
 
 
-def test_two_studies_do_not_share_a_folder(sweep) -> None:
-    sweep(GRID, "x=range(0,2)")
+def test_two_studies_do_not_share_a_folder(sweep, begun) -> None:
+    begun(GRID, "x=range(0,2)")
     for other, named in (
         ("study_name=other", "study_name=study, now it is other"),
         ("storage=x.journal", "storage=null"),

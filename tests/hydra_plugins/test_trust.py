@@ -40,6 +40,7 @@ def add_attributes(number: int, **attributes: Any) -> None:
     Path("sweep/study.journal").write_text("\n".join(lines) + "\n")
 
 
+@pytest.mark.slow
 def test_cmaes_does_not_unpickle_what_a_study_holds(sweep) -> None:
     given = (CMAES, "x=interval(0,1)", "y=interval(0,1)", "hydra.sweeper.sampler.seed=1")
     sweep(*given, "hydra.sweeper.n_trials=2")
@@ -130,8 +131,8 @@ def test_the_lock_of_a_living_or_dead_worker_is_found(tmp_path: Path, url: str |
     assert not list(storage.workers.iterdir())
 
 
-def test_a_link_in_the_sweep_folder_is_not_written_through(sweep, tmp_path: Path) -> None:
-    sweep(GRID, "x=range(0,2)")
+def test_a_link_in_the_sweep_folder_is_not_written_through(sweep, begun, tmp_path: Path) -> None:
+    begun(GRID, "x=range(0,2)")
     victim = tmp_path / "victim"
     for name in ("multirun.yaml", "study.journal.lock", "logs/0.log", "experiment/best.yaml", "study.journal.workers"):
         path = Path("sweep") / name
@@ -151,17 +152,18 @@ def test_a_link_in_the_sweep_folder_is_not_written_through(sweep, tmp_path: Path
     sweep(GRID, "x=range(0,2)")
 
 
-def test_a_link_in_place_of_hydras_folder_of_a_trial_is_not_written_through(sweep, tmp_path: Path) -> None:
-    sweep(GRID, "x=range(0,2)")
+def test_a_link_in_place_of_hydras_folder_of_a_trial_is_not_written_through(sweep, begun, tmp_path: Path) -> None:
+    begun(GRID, "x=range(0,2)")
     shutil.rmtree("sweep/1/.hydra")
     Path("sweep/1/.hydra").symlink_to(tmp_path)
     with pytest.raises(SweepError, match=r"1/\.hydra: a symbolic link"):
         sweep(GRID, "x=range(0,2)")
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("name", ["multirun.yaml", "study.journal", "logs/2.log", "study.journal.sweep.lock"])
-def test_a_pipe_in_the_sweep_folder_keeps_no_sweep_waiting(sweep, name: str) -> None:
-    sweep("x=interval(0,1)", "hydra.sweeper.n_trials=2")
+def test_a_pipe_in_the_sweep_folder_keeps_no_sweep_waiting(sweep, begun, name: str) -> None:
+    begun("x=interval(0,1)", "hydra.sweeper.n_trials=2")
     path = Path("sweep") / name
     path.unlink(missing_ok=True)
     os.mkfifo(path)
@@ -169,8 +171,8 @@ def test_a_pipe_in_the_sweep_folder_keeps_no_sweep_waiting(sweep, name: str) -> 
         sweep("x=interval(0,1)", "hydra.sweeper.n_trials=3")
 
 
-def test_aliases_that_multiply_are_not_followed(sweep) -> None:
-    sweep(GRID, "x=range(0,2)")
+def test_aliases_that_multiply_are_not_followed(sweep, begun) -> None:
+    begun(GRID, "x=range(0,2)")
     lines = [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 9)]
     config = Path("sweep/multirun.yaml")
     config.write_text("\n".join(["a0: &a0 [x]", *lines, config.read_text()]))
@@ -178,6 +180,7 @@ def test_aliases_that_multiply_are_not_followed(sweep) -> None:
         sweep(GRID, "x=range(0,2)")
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("folder", ["absolute", "../outside", "link"])
 def test_only_what_lies_in_the_sweep_folder_is_discarded(sweep, tmp_path: Path, folder: str) -> None:
     given = (GRID, "x=range(0,2)", "fail=[1]", "hydra.sweeper.keep_best=0", "hydra.sweeper.discard=weights")
@@ -215,9 +218,9 @@ def test_texts_of_a_study_do_not_control_the_terminal(sweep, capsys: pytest.Capt
     assert str(SweepError(f"error {raw}")) == r"error \x1b[2J\x1b]0;title\x07 line"
 
 
-def test_a_study_whose_plan_was_edited_is_one_line(sweep) -> None:
+def test_a_study_whose_plan_was_edited_is_one_line(sweep, begun) -> None:
     for key, value in (("plan", "x"), ("plan", [1]), ("seed", "x"), ("seed", -1), ("plan", {"search": {"y": 3}})):
-        sweep(GRID, "x=range(0,2)")
+        begun(GRID, "x=range(0,2)")
         with Path("sweep/study.journal").open("a") as file:
             file.write(json.dumps({"op_code": 2, "worker_id": "", "study_id": 0, "user_attr": {key: value}}) + "\n")
         with pytest.raises(SweepError, match=r"study study.*hydra\.sweeper\.study_name=study-2"):

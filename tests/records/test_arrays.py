@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from ziffern.errors import InputError
-from ziffern.records.arrays import DATA, IMAGE, PREDICTIONS, check_arrays
+from ziffern.records.arrays import DATA, PREDICTIONS, check_arrays
 
 Arrays = dict[str, np.ndarray]
+IMAGE = (1, 28, 28)
 
 
 def predictions() -> Arrays:
@@ -25,8 +26,8 @@ def data() -> Arrays:
         "counts": np.ones((3, 2), np.int64),
         "example_label": np.array([0]),
         "example_image": np.zeros((1, *IMAGE), np.uint8),
-        "mean": np.array(33.1),
-        "std": np.array(77.0),
+        "mean": np.array([33.1]),
+        "std": np.array([77.0]),
     }
 
 
@@ -72,10 +73,10 @@ def test_predictions_that_differ_from_the_table_are_refused(change: Callable[[Ar
         ("counts", -np.ones((3, 2), np.int64), "out_of_range"),
         ("counts", np.ones((2, 2), np.int64), "wrong"),
         ("example_label", [2], "out_of_range"),
-        ("mean", np.nan, "out_of_range"),
-        ("mean", [1.0], "wrong"),
-        ("std", 0.0, "out_of_range"),
-        ("std", np.inf, "out_of_range"),
+        ("mean", [np.nan], "out_of_range"),
+        ("mean", 1.0, "wrong"),
+        ("std", [0.0], "out_of_range"),
+        ("std", [np.inf], "out_of_range"),
     ],
 )
 def test_data_that_differ_from_the_table_are_refused(name: str, value: object, code: str) -> None:

@@ -23,6 +23,12 @@ LARGE = "model.net.hidden=[64]"
 
 
 @pytest.fixture
+def run(trained):
+    """Runs are compared here, and may be copies."""
+    return trained
+
+
+@pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tests.report.test_run_page import Page
+from tests.support.pages import Page
 
 from ziffern.analysis import metrics
 from ziffern.analysis.metrics import Evidence, Kind, Metric

@@ -60,6 +60,7 @@ def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "trapped"
 
 
+@pytest.mark.mostly_slow(fast=9)
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("written", [f"${{{CALL}}}", f"\\${{{CALL}}}", f"\\\\${{{CALL}}}", f"\\\\\\${{{CALL}}}"])
 @pytest.mark.parametrize("place", ["loss", "net", "fit_on"])
@@ -86,6 +87,7 @@ def change_config(run: Run, place: str, written: str) -> None:
     path.write_text(yaml.safe_dump(config))
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("backslashes", range(4))
 def test_the_environment_is_not_shown(imperfect: Run, monkeypatch: pytest.MonkeyPatch, backslashes: int) -> None:
     monkeypatch.setenv("ZIFFERN_SECRET", "hunter2-hunter2")
@@ -182,6 +184,7 @@ def test_what_is_no_plain_file_is_one_line(imperfect: Run, file: str, kind: str)
         write_report(imperfect)
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("file", ["progress.jsonl", "environment.json", ".hydra/overrides.yaml"])
 def test_a_file_that_nothing_rests_on_is_left_out(imperfect: Run, file: str) -> None:
     (imperfect.folder / file).unlink(missing_ok=True)
@@ -401,7 +404,7 @@ def edit(random: random.Random, folder: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def trained(digits_npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def complete(digits_npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with all files that a run can have, as Hydra leaves it."""
     from tests.support.runs import compose_config
 
@@ -434,16 +437,19 @@ def read_all(run: Run) -> None:
     run.load_model()
 
 
-def test_edited_files_are_a_page_or_one_line(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seeds", [range(60), pytest.param(range(60, 250), marks=pytest.mark.slow)])
+def test_edited_files_are_a_page_or_one_line(
+    complete: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range
+) -> None:
     monkeypatch.setattr(svg, "render", lambda *arguments, **more: "")  # drawing takes most of the time
-    edited = {fuzz(trained, tmp_path / "run", seed, read_all) for seed in range(250)}
+    edited = {fuzz(complete, tmp_path / "run", seed, read_all) for seed in seeds}
     assert len(edited) == 9, "each file was among them"
 
 
 @pytest.mark.slow
-def test_edited_files_can_be_drawn(trained: Path, tmp_path: Path) -> None:
+def test_edited_files_can_be_drawn(complete: Path, tmp_path: Path) -> None:
     for seed in range(1000, 1060):
-        fuzz(trained, tmp_path / "run", seed, write_report)
+        fuzz(complete, tmp_path / "run", seed, write_report)
 
 
 def edited_checkpoint(random: random.Random, content: dict[str, Any]) -> None:
@@ -504,8 +510,9 @@ def halfway(digits_npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 RICH = ("callbacks=ema", "model/scheduler=exponential", "callbacks.early_stopping.patience=3")
 
 
-def test_an_edited_checkpoint_goes_on_or_is_one_line(halfway: Path, composed, tmp_path: Path) -> None:
-    for seed in range(25):
+@pytest.mark.parametrize("seeds", [range(6), pytest.param(range(6, 25), marks=pytest.mark.slow)])
+def test_an_edited_checkpoint_goes_on_or_is_one_line(halfway: Path, composed, tmp_path: Path, seeds: range) -> None:
+    for seed in seeds:
         resume(halfway, tmp_path / "work", seed, composed(*RICH, "trainer.max_epochs=2"))
 
 

@@ -402,16 +402,17 @@ def test_nothing_of_a_study_is_unpickled(folder: Path, monkeypatch: pytest.Monke
     assert write_sweep_report(open_study(folder), folder).is_file()
 
 
-def journals(folder: Path, count: int) -> Iterator[bytes]:
+def journals(folder: Path, seeds: range) -> Iterator[bytes]:
     lines = (folder / "study.journal").read_text().splitlines()
-    for seed in range(count):
+    for seed in seeds:
         yield edited(lines, random.Random(seed))
 
 
-def test_an_edited_journal_is_one_line_or_a_page(folder: Path) -> None:
+@pytest.mark.parametrize("seeds", [range(60), pytest.param(range(60, 400), marks=pytest.mark.slow)])
+def test_an_edited_journal_is_one_line_or_a_page(folder: Path, seeds: range) -> None:
     """Each is read; every eighth of those that can be is drawn, which takes most of the time."""
     lines, studies = [], []
-    for text in journals(folder, 400):
+    for text in journals(folder, seeds):
         (folder / "study.journal").write_bytes(text)
         try:
             studies.append(open_study(folder))
@@ -420,4 +421,4 @@ def test_an_edited_journal_is_one_line_or_a_page(folder: Path) -> None:
     assert all(line.isprintable() and len(line) < 1000 for line in lines)
     for found in studies[::8]:
         assert "</html>" in write_sweep_report(found, folder).read_text()
-    assert min(len(lines), len(studies)) > 50
+    assert min(len(lines), len(studies)) > len(seeds) / 8

@@ -43,13 +43,24 @@ def search(command_line, digits_npz: Path):
     return run
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kept")
+
+
 @pytest.fixture
-def finished(search) -> Path:
-    """A finished grid of three rates."""
-    search(*GRID, "model.net.hidden=[8]", "model.optimizer.lr=choice(0.00001,0.01,0.001)", "hydra.sweeper.keep_best=1")
+def finished(search, kept: Path) -> Path:
+    """A finished grid of three rates, which is searched once."""
+    if (kept / "outputs").exists():
+        shutil.copytree(kept / "outputs", "outputs")
+    else:
+        rates = "model.optimizer.lr=choice(0.00001,0.01,0.001)"
+        search(*GRID, "model.net.hidden=[8]", rates, "hydra.sweeper.keep_best=1")
+        shutil.copytree("outputs", kept / "outputs")
     return next(Path("outputs/sweeps").iterdir())
 
 
+@pytest.mark.slow
 def test_a_search_from_its_command_to_its_best(search, command_line, digits_npz: Path) -> None:
     given = (*GRID, "model.net.hidden=[8]", "model.optimizer.lr=choice(0.00001,0.01,0.001)")
     out, study = search(*given, "hydra.sweeper.keep_best=1")
@@ -78,6 +89,7 @@ def test_a_search_from_its_command_to_its_best(search, command_line, digits_npz:
     assert len(study.trials) == 3
 
 
+@pytest.mark.slow
 def test_every_search_of_the_configuration_begins(search, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hydra_plugins.hydra_optuna_queue._worker.Worker.work", lambda self, supervisor=None: False)
     monkeypatch.setattr("hydra_plugins.hydra_optuna_queue._queue.Queue.left", lambda self, trials: 0)
@@ -113,6 +125,7 @@ def test_the_wrong_direction_is_refused(command_line, digits_npz: Path) -> None:
     assert "hydra.sweeper.direction=minimize: must be maximize for this objective: use hydra/sweeper=ziffern" in line
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_with_its_own_data_alone(command_line, digits_npz: Path) -> None:
     given = ("-m", "data=local", "data.dir=digits.npz", *QUICK, "model.net.hidden=[8]", "seed=choice(1,2,3)")
     given += ("hydra/sweeper=ziffern", "hydra/sweeper/sampler=random", "hydra.sweeper.study_name=study")
@@ -130,6 +143,7 @@ def test_a_search_goes_on_with_its_own_data_alone(command_line, digits_npz: Path
     assert [trial.state.name for trial in open_study(Path("outputs/sweeps/study")).trials] == ["COMPLETE"] * 2
 
 
+@pytest.mark.slow
 def test_several_objectives(search) -> None:
     _, study = search(*GRID, "objective=[val/acc,params]", "model.net.hidden=choice([4],[8])")
     assert study.metric_names == ["val/acc", "params"]
@@ -137,6 +151,7 @@ def test_several_objectives(search) -> None:
     assert sizes == [784 * 4 + 4 + 50, 784 * 8 + 8 + 90]
 
 
+@pytest.mark.mostly_slow(fast=3)
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

@@ -177,6 +177,7 @@ def test_the_command_is_what_can_be_typed(own: Workspace) -> None:
     assert job.trainings()[0].command == "ziffern train model=nn 'data.dir=/a b/c'"
 
 
+@pytest.mark.mostly_slow(fast=4)
 @pytest.mark.parametrize("path", ["/a/b_c-d.e", "/with space/x", "/it's/a", "/a\\b", "/a,b=c/{d}", "/größe/[1]", "/$x"])
 def test_any_path_survives_hydras_grammar(path: str) -> None:
     assert str(composed(("model=nn", f"data.dir={quoted(Path(path))}")).data.dir) == path

@@ -93,6 +93,7 @@ RUNS = [
 TIPS = ["model.net.dropout=0.25", "model/augment=affine", "trainer.max_epochs=40"]
 
 
+@pytest.mark.mostly_slow(fast=6)
 @pytest.mark.parametrize(
     ("overrides", "tip"), [*((run, TIPS[2]) for run in RUNS), *((RUNS[0], tip) for tip in TIPS[:2]), (RUNS[3], TIPS[1])]
 )

@@ -317,15 +317,22 @@ def test_names_of_a_list_that_grows_are_looked_up_and_not_compared_with_what_gra
     assert [each.fn for each in given if each.preprocess] == []
 
 
-@pytest.mark.parametrize("name", [None, 5, 0.5, True, ["nn"], {"a": 1}, "../x", "gone", "x" * 300, "a\0b"], ids=repr)
-def test_name_that_is_none_of_the_list_is_told(tmp_path: Path, name: Any) -> None:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A page whose handlers can be called; it takes a second to build."""
     pytest.importorskip("gradio")
     from ziffern.studio.page import Page, Studio
     from ziffern.studio.views import Words
 
-    page, nobody, lost = Page(Studio(tmp_path, None, is_shared=False), Words("en")), None, "no longer here"
-    with made(tmp_path, page.build):
-        pass
+    page = Page(Studio(tmp_path_factory.mktemp("built"), None, is_shared=False), Words("en"))
+    with made(page.studio.output, page.build):
+        return page
+
+
+@pytest.mark.parametrize("name", [None, 5, 0.5, True, ["nn"], {"a": 1}, "../x", "gone", "x" * 300, "a\0b"], ids=repr)
+def test_name_that_is_none_of_the_list_is_told(built: Any, tmp_path: Path, name: Any) -> None:
+    page, nobody, lost = built, None, "no longer here"
+    page.studio.output, page.studio.is_shared = tmp_path, False
     assert page.choose_run(name, (None,), nobody)[2] is False
     assert name is None or lost in page.show_run(name, nobody)[0]
     assert page.show_mistakes(name, name, name, nobody) == ""
@@ -383,6 +390,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield testclient.TestClient(guarded, base_url="http://127.0.0.1:7860", follow_redirects=False)
 
 
+@pytest.mark.mostly_slow(fast=3)
 @pytest.mark.parametrize("path", ["/", "/en/", "/en/config", "/en/theme.css", "/favicon.ico", "/report/en/x"])
 def test_nothing_is_shown_without_a_password(shared: Any, path: str) -> None:
     answer = shared.get(path)
@@ -458,17 +466,12 @@ def test_a_handler_knows_who_asks(tmp_path: Path) -> None:
         assert studio.workspace(request).root == tmp_path / "people/anna"
 
 
-def test_each_handler_shows_people_their_own_things_alone(tmp_path: Path) -> None:
+def test_each_handler_shows_people_their_own_things_alone(built: Any, tmp_path: Path) -> None:
     gradio = pytest.importorskip("gradio")
     from starlette.requests import Request
 
-    from ziffern.studio.page import Page, Studio
-    from ziffern.studio.views import Words
-
-    studio = Studio(tmp_path, None, is_shared=True)
-    page = Page(studio, Words("en"))
-    with made(tmp_path, page.build):
-        pass
+    page, studio = built, built.studio
+    studio.output, studio.is_shared = tmp_path, True
     scope = {"type": "http", "headers": []}
     anna, bert = (gradio.Request(Request({**scope, "ziffern.person": name})) for name in PEOPLE)
     hers = studio.workspace(anna)

@@ -23,17 +23,20 @@ def test_bf16_and_gradient_clipping_train(run) -> None:
     assert finished.metrics["epochs"] == 2
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
 def test_every_precision_trains(run, precision: str) -> None:
     assert run(f"trainer.precision={precision}", "model=cnn").metrics["epochs"] == 2
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("name", ["RMSprop", "NAdam", "RAdam", "Adagrad", "Adadelta", "ASGD"])
 def test_other_optimizers_train_by_target(run, name: str) -> None:
     assert run(f"model.optimizer._target_=torch.optim.{name}", "trainer.max_epochs=1").metrics["epochs"] == 1
 
 
-@pytest.mark.parametrize("model", ["cnn", "nn", "dnn"])
+@pytest.mark.mostly_slow(fast=1)
+@pytest.mark.parametrize("model", ["nn", "cnn", "dnn"])
 def test_one_batch_is_learnt_by_heart(run, model: str) -> None:
     one_batch = ("data.fractions=[0.04,0.48,0.48]", "data.batch_size=16", "trainer.max_epochs=80")
     calm = ("model.net.dropout=0.0", "model.optimizer.lr=0.003", *(["model.net.conv_dropout=0.0"] * (model == "cnn")))

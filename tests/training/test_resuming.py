@@ -24,6 +24,7 @@ class Killer(pl.Callback):
             raise RuntimeError("killed")
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("micro_steps", [pytest.param(1, marks=pytest.mark.slow), 4])
 @pytest.mark.parametrize("scheduler", ["none", "onecycle", "exponential", "plateau"])
 def test_resuming_equals_an_uninterrupted_run(run, monkeypatch, scheduler: str, micro_steps: int) -> None:
@@ -63,12 +64,13 @@ def test_resuming_equals_an_uninterrupted_run(run, monkeypatch, scheduler: str, 
         (["trainer.max_epochs=1"], "2 epochs, more than trainer.max_epochs=1"),
     ],
 )
-def test_a_checkpoint_that_does_not_fit_is_refused(run, changed: list[str], message: str) -> None:
-    finished = run(folder="first")
+def test_a_checkpoint_that_does_not_fit_is_refused(run, trained, changed: list[str], message: str) -> None:
+    finished = trained(folder="first")
     with pytest.raises(InputError, match=message):
         run(*changed, f"ckpt_path={finished.folder}/checkpoints/last.ckpt", folder="second")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_continued_with_other_threads_is_noted(run, capsys) -> None:
     """And the number that the note names continues without one, to the very weights of an uninterrupted run."""
     checkpoint = run("threads=1", "trainer.max_epochs=1", folder="a").folder / "checkpoints/last.ckpt"
@@ -86,6 +88,7 @@ def test_a_checkpoint_continued_with_other_threads_is_noted(run, capsys) -> None
 RATHER = ["callbacks=ema", "callbacks.ema.decay=0.9", "trainer.gradient_clip_val=1.0", "monitor=val/loss"]
 
 
+@pytest.mark.mostly_slow(fast=4)
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -154,8 +157,8 @@ def test_a_run_that_had_stopped_early_does_not_go_on(run) -> None:
     assert again.metrics["epochs"] == first.metrics["epochs"] == 3
 
 
-def test_a_complete_run_with_nothing_left_to_train_is_not_tested_again(run) -> None:
-    finished = run("trainer.max_epochs=1")
+def test_a_complete_run_with_nothing_left_to_train_is_not_tested_again(run, trained) -> None:
+    finished = trained("trainer.max_epochs=1")
     last = finished.folder / "checkpoints/last.ckpt"
     with pytest.raises(InputError, match=r"this run is complete.*raise it to at least 2") as error:
         run("trainer.max_epochs=1", f"ckpt_path={last}", folder="again")
@@ -163,8 +166,8 @@ def test_a_complete_run_with_nothing_left_to_train_is_not_tested_again(run) -> N
     assert run("trainer.max_epochs=2", f"ckpt_path={last}", folder="more").metrics["epochs"] == 2
 
 
-def test_data_that_stood_in_are_continued_by_their_own_name(run, composed, tmp_path: Path) -> None:
-    finished = run("trainer.max_epochs=1")
+def test_data_that_stood_in_are_continued_by_their_own_name(run, trained) -> None:
+    finished = trained("trainer.max_epochs=1")
     last = finished.folder / "checkpoints/last.ckpt"
     content = torch.load(last, weights_only=True)
     content["ziffern"] |= {"data.source": "Torchvision", "data.source.dataset": "mnist"}
@@ -172,6 +175,7 @@ def test_data_that_stood_in_are_continued_by_their_own_name(run, composed, tmp_p
     assert run("trainer.max_epochs=2", f"ckpt_path={last}", folder="more").metrics["epochs"] == 2
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("name", ["Adafactor", "SGD", "NAdam", "ASGD"])
 def test_optimizers_with_other_states_go_on(run, name: str) -> None:
     typed = (f"model.optimizer._target_=torch.optim.{name}", "trainer.max_epochs=1")

@@ -16,8 +16,8 @@ def test_a_damaged_checkpoint_is_refused(run, tmp_path: Path, content: bytes) ->
         run(f"ckpt_path={path}")
 
 
-def test_a_truncated_checkpoint_is_refused(run) -> None:
-    path = run(folder="first").folder / "checkpoints" / "last.ckpt"
+def test_a_truncated_checkpoint_is_refused(run, trained) -> None:
+    path = trained(folder="first").folder / "checkpoints" / "last.ckpt"
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(InputError, match="not a readable checkpoint"):
         run(f"ckpt_path={path}", folder="second")
@@ -34,7 +34,7 @@ def test_a_pickle_in_a_checkpoint_is_never_run(run, tmp_path: Path) -> None:
     assert not (tmp_path / "trapped").exists()
 
 
-def test_checkpoints_hold_plain_values_only(run) -> None:
+def test_checkpoints_hold_plain_values_only(trained) -> None:
     for name in ("best", "last"):
-        content = torch.load(run(folder=name).folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        content = torch.load(trained(folder=name).folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
         assert content["ziffern"]["data"] == "tiny"

@@ -31,6 +31,7 @@ def killed_at(step: int, run, monkeypatch, *settings: str) -> None:
             run(*settings, folder="killed")
 
 
+@pytest.mark.mostly_slow(fast=3)
 @pytest.mark.parametrize("micro_steps", [1, 4])
 @pytest.mark.parametrize("setting", ["model/scheduler=onecycle", "callbacks=ema"])
 @pytest.mark.parametrize("step", [36, 62])  # of 35 an epoch
@@ -49,6 +50,7 @@ def test_a_run_goes_on_from_the_middle_of_an_epoch(run, monkeypatch, setting: st
         run(*settings, f"trainer.micro_steps={other}", f"ckpt_path={killed}/middle.ckpt", folder="other")
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("micro_steps", [1, 4])
 def test_a_checkpoint_that_owes_a_validation_is_refused(run, monkeypatch, micro_steps: int) -> None:
     settings = ("trainer.max_epochs=3", "data.batch_size=7", f"trainer.micro_steps={micro_steps}")
@@ -79,7 +81,7 @@ def test_a_run_goes_on_without_its_best_checkpoint(run, monkeypatch, caplog, tmp
 
 
 @pytest.mark.parametrize("epochs", [0, 2])
-def test_a_checkpoint_at_the_end_of_an_epoch_has_no_middle(run, epochs: int) -> None:
-    folder = run(f"trainer.max_epochs={epochs}").folder
+def test_a_checkpoint_at_the_end_of_an_epoch_has_no_middle(trained, epochs: int) -> None:
+    folder = trained(f"trainer.max_epochs={epochs}").folder
     for name in ("best", "last"):
         assert "ziffern_middle" not in torch.load(folder / f"checkpoints/{name}.ckpt", weights_only=True)
