@@ -365,9 +365,9 @@ def test_data_that_stood_in_are_forgotten_when_the_network_is_back(
     monkeypatch.setattr(sources, "download", no_network)
     assert "instead of 70,000" in look(tmp_path)
     images, labels = synthetic_digits(200, seed=1)
-    real = LabelledImages("mnist", images, labels.astype(np.int64), 160)
+    real = LabelledImages("mnist", images.reshape(-1, 1, 28, 28), labels.astype(np.int64), 160)
     monkeypatch.setattr(sources, "download", lambda *_: None)
-    monkeypatch.setattr(sources.SETS["mnist"].__class__, "read", lambda *_: real)
+    monkeypatch.setattr(sources.TorchvisionSet, "read", lambda *_: real)
     assert "instead of 70,000" not in look(tmp_path)
 
 
@@ -393,7 +393,7 @@ def test_names_of_a_foreign_run_do_not_break_the_page(page: Page) -> None:
     assert value == name
     assert label.isprintable()
     label.encode()
-    page.words.message(InputError("\udcff: damaged")).encode()
+    page.words.message(InputError("studio.choice.gone", name="\udcff")).encode()
     page.words.message("\udcff: damaged").encode()
 
 

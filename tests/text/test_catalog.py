@@ -134,6 +134,7 @@ def test_an_error_of_the_operating_system_is_translated_without_its_path(number:
 
 def test_a_rare_error_of_the_operating_system_keeps_its_words() -> None:
     assert os_reason(OSError(errno.EXDEV, "Invalid cross-device link")) == "Invalid cross-device link"
+    assert os_reason(OSError("only text")) == "only text"
     assert os_reason(ConnectionError()) == "ConnectionError"
 
 
