@@ -29,7 +29,8 @@ def added(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "METRICS", (*metrics.METRICS, new))
     texts = {"label": "Top-2 accuracy", "means": "Of {test_total} images, the share with the true class among two."}
     for code in ("en", "de"):
-        monkeypatch.setitem(Language(code)._texts["metrics"], "test_top2", texts)
+        for name, text in texts.items():
+            monkeypatch.setitem(Language(code)._texts, f"metrics.test_top2.{name}", text)
 
 
 @pytest.mark.usefixtures("added")
