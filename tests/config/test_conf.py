@@ -11,7 +11,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf, open_dict
 
-from ziffern.config.instantiate import build, conf_folder
+from ziffern.config import conf_folder
+from ziffern.config.instantiate import build
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.experiment.naming import register_resolvers
 from ziffern.training.module import ImageClassifier

@@ -8,8 +8,7 @@ import pytest
 from filelock import FileLock
 
 from ziffern.errors import InputError
-from ziffern.experiment.links import check_links
-from ziffern.experiment.run_folder import claim, release, remove_if_unused
+from ziffern.experiment.run_folder import check_links, claim, release, remove_if_unused
 from ziffern.report.run_page import write_report
 from ziffern.runs.run import Run
 

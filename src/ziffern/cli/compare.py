@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ziffern.cli.languages import chosen_language
+from ziffern.cli.terminal import chosen_language
 from ziffern.errors import InputError
 from ziffern.runs.comparison import Comparison, make_comparison
 from ziffern.runs.folders import find_runs

@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from hydra_plugins.hydra_optuna_queue import SweepError, current_trial, is_trial
-from ziffern.cli.languages import chosen_language
+from ziffern.cli.terminal import chosen_language
 from ziffern.config.command import is_multirun
 from ziffern.errors import DivergedError, InputError, OutputError
 from ziffern.experiment import run_folder
@@ -78,16 +78,16 @@ def error_line(error: Exception, multirun: bool) -> Message | str:
 def print_after_multirun() -> None:
     """Print the command that compares the runs of each multirun of this process."""
     for folder in sorted(_multiruns):
-        from ziffern.training.commands import program, quoted
+        from ziffern.config.command import program, quoted
 
         print(terminal_words()("cli.compare_multirun", ziffern=program("ziffern"), folder=quoted(folder)))
 
 
 def _write_report(folder: Path, language: str) -> None:
     """Write report.html; no error may spoil a run that is finished."""
+    from ziffern.config.command import program, quoted
     from ziffern.report.run_page import write_report
     from ziffern.runs.run import Run
-    from ziffern.training.commands import program, quoted
 
     t = terminal_words()
     try:

@@ -12,8 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-from ziffern.cli.languages import chosen_language, language_of_terminal
-from ziffern.cli.streams import readable_streams
+from ziffern.cli.terminal import chosen_language, language_of_terminal, readable_streams
 from ziffern.config.command import invocation
 from ziffern.errors import InputError
 from ziffern.experiment.failure import complain, describe

@@ -20,11 +20,10 @@ from omegaconf import DictConfig
 
 from hydra_plugins.hydra_optuna_queue import check_finished_studies
 from ziffern.cli.job import error_line, job, print_after_multirun
-from ziffern.cli.languages import language_of_terminal
-from ziffern.cli.streams import readable_streams
+from ziffern.cli.terminal import language_of_terminal, readable_streams
+from ziffern.config import conf_folder
 from ziffern.config.command import PRIMARY
 from ziffern.config.foreign import checked_configs
-from ziffern.config.instantiate import conf_folder
 from ziffern.errors import InputError
 from ziffern.experiment import run_folder
 from ziffern.experiment.failure import fail

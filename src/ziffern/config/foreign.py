@@ -23,9 +23,9 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 
+from ziffern.config import conf_folder
 from ziffern.config.foreign_rules import check_defaults, check_references, check_settings, refusal
 from ziffern.config.foreign_text import parse, read
-from ziffern.config.instantiate import conf_folder
 
 
 class FileConfigSource(file_config_source.FileConfigSource):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from ziffern.config.instantiate import conf_folder, refuse_interpolations
+from ziffern.config import conf_folder
+from ziffern.config.instantiate import refuse_interpolations
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_text
 from ziffern.runs.run import Run

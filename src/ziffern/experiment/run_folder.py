@@ -4,8 +4,10 @@ Decisions: a folder belongs to one run, which holds a lock on it until its proce
 holds a run accepts no other run, only the command that continues this one; nothing is written through links.
 """
 
+import os
 import re
 import shutil
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +16,6 @@ from filelock import FileLock
 
 from ziffern.errors import InputError
 from ziffern.experiment.earlier_run import check_vacant, first_record
-from ziffern.experiment.links import check_links
 from ziffern.files.atomic import writing
 from ziffern.machine.processes import is_first
 
@@ -86,6 +87,30 @@ def remove_if_unused(folder: Path) -> None:
             path.rmdir()
         except OSError:  # there are other runs in it
             return
+
+
+def check_links(folder: Path, setting: str = "hydra.run.dir") -> None:
+    """Raise InputError where a write into `folder` could go elsewhere: a link out of it, a pipe, a device.
+
+    Links within the folder are kept (W&B makes some). Another process may be writing there, so a file that vanishes
+    during the check is no error.
+
+    Args:
+        folder: The folder of a run or a multirun.
+        setting: What chooses another folder, for the message.
+    """
+    root = folder.resolve()
+    for place, folders, files in os.walk(root):
+        for path in (Path(place, name) for name in (*folders, *files)):
+            try:
+                mode = path.lstat().st_mode
+            except FileNotFoundError:  # such as a temporary file that was renamed
+                continue
+            if stat.S_ISLNK(mode):
+                if not path.resolve().is_relative_to(root):
+                    raise InputError("experiment.folder.link", path=path, setting=setting)
+            elif not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise InputError("experiment.folder.special_file", path=path, setting=setting)
 
 
 def _lock(folder: Path, setting: str) -> None:

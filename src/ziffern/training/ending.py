@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from ziffern.config.command import is_multirun, this_command
+from ziffern.config.command import is_multirun, program, quoted, relative, this_command
 from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
-from ziffern.training.commands import program, quoted, relative
 from ziffern.training.recorder import Recorder
 
 

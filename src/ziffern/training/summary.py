@@ -8,14 +8,13 @@ import torch
 from rich.console import Console
 
 from ziffern.analysis.metrics import Place, registered
-from ziffern.config.command import invocation, is_multirun
+from ziffern.config.command import invocation, is_multirun, program, quoted, relative
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.records.messages import message_text
 from ziffern.text.language import Language, terminal_language, terminal_words
 from ziffern.text.metrics import label, written
 from ziffern.text.printable import printable
 from ziffern.training.callbacks.progress import clock
-from ziffern.training.commands import program, quoted, relative
 from ziffern.training.module import ImageClassifier
 from ziffern.training.recorder import Recorder
 
