@@ -47,7 +47,7 @@ def test_every_data_set_builds(composed, name: str) -> None:
 @pytest.mark.parametrize("name", options("model/optimizer"))
 def test_every_optimizer_builds(composed, name: str) -> None:
     model = build(composed(f"model/optimizer={name}").model, "model")
-    assert name.partition("_")[0] in type(model.make_optimizer()).__name__.lower()
+    assert name.partition("_")[0] in type(model.optimization.make_optimizer(model.net.parameters())).__name__.lower()
 
 
 @pytest.mark.mostly_slow(fast=13)

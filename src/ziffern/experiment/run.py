@@ -22,7 +22,7 @@ from ziffern.config.hyperparameters import hyperparameters, plain_config
 from ziffern.config.instantiate import build, resolved
 from ziffern.errors import InputError
 from ziffern.experiment.objectives import objectives
-from ziffern.experiment.settings import check_settings
+from ziffern.experiment.settings import check_logits, check_settings
 from ziffern.machine.processes import is_first, launched
 
 Score = float | list[float]
@@ -61,7 +61,7 @@ def run_experiment(
     from ziffern.training.callbacks.pruning import Pruning
     from ziffern.training.module import ImageClassifier
     from ziffern.training.recorder import Recorder
-    from ziffern.training.train import check_logits, train
+    from ziffern.training.train import train
     from ziffern.training.trainer import make_trainer
 
     quieten()

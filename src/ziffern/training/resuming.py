@@ -35,7 +35,7 @@ def provenance(model: ImageClassifier, data: ImageDataModule, settings: Settings
     """Return the settings that a checkpoint must share with a run that continues it, and the number of threads."""
     dataset = data.dataset
     kept = {key: value for key, value in settings.items() if not key.startswith((*MAY_CHANGE, SOURCE))}
-    if model.steps_each_batch:  # such a scheduler is made for a number of steps
+    if model.optimization.steps_each_batch:  # such a scheduler is made for a number of steps
         kept["trainer.max_epochs"] = int(trainer.max_epochs or 0)
     own = {"data": dataset.name, "fingerprint": dataset.fingerprint, "split": data.split_name}
     return kept | own | {THREADS: torch.get_num_threads()}

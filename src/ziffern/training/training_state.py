@@ -85,8 +85,8 @@ def _try_step(checkpoint: Mapping[str, Any], model: ImageClassifier) -> None:
     """Take a step on a copy of the model with the optimizer and the scheduler as they were saved."""
     (state,), schedulers = copy.deepcopy([checkpoint["optimizer_states"], checkpoint.get("lr_schedulers", [])])
     trial = copy.deepcopy(model)
-    optimizer = trial.make_optimizer()
-    scheduler = trial.make_scheduler(optimizer, total_steps=100)
+    optimizer = trial.optimization.make_optimizer(trial.net.parameters())
+    scheduler = trial.optimization.make_scheduler(optimizer, total_steps=100)
     for parameter in trial.net.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.load_state_dict(state)

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class RunCheckpoints(ModelCheckpoint):
     """Keep `best.ckpt` and `last.ckpt`, also across a move of the run.
 
-    Lightning forgets the best score when the folder changes, so a run that was moved, or continued in a new folder,
+    Lightning forgets the best score when the folder changes, so a run that was moved, or resumed_from in a new folder,
     could end with another best checkpoint than an uninterrupted one. Here the state is kept, and the file of the best
     checkpoint is copied to the new folder.
 
@@ -41,7 +41,7 @@ class RunCheckpoints(ModelCheckpoint):
         )
         self.best_path, self.last_path = folder / "best.ckpt", folder / "last.ckpt"
         self.epochs = 0  # of the last checkpoint written in this process
-        self.continued: Path | None = None  # the checkpoint that is resumed, in any folder
+        self.resumed_from: Path | None = None  # the checkpoint that is resumed, in any folder
 
     @cached_property
     def state_key(self) -> str:
@@ -56,7 +56,7 @@ class RunCheckpoints(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state with every path rewritten to this callback's folder."""
-        source_path = self.continued.with_name(self.best_path.name) if self.continued else self.best_path
+        source_path = self.resumed_from.with_name(self.best_path.name) if self.resumed_from else self.best_path
         if not self.best_path.exists() and source_path.exists():
             with open_regular(source_path, MAX_BYTES) as source:
                 write_atomically(self.best_path, lambda target: shutil.copyfileobj(source, target))

@@ -79,7 +79,7 @@ class FastSteps(pl.Callback):
 
     def _take_steps(self, model: ImageClassifier, batches: list[Batch]) -> None:
         optimizer: Any = model.optimizers()
-        scheduler: Any = model.lr_schedulers() if model.steps_each_batch else None
+        scheduler: Any = model.lr_schedulers() if model.optimization.steps_each_batch else None
         for batch in batches:
             loss = model.scored_loss(batch)
             optimizer.zero_grad()
