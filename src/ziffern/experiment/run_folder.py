@@ -1,4 +1,4 @@
-"""Decides who may write to a run folder, before the first file is written.
+"""Decides which process may write to a run folder, before the first file is written.
 
 Decisions: a folder belongs to one run, which holds a lock on it until its process ends, however it ends; a folder that
 holds a run accepts no other run, only the command that continues this one; nothing is written through links.
@@ -28,7 +28,7 @@ def claim(folder: Path, overrides: Sequence[str]) -> None:
     """Lock a folder for a run of these overrides until `release`.
 
     Raises:
-        InputError: It holds another run, another process is writing to it, or links in it lead elsewhere.
+        InputError: It holds another run, another process is writing to it, or links in it lead out of it.
         OutputError: It cannot be written.
     """
     check_links(folder)
@@ -41,7 +41,7 @@ def claim(folder: Path, overrides: Sequence[str]) -> None:
 
 
 def claim_multirun(folder: Path, subdir: str, is_search: bool) -> None:
-    """Check the folder of a multirun, and lock it unless it is that of a search, which several processes share.
+    """Check the folder of a multirun, and lock it, except for a search, whose folder several processes share.
 
     Raises:
         InputError: It holds runs, two jobs would share a folder, or see `claim`.
@@ -67,7 +67,7 @@ def release(folder: Path | None = None) -> None:
 
 
 def is_claimed(path: Path) -> bool:
-    """Return whether a path lies in a folder that this process has claimed, so that no other process writes it."""
+    """Return whether a path lies in a folder that this process has claimed, so that no other process writes to it."""
     return any(path.absolute().is_relative_to(folder) for folder in _locks)
 
 
@@ -97,7 +97,7 @@ def check_links(folder: Path, setting: str = "hydra.run.dir") -> None:
 
     Args:
         folder: The folder of a run or a multirun.
-        setting: What chooses another folder, for the message.
+        setting: The setting that chooses another folder, for the message.
     """
     root = folder.resolve()
     for place, folders, files in os.walk(root):

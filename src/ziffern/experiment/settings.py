@@ -47,7 +47,7 @@ def check_settings(cfg: DictConfig) -> None:
     trainer = cfg.trainer
     check_targets(OmegaConf.create({key: value for key, value in trainer.items() if key != "micro_steps"}), "trainer")
     clip = trainer.gradient_clip_val
-    if clip is not None and not clip >= 0:  # NaN is not, either
+    if clip is not None and not clip >= 0:  # also refuses NaN
         raise InputError("experiment.trainer.bad_clip", value=clip)
     for name in WHOLE_EPOCHS:
         if name in trainer:

@@ -26,7 +26,7 @@ from ziffern.models.normalization import Normalize
 from ziffern.records import writer
 from ziffern.records.contents import Material
 from ziffern.training.callbacks.checkpoints import RunCheckpoints
-from ziffern.training.callbacks.early_stopping import better
+from ziffern.training.callbacks.early_stopping import monitor_mode
 from ziffern.training.callbacks.history import History
 from ziffern.training.callbacks.progress import ProgressReport
 
@@ -47,7 +47,7 @@ class Recorder:
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         self.history = History(self.folder)
-        self.checkpoints = RunCheckpoints(self.folder / "checkpoints", monitor, better(monitor))
+        self.checkpoints = RunCheckpoints(self.folder / "checkpoints", monitor, monitor_mode(monitor))
         self.callbacks: list[pl.Callback] = [self.history, ProgressReport(self.folder, console), self.checkpoints]
 
     def environment(self, trainer: pl.Trainer) -> None:

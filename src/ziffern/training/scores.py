@@ -18,8 +18,8 @@ class Scores(nn.Module):
         super().__init__()
         self.latest: dict[str, float] = {}  # loss and acc of the batches that were scored last
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
-        # "disable": a loss that is not a number must not be skipped. Sums, since a MeanMetric would then lose its
-        # weights (torchmetrics issue 3434).
+        # "disable": a NaN loss must not be skipped. With it, a MeanMetric would lose its weights (torchmetrics issue
+        # 3434), hence sums.
         self.loss_sum, self.hits, self.count = (SumMetric(nan_strategy="disable") for _ in range(3))
 
     @property

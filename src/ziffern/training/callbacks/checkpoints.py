@@ -17,15 +17,15 @@ log = logging.getLogger(__name__)
 
 
 class RunCheckpoints(ModelCheckpoint):
-    """Keep `best.ckpt` and `last.ckpt`, also across a move of the run.
+    """Keeps `best.ckpt` and `last.ckpt`, even if the run folder moves.
 
-    Lightning forgets the best score when the folder changes, so a run that was moved, or resumed_from in a new folder,
-    could end with another best checkpoint than an uninterrupted one. Here the state is kept, and the file of the best
-    checkpoint is copied to the new folder.
+    Lightning forgets the best score when the folder changes, so a run that was moved, or continued in a new folder,
+    could end with a different best checkpoint than an uninterrupted one. Here the state is kept, and the file of the
+    best checkpoint is copied to the new folder.
 
     Args:
-        folder: Of both.
-        monitor: The score that chooses the best one.
+        folder: The folder of both.
+        monitor: The score that chooses the best checkpoint.
         mode: `max` or `min`.
     """
 
@@ -45,11 +45,11 @@ class RunCheckpoints(ModelCheckpoint):
 
     @cached_property
     def state_key(self) -> str:
-        """The key of the state; Lightning reads it at every hook of every step, and making it takes long."""
+        """The key of the state, cached: Lightning reads it at every hook of every step, and computing it is slow."""
         return super().state_key
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the best checkpoint if this epoch is the best, and then the last one, which has the best score."""
+        """Save the best checkpoint if this epoch is the best, and then the last one, which holds the best score."""
         super().on_train_epoch_end(trainer, pl_module)
         trainer.save_checkpoint(self.last_path)
         self.epochs = trainer.current_epoch + 1
