@@ -17,7 +17,7 @@ install: $(STAMP) ## Build the environment in .venv (downloads about 3 GB, takes
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "error: $(PYTHON) is older than Python 3.11: name a newer one, make PYTHON=python3.12"; exit 2; }
+	  { echo "error: $(PYTHON) is older than Python 3.11: choose a newer one, such as make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(RUN) -m pip install --progress-bar on --constraint constraints.txt --editable . --group dev
@@ -36,10 +36,10 @@ test-browser: $(STAMP) ## Drive the studio in headless Chromium (some minutes; n
 	@$(STUDIO) --group browser
 	@$(RUN) -m pytest -q tests/studio/test_browser.py tests/studio/test_page.py tests/studio/test_proxy.py tests/studio/test_server.py tests/studio/test_sessions.py
 
-lint: $(STAMP) ## Check style, and which room imports which
+lint: $(STAMP) ## Check style, and that each room imports only rooms below it
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(VENV)/bin/lint-imports --no-cache
 
-format: $(STAMP) ## Mend style
+format: $(STAMP) ## Fix style
 	@$(RUN) -m ruff check --fix . ; $(RUN) -m ruff format .
 
 typecheck: $(STAMP) ## Check types
@@ -48,8 +48,8 @@ typecheck: $(STAMP) ## Check types
 search: $(STAMP) ## Search for better settings of the compact CNN (some minutes)
 	@$(RUN) train.py -m hparams_search=tpe model=cnn $(ARGS)
 
-dashboard: $(STAMP) ## Look at a search while it runs: make dashboard SWEEP=outputs/sweeps/NAME
-	@test -n "$(SWEEP)" || { echo "error: say which: make dashboard SWEEP=outputs/sweeps/NAME"; exit 2; }
+dashboard: $(STAMP) ## Open a dashboard of a search, even while it runs: make dashboard SWEEP=outputs/sweeps/NAME
+	@test -n "$(SWEEP)" || { echo "error: choose a search: make dashboard SWEEP=outputs/sweeps/NAME"; exit 2; }
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dashboard]'
 	@$(VENV)/bin/ziffern sweep dashboard $(SWEEP)
 
@@ -60,10 +60,10 @@ studio: $(STAMP) ## Open the page for people who do not program
 sweep: $(STAMP) ## Train the three models in turn
 	@$(RUN) train.py -m model=cnn,nn,dnn $(ARGS)
 
-tensorboard: $(STAMP) ## Look at all runs in the browser
+tensorboard: $(STAMP) ## Show all runs in TensorBoard
 	@$(VENV)/bin/tensorboard --logdir outputs
 
-benchmark: $(STAMP) ## Measure training beside a bare loop and the usual recipe (ten minutes)
+benchmark: $(STAMP) ## Compare training speed with a bare loop and the usual recipe (ten minutes)
 	@$(RUN) scripts/benchmark.py $(ARGS)
 	@$(RUN) scripts/benchmark_sweeper.py
 

@@ -41,7 +41,8 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from arms import BareLoop, keras_arm, project, usual_recipe
-from ziffern.config.instantiate import build, conf_folder
+from ziffern.config import conf_folder
+from ziffern.config.instantiate import build
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.experiment.run import quieten
 from ziffern.machine.threads import tune_cpu_process

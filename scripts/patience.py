@@ -20,7 +20,7 @@ from typing import Any
 
 from ziffern.files.atomic import write_json
 from ziffern.runs.run import Run
-from ziffern.training.callbacks.early_stopping import better
+from ziffern.training.callbacks.early_stopping import monitor_mode
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = {"gomez2025_nn": 37, "gomez2025_dnn": 25}
@@ -46,7 +46,9 @@ def simulate(histories: dict[str, list[list[dict[str, float]]]]) -> list[dict[st
         for patience in PATIENCES:
             row: dict[str, Any] = {"monitor": monitor, "patience": patience, "deviation": 0.0, "unstopped": 0}
             for net, runs in histories.items():
-                epochs = [stop_epoch([epoch[monitor] for epoch in run], better(monitor), patience) for run in runs]
+                epochs = [
+                    stop_epoch([epoch[monitor] for epoch in run], monitor_mode(monitor), patience) for run in runs
+                ]
                 stops = [stop or len(run) for stop, run in zip(epochs, runs, strict=True)]
                 row["unstopped"] += epochs.count(None)
                 row["deviation"] += (mean(stops) / PUBLISHED[net] - 1) ** 2

@@ -29,7 +29,8 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from results_page import render  # the folder of a script is on its path
-from ziffern.config.instantiate import build, conf_folder
+from ziffern.config import conf_folder
+from ziffern.config.instantiate import build
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_json
 from ziffern.runs.run import Run

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ziffern.analysis.fit import Fit, diagnose
 from ziffern.analysis.significance import mean_interval
-from ziffern.config.instantiate import conf_folder
+from ziffern.config import conf_folder
 from ziffern.files.atomic import write_text
 
 CURVES = (("train", "loss"), ("train", "acc"), ("val", "loss"), ("val", "acc"))

@@ -35,7 +35,7 @@ MISTAKES = {  # arguments -> what the one line has to say
     "trainer.micro_steps=5 +trainer.limit_train_batches=5": ["trainer.micro_steps=5", "limit_train_batches", "auto"],
     "trainer.gradient_clip_val=-1": ["trainer.gradient_clip_val=-1", "at least 0", "null"],
     "+trainer.max_steps=5": ["trainer.max_steps=5", "trainer.max_epochs"],
-    "+model.net.foo=3": ["model.net.foo", "takes no foo"],
+    "+model.net.foo=3": ["model.net.foo", "does not take foo"],
     "model.net.dropout=1.5": ["model.net.dropout=1.5", "below 1"],
     "model.net.activation=relux": ["model.net.activation=relux", "relu, sigmoid, tanh, gelu"],
     "model.normalize.kind=none": ["model.normalize.kind=none", "standardize, unit or symmetric"],
@@ -132,7 +132,7 @@ def test_a_read_that_fails_names_what_was_read(command_line, digits_npz: Path, m
     code, _, errors = command_line("data=local", f"data.dir={digits_npz}", *SHORT)
     assert (code, errors) == (
         2,
-        "error: digits.npz: cannot be read (Permission denied): check that it is there and may be read\n",
+        "error: digits.npz: cannot be read (Permission denied): check that it exists and is readable\n",
     )
 
 
@@ -149,7 +149,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(command_line, digits_npz: P
 def test_a_name_that_the_locale_lacks_is_one_line(command_line) -> None:
     code, _, errors = command_line("data.dir=\udcc3\udca4.npz")
     assert code == 2
-    assert errors.startswith("error: data.dir=\\udcc3\\udca4.npz: cannot be read in this locale")
+    assert errors.startswith("error: data.dir=\\udcc3\\udca4.npz: cannot be encoded in this locale")
     assert errors.count("\n") == 1
 
 
@@ -170,7 +170,7 @@ def test_names_from_files_cannot_steer_the_terminal(command_line, digits_npz: Pa
     place = "'data.dir=\x1b[31m[bold]x.npz'".replace("'data.dir=", "data.dir='")
     code, output, errors = command_line("data=local", place, *SHORT, "hydra.run.dir=run")
     assert code == 0, errors
-    assert "\\x1b[31m[bold]x: 240 / 80 / 80 digits" in output
+    assert "\\x1b[31m[bold]x: 240 / 80 / 80 images" in output
     assert re.search(r"^Data +\\x1b\[31m\[bold\]x$", output, re.MULTILINE)
     _, _, errors = command_line("model=\x1b[31m")
     assert "\x1b" not in output + errors
@@ -201,7 +201,7 @@ def test_the_data_that_was_really_used_has_its_name_everywhere(command_line, tmp
     code, output, _ = command_line("data.dir=nothing", *SHORT, "data.batch_size=500")
     assert code == 0
     assert "NOTE: data=mnist is not in data.dir=nothing and cannot be downloaded" in output
-    assert "mnist5k: 3,000 / 1,000 / 1,000 digits" in output
+    assert "mnist5k: 3,000 / 1,000 / 1,000 images" in output
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["data/name"] == "mnist5k"

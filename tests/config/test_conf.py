@@ -11,7 +11,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf, open_dict
 
-from ziffern.config.instantiate import build, conf_folder
+from ziffern.config import conf_folder
+from ziffern.config.instantiate import build
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.experiment.naming import register_resolvers
 from ziffern.training.module import ImageClassifier
@@ -46,7 +47,7 @@ def test_every_data_set_builds(composed, name: str) -> None:
 @pytest.mark.parametrize("name", options("model/optimizer"))
 def test_every_optimizer_builds(composed, name: str) -> None:
     model = build(composed(f"model/optimizer={name}").model, "model")
-    assert name.partition("_")[0] in type(model.make_optimizer()).__name__.lower()
+    assert name.partition("_")[0] in type(model.optimization.make_optimizer(model.net.parameters())).__name__.lower()
 
 
 @pytest.mark.mostly_slow(fast=13)

@@ -77,7 +77,7 @@ BEST = {  # the content of experiment/best.yaml -> the setting that the line nam
     f"{GLOBAL}hydra: {{sweeper: {{params: {{logger.csv.save_dir: e}}}}}}": "hydra.sweeper.params.logger.csv.save_dir=e",
     f"{GLOBAL}hydra: {{sweeper: {{params: {{x: '$\\{{oc.env:HOME\\}}'}}}}}}": "calls a resolver",
     f"{GLOBAL}hydra: ${{oc.env:NOT_SET}}": "hydra=${oc.env:NOT_SET}",
-    f"{GLOBAL}defaults: ${{oc.env:NOT_SET}}": "defaults: must be a list",
+    f"{GLOBAL}defaults: ${{oc.env:NOT_SET}}": "defaults must be a list",
     f"{GLOBAL}seed: 0x{'f' * 5000}": "not a configuration: Exceeds the limit",
     f"{GLOBAL}logger: {{csv: {{save_dir: elsewhere}}}}": "logger.csv.save_dir=elsewhere",
     f"{GLOBAL}logger: {{csv: {{save_dir: '${{hydra:runtime.output_dir}}/../e'}}}}": "logger.csv.save_dir",
@@ -108,7 +108,7 @@ BEST = {  # the content of experiment/best.yaml -> the setting that the line nam
     f"{GLOBAL}x: [": "not a configuration",
     "\x00": "not a configuration",
     "# @package a b c\nx: 1": "not a configuration",
-    f"{GLOBAL}defaults: {{data: mnist}}": "defaults: must be a list",
+    f"{GLOBAL}defaults: {{data: mnist}}": "defaults must be a list",
     f"{GLOBAL}defaults: [3]": "must be OPTION, GROUP: OPTION or _self_",
     f"{GLOBAL}defaults: [{{a: b, c: d}}]": "must be OPTION, GROUP: OPTION or _self_",
     f"{GLOBAL}defaults: [{{a: {{b: c}}}}]": "must be OPTION, GROUP: OPTION or _self_",
@@ -117,8 +117,8 @@ BEST = {  # the content of experiment/best.yaml -> the setting that the line nam
     f"{GLOBAL}defaults: [_self_, {{/model@hydra.callbacks: nn}}]": "/model@hydra.callbacks",
     f"{GLOBAL}defaults: [_self_, {{/model@a:hydra.callbacks: nn}}]": "/model@a:hydra.callbacks",
     f"{GLOBAL}defaults: [/hydra/job_logging/none]": "/hydra/job_logging/none",
-    f"{GLOBAL}defaults: [{{/model: ../model/nn}}]": "leads to another folder",
-    f"{GLOBAL}defaults: [_self_, {{override /hydra/sweeper: ../../model/nn}}]": "leads to another folder",
+    f"{GLOBAL}defaults: [{{/model: ../model/nn}}]": "points to another folder",
+    f"{GLOBAL}defaults: [_self_, {{override /hydra/sweeper: ../../model/nn}}]": "points to another folder",
     f"{GLOBAL}defaults: [{{hydra/callbacks: x}}]": "hydra/callbacks",
 }
 
@@ -192,7 +192,9 @@ def test_what_is_no_regular_file_is_not_read(foreign, tmp_path: Path, monkeypatc
 
 def test_the_advice_works(foreign) -> None:
     content = {"experiment/best.yaml": f"{GLOBAL}seed: 3\nhydra: {{run: {{dir: elsewhere}}}}"}
-    refused(foreign(content, "experiment=best"), "remove it from the file; if you want it, type it on the command line")
+    refused(
+        foreign(content, "experiment=best"), "remove it from the file; to use it anyway, set it on the command line"
+    )
     code, _, errors = foreign(
         {"experiment/best.yaml": f"{GLOBAL}seed: 3"}, "experiment=best", "hydra.run.dir=elsewhere"
     )

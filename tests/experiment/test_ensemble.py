@@ -87,9 +87,9 @@ def test_members_share_data_and_split(run, tmp_path: Path, setting: str, message
 
 def test_what_is_refused(members, tmp_path: Path) -> None:
     folders = [each.folder for each in members]
-    with pytest.raises(InputError, match="one run is no ensemble"):
+    with pytest.raises(InputError, match="an ensemble needs at least two runs"):
         ensemble([folders[0], folders[0]], None, None)
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match="already exists"):
         ensemble(folders, folders[0], None)
     with pytest.raises(InputError, match="this folder does not exist"):
         ensemble([folders[0], tmp_path / "none"], tmp_path / "both", None)

@@ -9,7 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from ziffern.config.instantiate import conf_folder
+from ziffern.config import conf_folder
 from ziffern.experiment.naming import register_resolvers, run_folder, study_name, sweep_folder
 
 UNIQUE = r"_\d{8}-\d{6}-[0-9a-f]{4}"

@@ -8,8 +8,7 @@ import pytest
 from filelock import FileLock
 
 from ziffern.errors import InputError
-from ziffern.experiment.links import check_links
-from ziffern.experiment.run_folder import claim, release, remove_if_unused
+from ziffern.experiment.run_folder import check_links, claim, release, remove_if_unused
 from ziffern.report.run_page import write_report
 from ziffern.runs.run import Run
 
@@ -55,8 +54,8 @@ def unfinished(folder: Path = Path("run")) -> None:
 
 def test_a_finished_run_takes_in_no_other(trained, finished) -> None:
     before = content(Path("run"))
-    refused(trained("seed=1"), "run: holds a finished run already: name another folder with hydra.run.dir=FOLDER")
-    refused(trained("ckpt_path=run/checkpoints/last.ckpt"), "holds a finished run already")
+    refused(trained("seed=1"), "run: already holds a finished run: choose another folder with hydra.run.dir=FOLDER")
+    refused(trained("ckpt_path=run/checkpoints/last.ckpt"), "already holds a finished run")
     assert content(Path("run")) == before
     assert trained("seed=1", "hydra.run.dir=other")[0] == 0
 
@@ -65,8 +64,8 @@ def test_a_stopped_run_is_continued_by_its_own_command_alone(trained, finished) 
     shutil.copytree("run", "other")
     unfinished()
     before = content(Path("run"))
-    refused(trained("seed=1"), "holds a run of other settings")
-    refused(trained("seed=1", "ckpt_path=run/checkpoints/last.ckpt"), "holds a run of other settings")
+    refused(trained("seed=1"), "holds a run with other settings")
+    refused(trained("seed=1", "ckpt_path=run/checkpoints/last.ckpt"), "holds a run with other settings")
     refused(trained(), "continue it with ckpt_path=run/checkpoints/last.ckpt")
     refused(trained("ckpt_path=other/checkpoints/last.ckpt"), "belongs to another run")
     assert content(Path("run")) == before
@@ -76,7 +75,7 @@ def test_a_stopped_run_is_continued_by_its_own_command_alone(trained, finished) 
 def test_a_run_that_ended_before_a_checkpoint_begins_again(trained, finished) -> None:
     unfinished()
     shutil.rmtree("run/checkpoints")
-    refused(trained("seed=1"), "holds a run of other settings")
+    refused(trained("seed=1"), "holds a run with other settings")
     assert trained()[0] == 0
 
 
@@ -117,11 +116,11 @@ def test_a_multirun_takes_in_no_other(command_line, digits_npz: Path) -> None:
         given = ("data=local", f"data.dir={digits_npz}", *QUICK, "hydra.sweep.dir=sweep", "seed=1,2")
         return command_line("-m", *given, *more)
 
-    refused(multirun("hydra.sweep.subdir=same"), "two jobs could share a folder: put ${hydra.job.num} into it")
+    refused(multirun("hydra.sweep.subdir=same"), "two jobs could share a folder: include ${hydra.job.num}")
     assert not Path("sweep").exists()
     assert multirun("hydra.sweep.subdir='run_${hydra.job.num}'")[0] == 0
     before = content(Path("sweep"))
-    refused(multirun(), "sweep/run_0: holds a run already: name another folder with hydra.sweep.dir=FOLDER")
+    refused(multirun(), "sweep/run_0: already holds a run: choose another folder with hydra.sweep.dir=FOLDER")
     assert content(Path("sweep")) == before
     with FileLock("sweep/.lock"):
         refused(multirun(), "another process is training there")
@@ -201,7 +200,7 @@ def test_a_foreign_list_of_overrides_is_read_with_care(tmp_path: Path) -> None:
     (tmp_path / "progress.jsonl").touch()
     for text in ("{a: b}", "[1]", "[", "[[a]]", "- &a x\n- [*a, *a]"):
         (tmp_path / ".hydra/overrides.yaml").write_text(text)
-        with pytest.raises(InputError, match="holds a run of other settings"):
+        with pytest.raises(InputError, match="holds a run with other settings"):
             claim(tmp_path, ["seed=1"])
     release()
 

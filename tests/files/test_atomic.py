@@ -7,7 +7,7 @@ import pytest
 from ziffern.errors import OutputError
 from ziffern.experiment.failure import describe
 from ziffern.files.atomic import write_atomically
-from ziffern.training.callbacks.progress import EventLog
+from ziffern.records.writer import append_event
 
 
 def test_what_a_write_raises_names_the_file(tmp_path: Path) -> None:
@@ -22,4 +22,4 @@ def test_what_a_write_raises_names_the_file(tmp_path: Path) -> None:
         "x.json: File too large: raise the limit on the size of files (ulimit -f unlimited)"
     )
     with pytest.raises(OutputError):
-        EventLog(tmp_path / "nowhere").write("start")
+        append_event(tmp_path / "nowhere", "start")

@@ -372,8 +372,8 @@ def test_the_command_writes_into_the_run_or_where_it_is_told(imperfect: Run, mon
     ("arguments", "line"),
     [
         (("report", "nowhere"), "nowhere: this folder does not exist"),
-        (("report", "{run}", "--language", "fr"), "fr: reports are written in en, de"),
-        (("report", "{run}", "{run}", "--output", "x.html"), "one file for 2 runs"),
+        (("report", "{run}", "--language", "fr"), "fr: no reports in this language: use one of en, de"),
+        (("report", "{run}", "{run}", "--output", "x.html"), "one file cannot hold 2 reports"),
         (("report", "{run}", "--output", "/proc/x.html"), "/proc/x.html: "),
         (("report", "{run}", "--output", "."), "--output .: this is a folder"),
     ],

@@ -317,7 +317,7 @@ def test_text_from_a_run_is_escaped(run, here: Path) -> None:
         (("compare", "nowhere"), "nowhere: no run found"),
         (("compare", "a"), "a: a single run cannot be compared"),
         (("compare", "a", "b", "--margin", "-1"), "--margin -1"),
-        (("compare", "a", "b", "--language", "xx"), "xx: reports are written in"),
+        (("compare", "a", "b", "--language", "xx"), "xx: no reports in this language"),
     ],
 )
 def test_a_mistake_is_one_line(run, here: Path, monkeypatch, capsys, arguments, line: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from settings_page import Setting, read_option, settings_page
-from ziffern.config.instantiate import conf_folder
+from ziffern.config import conf_folder
 
 TRAIN = """\
 # The whole.

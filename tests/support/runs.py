@@ -9,7 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from ziffern.config.instantiate import conf_folder
+from ziffern.config import conf_folder
 from ziffern.experiment.naming import register_resolvers
 from ziffern.experiment.run import run_experiment
 from ziffern.runs.run import Run

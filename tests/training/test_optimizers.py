@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ziffern.errors import InputError
-from ziffern.training.optimizers import make_optimizer, make_scheduler, steps_each_batch
+from ziffern.training.optimizers import Optimization
 
 PARAMETERS = [nn.Parameter(torch.zeros(3))]
 ADAM = partial(torch.optim.Adam, lr=0.1)
@@ -24,23 +24,25 @@ ADAM = partial(torch.optim.Adam, lr=0.1)
 )
 def test_an_optimizer_is_refused(maker, code: str) -> None:
     with pytest.raises(InputError) as error:
-        make_optimizer(maker, PARAMETERS, fuse=True)
+        Optimization(maker).make_optimizer(PARAMETERS)
     assert error.value.code == code
 
 
 @pytest.mark.parametrize(
     ("fuse", "wanted", "fused"), [(True, {}, True), (False, {}, None), (True, {"fused": False}, False)]
 )
-def test_the_fused_kernel_is_used_unless_somebody_chose(
+def test_the_fused_kernel_is_used_unless_a_setting_chooses(
     fuse: bool, wanted: dict[str, bool], fused: bool | None
 ) -> None:
-    assert make_optimizer(partial(ADAM, **wanted), PARAMETERS, fuse).param_groups[0]["fused"] is fused
+    optimizer = Optimization(partial(ADAM, **wanted), fuse=fuse).make_optimizer(PARAMETERS)
+    assert optimizer.param_groups[0]["fused"] is fused
 
 
-def test_a_scheduler_that_takes_the_total_steps_each_batch() -> None:
+def test_a_scheduler_that_takes_total_steps_steps_each_batch() -> None:
     one_cycle, decay = partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=1.0), torch.optim.lr_scheduler.ExponentialLR
-    assert [steps_each_batch(maker) for maker in (one_cycle, partial(decay, gamma=0.9), None)] == [True, False, False]
-    assert make_scheduler(one_cycle, ADAM(PARAMETERS), total_steps=7).total_steps == 7
-    assert make_scheduler(None, ADAM(PARAMETERS), total_steps=7) is None
+    each, epoch, none = (Optimization(ADAM, maker) for maker in (one_cycle, partial(decay, gamma=0.9), None))
+    assert [recipe.steps_each_batch for recipe in (each, epoch, none)] == [True, False, False]
+    assert each.make_scheduler(ADAM(PARAMETERS), total_steps=7).total_steps == 7
+    assert none.make_scheduler(ADAM(PARAMETERS), total_steps=7) is None
     with pytest.raises(InputError, match=r"model\.scheduler: .*use a value that this scheduler accepts"):
-        make_scheduler(partial(one_cycle, pct_start=5.0), ADAM(PARAMETERS), total_steps=7)
+        Optimization(ADAM, partial(one_cycle, pct_start=5.0)).make_scheduler(ADAM(PARAMETERS), total_steps=7)

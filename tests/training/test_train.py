@@ -85,7 +85,7 @@ def test_early_stopping_stops(run) -> None:
 def test_validation_on_the_test_part_is_marked(run, capsys) -> None:
     finished = run("data.split=official", "data.val_from=test")
     assert "published recipe" in finished.metrics["data/leak"]
-    assert "NOTE: LEAK" in capsys.readouterr().out
+    assert "NOTE: DATA LEAK" in capsys.readouterr().out
 
 
 def test_without_test_nothing_of_the_test_part_is_looked_at(run) -> None:

@@ -18,5 +18,5 @@ def test_only_our_early_stopping_is_left_out_without_patience(composed) -> None:
     other = "{_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: val/acc, patience: null}"
     config = composed(f"+callbacks.other={other}")
     assert list(used_callbacks(trainer_parts(config)[1])) == ["other"]
-    with pytest.raises(InputError, match=r"callbacks\.other\.patience=null: EarlyStopping takes a whole number"):
+    with pytest.raises(InputError, match=r"callbacks\.other\.patience=null: EarlyStopping expects a whole number"):
         run_experiment(config, Path("unused"), "nn")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ziffern.cli.languages import chosen_language
+from ziffern.cli.terminal import chosen_language
 from ziffern.errors import InputError
 from ziffern.runs.comparison import Comparison, make_comparison
 from ziffern.runs.folders import find_runs
@@ -16,10 +16,10 @@ def compare(folders: Sequence[str], output: Path | None, language: str, margin: 
         folders: Run folders, sweep folders, or patterns of them.
         output: The page; if None, comparison.html in the only sweep folder, or else in the working directory.
         language: en or de.
-        margin: How much better a larger model must be, a share.
+        margin: By how much a larger model must be better to be recommended, in [0, 1).
 
     Raises:
-        InputError: Fewer than two runs, a folder that is no run, or a file in one was changed or is damaged.
+        InputError: Fewer than two runs, a folder that is not a run, or a changed or damaged file in one.
     """
     from ziffern.cli.comparison_table import print_comparison
     from ziffern.report.comparison_page import write_comparison

@@ -17,7 +17,7 @@ MAX_WIDTH = 1000  # characters of a table
 
 
 def print_comparison(comparison: "Comparison", path: Path, t: Language) -> None:
-    """Print the content of the page."""
+    """Print the tables, notes and advice of the page at `path`."""
     from rich.console import Console
     from rich.text import Text
 
@@ -54,7 +54,7 @@ def _width(console: "Console", table: "Table") -> int:
 
 
 def _print_whole(console: "Console", table: "Table") -> None:
-    """Print a table at its full width: a narrower terminal wraps it, and nothing is cut off."""
+    """Print a table at its full width: a narrower terminal wraps it, and nothing is truncated."""
     from rich.console import Console
 
     Console(width=max(_width(console, table), console.width), highlight=False).print(table, crop=False)

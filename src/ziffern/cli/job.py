@@ -1,4 +1,4 @@
-"""One Hydra job: a run, or a trial of a search, with the terminal's last words."""
+"""One Hydra job: a run, or a trial of a search, and the lines printed after it."""
 
 import math
 from functools import partial
@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from hydra_plugins.hydra_optuna_queue import SweepError, current_trial, is_trial
-from ziffern.cli.languages import chosen_language
+from ziffern.cli.terminal import chosen_language
 from ziffern.config.command import is_multirun
 from ziffern.errors import DivergedError, InputError, OutputError
 from ziffern.experiment import run_folder
@@ -18,7 +18,7 @@ from ziffern.text.catalog import Message
 from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
 
-_multiruns: set[Path] = set()  # folders that this process's jobs went to
+_multiruns: set[Path] = set()  # folders of the multiruns of this process
 
 
 def job(cfg: DictConfig) -> float | list[float]:
@@ -41,7 +41,7 @@ def job(cfg: DictConfig) -> float | list[float]:
         if isinstance(error, InputError):
             run_folder.remove_if_unused(folder)
         if not is_multirun() and (line := error_line(error, False)):
-            fail(line)  # here, since Hydra would print a line of its own
+            fail(line)  # before Hydra prints a line of its own
         raise
     if is_multirun():
         _multiruns.add(folder.parent)
@@ -78,16 +78,16 @@ def error_line(error: Exception, multirun: bool) -> Message | str:
 def print_after_multirun() -> None:
     """Print the command that compares the runs of each multirun of this process."""
     for folder in sorted(_multiruns):
-        from ziffern.training.commands import program, quoted
+        from ziffern.config.command import program, quoted
 
         print(terminal_words()("cli.compare_multirun", ziffern=program("ziffern"), folder=quoted(folder)))
 
 
 def _write_report(folder: Path, language: str) -> None:
-    """Write report.html; no error may spoil a run that is finished."""
+    """Write report.html; an error in it must not fail a finished run."""
+    from ziffern.config.command import program, quoted
     from ziffern.report.run_page import write_report
     from ziffern.runs.run import Run
-    from ziffern.training.commands import program, quoted
 
     t = terminal_words()
     try:

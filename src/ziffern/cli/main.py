@@ -12,8 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-from ziffern.cli.languages import chosen_language, language_of_terminal
-from ziffern.cli.streams import readable_streams
+from ziffern.cli.terminal import chosen_language, language_of_terminal, readable_streams
 from ziffern.config.command import invocation
 from ziffern.errors import InputError
 from ziffern.experiment.failure import complain, describe
@@ -126,7 +125,7 @@ def _sweep_dashboard(arguments: argparse.Namespace) -> None:
     dashboard = Path(sys.executable).with_name("optuna-dashboard")
     if not dashboard.exists():
         raise InputError("cli.dashboard.missing")
-    open_study(arguments.folder, arguments.storage)  # the dashboard would create tables in a file that is no study
+    open_study(arguments.folder, arguments.storage)  # the dashboard would create tables in a file that is not a study
     sys.exit(subprocess.run([str(dashboard), storage], check=False).returncode)
 
 
@@ -141,14 +140,14 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     from ziffern import __version__
 
-    parser = _Parser(prog="ziffern", description="Train and compare classifiers of handwritten digits.")
+    parser = _Parser(prog="ziffern", description="Train and compare classifiers of small images.")
     parser.add_argument("--version", action="version", version=f"ziffern {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     commands.add_parser("train", help="train, test and record: [GROUP=OPTION ...] [SETTING=VALUE ...]", add_help=False)
-    report = commands.add_parser("report", help="write report.html for a run, also for one that was killed")
+    report = commands.add_parser("report", help="write report.html for a run, finished or not")
     report.add_argument("folder", metavar="RUN", type=Path, nargs="+", help="a run folder")
     report.set_defaults(run=_report)
-    compare = commands.add_parser("compare", help="compare runs: a table, comparison.html, and which model to take")
+    compare = commands.add_parser("compare", help="compare runs: a table, comparison.html, and which model to use")
     compare.add_argument("folder", metavar="RUN", nargs="+", help="a run folder, a sweep folder, or a pattern of them")
     compare.add_argument(
         "--margin",
@@ -162,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
         "ensemble", help="average the probabilities of several runs; the result is a run of its own"
     )
     ensemble.add_argument("folder", metavar="RUN", type=Path, nargs="+", help="a run folder; at least two")
-    ensemble.add_argument("--data", metavar="FOLDER", help="the folder of the digits (default: that of the first run)")
+    ensemble.add_argument("--data", metavar="FOLDER", help="the folder of the data (default: that of the first run)")
     ensemble.add_argument("--output", metavar="FOLDER", type=Path, help="the new run folder")
     ensemble.set_defaults(run=_ensemble)
     studio = commands.add_parser("studio", help="open a page for people who do not program")
@@ -185,15 +184,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     studio.add_argument("--no-browser", action="store_true", help="do not open the page in a browser")
     studio.set_defaults(run=_studio, folder=[])
-    sweep = commands.add_parser("sweep", help="look at a search for settings: sweep report FOLDER")
+    sweep = commands.add_parser("sweep", help="inspect a hyperparameter search: sweep report FOLDER")
     kinds = sweep.add_subparsers(title="commands", metavar="COMMAND", required=True)
     search = kinds.add_parser("report", help="write sweep.html: the trials, their results, and which settings mattered")
     search.set_defaults(run=_sweep_report)
-    dashboard = kinds.add_parser("dashboard", help="open optuna-dashboard for a search, also while it runs")
+    dashboard = kinds.add_parser("dashboard", help="open optuna-dashboard for a search, even while it runs")
     dashboard.set_defaults(run=_sweep_dashboard, output=None)
     for command in (search, dashboard):
         command.add_argument("folder", metavar="SWEEP", type=Path, help="the folder of a search")
-        command.add_argument("--storage", metavar="ADDRESS", help="its database, if that is not in the folder")
+        command.add_argument("--storage", metavar="ADDRESS", help="its database, if it is not in the folder")
     for command in (report, compare, search):
         command.add_argument("--language", metavar="CODE", help="en or de (default: the run's own, or the terminal's)")
         command.add_argument("--output", metavar="FILE", type=Path, help="where to write the page")

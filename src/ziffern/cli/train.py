@@ -1,8 +1,8 @@
 """The Hydra entry point behind `python train.py` and `ziffern train`.
 
-Decisions: nothing heavy is imported until a job runs, so `--help` and `--cfg job` answer at once; a mistake of the
-user's is one line and exit code 2, without a traceback and without a folder left behind; any other exception is a bug
-and shows its traceback. HYDRA_FULL_ERROR=1 always shows it.
+Decisions: nothing heavy is imported until a job runs, so `--help` and `--cfg job` are fast; a mistake of the user is
+reported in one line with exit code 2, without a traceback and without leaving a folder behind; any other exception is a
+bug and shows its traceback. HYDRA_FULL_ERROR=1 always shows it.
 """
 
 import logging
@@ -20,11 +20,10 @@ from omegaconf import DictConfig
 
 from hydra_plugins.hydra_optuna_queue import check_finished_studies
 from ziffern.cli.job import error_line, job, print_after_multirun
-from ziffern.cli.languages import language_of_terminal
-from ziffern.cli.streams import readable_streams
+from ziffern.cli.terminal import language_of_terminal, readable_streams
+from ziffern.config import conf_folder
 from ziffern.config.command import PRIMARY
 from ziffern.config.foreign import checked_configs
-from ziffern.config.instantiate import conf_folder
 from ziffern.errors import InputError
 from ziffern.experiment import run_folder
 from ziffern.experiment.failure import fail
@@ -35,7 +34,7 @@ from ziffern.text.language import terminal_language, terminal_words
 if TYPE_CHECKING:
     from optuna import Study
 
-SEARCH = ("hparams_search=", "hydra/sweeper=")  # what chooses the sweeper of a search
+SEARCH = ("hparams_search=", "hydra/sweeper=")  # overrides that choose the sweeper of a search
 
 
 def train(arguments: Sequence[str] | None = None) -> None:
@@ -76,7 +75,7 @@ def train(arguments: Sequence[str] | None = None) -> None:
 
 
 def _compose_and_run(options: Namespace) -> None:
-    """Do what `hydra.main` does, with given arguments: it reads `sys.argv` itself."""
+    """Run Hydra as `hydra.main` does, which would parse `sys.argv` itself."""
     version.setbase("1.3")
     with checked_configs():
         _run_hydra(

@@ -1,4 +1,4 @@
-"""The command of the running Hydra job, from Hydra's own context.
+"""Commands as they are typed in the working directory, among them that of the running Hydra job.
 
 Decision: nothing parses `sys.argv`, so a job composed in Python, one job of a multirun and a trial of a search are
 described by their own overrides, as a command that runs just this job.
@@ -6,6 +6,7 @@ described by their own overrides, as a command that runs just this job.
 
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable
 from contextvars import ContextVar
@@ -15,10 +16,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import ListConfig, OmegaConf
 
-from ziffern.config.instantiate import conf_folder
+from ziffern.config import conf_folder
+from ziffern.text.printable import printable
 
 PRIMARY = "train"  # the configuration's name, conf/train.yaml
-invocation: ContextVar[str] = ContextVar("invocation", default="python train.py")  # how people start a training
+invocation: ContextVar[str] = ContextVar("invocation", default="python train.py")  # how users start a run
 
 
 def is_multirun() -> bool:
@@ -35,7 +37,7 @@ def this_command(**replaced: object) -> str:
         return shlex.join(["python", *sys.argv, *_assignments(replaced)])
     context = HydraConfig.get()
     overrides = plain(context.overrides.task)
-    if context.mode != RunMode.MULTIRUN:  # what Hydra's settings are for, a single job does not have
+    if context.mode != RunMode.MULTIRUN:  # Hydra's settings of a multirun do not apply to one of its jobs
         overrides += [item for item in plain(context.overrides.hydra) if not item.startswith("hydra.mode=")]
     kept = [item for item in overrides if item.split("=")[0] not in replaced]
     return " ".join([invocation.get(), shlex.join([*_options(), *kept, *_assignments(replaced)])]).strip()
@@ -63,3 +65,23 @@ def _options() -> Iterable[str]:
 
 def _assignments(values: dict[str, object]) -> list[str]:
     return [f"{key}={value}" for key, value in values.items()]
+
+
+def relative(path: Path) -> str:
+    """Return a path relative to the working directory where it lies below it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def quoted(path: Path) -> str:
+    """Return a path as `relative` does, quoted for a shell, with escapes in place of unprintable characters."""
+    return printable(shlex.quote(relative(path)))
+
+
+def program(name: str) -> str:
+    """Return how a program of this environment is called from the working directory."""
+    here = Path(sys.executable).with_name(name)
+    on_path = shutil.which(name)
+    return name if on_path and Path(on_path).parent == here.parent else relative(here)

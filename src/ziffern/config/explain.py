@@ -1,6 +1,6 @@
-"""One clear line for the many that Hydra prints: misspelled overrides, unknown options, syntax errors.
+"""Replaces the many lines of a Hydra error with one: misspelled overrides, unknown options, syntax errors.
 
-Only runs after an error, so it may compose the configuration again to find the nearest existing name.
+It runs only after an error, so it may compose the configuration again to find the nearest existing name.
 """
 
 import re
@@ -29,10 +29,10 @@ def explain(error: Exception, overrides: Sequence[str], folder: Path, config_dir
     """Return why Hydra could not compose `overrides` on the configuration in `folder`.
 
     Args:
-        error: Hydra's.
-        overrides: As typed.
+        error: Hydra's exception.
+        overrides: The overrides as typed.
         folder: The package's own configuration.
-        config_dir: A further folder of configurations, that of --config-dir.
+        config_dir: Another folder of configurations, from --config-dir.
     """
     if isinstance(error, OverrideParseException):
         if unknown := re.search(r"Unknown function '(\w+)'", str(error)):

@@ -1,8 +1,9 @@
 """Checks configuration files from outside this package where Hydra loads and merges them.
 
-`--config-dir` may name somebody else's folder (`experiment=best` of their search), and Hydra instantiates callbacks,
-configures logging and creates folders as its files demand. So they are checked before Hydra acts on any of them, and
-exactly the checked content is used. What a file may set is in `foreign_rules`. The command line is not restricted.
+`--config-dir` may name a folder from somebody else (`experiment=best` of their search), and Hydra instantiates
+callbacks, configures logging and creates folders as its files specify. So they are checked before Hydra acts on any of
+them, and exactly the checked content is used. `foreign_rules` lists what a file may set. The command line is not
+restricted.
 """
 
 import contextlib
@@ -23,16 +24,16 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 
+from ziffern.config import conf_folder
 from ziffern.config.foreign_rules import check_defaults, check_references, check_settings, refusal
 from ziffern.config.foreign_text import parse, read
-from ziffern.config.instantiate import conf_folder
 
 
 class FileConfigSource(file_config_source.FileConfigSource):
     """Reads configuration files as Hydra does; foreign ones must be regular files, small, and without aliases."""
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """Return the options of a group; what begins with an underscore is no option but a part of others."""
+        """Return the options of a group; files whose names begin with an underscore are parts of other options."""
         names: list[str] = super().list(config_path, results_filter)
         return [name for name in names if not name.startswith("_")]
 
@@ -40,7 +41,7 @@ class FileConfigSource(file_config_source.FileConfigSource):
         """Return the content of a file; see the base class.
 
         Raises:
-            InputError: A foreign file that is not regular, is too large, is not YAML, or sets what it must not.
+            InputError: A foreign file is not regular, is too large, is not YAML, or has a setting that is not allowed.
         """
         file = Path(self.path).absolute() / self._normalize_file_name(config_path)
         if not is_foreign(file):
@@ -81,7 +82,7 @@ class ForeignResult(ConfigResult):
 
 
 class CheckedConfigLoader(ConfigLoaderImpl):
-    """Composes as Hydra does, and refuses what a foreign file must not set."""
+    """Composes as Hydra does, and refuses settings that a foreign file must not have."""
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         result = super()._load_single_config(default, repo)

@@ -1,4 +1,4 @@
-"""What a configuration file from outside this package may set: an experiment or a search, and nothing else.
+"""Which settings a configuration file from outside this package may have: those of an experiment or a search.
 
 Decisions: below `hydra` only the settings of a search are accepted; a run writes to its own folder only, but a known
 data set may be downloaded to any `data.dir`; a value may refer to another setting, but may not call a resolver, which
@@ -19,7 +19,7 @@ from ziffern.text.catalog import Message
 MAX_TARGET = 1000  # characters of the value that a reference may stand for
 OUTPUT = "${hydra:runtime.output_dir}"  # the run folder, and the one resolver that a foreign file may use
 REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+)*)\}")
-SEARCH = (  # below hydra.sweeper: what is searched, and how
+SEARCH = (  # below hydra.sweeper: the search space and the search
     *("params", "when", "direction", "metric_names", "n_trials", "keep_best", "sampler", "pruner"),
     *("max_failures", "max_failure_rate", "retry_failed"),
 )
@@ -30,7 +30,7 @@ LOGGER_SETTINGS = (  # they neither contact another server nor name a place outs
     *("flush_logs_every_n_steps", "project", "experiment_name", "run_name", "group", "tags", "notes"),
 )
 WRITING = ("logger", "callbacks", "trainer")  # parts of an experiment that write files
-WRITING_REFERENCES = ("monitor", "seed")  # what these may refer to: values that are checked before anything is written
+WRITING_REFERENCES = ("monitor", "seed")  # settings that these may refer to, checked before anything is written
 PLACE = re.compile(r"(dir|path|root|uri|url)$")  # names of settings for output locations
 OUTSIDE = re.compile(r"^[/~\\]|://|(^|[/\\])\.\.([/\\]|$)|^[A-Za-z]:[/\\]")
 PARAMETER = re.compile(r"[A-Za-z_]\w*([./]\w+)*")  # of a search: no + or ~, which add and delete
@@ -44,7 +44,7 @@ def refusal(file: Path, setting: object, why: str, **values: object) -> InputErr
 
 
 def check_defaults(file: Path, defaults: Any) -> None:
-    """Refuse defaults that choose Hydra's own parts or place something among them."""
+    """Refuse defaults that choose or extend Hydra's own configuration."""
     if not isinstance(defaults, list | None):
         raise InputError("config.foreign.defaults_not_a_list", file=file)
     for entry in defaults or []:
@@ -123,7 +123,7 @@ def check_references(file: Path, content: Any, config: DictConfig) -> None:
             try:
                 node = OmegaConf.select(config, name.rpartition(".")[0]) if "." in name else config
                 target = node._get_node(name.rpartition(".")[2]) if isinstance(node, DictConfig) else None
-            except Exception:  # Hydra reports it when it resolves the reference
+            except Exception:  # Hydra reports the error when it resolves the reference
                 continue
             raw = target._value() if target is not None and not isinstance(target, Iterable) else target
             if isinstance(target, Iterable) or len(str(raw)) > MAX_TARGET or "${" in str(raw):

@@ -1,4 +1,4 @@
-"""Configuration files from elsewhere as text: small, regular, and without what could take endless memory."""
+"""Reads foreign configuration files: small, regular, and without constructs that could use unlimited memory."""
 
 from io import StringIO
 from pathlib import Path
@@ -34,7 +34,7 @@ def parse(file: Path, text: str) -> tuple[dict[str, str | None], Any]:
     """Return the header and the content of a configuration file.
 
     Raises:
-        InputError: It is no configuration, is nested too deeply or has aliases, which can grow exponentially.
+        InputError: It is not a configuration, is nested too deeply, or has aliases, which can grow exponentially.
     """
     try:
         _check_size(file, text)
@@ -43,7 +43,7 @@ def parse(file: Path, text: str) -> tuple[dict[str, str | None], Any]:
         return ConfigSource._get_header_dict(text[:HEADER]), config
     except InputError:
         raise
-    except Exception as error:  # whatever a file that is not a configuration raises
+    except Exception as error:  # a file that is not a configuration may raise anything
         raise InputError("config.foreign.invalid", file=file, reason=reason(error)) from error
 
 

@@ -13,11 +13,11 @@ PLUMBING = (  # prefixes of settings that change no result, or that repeat anoth
     *("trainer.micro_steps", "published", "report", "objective"),
     *(f"data.source.{name}" for name in ("kind", "files", "train", "test", "transpose", "first_label", "margin")),
 )
-SHAPE = ".image"  # ends the settings that repeat data.image, which is left out where it is that of version 0.1.0
+SHAPE = ".image"  # suffix of the settings that repeat data.image, itself omitted for the shape of version 0.1.0
 
 
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    """Return the flat settings that can change a result, without paths and without how a run is carried out.
+    """Return the flat settings that can change a result: no paths, and none that only affect how the run is executed.
 
     Args:
         config: The whole configuration as plain containers.

@@ -4,15 +4,13 @@ Decision: a configuration is resolved once, to plain containers; what is checked
 Hydra would resolve once more is refused.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from ziffern.config.former import conf_folder as conf_folder  # noqa: PLC0414  # for those who import it from here
-from ziffern.config.former import with_current_targets
 from ziffern.config.signature import check_values
 from ziffern.config.targets import allowed_class
+from ziffern.config.upgrade import with_current_targets
 from ziffern.errors import InputError
 
 
@@ -22,9 +20,9 @@ def build(
     """Instantiate a configuration node after checking every `_target_` in it; None stays None.
 
     Args:
-        node: Has a `_target_`, or is None.
+        node: A node with a `_target_`, or None.
         where: Its dotted name, for messages.
-        kind: What the target must be a subclass of here.
+        kind: The base class, or classes, that the target must have here.
         more: Keyword arguments that no configuration can hold, such as a list of callbacks.
 
     Raises:
@@ -64,7 +62,7 @@ def resolved(node: Any, where: str) -> Any:
     """Return a node as plain containers, every interpolation resolved; other values as they are.
 
     Raises:
-        InputError: Resolving left an interpolation, which whoever reads the result would resolve once more.
+        InputError: Resolving left an interpolation, which a later step would resolve once more.
     """
     plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     refuse_interpolations(plain, where)
@@ -72,10 +70,10 @@ def resolved(node: Any, where: str) -> Any:
 
 
 def refuse_interpolations(plain: Any, where: str) -> None:
-    """Raise InputError where plain containers hold text that OmegaConf would resolve, or names that are no text."""
+    """Raise InputError where plain containers hold text that OmegaConf would resolve, or names that are not text."""
     if isinstance(plain, dict):
         for key, value in plain.items():
-            if not isinstance(key, str):  # YAML's 1 and "1" are two names, of which a check might see but one
+            if not isinstance(key, str):  # YAML's 1 and "1" are two names, and a check might see only one
                 raise InputError("config.name.not_text", where=where, name=repr(key))
             refuse_interpolations(value, f"{where}.{key}")
     elif isinstance(plain, list):
@@ -83,13 +81,6 @@ def refuse_interpolations(plain: Any, where: str) -> None:
             refuse_interpolations(item, f"{where}[{number}]")
     elif isinstance(plain, str) and "${" in plain:
         raise InputError("config.value.interpolation", where=where, value=plain)
-
-
-def named(node: DictConfig) -> Iterator[tuple[str, Any]]:
-    """Yield names and values, without those that are still missing (`???`)."""
-    for key in node:
-        if not OmegaConf.is_missing(node, key):
-            yield str(key), node[key]
 
 
 def _check(plain: Any, where: str, given: frozenset[str]) -> None:

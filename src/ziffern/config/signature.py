@@ -1,7 +1,7 @@
-"""Keys and values of a configuration against the signature of the class that they are for.
+"""Checks keys and values of a configuration against the signature of the class that receives them.
 
-Decisions: constructor signatures are the schema, so a key that a class does not take is an error that names the nearest
-one it does. Type hints are not left to msgspec: it cannot use 22 of the 175 hints of the classes in conf/, among them
+Decisions: constructor signatures are the schema, so a key that a class does not take is an error that suggests the
+nearest key. Type hints are not left to msgspec: it cannot use 22 of the 175 hints of the classes in conf/, among them
 `float | Tensor` of a learning rate and `str | Strategy`, so unions and objects would stay here anyway.
 """
 
@@ -35,10 +35,10 @@ def check_values(target: type, node: dict[str, Any], where: str, given: frozense
         target: The class.
         node: The part of the configuration that has the `_target_`.
         where: Its dotted name.
-        given: Names of arguments that code adds.
+        given: Names of arguments that the code passes.
 
     Raises:
-        InputError: A key that the class does not take, one without a value, a value of another type, or a missing key.
+        InputError: The class does not take a key, a key has no value or one of another type, or a key is missing.
     """
     parameters = inspect.signature(target).parameters
     hints = _hints(target)
@@ -70,7 +70,7 @@ def check_values(target: type, node: dict[str, Any], where: str, given: frozense
 
 
 def fits(value: Any, hint: Any) -> bool:  # noqa: PLR0911
-    """Return whether a configuration's value has the hinted type; a hint that is not plain lets any object through."""
+    """Return whether a configuration's value has the hinted type; any object fits a hint that is not a plain type."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in UNIONS:
         return any(fits(value, argument) for argument in arguments)
@@ -82,7 +82,7 @@ def fits(value: Any, hint: Any) -> bool:  # noqa: PLR0911
         return True
     if hint in PLAIN:
         return type(value) in PLAIN[hint]
-    if type(value) in (str, int, float, bool):  # where an object, a list or a function is wanted
+    if type(value) in (str, int, float, bool):  # where an object, a list or a function is expected
         return isinstance(value, hint) if inspect.isclass(hint) else origin is None  # no scalar is a list[int]
     if isinstance(value, dict) and "_target_" not in value:  # settings of an option that was not chosen
         return origin not in OBJECTS and (not inspect.isclass(hint) or issubclass(hint, collections.abc.Mapping))
@@ -90,7 +90,7 @@ def fits(value: Any, hint: Any) -> bool:  # noqa: PLR0911
 
 
 def _mistyped(key: str, value: Any, target: str, hint: Any) -> InputError:
-    shown = value if isinstance(value, bool) else "null" if value is None else str(value)  # as it is typed
+    shown = value if isinstance(value, bool) else "null" if value is None else str(value)  # as in an override
     return InputError("config.argument.mistyped", key=key, value=shown, target=target, expected=_expected(hint))
 
 
@@ -115,5 +115,5 @@ def _expected(hint: Any) -> Message | str:
 def _hints(target: type) -> dict[str, Any]:
     try:
         return typing.get_type_hints(inspect.getattr_static(target, "__init__"))
-    except (NameError, TypeError, AttributeError):  # names that exist for type checkers alone
+    except (NameError, TypeError, AttributeError):  # names that exist only for type checkers
         return {}

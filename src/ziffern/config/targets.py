@@ -1,8 +1,8 @@
 """Which classes a configuration may name.
 
 Decisions: a `_target_` may come from a file that somebody else wrote, so only classes defined in the packages listed
-here are called, and only of the kinds that belong where they stand; Hydra's own block list still lets
-`pathlib.Path.unlink` through.
+here are called, and only where their kind belongs; Hydra's own block list would allow
+`pathlib.Path.unlink`.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from ziffern.errors import InputError
 
 ALLOWED = ("ziffern.", "torch.nn.", "torch.optim.", "pytorch_lightning.")
 EXTRA = "ZIFFERN_TARGETS"  # the environment variable with more prefixes, comma-separated; a file cannot set it
-KINDS = {  # what may stand in each part of the configuration; anywhere else, any of them
+KINDS = {  # base classes allowed in each part of the configuration; elsewhere, any of these
     "model": ("torch.nn.Module", "torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler"),
     "data": (
         "pytorch_lightning.LightningDataModule",
@@ -28,14 +28,14 @@ KINDS = {  # what may stand in each part of the configuration; anywhere else, an
 
 
 def allowed_class(target: Any, key: str) -> type:
-    """Return the class that a dotted name means.
+    """Return the class with a dotted name.
 
     Args:
         target: The value of a `_target_`.
-        key: Where it stands in the configuration, such as `model.net._target_`.
+        key: Its key in the configuration, such as `model.net._target_`.
 
     Raises:
-        InputError: It does not exist, is no class of an allowed package, or does not belong there.
+        InputError: It does not exist, is not a class of an allowed package, or does not belong there.
     """
     allowed = ALLOWED + tuple(f"{extra.strip('. ')}." for extra in os.environ.get(EXTRA, "").split(",") if extra)
     name = str(target)
@@ -48,7 +48,7 @@ def allowed_class(target: Any, key: str) -> type:
         known = dir(importlib.import_module(module)) if isinstance(error, AttributeError) else []
         near = suggestion(attribute, known)
         raise InputError("config.target.missing", key=key, target=name, reason=error, near=near) from error
-    # The package that defines it counts, not the path that reaches it: `ziffern.runs.run.shutil` is not ours.
+    # The package that defines it counts, not the path: `ziffern.runs.run.shutil` is not ours.
     if not inspect.isclass(value) or not f"{value.__module__}.".startswith(allowed):
         raise InputError("config.target.not_a_class", key=key, target=name)
     if value.__module__.startswith(tuple(ALLOWED)) and not issubclass(value, _kinds(key)):
@@ -57,6 +57,6 @@ def allowed_class(target: Any, key: str) -> type:
 
 
 def _kinds(key: str) -> tuple[type, ...]:
-    """Return the kinds of class that may stand at a dotted name of the configuration."""
+    """Return the base classes that are allowed at a dotted name of the configuration."""
     names = KINDS.get(key.partition(".")[0]) or [name for kinds in KINDS.values() for name in kinds]
     return tuple(getattr(importlib.import_module(name.rpartition(".")[0]), name.rpartition(".")[2]) for name in names)

@@ -1,1 +1,1 @@
-"""From a composed configuration to a recorded run; the only room that sees `cfg`."""
+"""From a composed configuration to a recorded run; the only room that reads `cfg` as a whole."""

@@ -15,11 +15,11 @@ from ziffern.experiment.failure import describe, fail
 from ziffern.experiment.run_folder import claim, claim_multirun
 from ziffern.machine.processes import is_first
 
-WORKER = "HYDRA_OPTUNA_QUEUE_WORKER"  # a process of a search, whose first process has checked the folder
+WORKER = "HYDRA_OPTUNA_QUEUE_WORKER"  # set in worker processes of a search, whose first process checked the folder
 
 
 class ClaimRunFolder(Callback):
-    """Claims the folder, or exits with 2; conf/train.yaml names this class."""
+    """Claims the folder, or exits with 2; configured in conf/train.yaml."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Claim the run folder."""
@@ -55,4 +55,4 @@ def _folder(config: DictConfig, key: str) -> Path:
         return Path(str(OmegaConf.select(config, key)))
     finally:
         hydra.cfg = before
-        OmegaConf.set_readonly(config.hydra, False)  # set_config made it so
+        OmegaConf.set_readonly(config.hydra, False)  # set_config made it read-only

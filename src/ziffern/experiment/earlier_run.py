@@ -1,4 +1,4 @@
-"""Which run a folder holds already, and which command continues it."""
+"""Finds the run that a folder already holds, and decides whether a command continues it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ def check_vacant(folder: Path, overrides: Sequence[str]) -> None:
 
 
 def unfinished_run(overrides: Sequence[str]) -> Path | None:
-    """Return the folder of the unfinished run that overrides continue: its own ones and its `ckpt_path`."""
+    """Return the folder of the unfinished run that overrides continue: those of the run, and its `ckpt_path`."""
     checkpoint = _checkpoint(overrides)
     if checkpoint is None or (folder := checkpoint.parent.parent).joinpath(RECORD[0]).exists():
         return None

@@ -1,8 +1,8 @@
 """An ensemble of finished runs, itself a run that can be reported on and compared.
 
 Decisions: it is a model like any other, whose net contains the members' nets, so its checkpoint needs no other file;
-it is validated and tested like a run of no epochs; members must share data and split, since a member that was trained
-on another's test digits would make the ensemble's test worthless.
+it is validated and tested like a run of 0 epochs; members must share data and split, since the ensemble must not be
+tested on images that one of its members was trained on.
 """
 
 import shutil
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from ziffern.config.instantiate import conf_folder, refuse_interpolations
+from ziffern.config import conf_folder
+from ziffern.config.instantiate import refuse_interpolations
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_text
 from ziffern.runs.run import Run
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ziffern.training.module import ImageClassifier
 
 NAME = "ensemble"
-COMMON = ("data/name", "data/fingerprint", "data/split")
+SHARED_KEYS = ("data/name", "data/fingerprint", "data/split")
 
 
 def ensemble(folders: Sequence[Path], output: Path | None, data: str | None) -> Path:
@@ -32,11 +33,11 @@ def ensemble(folders: Sequence[Path], output: Path | None, data: str | None) -> 
     Args:
         folders: Run folders, at least two.
         output: The new run folder; one below outputs/runs if None.
-        data: The folder of the digits, if they are no longer where the first run found them.
+        data: The folder of the data, if it is no longer where the first run found it.
 
     Raises:
-        InputError: Fewer than two runs, one that is not finished, runs of other data or another split, an existing
-            output folder, or the digits are not found.
+        InputError: Fewer than two runs, an unfinished run, runs of different data or splits, an existing output folder,
+            or missing data.
     """
     from ziffern.experiment.run import run_experiment
 
@@ -65,7 +66,7 @@ def ensemble(folders: Sequence[Path], output: Path | None, data: str | None) -> 
 
 
 def configuration(runs: Sequence[Run], data: str | None) -> DictConfig:
-    """Return the configuration of a run of no epochs of the ensemble of these runs.
+    """Return the configuration of the ensemble of these runs, as a run of 0 epochs.
 
     Raises:
         InputError: A member's configuration holds an interpolation, which would be resolved here.
@@ -82,7 +83,7 @@ def configuration(runs: Sequence[Run], data: str | None) -> DictConfig:
         "ckpt_path": None,
         "callbacks": {},
         "logger": {},
-        # The trainer of the first member must not decide how all of them are tested.
+        # Not the first member's trainer, which need not suit the others.
         "trainer": {**own["trainer"], "max_epochs": 0},
         "model": {
             **models[0],
@@ -109,16 +110,16 @@ def configuration(runs: Sequence[Run], data: str | None) -> DictConfig:
 
 
 def _data(given: Any, folder: str | None, run: Run) -> dict[str, Any]:
-    """Return the data of a member, in `folder` or where the member found it; nothing is downloaded to the latter.
+    """Return the configuration of a member's data, in `folder` if given; nothing is downloaded to the member's own.
 
     Raises:
-        InputError: It has no data, or names no folder.
+        InputError: The member's configuration has no data or no folder.
     """
     if not (isinstance(given, dict) and isinstance(given.get("source"), dict) and isinstance(given.get("dir"), str)):
         raise InputError("experiment.ensemble.no_data", folder=run.folder)
     source = given["source"]
     if str(source.get("_target_")).endswith(".Torchvision") and folder is None:
-        source = {**source, "download": False}  # somebody else chose the folder's name
+        source = {**source, "download": False}  # the run may be foreign, and so may the name of the folder
     return {**given, "source": source, "dir": folder or given["dir"]}
 
 
@@ -128,7 +129,7 @@ def _check(runs: Sequence[Run]) -> None:
     first = runs[0]
     for run in runs:
         metrics = run.metrics
-        for key in COMMON:
+        for key in SHARED_KEYS:
             if metrics[key] != first.metrics[key]:
                 raise InputError(
                     "experiment.ensemble.different",

@@ -1,6 +1,6 @@
 """One-line error messages, and the exit code 2.
 
-Decision: a line begins with `error:` in every language, since programs that start a training look for it.
+Decision: a line begins with `error:` in every language, since programs that start runs look for it.
 """
 
 import errno
@@ -22,12 +22,12 @@ ENVIRONMENT = (  # the machine or the user's files are at fault, not the program
 
 
 def describe(error: OSError, elsewhere: str, is_output: bool = False) -> Message:
-    """Return which file could not be read or written, why, and what to do about it.
+    """Return a message that names the file that could not be read or written, the reason, and the fix.
 
     Args:
-        error: What was raised.
+        error: The exception.
         elsewhere: The setting that chooses another place, such as hydra.run.dir=FOLDER.
-        is_output: The file is known to be one of our own outputs.
+        is_output: Whether the file is known to be one of our own outputs.
     """
     is_output = is_output or isinstance(error, OutputError) or error.errno in WRITING
     kind = "too_large" if error.errno == errno.EFBIG else "full" if error.errno in FULL else "write"

@@ -26,8 +26,8 @@ MAX_LENGTH = 80  # characters of the part that overrides make
 def register_resolvers() -> None:
     """Register the resolvers that conf/ uses.
 
-    Each answer is cached in the configuration, from which the jobs of a multirun inherit it: they know only their own
-    overrides, and the time has passed.
+    Each result is cached in the configuration, from which the jobs of a multirun inherit it: they have only their own
+    overrides, and a later time.
     """
     for resolver in (run_folder, sweep_folder, study_name, directions, is_ddp):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, use_cache=True, replace=True)
@@ -36,7 +36,7 @@ def register_resolvers() -> None:
 def run_folder(choices: DictConfig, overrides: ListConfig) -> str:
     """Return a run folder below outputs/runs, named by model and overrides.
 
-    If the overrides are those of an unfinished run plus its own `ckpt_path`, it is that run's folder.
+    For the overrides of an unfinished run plus its own `ckpt_path`, it is that run's folder.
     """
     if folder := unfinished_run(plain(overrides)):
         return str(folder)
@@ -48,8 +48,8 @@ def sweep_folder(overrides: ListConfig, study: str | None = None, trials: int | 
     """Return the folder of a multirun below outputs/sweeps, named by its overrides.
 
     Args:
-        overrides: Those of the whole multirun.
-        study: The study of a search; its name is the folder's, too.
+        overrides: The overrides of the whole multirun.
+        study: The name of a search's study, which is also the folder's.
         trials: The number of trials of a search; None for any other multirun, whose folder is unique.
     """
     name = study_name(overrides)

@@ -1,4 +1,4 @@
-"""What a search improves: validation scores and costs, each with its direction."""
+"""The objectives of a search: validation scores and costs, each with its direction."""
 
 from omegaconf import ListConfig
 

@@ -1,7 +1,7 @@
-"""From a composed configuration to the objects of one experiment, in the order that finds mistakes first.
+"""From a composed configuration to the objects of one experiment, in an order that finds mistakes early.
 
-Decisions: settings are checked before the data is loaded, and the data before anything is trained; no room below this
-one sees a configuration as a whole; epochs and trials are chosen by validation scores alone.
+Decisions: settings are checked before the data is loaded, and the data before anything is trained; no room below
+this one receives the whole configuration; epochs and trials are chosen by validation scores alone.
 """
 
 import logging
@@ -22,7 +22,7 @@ from ziffern.config.hyperparameters import hyperparameters, plain_config
 from ziffern.config.instantiate import build, resolved
 from ziffern.errors import InputError
 from ziffern.experiment.objectives import objectives
-from ziffern.experiment.settings import check_settings
+from ziffern.experiment.settings import check_logits, check_settings
 from ziffern.machine.processes import is_first, launched
 
 Score = float | list[float]
@@ -36,14 +36,14 @@ def run_experiment(
     is_trial: bool = False,
     on_ready: "Callable[[ImageDataModule, ImageClassifier], None]" = lambda data, model: None,
 ) -> Score:
-    """Train, test and record a model, as a configuration describes it.
+    """Train, test and record the model that a configuration describes.
 
     Args:
-        cfg: As composed from conf/train.yaml.
+        cfg: The configuration, composed from conf/train.yaml.
         folder: The run folder.
         name: The model's name: the option of the group `model`.
         trial: The trial of a search that receives a score after each epoch; None in all but the first process.
-        is_trial: This is a trial of a search: it continues the work of a killed process, and never tests.
+        is_trial: Whether this is a trial of a search, which continues the work of a killed process and is never tested.
         on_ready: Called with the data and the model before anything is trained; may refuse the data.
 
     Returns:
@@ -61,11 +61,11 @@ def run_experiment(
     from ziffern.training.callbacks.pruning import Pruning
     from ziffern.training.module import ImageClassifier
     from ziffern.training.recorder import Recorder
-    from ziffern.training.train import check_logits, train
+    from ziffern.training.train import train
     from ziffern.training.trainer import make_trainer
 
     quieten()
-    if "published" in cfg and "fallback" in cfg.data.source:  # other data must not stand in for a recipe's own
+    if "published" in cfg and "fallback" in cfg.data.source:  # a published recipe never trains on fallback data
         with open_dict(cfg):
             cfg.data.source.fallback = False
     if cfg.trainer.gradient_clip_val is not None and "mixed" in str(cfg.trainer.precision):
@@ -109,7 +109,7 @@ def trainer_parts(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, Any], dict
 
 
 def _console() -> Console:
-    """Return the terminal; only the first of several processes (DDP) prints. Text is never taken for markup."""
+    """Return the terminal; only the first of several processes (DDP) prints. Text is not interpreted as markup."""
     return Console(quiet=not is_first(), highlight=False, markup=False, emoji=False)
 
 
@@ -117,7 +117,7 @@ def quieten() -> None:
     """Silence Lightning's notes on hardware and its tips; its warnings stay."""
     for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Few batches per epoch are normal for small data, and a CPU beside a GPU is a choice.
+    # Few batches per epoch are normal for small data, and using the CPU despite a GPU is a choice.
     warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", ".*GPU available but not used.*")
     warnings.filterwarnings("ignore", ".*exists and is not empty.*")  # a run that continues in its folder

@@ -1,11 +1,13 @@
-"""Decides who may write to a run folder, before the first file is written.
+"""Decides which process may write to a run folder, before the first file is written.
 
 Decisions: a folder belongs to one run, which holds a lock on it until its process ends, however it ends; a folder that
 holds a run accepts no other run, only the command that continues this one; nothing is written through links.
 """
 
+import os
 import re
 import shutil
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +16,6 @@ from filelock import FileLock
 
 from ziffern.errors import InputError
 from ziffern.experiment.earlier_run import check_vacant, first_record
-from ziffern.experiment.links import check_links
 from ziffern.files.atomic import writing
 from ziffern.machine.processes import is_first
 
@@ -27,7 +28,7 @@ def claim(folder: Path, overrides: Sequence[str]) -> None:
     """Lock a folder for a run of these overrides until `release`.
 
     Raises:
-        InputError: It holds another run, another process is writing to it, or links in it lead elsewhere.
+        InputError: It holds another run, another process is writing to it, or links in it lead out of it.
         OutputError: It cannot be written.
     """
     check_links(folder)
@@ -40,7 +41,7 @@ def claim(folder: Path, overrides: Sequence[str]) -> None:
 
 
 def claim_multirun(folder: Path, subdir: str, is_search: bool) -> None:
-    """Check the folder of a multirun, and lock it unless it is that of a search, which several processes share.
+    """Check the folder of a multirun, and lock it, except for a search, whose folder several processes share.
 
     Raises:
         InputError: It holds runs, two jobs would share a folder, or see `claim`.
@@ -66,7 +67,7 @@ def release(folder: Path | None = None) -> None:
 
 
 def is_claimed(path: Path) -> bool:
-    """Return whether a path lies in a folder that this process has claimed, so that no other process writes it."""
+    """Return whether a path lies in a folder that this process has claimed, so that no other process writes to it."""
     return any(path.absolute().is_relative_to(folder) for folder in _locks)
 
 
@@ -86,6 +87,30 @@ def remove_if_unused(folder: Path) -> None:
             path.rmdir()
         except OSError:  # there are other runs in it
             return
+
+
+def check_links(folder: Path, setting: str = "hydra.run.dir") -> None:
+    """Raise InputError where a write into `folder` could go elsewhere: a link out of it, a pipe, a device.
+
+    Links within the folder are kept (W&B makes some). Another process may be writing there, so a file that vanishes
+    during the check is no error.
+
+    Args:
+        folder: The folder of a run or a multirun.
+        setting: The setting that chooses another folder, for the message.
+    """
+    root = folder.resolve()
+    for place, folders, files in os.walk(root):
+        for path in (Path(place, name) for name in (*folders, *files)):
+            try:
+                mode = path.lstat().st_mode
+            except FileNotFoundError:  # such as a temporary file that was renamed
+                continue
+            if stat.S_ISLNK(mode):
+                if not path.resolve().is_relative_to(root):
+                    raise InputError("experiment.folder.link", path=path, setting=setting)
+            elif not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise InputError("experiment.folder.special_file", path=path, setting=setting)
 
 
 def _lock(folder: Path, setting: str) -> None:

@@ -1,12 +1,18 @@
 """Checks of settings that no constructor checks, or that Lightning would report less clearly."""
 
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
 from ziffern.config.instantiate import check_targets
 from ziffern.errors import InputError
 from ziffern.experiment.objectives import objectives
+from ziffern.text.catalog import Message
+
+if TYPE_CHECKING:
+    from ziffern.training.module import ImageClassifier
 
 MAX_SEED = 2**32 - 1
 MONITORS = ("val/acc", "val/loss")  # only validation scores may choose an epoch
@@ -41,7 +47,7 @@ def check_settings(cfg: DictConfig) -> None:
     trainer = cfg.trainer
     check_targets(OmegaConf.create({key: value for key, value in trainer.items() if key != "micro_steps"}), "trainer")
     clip = trainer.gradient_clip_val
-    if clip is not None and not clip >= 0:  # NaN is not, either
+    if clip is not None and not clip >= 0:  # also refuses NaN
         raise InputError("experiment.trainer.bad_clip", value=clip)
     for name in WHOLE_EPOCHS:
         if name in trainer:
@@ -51,6 +57,27 @@ def check_settings(cfg: DictConfig) -> None:
     if cfg.ckpt_path is not None and not Path(str(cfg.ckpt_path)).is_file():
         raise InputError("experiment.checkpoint.missing", path=cfg.ckpt_path)
     _check_accelerator(str(trainer.accelerator))
+
+
+def check_logits(model: "ImageClassifier", classes: int) -> None:
+    """Raise InputError unless the net returns one logit per class and the loss accepts them."""
+    import torch
+
+    images, labels = torch.zeros(2, *model.normalize.image, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
+    problem: object
+    model.eval()
+    try:
+        with torch.no_grad(), warnings.catch_warnings(action="ignore"):
+            logits = model(images)
+            loss = model.loss(logits, labels)
+        if logits.shape == (2, classes) and loss.dim() == 0:
+            return
+        problem = Message("experiment.net.shapes", logits=str(tuple(logits.shape)), loss=str(tuple(loss.shape)))
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        problem = str(error)
+    finally:
+        model.train()
+    raise InputError("experiment.net.wrong_logits", classes=classes, problem=problem)
 
 
 def _check_accelerator(accelerator: str) -> None:

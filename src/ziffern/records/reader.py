@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ziffern.config.former import with_current_targets
+from ziffern.config.upgrade import with_current_targets
 from ziffern.data.spec import MNIST_SHAPE, with_channels
 from ziffern.errors import InputError
 from ziffern.files.untrusted import open_below, read_all, unreadable

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from ziffern.config.instantiate import conf_folder
+from ziffern.config import conf_folder
 from ziffern.errors import InputError
 
 Value = bool | int | float | str | None

@@ -1,4 +1,4 @@
-"""How a run that does not come to its end exits, and what it leaves for the user: a reason and a command to resume."""
+"""How a run that ends early exits: the reason is recorded, and the command that resumes it is printed."""
 
 import contextlib
 import signal
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from ziffern.config.command import is_multirun, this_command
+from ziffern.config.command import is_multirun, program, quoted, relative, this_command
+from ziffern.records.writer import append_event
 from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
-from ziffern.training.commands import program, quoted, relative
 from ziffern.training.recorder import Recorder
 
 
@@ -28,17 +28,17 @@ def shell_exit_codes() -> Iterator[None]:
 
 def record_ending(recorder: Recorder, error: BaseException) -> None:
     """Record why the run ended early; after an interrupt, print the command that resumes it."""
-    event = "pruned" if type(error).__name__ == "TrialPruned" else "failed"  # Optuna is there only in a search
+    event = "pruned" if type(error).__name__ == "TrialPruned" else "failed"  # Optuna is imported only in a search
     is_interrupt = isinstance(error, SystemExit)
     reason = f"exit code {error}" if is_interrupt else str(error) or type(error).__name__
     with contextlib.suppress(OSError):  # the disk may be what failed
-        recorder.events.write(event, reason=reason)
+        append_event(recorder.folder, event, reason=reason)
     if is_interrupt:
         print_resume_command(recorder)
 
 
 def print_resume_command(recorder: Recorder) -> None:
-    """Print how to resume the run and how to look at it; of several runs, only that there is no checkpoint."""
+    """Print the commands that resume and report on the run; in a multirun, only a missing checkpoint is mentioned."""
     words, last = terminal_words(), recorder.checkpoints.last_path
     if not last.exists():
         recorder.console.print(words("stopped.without_checkpoint"))

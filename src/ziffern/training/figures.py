@@ -1,4 +1,4 @@
-"""Pictures of results as matplotlib figures, for TensorBoard; a report draws its own in the page's colors."""
+"""Charts of results as matplotlib figures, for TensorBoard; reports draw their own in the page's colors."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ MAX_INCHES, MIN_CELL = 20, 0.35  # of a confusion matrix, and of a cell that has
 def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
     """Draw counts (C, C), row the true class, column the predicted one.
 
-    Color shows the mistakes alone, which would be invisible beside the large diagonal.
+    Only mistakes are colored: beside the large diagonal they would be invisible.
     """
     classes = len(class_names)
     mistakes = confusion * (1 - np.eye(classes, dtype=np.int64))
@@ -37,7 +37,7 @@ def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -
 
 
 def mistakes_figure(images: NDArray[np.uint8], outcome: Outcome, class_names: Sequence[str], limit: int = 40) -> Figure:
-    """Draw the misclassified ones of images (N, C, H, W), the most confident mistakes first."""
+    """Draw the misclassified images among (N, C, H, W) ones, the most confident mistakes first."""
     chosen = outcome.mistakes[:limit]
     columns = 8
     rows = max(-(-len(chosen) // columns), 1)

@@ -29,14 +29,14 @@ def load_model(config: Mapping[str, Any], file: BinaryIO, path: Path) -> ImageCl
         path: Its path, for messages.
 
     Raises:
-        InputError: A target that is not allowed, a damaged checkpoint, or weights of another net.
+        InputError: A target is not allowed, the checkpoint is damaged, or its weights belong to another net.
     """
     try:
         weights = parse_checkpoint(file)["state_dict"]
     except ValueError as error:
         raise InputError("training.weights.unreadable", path=path, problem=error) from error
     config = without_weights_file(config)
-    # The optimizers' fused kernels refuse tensors without memory.
+    # Fused optimizer kernels refuse tensors without memory.
     with torch.device("meta"), _parameter_limit(len(weights)):
         empty: ImageClassifier = build({**config, "fuse": False}, "model", ImageClassifier)
     if differing := differing_tensors(empty.state_dict(), weights):
@@ -47,7 +47,7 @@ def load_model(config: Mapping[str, Any], file: BinaryIO, path: Path) -> ImageCl
 
 
 def without_weights_file(config: Any) -> Any:
-    """Return a model's configuration without the files of weights to start from: its checkpoint has all of them."""
+    """Return a model's configuration without files of initial weights, which the checkpoint's weights replace."""
     if isinstance(config, list):
         return [without_weights_file(item) for item in config]
     if not isinstance(config, Mapping):
@@ -74,7 +74,7 @@ def _parameter_limit(count: int) -> Iterator[None]:
 
 
 def differing_tensors(own: Mapping[str, Tensor], other: Mapping[str, Any]) -> list[str]:
-    """Return the names of tensors that one of two models lacks, or has in another shape or type of number."""
+    """Return the names of tensors that one of two models lacks, or whose shape or kind of number differs."""
     names = [name for name in own if _kind(other.get(name)) != _kind(own[name])]
     return names + [name for name in other if name not in own]
 

@@ -31,11 +31,11 @@ def validation_metrics(
         return {"train/acc": None, "train/loss": None} | scores | measure(_evidence(recorder))
     if not recorder.checkpoints.last_path.exists():  # no epoch was left to train
         trainer.save_checkpoint(recorder.checkpoints.last_path)
-    return {**measure(_evidence(recorder))}
+    return dict(measure(_evidence(recorder)))
 
 
 def test_metrics(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, recorder: Recorder) -> Metrics:
-    """Test the best checkpoint, record its predictions, and return the metrics that these allow."""
+    """Test the best checkpoint, record its predictions, and return their metrics."""
     # Not by trainer.test(ckpt_path=...): that would restore the callbacks too, history and averages with them.
     model.load_state_dict(read_checkpoint(recorder.checkpoints.best_path)["state_dict"])
     trainer.test(model, datamodule=data, verbose=False)
@@ -55,8 +55,8 @@ def _evidence(
     recorder: Recorder, outcome: Outcome | None = None, train_counts: NDArray[np.int64] | None = None
 ) -> Evidence:
     rows = recorder.history.rows
-    kept = int(read_checkpoint(recorder.checkpoints.best_path)["epoch"]) + 1 if rows else 0
-    return Evidence(columns(rows), kept, outcome, train_counts)
+    best_epoch = int(read_checkpoint(recorder.checkpoints.best_path)["epoch"]) + 1 if rows else 0
+    return Evidence(columns(rows), best_epoch, outcome, train_counts)
 
 
 def description(name: str, data: ImageDataModule, model: ImageClassifier) -> Metrics:

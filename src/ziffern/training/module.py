@@ -1,40 +1,38 @@
-"""The LightningModule: wraps any architecture and knows none.
+"""The LightningModule, for any architecture.
 
 Decisions: normalization is the first step, so a checkpoint takes raw uint8 images; the random stream of an epoch
 (dropout) depends on the seed and the epoch alone, so a run that was killed and resumed ends with the weights of an
 uninterrupted one; training scores are computed every `trainer.log_every_n_steps` batches, since logging at each step
-costs more than the step of a small net. What makes short steps fast is not here (`ziffern.training.fast_steps`).
+costs more than the step of a small net. The optimization of short steps is separate (`ziffern.training.fast_steps`).
 """
 
 import math
-import sys
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ziffern.data.batches import Batch, derived_seed
 from ziffern.errors import DivergedError
 from ziffern.models.normalization import Normalize
-from ziffern.training import optimizers
+from ziffern.training.optimizers import Optimization, OptimizerMaker, SchedulerMaker
 from ziffern.training.scores import Scores
 
 
 class ImageClassifier(pl.LightningModule):
-    """Normalize, run the net, take the loss, and keep score.
+    """Normalizes images, runs the net, computes the loss, and keeps the scores.
 
     Args:
-        net: Maps float images (B, 1, 28, 28) to logits (B, C).
+        net: Maps float images (B, C, H, W) to logits (B, classes).
         optimizer: Makes the optimizer from the net's parameters (a partial).
         scheduler: Makes the learning-rate scheduler from the optimizer (a partial), or None. One whose
             constructor takes `total_steps` receives them and steps every batch; others step every epoch.
         normalize: The first step of the model; fitted to the data before training.
-        augment: Changes uint8 images (B, 28, 28) of training batches into float gray levels (B, 28, 28).
-        loss: Mean loss of logits (B, C) and labels (B,); cross-entropy where None.
+        augment: Maps uint8 images (B, C, H, W) of training batches to float ones in levels from 0 to 255.
+        loss: Mean loss of logits (B, classes) and labels (B,); None is cross-entropy.
         seed: Seed of the random streams in training.
         fuse: Use the optimizer's fused kernel where it has one.
 
@@ -46,8 +44,8 @@ class ImageClassifier(pl.LightningModule):
     def __init__(
         self,
         net: nn.Module,
-        optimizer: optimizers.OptimizerMaker,
-        scheduler: optimizers.SchedulerMaker | None = None,
+        optimizer: OptimizerMaker,
+        scheduler: SchedulerMaker | None = None,
         normalize: Normalize | None = None,
         augment: nn.Module | None = None,
         loss: nn.Module | None = None,
@@ -61,15 +59,14 @@ class ImageClassifier(pl.LightningModule):
         self.augment = augment
         self.loss = loss or nn.CrossEntropyLoss()
         self.train_scores, self.val_scores = Scores(), Scores()
-        self.seed, self.fuse = seed, fuse
+        self.seed = seed
         self.batches_seen = 0  # in this epoch
         self.provenance: dict[str, bool | int | float | str] = {}  # plain values that every checkpoint carries
-        self.window: dict[str, float] = {}  # training scores of the latest batches that were scored together
         self.epoch_scores: dict[str, float] = {}  # training scores of the latest finished epoch
         self.test_logits: list[Tensor] = []
-        self._optimizer_maker, self._scheduler_maker = optimizer, scheduler
-        self._score_every = 1  # batches
-        self.make_scheduler(self.make_optimizer(), total_steps=100)  # refuses bad settings now
+        self.optimization = Optimization(optimizer, scheduler, fuse)
+        # Bad settings are refused now.
+        self.optimization.make_scheduler(self.optimization.make_optimizer(self.net.parameters()), total_steps=100)
 
     @property
     def parameter_count(self) -> int:
@@ -77,19 +74,15 @@ class ImageClassifier(pl.LightningModule):
         return sum(parameter.numel() for parameter in self.net.parameters())
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, C) of images (B, 28, 28) in gray levels, uint8 or float32."""
+        """Return logits (B, classes) of images (B, C, H, W) in levels from 0 to 255, uint8 or float32."""
         logits: Tensor = self.net(self.normalize(images))
         return logits
 
     def loss_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the mean loss and the logits (B, C) of a training batch."""
+        """Return the mean loss and the logits (B, classes) of a training batch."""
         images, labels = batch
         logits = self.forward(images if self.augment is None else self.augment(images))
         return self.loss(logits, labels), logits
-
-    def on_train_start(self) -> None:
-        """Take over how often to score; 0 is Lightning's value for never, so for once per epoch."""
-        self._score_every = self.trainer.log_every_n_steps or sys.maxsize  # type: ignore[attr-defined]
 
     def on_train_epoch_start(self) -> None:
         """Seed the epoch's random stream."""
@@ -104,31 +97,33 @@ class ImageClassifier(pl.LightningModule):
         return loss
 
     def scored_loss(self, batch: Batch) -> Tensor:
-        """Return the loss of a training batch after keeping its score; log the scores of every so many batches."""
+        """Return the loss of a training batch and add it to the scores, which are logged every few batches."""
         loss, logits = self.loss_of(batch)
         self.train_scores.add(loss, logits, batch[1])
         self.batches_seen += 1
-        if self.batches_seen % self._score_every == 0:
-            self._score_window()
-            self._log({f"train/{name}": value for name, value in self.window.items()}, self.trainer.global_step + 1)
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # 0 is Lightning's value for never
+        if every and self.batches_seen % every == 0:
+            scores = self.train_scores.settle()
+            self._check_finite("train/loss", scores["loss"])
+            self._log({f"train/{name}": value for name, value in scores.items()}, self.trainer.global_step + 1)
         return loss
 
     def finish_epoch(self, step: int) -> None:
         """Compute the training scores of the epoch, and log them at an optimizer step."""
-        self._score_window()  # of too few batches to be logged
         self.epoch_scores = self.train_scores.compute()
+        self._check_finite("train/loss", self.epoch_scores["loss"])
         self._log({f"train/{name}_epoch": value for name, value in self.epoch_scores.items()}, step)
 
     def on_train_epoch_end(self) -> None:
         """Step an epoch's scheduler before the checkpoint is saved; Lightning would do it after."""
-        scheduler: Any = self.lr_schedulers() if self._scheduler_maker else None
+        scheduler: Any = self.lr_schedulers() if self.optimization.scheduler else None
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step(self.trainer.callback_metrics["val/loss"])
-        elif scheduler is not None and not self.steps_each_batch:
+        elif scheduler is not None and not self.optimization.steps_each_batch:
             scheduler.step()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the score of a batch."""
+        """Add a batch to the validation scores."""
         images, labels = batch
         logits = self(images)
         self.val_scores.add(self.loss(logits, labels), logits, labels)
@@ -136,8 +131,7 @@ class ImageClassifier(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log `val/loss` and `val/acc`."""
         scores = self.val_scores.compute()
-        if not math.isfinite(scores["loss"]):
-            raise self._diverged("val/loss", scores["loss"])
+        self._check_finite("val/loss", scores["loss"])
         values = {f"val/{name}": value for name, value in scores.items()}
         # For callbacks that monitor them; equal in all processes already, which sync_dist tells Lightning.
         self.log_dict(values, logger=False, sync_dist=True)
@@ -149,35 +143,22 @@ class ImageClassifier(pl.LightningModule):
         self.test_logits = []
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the logits (B, C), which are recorded and scored together."""
+        """Keep the logits (B, classes), to be recorded and scored together."""
         self.test_logits.append(self(batch[0]).float().cpu())
-
-    def make_optimizer(self) -> Optimizer:
-        """Return a fresh optimizer of the net's parameters."""
-        return optimizers.make_optimizer(self._optimizer_maker, self.net.parameters(), self.fuse)
-
-    def make_scheduler(self, optimizer: Optimizer, total_steps: int) -> Any:
-        """Return the scheduler of an optimizer, or None."""
-        return optimizers.make_scheduler(self._scheduler_maker, optimizer, total_steps)
-
-    @property
-    def steps_each_batch(self) -> bool:
-        """Whether the scheduler steps every batch, and not every epoch."""
-        return optimizers.steps_each_batch(self._scheduler_maker)
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer, with its scheduler where there is one."""
-        optimizer = self.make_optimizer()
-        if self._scheduler_maker is None:
+        optimizer = self.optimization.make_optimizer(self.net.parameters())
+        if self.optimization.scheduler is None:
             return optimizer
-        scheduler = self.make_scheduler(optimizer, self.total_steps())
-        interval = "step" if self.steps_each_batch else "epoch"
+        scheduler = self.optimization.make_scheduler(optimizer, self.total_steps())
+        interval = "step" if self.optimization.steps_each_batch else "epoch"
         monitor = {"monitor": "val/loss"} if self.automatic_optimization else {}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval, **monitor}}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
-        """Step for Lightning a scheduler that steps every batch; others step in `on_train_epoch_end`."""
-        if self.steps_each_batch:
+        """Step a scheduler that steps every batch; others step in `on_train_epoch_end`."""
+        if self.optimization.steps_each_batch:
             scheduler.step()
 
     def total_steps(self) -> int:
@@ -188,17 +169,11 @@ class ImageClassifier(pl.LightningModule):
         """Add the settings and data that the weights come from."""
         checkpoint["ziffern"] = dict(self.provenance)
 
-    def _score_window(self) -> None:
-        """Score the batches since the last call."""
-        if scores := self.train_scores.settle():
-            self.window = scores
-            if not math.isfinite(scores["loss"]):
-                raise self._diverged("train/loss", scores["loss"])
-
     def _log(self, values: dict[str, float], step: int) -> None:
         """Log at an optimizer step; Lightning's own logging counts calls of `training_step`."""
         for logger in self.trainer.loggers:
             logger.log_metrics(values, step=step)
 
-    def _diverged(self, name: str, value: float) -> DivergedError:
-        return DivergedError("training.diverged", metric=name, value=value, epoch=self.current_epoch + 1)
+    def _check_finite(self, name: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise DivergedError("training.diverged", metric=name, value=value, epoch=self.current_epoch + 1)

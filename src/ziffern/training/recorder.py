@@ -1,7 +1,7 @@
-"""Writes the files of a run folder, each of them whole.
+"""Writes the files of a run folder, each of them atomically.
 
 They are checkpoints/best.ckpt and last.ckpt, metrics.json, history.csv, predictions.npz, data.npz, progress.jsonl and
-environment.json. A run that was killed has those that it got to.
+environment.json. A run that was killed has those that were written by then.
 """
 
 import os
@@ -27,9 +27,9 @@ from ziffern.models.normalization import Normalize
 from ziffern.records import writer
 from ziffern.records.contents import Material
 from ziffern.training.callbacks.checkpoints import RunCheckpoints
-from ziffern.training.callbacks.early_stopping import better
+from ziffern.training.callbacks.early_stopping import monitor_mode
 from ziffern.training.callbacks.history import History
-from ziffern.training.callbacks.progress import EventLog, ProgressReport
+from ziffern.training.callbacks.progress import ProgressReport
 
 PACKAGES = ("ziffern", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "scipy")
 
@@ -40,16 +40,16 @@ class Recorder:
     Args:
         folder: The run folder; created where it does not exist.
         monitor: The validation score that chooses the best checkpoint.
-        console: The terminal.
+        console: Where progress and results are printed.
     """
 
     def __init__(self, folder: Path, monitor: str, console: Console) -> None:
         self.folder, self.monitor, self.console = folder.absolute(), monitor, console
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        self.history, self.events = History(self.folder), EventLog(self.folder)
-        self.checkpoints = RunCheckpoints(self.folder / "checkpoints", monitor, better(monitor))
-        self.callbacks: list[pl.Callback] = [self.history, ProgressReport(self.events, console), self.checkpoints]
+        self.history = History(self.folder)
+        self.checkpoints = RunCheckpoints(self.folder / "checkpoints", monitor, monitor_mode(monitor))
+        self.callbacks: list[pl.Callback] = [self.history, ProgressReport(self.folder, console), self.checkpoints]
 
     def environment(self, trainer: pl.Trainer) -> None:
         """Write environment.json: versions, machine, device, threads, commit and command."""
@@ -73,7 +73,7 @@ class Recorder:
     def metrics(self, metrics: dict[str, Any]) -> None:
         """Write metrics.json, which marks the run as complete."""
         writer.write_metrics(self.folder, metrics)
-        self.events.write("end", metrics=metrics)
+        writer.append_event(self.folder, "end", metrics=metrics)
 
     def data(self, dataset: LabelledImages, parts: Split, normalize: Normalize) -> None:
         """Write data.npz: class names, counts of each part, a few examples, and the normalization."""

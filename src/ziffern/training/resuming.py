@@ -1,7 +1,7 @@
-"""Whether a run can go on from a checkpoint: the same architecture, data and settings, and epochs left to train.
+"""Whether a run can resume from a checkpoint: the same architecture, data and settings, and epochs left to train.
 
 Decision: all settings that change training must be those of the checkpoint, so that a resumed run equals an
-uninterrupted one; what ends a run may change, and another number of threads is only noted.
+uninterrupted one; settings that end a run may change, and another number of threads only prints a warning.
 """
 
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ from ziffern.training.training_state import check_training_state
 
 Settings = dict[str, bool | int | float | str]
 THREADS = "threads"
-MAY_CHANGE = (  # beginnings of settings that a run may change when it continues, beside `hyperparameters.PLUMBING`
-    *("trainer.max_epochs", "trainer.min_epochs", "callbacks.early_stopping"),  # when it ends, not what a step does
-    *("trainer.strategy", "trainer.profiler"),  # how the same steps are taken
+MAY_CHANGE = (  # prefixes of settings that a resumed run may change, besides `hyperparameters.PLUMBING`
+    *("trainer.max_epochs", "trainer.min_epochs", "callbacks.early_stopping"),  # they end the run, and change no step
+    *("trainer.strategy", "trainer.profiler"),  # they change how steps are taken, not their result
 )
 SOURCE = "data.source"  # not compared: the fingerprint identifies the data, also where a fallback replaced them
 
@@ -34,11 +34,11 @@ SOURCE = "data.source"  # not compared: the fingerprint identifies the data, als
 def provenance(model: ImageClassifier, data: ImageDataModule, settings: Settings, trainer: pl.Trainer) -> Settings:
     """Return the settings that a checkpoint must share with a run that continues it, and the number of threads."""
     dataset = data.dataset
-    kept = {key: value for key, value in settings.items() if not key.startswith((*MAY_CHANGE, SOURCE))}
-    if model.steps_each_batch:  # such a scheduler is made for a number of steps
-        kept["trainer.max_epochs"] = int(trainer.max_epochs or 0)
-    own = {"data": dataset.name, "fingerprint": dataset.fingerprint, "split": data.split_name}
-    return kept | own | {THREADS: torch.get_num_threads()}
+    compared = {key: value for key, value in settings.items() if not key.startswith((*MAY_CHANGE, SOURCE))}
+    if model.optimization.steps_each_batch:  # such a scheduler depends on the number of steps
+        compared["trainer.max_epochs"] = int(trainer.max_epochs or 0)
+    origin = {"data": dataset.name, "fingerprint": dataset.fingerprint, "split": data.split_name}
+    return compared | origin | {THREADS: torch.get_num_threads()}
 
 
 def checkpoint_to_resume(
@@ -49,9 +49,9 @@ def checkpoint_to_resume(
     Args:
         path: The checkpoint that the user names.
         resume_if_possible: Without one, continue from the run folder's last checkpoint; delete it if it does not fit.
-        recorder: Has the run folder.
-        model: Its provenance is that of this run.
-        trainer: Trains at most `max_epochs`.
+        recorder: Names the run folder.
+        model: Its provenance describes this run.
+        trainer: Its `max_epochs` is the limit.
 
     Raises:
         InputError: The checkpoint that the user names does not fit.
@@ -73,7 +73,7 @@ def check_checkpoint(path: Path, model: ImageClassifier, trainer: pl.Trainer) ->
     """Return the content of a checkpoint after checking that it can be continued here, also within an epoch.
 
     Raises:
-        InputError: It is damaged, of another architecture, of other data or settings, or beyond
+        InputError: It is damaged, belongs to another architecture, other data or settings, or is beyond
             `trainer.max_epochs`.
     """
     checkpoint = read_checkpoint(path)
@@ -102,7 +102,7 @@ def check_checkpoint(path: Path, model: ImageClassifier, trainer: pl.Trainer) ->
 
 
 def _check_settings(path: Path, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    is_complete = "monitor" in saved  # early checkpoints have only the settings of model and data
+    is_complete = "monitor" in saved  # checkpoints of early versions have only the settings of model and data
     keys = saved.keys() | own.keys() if is_complete else saved.keys()
     for key in sorted((key for key in keys if key != THREADS and not key.startswith(SOURCE)), key=str):
         saved_value, own_value = (None if str(value) == "None" else value for value in (saved.get(key), own.get(key)))

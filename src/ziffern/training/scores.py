@@ -16,9 +16,10 @@ class Scores(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.latest: dict[str, float] = {}  # loss and acc of the batches that were scored last
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
-        # "disable": a loss that is not a number must not be skipped. Sums, since a MeanMetric would then lose its
-        # weights (torchmetrics issue 3434).
+        # "disable": a NaN loss must not be skipped. With it, a MeanMetric would lose its weights (torchmetrics issue
+        # 3434), hence sums.
         self.loss_sum, self.hits, self.count = (SumMetric(nan_strategy="disable") for _ in range(3))
 
     @property
@@ -42,7 +43,8 @@ class Scores(nn.Module):
         count = sizes.sum()
         for metric, value in zip(self._metrics, (loss_sum, hits, count), strict=True):
             metric.update(value)
-        return {"loss": float(loss_sum / count), "acc": float(hits / count)}
+        self.latest = {"loss": float(loss_sum / count), "acc": float(hits / count)}
+        return self.latest
 
     def state(self) -> dict[str, list[Any]]:
         """Return everything since the last reset, as plain values and tensors, for `restore`."""

@@ -1,4 +1,4 @@
-"""What people read in the terminal before a training and after it, in the terminal's language."""
+"""Terminal output before and after training, in the terminal's language."""
 
 from pathlib import Path
 from typing import Any
@@ -8,14 +8,13 @@ import torch
 from rich.console import Console
 
 from ziffern.analysis.metrics import Place, registered
-from ziffern.config.command import invocation, is_multirun
+from ziffern.config.command import invocation, is_multirun, program, quoted, relative
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.records.messages import message_text
 from ziffern.text.language import Language, terminal_language, terminal_words
 from ziffern.text.metrics import label, written
 from ziffern.text.printable import printable
 from ziffern.training.callbacks.progress import clock
-from ziffern.training.commands import program, quoted, relative
 from ziffern.training.module import ImageClassifier
 from ziffern.training.recorder import Recorder
 
@@ -30,7 +29,7 @@ def print_start(
     trainer: pl.Trainer,
     epochs_done: int,
 ) -> None:
-    """Print what is trained on what, below any warnings about the data."""
+    """Print the model, the data and the run folder, below any warnings about the data."""
     words, dataset, parts = terminal_words(), data.dataset, data.parts
     _print_warnings(recorder.console, words, dataset.note, parts.leak)
     device = trainer.strategy.root_device
@@ -77,7 +76,7 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
 
 
 def _rows(words: Language, metrics: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return label and value of each metric that is shown in the terminal."""
+    """Return the label and value of each metric that the terminal shows."""
     t, extended = Language(words.code), _extended_values(words, metrics)
     rows = [
         (label(metric, t), extended.get(metric.key) or written(metric, metrics[metric.key], t))
@@ -88,7 +87,7 @@ def _rows(words: Language, metrics: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _extended_values(words: Language, metrics: dict[str, Any]) -> dict[str, str]:
-    """Return values that say more than the number, by the metric's key."""
+    """Return texts that show more than a metric's value, by the metric's key."""
     epochs, time = metrics["epochs"], clock(metrics["train_seconds"])
     values = {}
     if "test/acc" in metrics:

@@ -1,7 +1,7 @@
 """Pictures and charts of a run in TensorBoard, and the hyperparameters of every logger.
 
 Decisions: `default_hp_metric` is off, and the same final metrics are announced before training and filled in after it,
-so HParams has one correct row per run, also for a run that crashed; train and validation share a chart.
+so HParams has one correct row per run, even for a run that crashed; train and validation share a chart.
 """
 
 import math
@@ -38,7 +38,7 @@ def log_layout(loggers: Sequence[Logger]) -> None:
 
 
 def log_hyperparameters(loggers: Sequence[Logger], settings: dict[str, Any]) -> None:
-    """Log flat settings; for TensorBoard with the outcome left open."""
+    """Log flat settings; for TensorBoard with NaN in place of the outcome."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(settings, dict.fromkeys(final_tags().values(), math.nan))
@@ -47,7 +47,7 @@ def log_hyperparameters(loggers: Sequence[Logger], settings: dict[str, Any]) -> 
 
 
 def log_outcome(loggers: Sequence[Logger], metrics: dict[str, Any]) -> None:
-    """Fill in the outcome that `log_hyperparameters` left open."""
+    """Log the outcome, for which `log_hyperparameters` left NaN."""
     outcome = {tag: metrics[key] for key, tag in final_tags().items() if metrics.get(key) is not None}
     for logger in loggers:
         logger.log_metrics(outcome, step=0 if isinstance(logger, TensorBoardLogger) else None)

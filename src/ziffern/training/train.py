@@ -1,21 +1,19 @@
-"""Train, choose by validation, test once, record: objects in, metrics out.
+"""Trains, chooses the best epoch by validation, tests it once and records the run: objects in, metrics out.
 
-Decisions: the metrics are those of the best checkpoint, so the score that a search improves *is* a saved model; the
-test part is used once, after everything was chosen; the checkpoint that was checked is the very one that is restored.
+Decisions: the metrics are those of the best checkpoint, so the score that a search improves belongs to a saved model;
+the test part is used once, after all choices were made; a checkpoint is restored from the content that was checked.
 """
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.errors import InputError
-from ziffern.text.catalog import Message
+from ziffern.records.writer import append_event
 from ziffern.text.printable import reason
 from ziffern.training.callbacks.atomic_io import AtomicCheckpointIO
 from ziffern.training.ending import record_ending, shell_exit_codes
@@ -44,11 +42,11 @@ def train(
     """Fit `model` to `data` with `trainer`, test its best checkpoint, and write the run folder.
 
     Args:
-        data: Set up.
+        data: Already set up.
         model: Its normalization is fitted here.
         trainer: Has the recorder's callbacks (`make_trainer`).
-        recorder: Writes the folder.
-        name: The model's name for people, such as cnn.
+        recorder: Writes the run folder.
+        name: The model's name, such as cnn.
         settings: Flat hyperparameters for the loggers.
         ckpt_path: Continue from this checkpoint.
         test: Test the best checkpoint at the end.
@@ -65,7 +63,7 @@ def train(
     model.provenance = provenance(model, data, settings, trainer) | {"monitor": recorder.monitor}
     path = Path(ckpt_path) if ckpt_path else None
     path, checkpoint = checkpoint_to_resume(path, resume_if_possible, recorder, model, trainer)
-    recorder.checkpoints.continued = path
+    recorder.checkpoints.resumed_from = path
     if isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO):
         trainer.strategy.checkpoint_io.checked = checkpoint or None
     if trainer.is_global_zero:
@@ -105,27 +103,9 @@ def _record_start(
     """Record and print what is about to be trained."""
     recorder.environment(trainer)
     recorder.data(data.dataset, data.parts, model.normalize)
-    recorder.events.write("start", **description(name, data, model), max_epochs=trainer.max_epochs)
+    append_event(recorder.folder, "start", **description(name, data, model), max_epochs=trainer.max_epochs)
     print_start(recorder, name, data, model, trainer, epochs_done(checkpoint))
     if threads := other_threads(checkpoint, trainer):
         print_threads_warning(recorder.console, threads)
     log_layout(trainer.loggers)
     log_hyperparameters(trainer.loggers, settings)
-
-
-def check_logits(model: ImageClassifier, classes: int) -> None:
-    """Raise InputError unless the net gives one logit per class and the loss accepts them."""
-    image, label = torch.zeros(2, *model.normalize.image, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
-    model.eval()
-    try:
-        with torch.no_grad(), warnings.catch_warnings(action="ignore"):
-            logits = model(image)
-            loss = model.loss(logits, label)
-        if logits.shape == (2, classes) and loss.dim() == 0:
-            return
-        problem: object = Message("training.net.shapes", logits=str(tuple(logits.shape)), loss=str(tuple(loss.shape)))
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
-        problem = str(error)
-    finally:
-        model.train()
-    raise InputError("training.net.wrong_logits", classes=classes, problem=problem)

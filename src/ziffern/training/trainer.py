@@ -1,4 +1,4 @@
-"""The Trainer of a run: Lightning's, with this project's checkpoints, records and steps."""
+"""Builds the Trainer of a run: Lightning's, with this project's checkpoints, records and steps."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,10 +26,10 @@ def make_trainer(
         callbacks: The configuration `callbacks`; each one has a `_target_`.
         loggers: The configuration `logger`, likewise.
         recorder: Its callbacks record the run.
-        more: Further callbacks, called before the configured ones.
+        more: More callbacks, called before the configured ones.
 
     Raises:
-        InputError: A target that is not allowed, or settings that do not go together.
+        InputError: A target that is not allowed, or settings that cannot be combined.
     """
     used = used_callbacks(callbacks)
     trainer: pl.Trainer = build(

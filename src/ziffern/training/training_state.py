@@ -1,4 +1,4 @@
-"""What Lightning and this project restore of a checkpoint, checked first: it may be somebody else's, or damaged."""
+"""Checks the training state in a checkpoint, which may be foreign or damaged, before anything is restored from it."""
 
 import copy
 import traceback
@@ -40,10 +40,10 @@ CALLBACKS: dict[str, Any] = {"History": _History, "RunCheckpoints": _Checkpoints
 
 
 def check_training_state(checkpoint: Mapping[str, Any], model: ImageClassifier) -> None:
-    """Check everything in a checkpoint that a training restores, but for the weights.
+    """Check everything in a checkpoint that a resumed run restores, except for the weights.
 
     Raises:
-        InputError: A part is not as a training writes it; the message names the part.
+        InputError: A part does not have the form in which a run writes it; the message names the part.
     """
     part = ""
     try:
@@ -60,7 +60,7 @@ def check_training_state(checkpoint: Mapping[str, Any], model: ImageClassifier) 
         raise InputError("training.state.damaged", part=part, problem=error) from error
     try:
         _try_step(checkpoint, model)
-    except Exception as error:  # whatever loading a foreign state or stepping with it runs into
+    except Exception as error:  # loading a foreign state or stepping with it may raise anything
         problem = error if isinstance(error, InputError) else reason(error)
         raise InputError("training.state.other_optimizer", problem=problem) from error
 
@@ -85,8 +85,8 @@ def _try_step(checkpoint: Mapping[str, Any], model: ImageClassifier) -> None:
     """Take a step on a copy of the model with the optimizer and the scheduler as they were saved."""
     (state,), schedulers = copy.deepcopy([checkpoint["optimizer_states"], checkpoint.get("lr_schedulers", [])])
     trial = copy.deepcopy(model)
-    optimizer = trial.make_optimizer()
-    scheduler = trial.make_scheduler(optimizer, total_steps=100)
+    optimizer = trial.optimization.make_optimizer(trial.net.parameters())
+    scheduler = trial.optimization.make_scheduler(optimizer, total_steps=100)
     for parameter in trial.net.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.load_state_dict(state)
@@ -95,17 +95,17 @@ def _try_step(checkpoint: Mapping[str, Any], model: ImageClassifier) -> None:
     if scheduler is not None:
         (state,) = schedulers
         from_plain(state["last_epoch"], Count)
-        scheduler.load_state_dict(state | {"last_epoch": 0})  # at its end it would refuse to step
+        scheduler.load_state_dict(state | {"last_epoch": 0})  # after its last step it would refuse another one
         scheduler.step(*([0.0] if isinstance(scheduler, ReduceLROnPlateau) else []))
 
 
 def _check_shapes(optimizer: Optimizer) -> None:
     """Raise InputError where a fused kernel would write beyond a state that does not have its parameter's shape."""
     if not any(group.get("fused") for group in optimizer.param_groups):
-        return  # all other steps check shapes, and Adafactor's states have their own
+        return  # other kernels check shapes, and the shapes of Adafactor's states differ on purpose
     for parameter, values in optimizer.state.items():
-        own = parameter.shape, parameter.dtype
+        expected = parameter.shape, parameter.dtype
         for value in values.values():
-            if isinstance(value, Tensor) and value.dim() and (value.shape, value.dtype) != own:
+            if isinstance(value, Tensor) and value.dim() and (value.shape, value.dtype) != expected:
                 shapes = {"shape": str(tuple(value.shape)), "parameter": str(tuple(parameter.shape))}
                 raise InputError("training.state.other_shape", **shapes)

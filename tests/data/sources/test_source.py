@@ -23,7 +23,7 @@ import torchvision.datasets as published
 import yaml
 from tests.support.cifar import python2_pickle, write_cifar10
 
-from ziffern.config.former import conf_folder
+from ziffern.config import conf_folder
 from ziffern.data.sources import download as downloading
 from ziffern.data.sources.network import reachable
 from ziffern.data.sources.source import Embedded, Local, Torchvision

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from ziffern.training.callbacks.progress import EventLog, ProgressReport, clock
+from ziffern.records.writer import append_event
+from ziffern.training.callbacks.progress import ProgressReport, clock
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (61, "1:01"), (3600, "1:00:00")])
@@ -17,7 +18,7 @@ def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
 def test_the_time_that_remains_is_that_of_the_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("ziffern.training.callbacks.progress.time.monotonic", lambda: now[0])
-    report = ProgressReport(EventLog(tmp_path), Console(file=io.StringIO()))
+    report = ProgressReport(tmp_path, Console(file=io.StringIO()))
     report._began, report._first, report._total = 100.0, 50, 250  # resumed at step 50 of 250
     trainer = SimpleNamespace(global_step=50)
     assert report.eta(trainer) is None
@@ -27,7 +28,7 @@ def test_the_time_that_remains_is_that_of_the_whole_run(tmp_path: Path, monkeypa
 
 def test_events_are_appended_one_json_object_a_line(tmp_path: Path) -> None:
     for number in range(2):
-        EventLog(tmp_path).write("failed", reason=f"zwölf {number}")
+        append_event(tmp_path, "failed", reason=f"zwölf {number}")
     lines = (tmp_path / "progress.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["reason"] for line in lines] == ["zwölf 0", "zwölf 1"]
     assert json.loads(lines[0])["time"].endswith("+00:00")

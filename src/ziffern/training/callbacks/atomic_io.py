@@ -1,4 +1,4 @@
-"""Checkpoint files that are whole or do not exist, on any file system."""
+"""Writes checkpoint files atomically on any file system."""
 
 import io
 from pathlib import Path
@@ -18,18 +18,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     onto the old checkpoint, and a kill during it destroys both.
 
     Attributes:
-        checked: The content of the checkpoint that is resumed: it is restored as it was checked, not read again.
+        checked: The content of the checkpoint that is resumed: it is restored without reading the file again.
     """
 
     checked: dict[str, Any] | None = None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Save `checkpoint` at `path`."""
-        content = io.BytesIO()  # writing to the file itself, torch hides a full disk behind an error of its own
+        content = io.BytesIO()  # torch would hide a full disk behind an error of its own
         torch.save(checkpoint, content)
         write_atomically(Path(path), lambda file: file.write(content.getbuffer()))
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return the content that was checked before; that of any other file by `read_checkpoint`."""
+        """Return the content that was checked; without one, read the file."""
         checked, self.checked = self.checked, None
         return read_checkpoint(Path(path)) if checked is None else checked

@@ -17,15 +17,15 @@ log = logging.getLogger(__name__)
 
 
 class RunCheckpoints(ModelCheckpoint):
-    """Keep `best.ckpt` and `last.ckpt`, also across a move of the run.
+    """Keeps `best.ckpt` and `last.ckpt`, even if the run folder moves.
 
     Lightning forgets the best score when the folder changes, so a run that was moved, or continued in a new folder,
-    could end with another best checkpoint than an uninterrupted one. Here the state is kept, and the file of the best
-    checkpoint is copied to the new folder.
+    could end with a different best checkpoint than an uninterrupted one. Here the state is kept, and the file of the
+    best checkpoint is copied to the new folder.
 
     Args:
-        folder: Of both.
-        monitor: The score that chooses the best one.
+        folder: The folder of both.
+        monitor: The score that chooses the best checkpoint.
         mode: `max` or `min`.
     """
 
@@ -41,22 +41,22 @@ class RunCheckpoints(ModelCheckpoint):
         )
         self.best_path, self.last_path = folder / "best.ckpt", folder / "last.ckpt"
         self.epochs = 0  # of the last checkpoint written in this process
-        self.continued: Path | None = None  # the checkpoint that is resumed, in any folder
+        self.resumed_from: Path | None = None  # the checkpoint that is resumed, in any folder
 
     @cached_property
     def state_key(self) -> str:
-        """The key of the state; Lightning reads it at every hook of every step, and making it takes long."""
+        """The key of the state, cached: Lightning reads it at every hook of every step, and computing it is slow."""
         return super().state_key
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the best checkpoint if this epoch is the best, and then the last one, which has the best score."""
+        """Save the best checkpoint if this epoch is the best, and then the last one, which holds the best score."""
         super().on_train_epoch_end(trainer, pl_module)
         trainer.save_checkpoint(self.last_path)
         self.epochs = trainer.current_epoch + 1
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state with every path rewritten to this callback's folder."""
-        source_path = self.continued.with_name(self.best_path.name) if self.continued else self.best_path
+        source_path = self.resumed_from.with_name(self.best_path.name) if self.resumed_from else self.best_path
         if not self.best_path.exists() and source_path.exists():
             with open_regular(source_path, MAX_BYTES) as source:
                 write_atomically(self.best_path, lambda target: shutil.copyfileobj(source, target))

@@ -13,8 +13,8 @@ from ziffern.errors import InputError
 class EMA(WeightAveraging):
     """Average after every optimizer step n with the decay min(decay, (1 + n) / (10 + n)).
 
-    The warm-up is that of An et al. (2020, arXiv 2008.10400), after TensorFlow's ExponentialMovingAverage: early
-    averages forget fast. Buffers (running statistics of batch norm) are the last ones, as published.
+    The warm-up, with which early averages forget fast, follows An et al. (2020, arXiv 2008.10400) and TensorFlow's
+    ExponentialMovingAverage. Buffers (running statistics of batch norm) are not averaged, as published.
 
     Lightning's callback averages after a `training_step`, which here may hold several optimizer steps; a hook on
     the optimizer runs after each of them.
@@ -23,7 +23,7 @@ class EMA(WeightAveraging):
         decay: The largest weight of the old average, in [0, 1).
 
     Raises:
-        InputError: Another decay.
+        InputError: `decay` is out of this range.
     """
 
     def __init__(self, decay: float = 0.999) -> None:
@@ -42,7 +42,7 @@ class EMA(WeightAveraging):
             optimizer.register_step_post_hook(lambda *_: self._update(pl_module))
 
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
-        """Leave it to the optimizer's hook."""
+        """Do nothing: the optimizer's hook averages."""
 
     def _update(self, pl_module: pl.LightningModule) -> None:
         assert self._average_model is not None

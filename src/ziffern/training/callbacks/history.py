@@ -1,4 +1,4 @@
-"""history.csv: one row per epoch, complete also after a kill and a resume."""
+"""history.csv: one row per epoch, complete even after a kill and a resume."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ Row = dict[str, int | float]
 
 
 class History(pl.Callback):
-    """Write a row at the end of each epoch, counted from 1; `seconds` is that epoch's own time.
+    """Writes a row at the end of each epoch, counted from 1; `seconds` is the time of that epoch.
 
     The rows are in the checkpoint too, so a resumed run continues them, in any folder.
 
@@ -32,7 +32,7 @@ class History(pl.Callback):
         return sum(row["seconds"] for row in self.rows)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the header and the rows of the checkpoint that is continued, if any."""
+        """Write the header and the rows of the checkpoint that is resumed, if any."""
         if trainer.is_global_zero:
             write_history(self.folder, self.rows)
 

@@ -1,8 +1,8 @@
 """The progress of a run: a bar on a terminal, lines elsewhere, and progress.jsonl for programs.
 
-Decisions: one estimate of the remaining time, for the whole run and not for the epoch, from the steps taken in this
-process; a refresh costs a tenth of a millisecond, so there are a few per second and not one per step; all three forms
-show the same numbers.
+Decisions: the remaining time is estimated for the whole run, not for the epoch, from the steps taken in this process;
+a refresh costs a tenth of a millisecond, so there are a few per second and not one per step; all three forms show the
+same numbers.
 """
 
 import logging
@@ -29,35 +29,20 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
-class EventLog:
-    """progress.jsonl: one JSON object per line, appended as it happens, each line written whole.
-
-    Args:
-        folder: The run folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "progress.jsonl"
-
-    def write(self, event: str, **values: Any) -> None:
-        """Append `event` with its time (UTC) and values."""
-        append_event(self.path.parent, event, **values)
-
-
 class ProgressReport(pl.Callback):
-    """Reports steps and epochs of a training; a file `stop` in the run folder ends it after the epoch.
+    """Reports the steps and epochs of a run; a file `stop` in the run folder ends training after the epoch.
 
     Args:
-        events: For programs.
-        console: For people: a bar on a terminal, lines elsewhere.
+        folder: The run folder, for progress.jsonl.
+        console: Shows a bar on a terminal, lines elsewhere.
         refresh_seconds: Time between two refreshes of the bar.
         line_seconds: Time between two lines; each epoch ends with a line in any case.
     """
 
     def __init__(
-        self, events: EventLog, console: Console, refresh_seconds: float = 0.5, line_seconds: float = 15.0
+        self, folder: Path, console: Console, refresh_seconds: float = 0.5, line_seconds: float = 15.0
     ) -> None:
-        self._events, self._console = events, console
+        self._folder, self._console = folder, console
         self._pause = refresh_seconds if console.is_terminal else line_seconds
         self._bar: Progress | None = None
         self._began = self._next = 0.0
@@ -84,8 +69,9 @@ class ProgressReport(pl.Callback):
         assert isinstance(pl_module, ImageClassifier)
         if not trainer.is_global_zero:
             return
-        if pl_module.window and pl_module.window is not self._window:
-            self._window = pl_module.window
+        latest = pl_module.train_scores.latest
+        if latest and latest is not self._window:
+            self._window = latest
             scores = {f"train/{name}": value for name, value in self._window.items()}
             self._write("step", trainer, scores)
         if time.monotonic() < self._next:
@@ -101,7 +87,7 @@ class ProgressReport(pl.Callback):
             self._line(f"{epoch} · {scores_now or self._words('progress.started')} · {self._eta_text(trainer)}")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the epoch's line; end the training here if there is a file `stop`."""
+        """Print the epoch's line; end training here if there is a file `stop`."""
         assert isinstance(pl_module, ImageClassifier)
         if not trainer.is_global_zero:
             return
@@ -113,15 +99,15 @@ class ProgressReport(pl.Callback):
         self._line(f"{self._epoch(trainer)} · {self._words('progress.scores', **shown)} · {self._eta_text(trainer)}")
         if self._bar:
             self._show(trainer, "")
-        if (stop := self._events.path.with_name(STOP)).exists():
+        if (stop := self._folder / STOP).exists():
             stop.unlink(missing_ok=True)
             trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Close the bar; what follows is the test."""
+        """Close the bar before the test."""
         self._close()
         if trainer.is_global_zero:
-            self._events.write("trained")
+            append_event(self._folder, "trained")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Close the bar, so that the reason is printed on a line of its own."""
@@ -137,7 +123,7 @@ class ProgressReport(pl.Callback):
     def _write(self, event: str, trainer: pl.Trainer, scores: dict[str, float]) -> None:
         eta = self.eta(trainer)
         where = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, "steps": self._total}
-        self._events.write(event, **where, **scores, eta_seconds=None if eta is None else round(eta, 1))
+        append_event(self._folder, event, **where, **scores, eta_seconds=None if eta is None else round(eta, 1))
 
     def _epoch(self, trainer: pl.Trainer) -> str:
         return self._words("progress.epoch", epoch=trainer.current_epoch + 1, epochs=trainer.max_epochs)

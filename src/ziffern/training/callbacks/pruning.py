@@ -1,4 +1,4 @@
-"""Stops an unpromising trial of a search."""
+"""Stops unpromising trials of a search."""
 
 from typing import Protocol
 
@@ -16,13 +16,13 @@ class Trial(Protocol):
 
 
 class Pruning(pl.Callback):
-    """Report a validation score after each epoch, and stop the training when the trial is pruned.
+    """Reports a validation score after each epoch, and stops training when the trial is pruned.
 
-    Under DDP, the first process decides and broadcasts the decision. The last epoch is never pruned, since that would
-    save nothing.
+    Under DDP, the first process decides and broadcasts the decision. A trial is never pruned after its last
+    epoch, since that would save nothing.
 
     Args:
-        trial: In the first process; None in the others.
+        trial: The trial in the first process; None in the others.
         monitor: The validation score.
 
     Raises:
@@ -49,4 +49,4 @@ class Pruning(pl.Callback):
         if self._stopped_after:
             from optuna import TrialPruned
 
-            raise TrialPruned(f"after epoch {self._stopped_after}: others were better by then")
+            raise TrialPruned(f"after epoch {self._stopped_after}: other trials scored better by then")

@@ -1,6 +1,6 @@
-"""When steps are taken fast, and the callbacks that do it.
+"""Decides when fast steps are used, and makes their callbacks.
 
-Decision: fast steps are the default, and give way wherever a setting or a callback counts or changes Lightning's steps.
+Decision: fast steps are the default, except where a setting or a callback counts or changes Lightning's own steps.
 """
 
 from collections.abc import Mapping
@@ -17,23 +17,23 @@ CLIPPING = ("gradient_clip_val", "gradient_clip_algorithm")
 PLAIN_ONLY = (  # settings of Lightning's Trainer that count its batches or change its steps
     *("accumulate_grad_batches", "limit_train_batches", "overfit_batches", "val_check_interval", "profiler"),
 )
-SAFE_CALLBACKS = (  # they do nothing within an epoch, or follow the optimizer's own steps
+SAFE_CALLBACKS = (  # they do nothing within an epoch, or hook into the optimizer's own steps
     "ziffern.training.callbacks.early_stopping.EarlyStopping",
     "ziffern.training.callbacks.ema.EMA",
 )
 
 
 def micro_steps(trainer: Mapping[str, Any], callbacks: Mapping[str, Mapping[str, Any]]) -> int | str:
-    """Return the optimizer steps per `training_step`, or `auto` for as many as pay (`fast_steps.pace`).
+    """Return the optimizer steps per `training_step`, or `auto` to measure how many pay off (`fast_steps.pace`).
 
-    1 leaves the steps to Lightning; so does `auto` where a setting or a callback needs Lightning's own steps.
+    With 1, Lightning takes the steps; `auto` becomes 1 where a setting or a callback needs Lightning's own steps.
 
     Args:
         trainer: The settings of the Trainer, and `micro_steps`.
         callbacks: The settings of the callbacks in use, each with its `_target_`.
 
     Raises:
-        InputError: Another value than auto or a whole number of at least 1; or above 1 beside such a setting.
+        InputError: The setting is neither auto nor a whole number of at least 1, or above 1 beside such a setting.
     """
     wanted: int | str = trainer["micro_steps"]
     obstacles = [f"trainer.{name}" for name in PLAIN_ONLY if trainer.get(name) is not None]
@@ -54,7 +54,7 @@ def lightning_settings(trainer: Mapping[str, Any], callbacks: Mapping[str, Mappi
 
 
 def step_callbacks(trainer: Mapping[str, Any], callbacks: Mapping[str, Mapping[str, Any]]) -> list[pl.Callback]:
-    """Return the callbacks that take the steps of a training, and save and restore its progress within an epoch."""
+    """Return the callbacks that take the steps of a run, and save and restore its progress within an epoch."""
     count = micro_steps(trainer, callbacks)
     if count == 1 or not trainer["max_epochs"]:
         return [MiddleOfEpoch(None)]

@@ -1,4 +1,4 @@
-"""Several batches at a time, for a `training_step` that takes several optimizer steps."""
+"""Lists of batches, for a `training_step` that takes several optimizer steps."""
 
 from collections.abc import Iterator
 

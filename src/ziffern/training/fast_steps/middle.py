@@ -1,7 +1,7 @@
-"""The progress within an epoch, saved in a checkpoint and restored from it.
+"""Saves the progress within an epoch in a checkpoint, and restores it.
 
-Decision: Lightning restores a checkpoint of the middle of an epoch, but neither the random streams nor the scores of
-the batches before it. With them, a resumed run ends with the weights and scores of an uninterrupted one.
+Decision: Lightning restores a checkpoint saved within an epoch, but neither the random streams nor the scores of the
+earlier batches. With them, a resumed run ends with the weights and scores of an uninterrupted one.
 """
 
 from collections.abc import Mapping
@@ -77,9 +77,9 @@ class MiddleOfEpoch(pl.Callback):
         if not middle:
             return
         pl_module.batches_seen = middle["batches"]
-        # Lightning does so only if nobody asked for the number of steps before.
+        # Lightning does so only if the number of steps was not computed before.
         trainer.train_dataloader.load_state_dict(middle["loader"])  # type: ignore[union-attr]
-        if trainer.global_rank:  # a checkpoint is the first process's
+        if trainer.global_rank:  # the first process wrote the checkpoint
             seed = derived_seed(pl_module.seed, trainer.current_epoch, trainer.global_rank, pl_module.batches_seen)
             torch.manual_seed(seed)
             return
@@ -95,7 +95,7 @@ class MiddleOfEpoch(pl.Callback):
         self._is_epoch_done = False
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note whether the epoch is done: Lightning resumes well after a validation, unless there are several."""
+        """Note whether the epoch is done: Lightning resumes correctly after validation, unless an epoch has several."""
         if trainer.state.fn == TrainerFn.FITTING:
             self._is_epoch_done = trainer.is_last_batch and trainer.val_check_interval == 1.0
 
@@ -126,10 +126,10 @@ class MiddleOfEpoch(pl.Callback):
 
 
 def check_middle(middle: Mapping[str, Any]) -> None:
-    """Check the progress within an epoch, which may be somebody else's, or damaged.
+    """Check the progress within an epoch, which may be foreign or damaged.
 
     Raises:
-        ValueError: It is not as `MiddleOfEpoch` writes it.
+        ValueError: It does not have the form in which `MiddleOfEpoch` writes it.
     """
     from_plain(middle, Middle)
     random = middle["random"]

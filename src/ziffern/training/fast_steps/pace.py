@@ -1,7 +1,7 @@
-"""How many optimizer steps are worth taking in one `training_step`.
+"""Measures how many optimizer steps are worth taking in one `training_step`.
 
 Decision: the Trainer's own work around a `training_step` costs about 0.3 ms; divided among steps that together take
-50 ms it is lost in the noise, and progress, interrupts and stops still come many times a second.
+50 ms it is negligible, and progress, interrupts and stops are still handled many times per second.
 """
 
 import copy
@@ -13,9 +13,9 @@ import torch
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.training.module import ImageClassifier
 
-LIST_SECONDS = 0.05  # that the steps of one `training_step` take together
+LIST_SECONDS = 0.05  # for the steps of one `training_step` together
 MAX_STEPS = 100  # more gain nothing
-DISTRIBUTED_STEPS = 20  # the same number in all processes, which would measure different ones
+DISTRIBUTED_STEPS = 20  # fixed, since processes would measure different numbers
 REPEATS = 3
 
 

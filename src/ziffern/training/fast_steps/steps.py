@@ -1,8 +1,7 @@
-"""Several optimizer steps per `training_step`, and nothing of Lightning's around a step that nobody uses.
+"""Several optimizer steps per `training_step`, without those of Lightning's hooks that nothing uses.
 
-Decision: the callback puts its own method in the place of two methods of the LightningModule and one of the
-LightningDataModule, on the two instances. So both classes are ordinary ones, and their readers need not know of this
-optimization.
+Decision: the callback replaces two methods of the LightningModule and one of the LightningDataModule on the instances,
+so both classes are ordinary ones and can be read without knowing this optimization.
 """
 
 from collections.abc import Callable
@@ -37,7 +36,7 @@ class PlainPrecision(Precision):
 
 
 class FastSteps(pl.Callback):
-    """Makes a training receive its batches in lists, and take an optimizer step on each batch of a list.
+    """Passes batches to the module in lists, and takes an optimizer step on each batch of a list.
 
     Args:
         micro_steps: Optimizer steps per `training_step`; None measures how many take about 50 ms.
@@ -48,7 +47,7 @@ class FastSteps(pl.Callback):
         self._backward: Callable[[Tensor], Any] = Tensor.backward
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Put lists of batches, and steps on them, in place of batches and Lightning's steps."""
+        """Replace batches with lists of batches, and Lightning's steps with steps on them."""
         if stage != "fit":
             return
         model, data = pl_module, trainer.datamodule  # type: ignore[attr-defined]  # set by its connector
@@ -62,14 +61,14 @@ class FastSteps(pl.Callback):
         def training_step(batches: list[Batch], batch_idx: int) -> None:
             self._take_steps(model, batches)
 
-        # Plain functions: a copy of the module (an average of its weights, say) is no copy of this callback.
+        # Plain functions: copying the module (to average its weights, say) must not copy this callback.
         data.train_dataloader = lambda: Chunks(batches(data), count)  # type: ignore[assignment, method-assign, return-value]
         model.training_step = training_step  # type: ignore[assignment, method-assign]
         model.total_steps = lambda: steps  # type: ignore[method-assign]
         model.automatic_optimization = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave out what Lightning does around a backward pass and a step where it has no effect."""
+        """Skip Lightning's hooks around the backward pass and the step where no callback uses them."""
         is_plain = type(trainer.precision_plugin) is Precision
         is_single = isinstance(trainer.strategy, SingleDeviceStrategy)
         without_hooks = is_plain and is_single and not _is_used(BACKWARD_HOOKS, trainer)
@@ -79,7 +78,7 @@ class FastSteps(pl.Callback):
 
     def _take_steps(self, model: ImageClassifier, batches: list[Batch]) -> None:
         optimizer: Any = model.optimizers()
-        scheduler: Any = model.lr_schedulers() if model.steps_each_batch else None
+        scheduler: Any = model.lr_schedulers() if model.optimization.steps_each_batch else None
         for batch in batches:
             loss = model.scored_loss(batch)
             optimizer.zero_grad()
@@ -92,7 +91,7 @@ class FastSteps(pl.Callback):
 
 
 class ClipGradients(pl.Callback):
-    """Clips the gradients of fast steps, as Lightning does for its own, once they are no longer scaled for 16 bits.
+    """Clips the gradients of fast steps after they are unscaled (16 bits), as Lightning does for its own steps.
 
     Args:
         settings: The arguments of `LightningModule.clip_gradients`.
@@ -104,7 +103,7 @@ class ClipGradients(pl.Callback):
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
-        """Clip."""
+        """Clip the gradients."""
         pl_module.clip_gradients(optimizer, **self._settings)
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ziffern.cli.languages import language_of_terminal
 from ziffern.cli.main import main
+from ziffern.cli.terminal import language_of_terminal
 from ziffern.text.language import LANGUAGES, TERMINAL, Language
 
 

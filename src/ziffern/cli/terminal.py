@@ -1,6 +1,8 @@
-"""The language of reports and of the terminal."""
+"""The language of reports and of the terminal, and the characters that a terminal can show."""
 
+import io
 import re
+import sys
 from collections.abc import Mapping, Sequence
 
 from ziffern.errors import InputError
@@ -27,3 +29,10 @@ def language_of_terminal(environment: Mapping[str, str], overrides: Sequence[str
     locale = next((environment[name] for name in LOCALE if environment.get(name)), "")
     code = reports[-1] if reports and reports[-1] in LANGUAGES else re.split(r"[_.@]", locale)[0].lower()
     return code if code in LANGUAGES else LANGUAGES[0]
+
+
+def readable_streams() -> None:
+    """Write a question mark for a character that the terminal cannot show, which would otherwise end a run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
