@@ -132,7 +132,7 @@ def test_an_interrupt_gives_the_trial_back_at_once(
     wait_for((tmp_path / "started.log").exists)
     tell(sweep.pid, number)
     assert sweep.wait(20) == 128 + number
-    assert "stopped: the same command goes on from here" in (tmp_path / "output.log").read_text()
+    assert "stopped: the same command continues from here" in (tmp_path / "output.log").read_text()
     assert not [trial for trial in trials(tmp_path) if trial.state in (TrialState.RUNNING, TrialState.FAIL)]
     assert start(tmp_path, *given).wait(60) == 0
     assert [trial.params["x"] for trial in trials(tmp_path)] == list(range(4))

@@ -75,5 +75,5 @@ def test_a_storage_out_of_reach_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
     assert patiently(do, 60, said.append) == 5
     assert said[0] == "waiting for the study's storage ([Errno 28] No space left on device)"
     calls.clear()
-    with pytest.raises(SweepError, match=r"No space left.*the same command goes on"):
+    with pytest.raises(SweepError, match=r"No space left.*the same command continues"):
         patiently(do, -math.inf, said.append)

@@ -253,10 +253,10 @@ def test_two_studies_do_not_share_a_folder(sweep, begun) -> None:
         with pytest.raises(SweepError, match=f"sweep belongs to the study with hydra.sweeper.{named}"):
             sweep(GRID, "x=range(0,2)", f"hydra.sweeper.{other}")
     Path("sweep/study.journal").unlink()
-    with pytest.raises(SweepError, match="the trials of a study that is gone"):
+    with pytest.raises(SweepError, match="the trials of a study that no longer exists"):
         sweep(GRID, "x=range(0,2)")
     Path("sweep/multirun.yaml").write_text("hydra: [")
-    with pytest.raises(SweepError, match=r"multirun.yaml: not readable"):
+    with pytest.raises(SweepError, match=r"multirun.yaml: cannot be read"):
         sweep(GRID, "x=range(0,2)")
 
 

@@ -177,7 +177,7 @@ def test_aliases_that_multiply_are_not_followed(sweep, begun) -> None:
     lines = [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 9)]
     config = Path("sweep/multirun.yaml")
     config.write_text("\n".join(["a0: &a0 [x]", *lines, config.read_text()]))
-    with pytest.raises(SweepError, match=r"multirun\.yaml: not readable, it was changed by hand"):
+    with pytest.raises(SweepError, match=r"multirun\.yaml: cannot be read, perhaps because it was edited"):
         sweep(GRID, "x=range(0,2)")
 
 

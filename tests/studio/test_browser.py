@@ -333,7 +333,7 @@ def bars(answer: Locator) -> list[float]:
     ]
 
 
-def test_embedded_data_are_shown_with_counts_bars_samples_and_what_normalising_does(page: Page) -> None:
+def test_embedded_data_are_shown_with_counts_bars_samples_and_the_effect_of_normalization(page: Page) -> None:
     page.get_by_role("button", name="Show this data").click()
     expect(page.get_by_role("heading", name="A look at the pictures")).to_be_visible()
     shown = page.get_by_role("tabpanel").filter(visible=True)
@@ -451,7 +451,7 @@ def test_results_have_a_verdict_key_figures_and_the_whole_report(page: Page) -> 
         expect(cards).to_contain_text(name)
     expect(cards).to_contain_text("101,770")
     expect(shown.get_by_role("heading", name=re.compile("Verdict: (optimal|overfitting|underfitting)"))).to_be_visible()
-    link = shown.get_by_role("link", name="The whole report as a page")
+    link = shown.get_by_role("link", name="Open the full report")
     with page.context.expect_page() as popup:
         link.click()
     report = popup.value
@@ -483,7 +483,7 @@ def choose_run(page: Page, model: str) -> None:
     expect(field).to_have_value(re.compile("first"))
     field.click()
     page.get_by_role("option", name=re.compile(f"^{model} · mnist5k")).click()
-    link = page.get_by_role("link", name="The whole report as a page")
+    link = page.get_by_role("link", name="Open the full report")
     expect(link).to_have_attribute("href", re.compile(f"/{model}_first$"))
     settle(page)
 
@@ -495,11 +495,11 @@ def test_misread_digits_are_filtered_by_what_they_were(page: Page) -> None:
     wrong = shown.locator("ul.digits li img[alt*='classified as']").filter(visible=True)
     expect(wrong.first).to_be_visible()
     everything = wrong.count()
-    choose(page, "It was a", "8")
+    choose(page, "Correct digit", "8")
     expect(shown.locator("li img[alt^='a 8 read as']").filter(visible=True).first).to_be_visible()
     expect(shown.locator("li img[alt*='classified as']:not([alt^='a 8 '])").filter(visible=True)).to_have_count(0)
     assert 0 < wrong.count() < everything
-    choose(page, "It read a", "8")
+    choose(page, "Read as", "8")
     expect(shown.get_by_text("Pictures: 0.")).to_be_visible()
     expect(wrong).to_have_count(0)
 
@@ -644,7 +644,7 @@ def test_drawn_digit_is_shown_as_the_models_see_it_with_the_answers_of_both(page
         shares = bars(answer)
         assert len(shares) == 10
         assert sum(shares) == pytest.approx(100, abs=1)
-        assert answer.locator(".said").inner_text() == str(int(np.argmax(shares)))
+        assert answer.locator(".prediction").inner_text() == str(int(np.argmax(shares)))
         expect(answer.locator("tr.best")).to_have_count(1)
     page.locator(".board").get_by_role("button", name="Clear").click()
     expect(answers).to_have_count(0)
@@ -660,15 +660,15 @@ def test_picture_of_a_digit_is_read_kept_and_used_as_a_test(page: Page) -> None:
         [{"name": "zero.png", "mimeType": "image/png", "buffer": picture_of_zero()}]
     )
     expect(page.locator(".answer")).to_have_count(2)
-    assert page.locator(".answer .said").all_inner_texts() == ["0", "0"]
-    expect(page.get_by_text("All models say 0.")).to_be_visible()
+    assert page.locator(".answer .prediction").all_inner_texts() == ["0", "0"]
+    expect(page.get_by_text("All models agree: 0.")).to_be_visible()
     page.get_by_role("button", name="Keep my own digits").click()
     page.get_by_role("button", name="Keep this digit").click()
-    expect(page.get_by_text("First choose which digit it is meant to be.")).to_be_visible()
-    choose(page, "It is meant to be a", "0")
+    expect(page.get_by_text("First choose the intended digit.")).to_be_visible()
+    choose(page, "Intended digit", "0")
     page.get_by_role("button", name="Keep this digit").click()
     expect(page.get_by_text("1 digit kept.")).to_be_visible()
-    expect(page.get_by_label("It is meant to be a")).to_have_value("")
+    expect(page.get_by_label("Intended digit")).to_have_value("")
     page.get_by_role("button", name="Test the models on my digits").click()
     rows = page.locator("table", has_text="Your own digits, read correctly").locator("tbody tr")
     expect(rows).to_have_count(2)
@@ -718,7 +718,7 @@ def test_training_that_is_stopped_after_its_epoch_keeps_and_tests_the_best_model
     place = begin(page, epochs=100, batch_size=2)
     reaches(place, 2)
     page.get_by_role("button", name="Stop after this epoch, and keep the best model").click()
-    expect(page.get_by_text("It ends after the current epoch")).to_be_visible()
+    expect(page.get_by_text("Training ends after the current epoch")).to_be_visible()
     expect(place.locator(".badge")).to_have_text("stopped")
     expect(place).to_contain_text(re.compile(r"Test: \d+\.\d\d% correct\. Epochs: \d+,"))
     expect(page.get_by_role("button", name="Stop at once")).to_be_hidden()
@@ -733,7 +733,7 @@ def test_training_that_is_stopped_at_once_ends_and_is_not_called_failed(page: Pa
     reaches(place, 1)
     page.get_by_role("button", name="Stop at once").click()
     expect(place.locator(".badge")).to_have_text("stopped")
-    expect(place).to_contain_text("It was stopped. What was learned in complete epochs is kept.")
+    expect(place).to_contain_text("Training was stopped. The results of complete epochs are kept.")
     until(lambda: not studio.workers(), "the end of the process")
 
 
@@ -843,7 +843,7 @@ def test_training_whose_process_was_killed_says_by_what_and_can_go_on_or_another
     os.kill(studio.training(), signal.SIGKILL)
     expect(place.locator(".badge")).to_have_text("interrupted")
     expect(place).to_contain_text("SIGKILL")
-    expect(page.get_by_role("button", name="Continue it")).to_be_visible()
+    expect(page.get_by_role("button", name="Continue training")).to_be_visible()
     page.get_by_role("button", name=START).click()
     expect(page.locator(".state")).to_have_count(2)
     expect(place.locator(".badge")).to_have_text("learning")
@@ -857,9 +857,9 @@ def test_training_that_was_interrupted_goes_on_where_it_was_and_is_not_offered_t
     os.killpg(studio.workers()[0], signal.SIGKILL)
     expect(place.locator(".badge")).to_have_text("interrupted")
     before = epoch_of_last(studio)
-    page.get_by_role("button", name="Continue it").click()
+    page.get_by_role("button", name="Continue training").click()
     expect(place.locator(".badge")).to_have_text("learning")
-    expect(page.get_by_role("button", name="Continue it")).to_be_hidden()
+    expect(page.get_by_role("button", name="Continue training")).to_be_hidden()
     reaches(place, before)
     numbers = epochs_in(studio)
     assert numbers == list(range(1, len(numbers) + 1))

@@ -298,7 +298,7 @@ def drawing(value: int = 0) -> str:
 def test_digit_is_kept_under_what_was_chosen_for_it_and_not_before(page: Page) -> None:
     assert page.truth.value is None
     said, truth = page.keep_digit(drawing(), None, None)  # type: ignore[arg-type]
-    assert "First choose which digit it is meant to be." in said
+    assert "First choose the intended digit." in said
     assert len(workspace(page).digits()[1]) == 0
     said, truth = page.keep_digit(drawing(), "7", None)  # type: ignore[arg-type]
     assert workspace(page).digits()[1].tolist() == [7]
@@ -343,7 +343,7 @@ def test_training_that_has_just_ended_is_not_replaced_by_another_under_the_butto
     del active[0]
     after = page.tick("", "job1", None, None)[1]  # type: ignore[arg-type]
     assert (after["value"], after["visible"]) == (None, True)
-    assert "no longer here" in page.end(None, None)[0]  # type: ignore[arg-type]
+    assert "no longer exists" in page.end(None, None)[0]  # type: ignore[arg-type]
 
 
 def test_overrides_beside_the_form_win_over_its_fields() -> None:

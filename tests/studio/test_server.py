@@ -331,7 +331,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.mark.parametrize("name", [None, 5, 0.5, True, ["nn"], {"a": 1}, "../x", "gone", "x" * 300, "a\0b"], ids=repr)
 def test_name_that_is_none_of_the_list_is_told(built: Any, tmp_path: Path, name: Any) -> None:
-    page, nobody, lost = built, None, "no longer here"
+    page, nobody, lost = built, None, "no longer exists"
     page.studio.output, page.studio.is_shared = tmp_path, False
     assert page.choose_run(name, (None,), nobody)[2] is False
     assert name is None or lost in page.show_run(name, nobody)[0]
@@ -410,7 +410,7 @@ def test_two_people_have_a_workspace_each(shared: Any) -> None:
         name: shared.get("/report/en/hers", headers={"authorization": basic(name, password)}).text
         for name, password in PEOPLE.items()
     }
-    assert said["bert"].startswith("hers: no longer here")
+    assert said["bert"].startswith("hers no longer exists")
     assert "metrics.json" in said["anna"]  # found, and damaged
 
 
@@ -431,7 +431,7 @@ def test_workspaces_are_chosen_by_who_asks_and_by_nothing_else(tmp_path: Path) -
     assert anna.kept_form() == {"source": "mnist"}
     assert bert.kept_form() == {}
     assert Studio(tmp_path, None, is_shared=False).workspace(Asked("anna")).root == tmp_path
-    with pytest.raises(InputError, match="no longer here"):
+    with pytest.raises(InputError, match="no longer exists"):
         studio.data_overrides(bert, "upload:hers.csv")
 
 
@@ -485,10 +485,10 @@ def test_each_handler_shows_people_their_own_things_alone(built: Any, tmp_path: 
     def seen(who: Any) -> list[bool]:
         return [
             "nn_secret" in str(page.run_choices(None, (None,), who)),
-            "no longer here" not in str(page.show_run("nn_secret", who)[0]),
+            "no longer exists" not in str(page.show_run("nn_secret", who)[0]),
             "1 digit kept" in page.test_digits([], who),
             "model=nn" in page.watch(who)[0],
-            "no longer here" not in str(page.end("20260101-000000-a", who)[0]),
+            "no longer exists" not in str(page.end("20260101-000000-a", who)[0]),
         ]
 
     assert seen(bert) == [False] * 5

@@ -93,7 +93,7 @@ def test_a_link_is_no_run(own: Workspace, tmp_path: Path) -> None:
     (tmp_path / "secret/.hydra/config.yaml").write_text("model: {}")
     own.runs_folder.mkdir(parents=True)
     (own.runs_folder / "link").symlink_to(tmp_path / "secret")
-    with pytest.raises(InputError, match="link: no longer here"):
+    with pytest.raises(InputError, match="link no longer exists"):
         own.run("link")
 
 

@@ -66,5 +66,5 @@ def test_a_file_that_fails(number: int) -> None:
 
 def test_a_full_disk_is_told_without_a_path() -> None:
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/home/somebody/outputs")
-    assert Words("de").text(error) == "Das konnte der Computer nicht: Die Platte ist voll"
-    assert Words("en").text(error) == "The computer could not do that: No space left on device"
+    assert Words("de").text(error) == "Das hat nicht funktioniert: Die Platte ist voll"
+    assert Words("en").text(error) == "That did not work: No space left on device"

@@ -1,7 +1,7 @@
 """A Hydra sweeper on Optuna: exact, resumable, asynchronous, with pruning from inside the job.
 
 Select it by `hydra/sweeper=optuna`. It depends on hydra-core and optuna alone. Hydra imports every plugin
-module at every start, so what is heavy lies in modules whose names begin with an underscore.
+module at every start, so heavy imports are confined to modules whose names begin with an underscore.
 """
 
 from typing import TYPE_CHECKING
@@ -16,9 +16,9 @@ __all__ = ["SweepError", "check_finished_studies", "current_trial", "is_trial"]
 
 
 def current_trial() -> "optuna.Trial | None":
-    """Return the Optuna trial that the running Hydra job is, to report to and to ask `should_prune`.
+    """Return the Optuna trial of the running Hydra job, for `report` and `should_prune`.
 
-    The job finds it from its own Hydra configuration (storage, study, job number), so it works in whatever
+    It is looked up from the job's own Hydra configuration (storage, study, job number), so it works in whatever
     process a launcher runs the job. None outside of a sweep by this plugin, and in child processes of a job,
     such as DDP's, in which `is_trial` is still true.
     """

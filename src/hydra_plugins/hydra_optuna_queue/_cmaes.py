@@ -1,8 +1,8 @@
 """CMA-ES without pickled state: the optimizer is rebuilt from the trials, so that nothing in a study can run code.
 
-Optuna's own sampler pickles its optimizer into the study and unpickles it for the next trial. Whoever can write to the
-study's file or database could run code that way. The state of an optimizer follows from the generations it was told,
-so this sampler stores which trials formed each generation and replays them; it draws the same points.
+Optuna's own sampler pickles its optimizer into the study and unpickles it for the next trial. Anyone who can write to
+the study's file or database could run code that way. The state of an optimizer follows from the generations it was
+given, so this sampler stores which trials formed each generation and replays them; it draws the same points.
 """
 
 from typing import Any, cast
@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-MAX_COORDINATE = 1e32  # cmaes takes no larger one
+MAX_COORDINATE = 1e32  # the package cmaes rejects larger ones
 
 
 class CmaEsSampler(optuna.samplers.CmaEsSampler):
@@ -68,8 +68,8 @@ class CmaEsSampler(optuna.samplers.CmaEsSampler):
         recorded: dict[str, Any] = {}
         for trial in study.get_trials(deepcopy=False):
             if trial.number != own_number:
-                told = {key: value for key, value in trial.system_attrs.items() if key.startswith(self._key("told:"))}
-                recorded = told | recorded
+                attributes = trial.system_attrs.items()
+                recorded = {k: v for k, v in attributes if k.startswith(self._key("told:"))} | recorded
         return recorded
 
     def _next_generation(

@@ -12,7 +12,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
         "n_startup_trials": 10,
         "n_ei_candidates": 24,
         "multivariate": True,
-        "group": True,  # parameters that exist only in some trials are modelled among themselves
+        "group": True,  # parameters that exist only in some trials are modeled separately
         "constant_liar": True,
     },
     "random": {"_target_": "optuna.samplers.RandomSampler", "seed": None},
@@ -82,36 +82,36 @@ class OptunaQueueConf:
     """The settings below `hydra.sweeper`.
 
     Attributes:
-        sampler: What proposes parameters; `hydra/sweeper/sampler=tpe|random|cmaes|qmc|gp|nsgaii|grid`. Its
-            `seed` makes a study of one worker repeatable, kills and resumes included (but for one in the very
-            moment in which a point is drawn); null draws a seed and keeps it in the study.
-        pruner: What stops unpromising trials; `hydra/sweeper/pruner=none|median|hyperband|successive_halving`.
+        sampler: Proposes parameters; `hydra/sweeper/sampler=tpe|random|cmaes|qmc|gp|nsgaii|grid`. Its
+            `seed` makes a study with one worker repeatable, even after kills and resumes (except for a kill at the
+            very moment at which a point is drawn); null draws a seed and stores it in the study.
+        pruner: Stops unpromising trials; `hydra/sweeper/pruner=none|median|hyperband|successive_halving`.
         direction: `minimize` or `maximize`, or a list of them for a job that returns several scores.
-        metric_names: What to call the scores, one or a list.
+        metric_names: Names of the scores, one or a list.
         storage: A journal file (default: inside the sweep folder) or an SQLAlchemy address of sqlite,
             PostgreSQL or MySQL.
-        study_name: The same name goes on with the same study. Default: the job's name and a hash of the
-            search space, so that the same command goes on.
+        study_name: An existing study of this name is continued. Default: the job's name and a hash of the
+            search space, so that the same command continues the same study.
         n_trials: Total over all processes and resumes. A grid runs all of its points.
         n_jobs: Worker processes on this machine.
-        isolate: A fresh process for each trial.
+        isolate: Run each trial in a fresh process.
         max_failures: Stop the sweep after this many failed trials. None: never. auto: 5, or as given by
             `max_failure_rate`.
-        max_failure_rate: The same as a share of all trials (of a grid: of its points), as the official plugin has
-            it; 1: never. Not together with `max_failures`.
-        max_attempts: A trial whose process died so often is a failed one.
-        retry_failed: Run what failed in earlier launches again.
-        grace_period: Seconds without a heartbeat after which a worker of another machine is taken for dead.
-        patience: Seconds that a storage may be out of reach or out of space.
-        keep_best: Trials that keep `discard`. None: all.
+        max_failure_rate: The same limit as a share of all trials (for a grid: of its points), as in the official
+            plugin; 1: never. Not together with `max_failures`.
+        max_attempts: A trial whose process died this many times counts as failed.
+        retry_failed: Run trials again that failed in earlier launches.
+        grace_period: Seconds without a heartbeat after which a worker of another machine is considered dead.
+        patience: Seconds that a storage may be unreachable or full.
+        keep_best: How many of the best trials keep `discard`. None: all trials do.
         discard: A folder or file below a trial's folder, removed from all but the best ones.
-        threads_key: The application's setting of CPU threads; with several workers it becomes an override.
+        threads_key: The application's setting for CPU threads; with several workers it becomes an override.
         may_differ: Settings, or patterns such as `logger.*`, that may differ between processes and launches, such as
             the data folder. All others belong to the study, as do the search space, the sampler and the pruner: a
             launch that differs in one of them is refused.
-        export: The best trial is written there as a config, below the sweep folder.
+        export: Path below the sweep folder of the config that repeats the best trial.
         search_group: The config group that chooses the search itself; not part of the exported config.
-        show_output: Print what the jobs print; otherwise it goes to `logs/NUMBER.log` in the sweep folder.
+        show_output: Print the output of the jobs; otherwise it goes to `logs/NUMBER.log` in the sweep folder.
         hint: A line to print at the end, with {folder} for the sweep folder.
         params: The search space in Hydra's override grammar, and fixed overrides. `shuffle` has no effect: a
             sampler draws in its own order, and all processes of a grid need the same order.

@@ -1,4 +1,4 @@
-"""The best trial as a config of the application's own, so that one command repeats it."""
+"""Export the best trial as a config of the application, so that one command repeats it."""
 
 import os
 import shlex
@@ -43,7 +43,7 @@ def export(
     for number, target in chosen.items():
         kept = trials[number].user_attrs.get("overrides", [])
         overrides = [str(line) for line in kept] if isinstance(kept, list) else []
-        deleted = [line for line in overrides if line.startswith("~")]  # a config cannot take anything away
+        deleted = [line for line in overrides if line.startswith("~")]  # a config cannot delete a setting
         body = _config(overrides, str(path.parent), settings["search_group"], loader)
         header = f"# @package _global_\n# Trial {number} of study {queue.name}: {trials[number].values}\n"
         _write(folder / f"{target}.yaml", header, body)
@@ -66,7 +66,7 @@ def _program() -> list[str]:
 
 
 def _results(queue: Queue, trials: list[FrozenTrial], chosen: list[int]) -> dict[str, Any]:
-    """Return what the official plugin leaves in optimization_results.yaml."""
+    """Return the content of optimization_results.yaml, as the official plugin writes it."""
     if len(queue.directions) == 1:
         best = trials[chosen[0]]
         return {"name": "optuna", "best_params": dict(best.params), "best_value": best.value}
@@ -77,7 +77,7 @@ def _results(queue: Queue, trials: list[FrozenTrial], chosen: list[int]) -> dict
 
 
 def _write(file: Path, header: str, body: dict[str, Any]) -> None:
-    """Write a YAML file whole or not at all."""
+    """Write a YAML file atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     unfinished.write_text(header + OmegaConf.to_yaml(OmegaConf.create(body)))
@@ -86,7 +86,7 @@ def _write(file: Path, header: str, body: dict[str, Any]) -> None:
 
 def _config(overrides: list[str], group: str, search_group: str, loader: ConfigLoader) -> dict[str, Any]:
     """Return overrides as the content of a config in `group`: chosen options as defaults, values as a tree."""
-    before: list[Any] = []  # what the values win over
+    before: list[Any] = []  # defaults that the values override
     chosen: list[Any] = []
     values = OmegaConf.create({}, flags={"allow_objects": True})
     for override in OverridesParser.create(config_loader=loader).parse_overrides(overrides):
@@ -95,7 +95,7 @@ def _config(overrides: list[str], group: str, search_group: str, loader: ConfigL
             continue
         is_group = bool(loader.get_group_options(key))
         if is_group and key == group:
-            before.append(override.value())  # an option of the same group, which this one goes on from
+            before.append(override.value())  # an option of the same group, which this one extends
         elif is_group:
             package = f"@{override.package}" if override.package else ""
             added = override.is_add() or override.is_force_add()

@@ -1,4 +1,4 @@
-"""What determines a search besides its space: the sampler, the pruner and the composed job configuration.
+"""The identity of a search besides its space: the sampler, the pruner and the composed job configuration.
 
 The parts are stored with the study as flat plain values, so that a launch that differs can name the setting.
 """
@@ -31,8 +31,8 @@ def job_settings(configs: Sequence[DictConfig], is_left_out: Callable[[str], boo
         for name, value in _flat(OmegaConf.to_container(config, resolve=False)):
             if not is_left_out(name):
                 values.setdefault(name, {}).setdefault(json.dumps(value, sort_keys=True), value)
-    several = {name: list(found.values()) for name, found in values.items()}
-    return {name: found[0] if len(found) == 1 else {"any of": found} for name, found in several.items()}
+    distinct = {name: list(by_json.values()) for name, by_json in values.items()}
+    return {name: several[0] if len(several) == 1 else {"any of": several} for name, several in distinct.items()}
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -45,7 +45,7 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def difference(was: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> tuple[str, str] | None:
-    """Return the first setting that differs, as `name=value` then and its value now; None where all are equal."""
+    """Return the first setting that differs, as its former `name=value` and its present value; None without any."""
     for name in dict.fromkeys([*was, *now]):
         then, today = (
             json.dumps(settings[name], sort_keys=True) if name in settings else "" for settings in (was, now)

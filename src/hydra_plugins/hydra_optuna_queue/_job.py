@@ -1,4 +1,4 @@
-"""Which trial the running Hydra job is, told without importing Optuna: every job of an application asks."""
+"""Find the trial of the running Hydra job without importing Optuna, since every job of an application looks for one."""
 
 import os
 from collections.abc import Callable
@@ -16,7 +16,7 @@ finished_study_checks: "list[Callable[[optuna.Study, DictConfig], None]]" = []
 
 
 def check_finished_studies(check: "Callable[[optuna.Study, DictConfig], None]") -> None:
-    """Register a check that runs when a launch finds its study finished, since no job would run to compare the data.
+    """Register a check to run if a launch finds its study finished, since no job would run to compare the data.
 
     Args:
         check: Takes the study and the composed configuration of one of its jobs; raises SweepError if the study is not
@@ -32,7 +32,7 @@ def is_trial() -> bool:
 
 
 def trial_number() -> int | None:
-    """Return the number of the running job's trial; None where it is none, or a child process of one."""
+    """Return the number of the running job's trial; None outside of a sweep, and in child processes of a trial."""
     if not HydraConfig.initialized():
         return None
     hydra = HydraConfig.get()

@@ -1,4 +1,4 @@
-"""Samplers and pruners by configuration; only Optuna's own are taken, whatever a config names."""
+"""Samplers and pruners built from configuration; only Optuna's own classes are accepted, whatever a config names."""
 
 import inspect
 import warnings
@@ -16,17 +16,17 @@ from hydra_plugins.hydra_optuna_queue._errors import SweepError
 OPTIONS = (*SAMPLERS.values(), *PRUNERS.values())
 SWITCHES = {key for option in OPTIONS for key, value in option.items() if isinstance(value, bool)}
 GRID = "optuna.samplers.GridSampler"
-SAME_SEED = "optuna.samplers.QMCSampler"  # its points are one sequence, continued by what the storage counts
+SAME_SEED = "optuna.samplers.QMCSampler"  # its points form one sequence, and the storage counts how many were drawn
 
 
 def make_sampler(config: Any, seed: int, number: int) -> optuna.samplers.BaseSampler:
     """Return the sampler for one trial.
 
-    Each trial has its own, seeded by `seed` and `number`: a resumed study goes on with the numbers that an
-    uninterrupted one would have drawn, and no two workers draw the same.
+    Each trial has its own, seeded by `seed` and `number`: a resumed study draws the same numbers as an
+    uninterrupted one, and no two workers draw the same.
     """
     if _target(config) == GRID:
-        return optuna.samplers.RandomSampler()  # all is given
+        return optuna.samplers.RandomSampler()  # every point is given
     if not isinstance(config.get("seed") or 0, int) or (config.get("seed") or 0) < 0:
         raise SweepError(f"hydra.sweeper.sampler.seed={config['seed']}: must be a whole number, 0 or more, or null")
     if _target(config) != SAME_SEED:
@@ -41,16 +41,16 @@ def make_pruner(config: Any) -> optuna.pruners.BasePruner:
     return pruner
 
 
-def left_out(config: Any, kind: str) -> list[str]:
-    """Return the options of a sampler or pruner that its class does not have, which `make_*` leaves out."""
+def ignored_options(config: Any, kind: str) -> list[str]:
+    """Return the options of a sampler or pruner that its class does not have, and that `make_*` ignores."""
     known = {*options(config, kind), "seed"}
     return sorted(key for key, value in config.items() if not key.startswith("_") and key not in known and value)
 
 
 def options(config: Any, kind: str) -> dict[str, Any]:
     """Return the class of a sampler or pruner and the options that it takes, without the seed."""
-    found = getattr(getattr(optuna, kind), _target(config).rpartition(".")[2], None)
-    known = set(inspect.signature(found).parameters) if found and _target(config) != GRID else set(config)
+    chosen = getattr(getattr(optuna, kind), _target(config).rpartition(".")[2], None)
+    known = set(inspect.signature(chosen).parameters) if chosen and _target(config) != GRID else set(config)
     return {str(k): value for k, value in config.items() if k == "_target_" or (k in known and k != "seed")}
 
 
@@ -66,15 +66,15 @@ def _target(config: Any) -> str:
 def _make(config: Any, kind: str, base: type, **more: Any) -> Any:
     target = _target(config)
     module, _, name = target.rpartition(".")
-    found = getattr(getattr(optuna, kind), name, None)
-    if module != f"optuna.{kind}" or not (isinstance(found, type) and issubclass(found, base)):
+    chosen = getattr(getattr(optuna, kind), name, None)
+    if module != f"optuna.{kind}" or not (isinstance(chosen, type) and issubclass(chosen, base)):
         raise SweepError(
             f"hydra.sweeper.{kind.rstrip('s')}: {target}: must be one of Optuna's own, such as by "
             f"hydra/sweeper/{kind.rstrip('s')}={'tpe' if kind == 'samplers' else 'median'}"
         )
-    if found is optuna.samplers.CmaEsSampler:
-        found = CmaEsSampler
-    known = inspect.signature(found).parameters  # a search may set options that another sampler does not have
+    if chosen is optuna.samplers.CmaEsSampler:
+        chosen = CmaEsSampler
+    known = inspect.signature(chosen).parameters  # a search may set options that another sampler does not have
     settings = {str(key): value for key, value in config.items() if key in known}
     for key, value in settings.items():
         is_switch = key in SWITCHES or isinstance(known[key].default, bool)
@@ -84,7 +84,7 @@ def _make(config: Any, kind: str, base: type, **more: Any) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            return found(**settings | more)
+            return chosen(**settings | more)
     except ImportError as error:
         raise SweepError(f"{target} needs a package that is not installed: {error}") from error
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What people read in the terminal: one line a finished trial."""
+"""Progress in the terminal: one line per finished trial."""
 
 import math
 import os
@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from hydra_plugins.hydra_optuna_queue._errors import printable
 from hydra_plugins.hydra_optuna_queue._queue import Queue
 
-LARGE, HUGE = 1e3, 1e15  # a whole number from here to there is written with its thousands apart
+LARGE, HUGE = 1e3, 1e15  # whole numbers in this range are written with thousands separators
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -39,7 +39,7 @@ def best_first(queue: Queue, trials: list[FrozenTrial]) -> list[FrozenTrial]:
 
 
 class Progress:
-    """Prints how a sweep goes on.
+    """Prints the progress of a sweep.
 
     Args:
         queue: The study.
@@ -53,51 +53,51 @@ class Progress:
         self._out: TextIO | None = None  # print's own
 
     def watch(self) -> None:
-        """Show running trials too, if this is a terminal; what the jobs print goes elsewhere meanwhile."""
+        """Show running trials, too, if this is a terminal; the output of the jobs is redirected meanwhile."""
         if sys.stdout.isatty():
             self.is_watched = True
             self._out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
 
-    def say(self, line: str) -> None:
+    def print(self, line: str) -> None:
         """Print a line."""
         self.clear()
         print("\n".join(map(printable, line.split("\n"))), file=self._out, flush=True)
 
     def running(self, number: int, seconds: float, params: dict[str, Any]) -> None:
-        """Show, where somebody watches, that a trial runs; the next line takes its place."""
+        """Show on a terminal that a trial is running; the next line replaces this one."""
         if not self.is_watched:
             return
-        text = printable(f"trial {number:3d}  runs for {_clock(seconds)}  {shown(params)}")
+        text = printable(f"trial {number:3d}  running for {_clock(seconds)}  {shown(params)}")
         width = shutil.get_terminal_size().columns - 1
         print(f"\r{text[:width]:<{width}}", end="", file=self._out, flush=True)
         self._is_shown = True
 
     def clear(self) -> None:
-        """Take away what `running` shows."""
+        """Erase the line that `running` has printed."""
         if self._is_shown:
             print(f"\r{'':<{shutil.get_terminal_size().columns - 1}}\r", end="", file=self._out, flush=True)
             self._is_shown = False
 
     def start(self) -> None:
-        """Say what is to be done, and where it goes."""
+        """Print the plan of the sweep, and its folder."""
         trials = self.queue.trials()
         ended = sum(trial.state in ENDED for trial in trials)
         names = ", ".join(dict.fromkeys(parameter.name for parameter in self.queue.space.parameters()))
         kind = "the grid of" if self.queue.points is not None else "a search of"
         went = f", {min(ended, self.queue.total)} of them done before" if ended else ""
-        trials_told = "1 trial" if self.queue.total == 1 else f"{self.queue.total} trials"
+        count = "1 trial" if self.queue.total == 1 else f"{self.queue.total} trials"
         goal = " and ".join(f"{d} {name}" for d, name in zip(self.queue.directions, self._names(), strict=True))
-        self.say(f"study {self.queue.name}: {trials_told}{went}; {kind} {names} to {goal}")
-        self._say_about()
+        self.print(f"study {self.queue.name}: {count}{went}; {kind} {names} to {goal}")
+        self._print_about()
         if self.queue.note:
-            self.say(f"  {self.queue.note}")
-        self.say(f"  in {self.folder}; logs/NUMBER.log there has what a trial prints")
+            self.print(f"  {self.queue.note}")
+        self.print(f"  in {self.folder}; the output of a trial is in logs/NUMBER.log there")
 
     def finished(self, trials: list[FrozenTrial], number: int) -> None:
-        """Say how one trial ended, and how far the study is."""
+        """Print how one trial ended, and the progress of the study."""
         self.clear()
         if sum(trial.state in ENDED for trial in trials) == 1:
-            self._say_about()
+            self._print_about()
         trial = trials[number]
         seconds = trial.duration.total_seconds() if trial.duration else 0.0
         how = "failed"
@@ -109,27 +109,29 @@ class Progress:
         if trial.state != TrialState.COMPLETE and trial.user_attrs.get("error"):
             parts.append(f"({printable(trial.user_attrs['error'])}: logs/{number}.log)")
         parts.append(self._left(trials))
-        self.say("  ".join(part for part in parts if part))
+        self.print("  ".join(part for part in parts if part))
 
-    def _say_about(self) -> None:
+    def _print_about(self) -> None:
         """Print what the application stored about the study, if anything."""
         if about := self.queue.study.user_attrs.get("about"):
-            self.say(f"  {printable(about)}")
+            self.print(f"  {printable(about)}")
 
     def end(self, trials: list[FrozenTrial], exported: dict[int, str]) -> None:
-        """Say what came out, what it cost, and how to use it."""
+        """Print the result, its cost, and the command that uses it."""
         counts = {state: sum(trial.state == state for trial in trials) for state in TrialState}
-        spent = sum((trial.duration for trial in trials if trial.duration), timedelta())
-        told = [f"{count} {state.name.lower()}" for state, count in counts.items() if count]
-        self.say(f"\nstudy {self.queue.name}: {', '.join(told)}; {_clock(spent.total_seconds())} of computing")
+        duration = sum((trial.duration for trial in trials if trial.duration), timedelta())
+        endings = [f"{count} {state.name.lower()}" for state, count in counts.items() if count]
+        self.print(
+            f"\nstudy {self.queue.name}: {', '.join(endings)}; {_clock(duration.total_seconds())} of computing time"
+        )
         for number, command in exported.items():
             trial = trials[number]
-            self.say(f"trial {number}: {self._scores(trial.values)}  {shown(trial.params, full=True)}\n  {command}")
+            self.print(f"trial {number}: {self._scores(trial.values)}  {shown(trial.params, full=True)}\n  {command}")
         hint = self.queue.settings["hint"]
         if hint:
-            self.say(f"  {hint.replace('{folder}', str(self.folder))}")
+            self.print(f"  {hint.replace('{folder}', str(self.folder))}")
         if not exported:
-            self.say("no trial was completed, so there is no best one")
+            self.print("no trial was completed, so there is no best trial")
 
     def _best(self, trials: list[FrozenTrial]) -> str:
         best = best_first(self.queue, trials)
@@ -140,7 +142,7 @@ class Progress:
         return f"best {self._scores(best[0].values)} ({best[0].number})"
 
     def _names(self) -> list[str]:
-        """Return what the scores are called."""
+        """Return the names of the scores."""
         count = len(self.queue.directions)
         names = self.queue.study.metric_names or (
             ["the score"] if count == 1 else [f"score {k + 1}" for k in range(count)]

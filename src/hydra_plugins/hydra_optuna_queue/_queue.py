@@ -1,7 +1,7 @@
-"""The study as a queue: who runs which trial, decided under one lock.
+"""The study as a queue: trials are assigned to processes under one lock.
 
-Whoever holds the lock sees a consistent study: each running trial has an owner. So a trial without one, or
-whose owner is dead, is taken over in place, with its number and its parameters, and the total stays exact.
+The holder of the lock sees a consistent study, in which each running trial has an owner. So a trial without an owner,
+or with a dead one, is taken over in place, with its number and its parameters, and the total stays exact.
 """
 
 import json
@@ -32,11 +32,11 @@ from hydra_plugins.hydra_optuna_queue._trial import PatientTrial
 LOCK_NAME = re.compile(r"[0-9a-f]{32}\.lock")
 AUTO, MAX_FAILURES = "auto", 5
 ROUNDING = 1e-9  # 0.29 of 100 is 29
-LAST_WAIT = 2  # seconds for the study's lock of a process that is ending
+LAST_WAIT = 2  # seconds that a process that is ending waits for the study's lock
 
 
 class Owner:
-    """How others can tell whether this process lives: it holds a file lock until it ends, however it ends."""
+    """Shows others that this process is alive: it holds a file lock until it ends, however it ends."""
 
     def __init__(self, storage: Storage) -> None:
         storage.workers.mkdir(parents=True, exist_ok=True)
@@ -45,18 +45,18 @@ class Owner:
         self.plain = {"host": socket.gethostname(), "lock": Path(self._lock.lock_file).name}
 
     def close(self) -> None:
-        """Let go of the lock, and remove its file."""
+        """Release the lock, and remove its file."""
         self._lock.release()
         Path(self._lock.lock_file).unlink(missing_ok=True)
 
 
 def is_alive(owner: dict[str, Any], storage: Storage) -> bool | None:
-    """Return whether a trial's owner lives; None where this host cannot tell.
+    """Return whether a trial's owner is alive; None if this host cannot find out.
 
-    A local storage is used by one machine, whatever it is called at the moment, and has the locks beside it.
+    A local storage is used by one machine, whatever its present name, and the locks lie beside it.
     """
     if "lock" not in owner:
-        return False  # it died between taking the trial and signing for it
+        return False  # it died between taking the trial and recording itself as the owner
     path = _lock_file(owner["lock"], storage)
     if not storage.is_local and (path is None or owner.get("host") != socket.gethostname() or not path.exists()):
         return None
@@ -73,7 +73,7 @@ def is_alive(owner: dict[str, Any], storage: Storage) -> bool | None:
 
 
 def _lock_file(name: object, storage: Storage) -> Path | None:
-    """Return an owner's lock file in the study's own folder; None where the name is not one that `Owner` gives.
+    """Return an owner's lock file in the study's own folder; None if the name is not of the form that `Owner` uses.
 
     The name comes from the storage, which others may have written to, and the file is opened and removed. Earlier
     versions stored its whole path.
@@ -96,9 +96,9 @@ class Queue:
     """One study.
 
     Args:
-        storage: Where it lies.
-        name: Of the study.
-        space: What is searched.
+        storage: Its storage.
+        name: Its name.
+        space: The search space.
         settings: `hydra.sweeper`, as plain values.
         launched: Failures before this moment may be retried.
         job: The composed job configuration, flat; compared with that of the study if given.
@@ -117,9 +117,9 @@ class Queue:
         job: dict[str, Any] | None = None,
     ) -> None:
         self.name, self.space, self.settings, self.launched, self.job = name, space, settings, launched, job
-        self.note = ""  # what cannot be compared with the study
+        self.note = ""  # about settings that cannot be compared with the study's
         self.storage = storage
-        self.extra: list[str] = []  # overrides of this process's trials, unless the command has them
+        self.extra: list[str] = []  # overrides added to this process's trials, unless the command sets them
         given = settings["direction"]
         self.directions: list[Any] = list(given) if isinstance(given, list) else [given]
         for direction in self.directions or ["nothing"]:
@@ -146,11 +146,11 @@ class Queue:
             self._check_same()
         self._study_id = self._backend.get_study_id_from_name(name)
 
-    def _locked(self, most: int | None = None) -> Any:
-        return self.storage.lock(f"study {self.name}", most)
+    def _locked(self, max_seconds: int | None = None) -> Any:
+        return self.storage.lock(f"study {self.name}", max_seconds)
 
     def _check_same(self) -> None:
-        """Raise SweepError where the study is another one than the command's."""
+        """Raise SweepError if the study is not the one that the command describes."""
         plan = self.study.user_attrs.get("plan")
         directions = [direction.name.lower() for direction in self.study.directions]
         if plan is None:
@@ -160,20 +160,20 @@ class Queue:
             return
         if not isinstance(plan, dict) or not _is_seed(self.study.user_attrs.get("seed")):
             raise SweepError(f"study {self.name}: its record is damaged: start another study with {self._another()}")
-        anew = f"use the former, or start another study with {self._another()}"
+        fix = f"use the former value, or start another study with {self._another()}"
         if directions != self.directions:
-            raise SweepError(f"study {self.name} was begun with direction {directions}, now {self.directions}: {anew}")
+            raise SweepError(f"study {self.name} was begun with direction {directions}, now {self.directions}: {fix}")
         for was, now in (*self._other_space(plan), *self._other_settings(plan)):
-            raise SweepError(f"study {self.name} was begun with {was}, now {now}: {anew}")
+            raise SweepError(f"study {self.name} was begun with {was}, now {now}: {fix}")
 
     def _another(self) -> str:
-        """Return the overrides that start another study, and its folder where that does not follow from the name."""
+        """Return the overrides that start another study, with its folder if that does not follow from the name."""
         folder = self.storage.folder
         elsewhere = "" if folder.name == self.name else f" hydra.sweep.dir={folder}-2"
         return f"hydra.sweeper.study_name={self.name}-2{elsewhere}"
 
     def _begin(self) -> None:
-        """Store what the search is."""
+        """Store the description of the search."""
         seed = self.settings["sampler"].get("seed")
         self.study.set_user_attr("seed", secrets.randbits(32) if seed is None else int(seed))
         names = self.settings["metric_names"]
@@ -194,7 +194,7 @@ class Queue:
         return now if self.job is None else now | {"job": self.job}
 
     def _other_space(self, plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield what was searched before and what is searched now, where they differ."""
+        """Yield the former and the present search space, part by part, where they differ."""
         for part, now in self._space_now().items():
             was = plan.get(part)
             if was == now:
@@ -205,12 +205,12 @@ class Queue:
                 yield ("a grid", "a search") if was else ("a search", "a grid")
             elif isinstance(was, dict):
                 key = next(key for key in [*was, *now] if was.get(key) != now.get(key))
-                yield _told(was, key), _told(now, key)
+                yield _described(was, key), _described(now, key)
             else:
                 yield f"another {part}", "this one"
 
     def _other_settings(self, plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield the setting that differs, then and now; note what an earlier version did not store."""
+        """Yield the setting that differs, before and now; note the parts that an earlier version did not store."""
         missing = []
         for part, now in self._settings_now().items():
             if not isinstance(was := plan.get(part), dict):
@@ -222,21 +222,21 @@ class Queue:
                 and was["seed"] is None
                 and now["seed"] == self.study.user_attrs["seed"]
             ):
-                now = now | {"seed": None}  # noqa: PLW2901 # the seed that was drawn then is named now
-            found = difference(was, now, "" if part == "job" else f"hydra.sweeper.{part}.")
-            if found:
-                yield found
+                now = now | {"seed": None}  # noqa: PLW2901 # the command names the seed that was drawn then
+            changed = difference(was, now, "" if part == "job" else f"hydra.sweeper.{part}.")
+            if changed:
+                yield changed
         if missing:
             self.note = f"started by an earlier version, which did not record the {', '.join(missing)}: not compared"
 
     @property
     def total(self) -> int:
-        """How many trials the study comes to, without those that were run again."""
+        """The number of trials of the study, not counting retries."""
         return len(self.points) if self.points is not None else int(self.settings["n_trials"])
 
     @property
     def max_failures(self) -> int | None:
-        """How many failed trials stop the sweep; None: no number does."""
+        """The number of failed trials that stops the sweep; None if there is no limit."""
         share, count = self.settings.get("max_failure_rate"), self.settings["max_failures"]
         if share is None:
             return MAX_FAILURES if count == AUTO else count
@@ -260,15 +260,15 @@ class Queue:
 
     def stopped(self, trials: list[FrozenTrial]) -> str:
         """Return why the sweep must stop, or an empty string."""
-        failed, most = self.failures(trials), self.max_failures
-        if most is None or len(failed) < most:
+        failed, maximum = self.failures(trials), self.max_failures
+        if maximum is None or len(failed) < maximum:
             return ""
         last, count = failed[-1], "1 trial" if len(failed) == 1 else f"{len(failed)} trials"
         share = self.settings.get("max_failure_rate")
-        limit = f"max_failures={most}" if share is None else f"max_failure_rate={share}"
+        limit = f"max_failures={maximum}" if share is None else f"max_failure_rate={share}"
         return (
             f"study {self.name}: {count} failed ({limit}); the last, {last.number}: "
-            f"{last.user_attrs.get('error', 'unknown')}: mend it, and add hydra.sweeper.retry_failed=true"
+            f"{last.user_attrs.get('error', 'unknown')}: fix the cause, and add hydra.sweeper.retry_failed=true"
         )
 
     def _to_retry(self, trial: FrozenTrial) -> bool:
@@ -276,9 +276,11 @@ class Queue:
         return bool(self.settings["retry_failed"]) and ended is not None and ended < self.launched
 
     def claim(self, owner: Owner) -> Claim | bool:
-        """Take a trial to run; True where others still run some, which may come back, and False at the end."""
+        """Take a trial to run; return True if only others run trials, which may come back, and False at the end."""
         with self._locked() as check:
-            self._take_back(owner)  # one who claims runs none: what it has signed, a storage that failed has left
+            self._take_back(
+                owner
+            )  # who claims runs no trial: those it owns remain from a claim in which the storage failed
             self._drop_doubles(self.trials())
             trials = self.trials()
             if self.stopped(trials):
@@ -293,7 +295,7 @@ class Queue:
             return self._take(waiting[0].number, owner)
 
     def _enqueue_next(self, trials: list[FrozenTrial]) -> bool:
-        """Add what comes next: a failed trial again, a point of the grid, or a blank one; False where all is there."""
+        """Enqueue a retry, a point of the grid, or a trial without parameters; return False if none is left."""
         again = {trial.user_attrs.get("retry_of") for trial in trials}
         for trial in trials:
             is_double = "double_of" in trial.user_attrs
@@ -306,16 +308,16 @@ class Queue:
                 return False
             self.study.enqueue_trial({})
             return True
-        there = set(map(_point, first))
-        # Points come in order, so that the next one is nearly always the first that is looked at.
+        existing = set(map(_point, first))
+        # Points are enqueued in order, so the next one is nearly always the first that is checked.
         for point in (*self.points[len(first) :], *self.points[: len(first)]):
-            if json.dumps(point, sort_keys=True) not in there:
+            if json.dumps(point, sort_keys=True) not in existing:
                 self.study.enqueue_trial(point)
                 return True
         return False
 
     def _drop_doubles(self, trials: list[FrozenTrial]) -> None:
-        """Fail the points of a grid that wait a second time: a lock that was lost may have let somebody add one."""
+        """Fail waiting duplicates of grid points: a lost lock may have let another process add one."""
         if self.points is None or not any(trial.state == TrialState.WAITING for trial in trials):
             return
         seen: dict[str, int] = {}
@@ -329,7 +331,7 @@ class Queue:
                 self._backend.set_trial_state_values(self._id(trial.number), TrialState.FAIL)
 
     def _take(self, number: int, owner: Owner) -> Claim:
-        """Make the trial running, sign for it, and draw its parameters; under the lock, so that others see them."""
+        """Start the trial, record its owner, and draw its parameters, under the lock so that others see them."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
@@ -341,7 +343,7 @@ class Queue:
                 attempt = owner_of(trial).get("attempt", 0) + 1
                 trial.set_user_attr("owner", {**owner.plain, "attempt": attempt})
                 overrides = self.space.overrides(lambda parameter: parameter.suggest(trial))
-        except (TypeError, ValueError) as error:  # settings that Optuna finds wrong when it uses them
+        except (TypeError, ValueError) as error:  # settings that Optuna rejects only when it uses them
             raise SweepError(f"study {self.name}: {error}") from error
         keys = {line.partition("=")[0].lstrip("+") for line in overrides}
         overrides += [line for line in self.extra if line.partition("=")[0] not in keys]
@@ -365,31 +367,31 @@ class Queue:
             self._backend.set_trial_state_values(self._id(trial.number), TrialState.WAITING)
 
     def release(self, owner: Owner) -> None:
-        """Put back what this process was about to run, or runs, and does not finish.
+        """Put this process's unfinished trials back into the queue.
 
         Raises:
-            OSError or SQLAlchemyError: Others hold the study's lock for longer than one who is ending waits.
+            OSError or SQLAlchemyError: Others hold the study's lock for longer than LAST_WAIT.
         """
         with self._locked(LAST_WAIT):
             self._take_back(owner)
 
     def _take_back(self, owner: Owner) -> None:
-        """Put back, under the lock, the running trials that the owner, or one who is dead, has signed, or nobody."""
+        """Put running trials of this owner, of dead owners and of none back into the queue; the lock must be held."""
         for trial in self.trials():
             if trial.state == TrialState.RUNNING:
-                mine = owner_of(trial).get("lock") == owner.plain["lock"]
-                if mine or self._is_abandoned(trial):
-                    self._give_up_or_requeue(trial, is_death=not mine)
+                is_own = owner_of(trial).get("lock") == owner.plain["lock"]
+                if is_own or self._is_abandoned(trial):
+                    self._give_up_or_requeue(trial, is_death=not is_own)
 
     def beat(self, number: int) -> None:
-        """Say that the trial's worker lives, where the storage keeps that."""
+        """Record a heartbeat of the trial's worker, if the storage supports heartbeats."""
         record = getattr(self._backend, "record_heartbeat", None)
         if record is not None:
             record(self._id(number))
 
     @property
     def beat_interval(self) -> float | None:
-        """Seconds between beats; None where the storage keeps none."""
+        """Seconds between heartbeats; None if the storage does not support them."""
         interval = getattr(self._backend, "get_heartbeat_interval", lambda: None)()
         return None if interval is None else float(interval)
 
@@ -407,12 +409,12 @@ class Queue:
 
 
 def _point(trial: FrozenTrial) -> str:
-    """Return the point of a grid that a trial is for, whether it has begun or not."""
+    """Return the point of the grid that a trial stands for, whether it has started or not."""
     return json.dumps(trial.system_attrs.get("fixed_params", trial.params), sort_keys=True)
 
 
 def owner_of(trial: FrozenTrial | optuna.Trial) -> dict[str, Any]:
-    """Return who signed for a trial; only how often it was begun, where nobody has, or no longer."""
+    """Return the owner of a trial and its number of attempts; without an owner, at most that number."""
     owner = trial.user_attrs.get("owner")
     if not isinstance(owner, dict):
         return {}
@@ -424,10 +426,10 @@ def _is_seed(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _told(part: dict[str, Any], key: str) -> str:
-    found = part.get(key)
-    if found is None:
+def _described(part: dict[str, Any], key: str) -> str:
+    value = part.get(key)
+    if value is None:
         return f"no {key}"
-    if isinstance(found, dict) and {"name", "attributes"} <= found.keys():
-        return f"{key}: {found['name']} {found['attributes']}"
-    return found if isinstance(found, str) else f"{key}: {found}"
+    if isinstance(value, dict) and {"name", "attributes"} <= value.keys():
+        return f"{key}: {value['name']} {value['attributes']}"
+    return value if isinstance(value, str) else f"{key}: {value}"

@@ -1,7 +1,7 @@
-"""Interrupts: a SIGTERM is to a sweep what Ctrl-C is, so that whoever ends it gives its trial back.
+"""Interrupts: SIGTERM is handled like Ctrl-C, so that a process that is ended puts its trial back into the queue.
 
-Decision: what was told is kept beside the KeyboardInterrupt, since a job, or a library's clean-up, may make anything
-of that. Only the main thread may set handlers; elsewhere signals stay as they are.
+Decision: a signal is recorded in addition to raising KeyboardInterrupt, since a job, or a library's cleanup, may
+replace that exception. Only the main thread may set handlers; in other threads signals stay as they are.
 """
 
 import os
@@ -12,12 +12,12 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-told: list[int] = []  # to the sweep of this process
+received: list[int] = []  # signals to the sweep of this process
 
 
 @contextmanager
 def handled(handler: Any, *numbers: int) -> Iterator[None]:
-    """Let `handler` take the signals `numbers` within."""
+    """Handle the signals `numbers` by `handler` within the context."""
     before = {}
     if threading.current_thread() is threading.main_thread():
         before = {number: signal.signal(number, handler) for number in numbers}
@@ -30,27 +30,27 @@ def handled(handler: Any, *numbers: int) -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Note each signal within, and raise KeyboardInterrupt for it; a handler of somebody else's stays."""
+    """Record each signal and raise KeyboardInterrupt for it; handlers that others installed stay."""
     usual = (signal.default_int_handler, signal.SIG_DFL)
-    told.clear()
+    received.clear()
     process = os.getpid()
 
     def interrupt(number: int, _frame: object) -> None:
         if os.getpid() != process:  # a child that a job has forked
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        told.append(number)
+        received.append(number)
         raise KeyboardInterrupt
 
     with handled(interrupt, *(number for number in SIGNALS if signal.getsignal(number) in usual)):
         try:
             yield
         except Exception:
-            if told:
+            if received:
                 raise KeyboardInterrupt from None
             raise
 
 
 def undisturbed() -> AbstractContextManager[None]:
-    """Let no signal in, as long as this lasts."""
+    """Ignore signals within the context."""
     return handled(signal.SIG_IGN, *SIGNALS)

@@ -34,7 +34,7 @@ from hydra_plugins.hydra_optuna_queue._identity import is_excepted
 
 Value = None | bool | int | float | str
 MAX_VALUES = 100_000  # of a stepped parameter, and of a grid
-MOST_EXAMPLES = 32  # trials that are composed before a study begins
+MAX_EXAMPLES = 32  # trials that are composed before a study begins
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Parameter:
 
     Attributes:
         key: Of the override, such as `model.optimizer.lr` or `+x`.
-        distribution: Where Optuna draws from.
+        distribution: Optuna draws from it.
         values: All of its values; None where they are continuous.
-        texts: How an override spells them, where that is not the plain way.
+        texts: Their spellings in overrides, if these are not those of `as_text`.
     """
 
     key: str
@@ -55,18 +55,19 @@ class Parameter:
 
     @property
     def name(self) -> str:
-        """What Optuna calls it."""
+        """Its name in Optuna."""
         return self.key.lstrip("+")
 
     def suggest(self, trial: Trial) -> Value:
         """Return the trial's value; a stepped float as it was written, 0.3 and not 0.30000000000000004."""
-        found = self.distribution
-        if isinstance(found, CategoricalDistribution):
-            return trial.suggest_categorical(self.name, found.choices)
-        if isinstance(found, IntDistribution):
-            return trial.suggest_int(self.name, found.low, found.high, step=found.step, log=found.log)
-        assert isinstance(found, FloatDistribution)
-        number = trial.suggest_float(self.name, found.low, found.high, step=found.step, log=found.log)
+        distribution = self.distribution
+        if isinstance(distribution, CategoricalDistribution):
+            return trial.suggest_categorical(self.name, distribution.choices)
+        assert isinstance(distribution, IntDistribution | FloatDistribution)
+        low, high = distribution.low, distribution.high
+        if isinstance(distribution, IntDistribution):
+            return trial.suggest_int(self.name, low, high, step=distribution.step, log=distribution.log)
+        number = trial.suggest_float(self.name, low, high, step=distribution.step, log=distribution.log)
         return min(self.values, key=lambda value: abs(float(value or 0) - number)) if self.values else number
 
     def text(self, value: Value) -> str:
@@ -84,7 +85,7 @@ class Overrides:
 
 @dataclass(frozen=True)
 class Condition:
-    """Overrides that exist only where the setting `key` has one of `values`; in no trial, where not possible."""
+    """Overrides that apply only if the setting `key` has one of `values`; `is_possible` is false if it never can."""
 
     key: str
     values: tuple[object, ...]
@@ -103,7 +104,7 @@ class Space:
     Attributes:
         always: Overrides of every trial.
         conditions: In order; one may depend on a parameter of an earlier one.
-        configured: Returns what a setting is where no override sets it.
+        configured: Returns the value of a setting that no override sets.
     """
 
     always: Overrides
@@ -111,7 +112,7 @@ class Space:
     configured: Callable[[str], Any]
 
     def overrides(self, value_of: Callable[[Parameter], Value]) -> list[str]:
-        """Return a trial's overrides, asking `value_of` for each parameter that exists in it, in order."""
+        """Return a trial's overrides, calling `value_of` for each parameter that exists in it, in order."""
         texts: dict[str, str] = {}
         lines: dict[str, str] = {}
 
@@ -124,8 +125,8 @@ class Space:
 
         add(self.always)
         for condition in self.conditions:
-            found = texts.get(condition.key)
-            if condition.holds(self.configured(condition.key) if found is None else parse_value(found)):
+            text = texts.get(condition.key)
+            if condition.holds(self.configured(condition.key) if text is None else parse_value(text)):
                 add(condition.overrides)
         return list(lines.values())
 
@@ -138,7 +139,7 @@ class Space:
         for parameter in self.parameters():
             if parameter.values is None:
                 raise SweepError(
-                    f"{parameter.name}: a grid needs values that can be counted: write choice(...) or range(...)"
+                    f"{parameter.name}: a grid needs a finite list of values: use choice(...) or range(...)"
                 )
         points = list(itertools.islice(self._points({}), MAX_VALUES + 1))
         if len(points) > MAX_VALUES:
@@ -171,7 +172,7 @@ class Space:
     def examples(self) -> list[list[str]]:
         """Return the overrides of a few trials, in which each value of each choice occurs."""
         choices = [p.values or () for p in self.parameters() if isinstance(p.distribution, CategoricalDistribution)]
-        count = min(max(map(len, choices), default=1), MOST_EXAMPLES)
+        count = min(max(map(len, choices), default=1), MAX_EXAMPLES)
         return [self.overrides(functools.partial(_kth, k=k)) for k in range(count)]
 
     def signature(self, without: Sequence[str] = ()) -> dict[str, Any]:
@@ -189,9 +190,8 @@ class Space:
 def _kth(parameter: Parameter, k: int) -> Value:
     if parameter.values is not None:
         return parameter.values[k % len(parameter.values)]
-    found = parameter.distribution
-    assert isinstance(found, FloatDistribution | IntDistribution)
-    return found.low
+    assert isinstance(parameter.distribution, FloatDistribution | IntDistribution)
+    return parameter.distribution.low
 
 
 def parse_space(
@@ -201,10 +201,10 @@ def parse_space(
     config_loader: ConfigLoader,
     configured: Callable[[str], Any],
 ) -> Space:
-    """Return the search space of `params` and `when`, over which the command line's `arguments` win.
+    """Return the search space of `params` and `when`; the command line's `arguments` take precedence.
 
     Raises:
-        SweepError: Nothing to search, or a range without values.
+        SweepError: There is nothing to search, or a range has no values.
     """
     parser = OverridesParser.create(config_loader=config_loader)
 
@@ -213,7 +213,7 @@ def parse_space(
         fixed: dict[str, str] = {}
         for override in parser.parse_overrides([*(f"{k}={as_text(v)}" for k, v in some.items()), *more]):
             key = override.get_key_element()
-            name = key.lstrip("+")  # a deletion, ~x, is another thing than a value of x
+            name = key.lstrip("+")  # a deletion, ~x, does not set x
             parameters.pop(name, None)
             fixed.pop(name, None)
             if override.is_sweep_override():
@@ -245,10 +245,10 @@ def _condition(
     config_loader: ConfigLoader,
     configured: Callable[[str], Any],
 ) -> Condition:
-    """Return a condition; not a possible one where its setting is fixed to another value.
+    """Return a condition; it is not possible if its setting is fixed to another value.
 
     Raises:
-        SweepError: It is on a setting or a value that there is not.
+        SweepError: Its setting or value does not exist.
     """
     where = f"hydra.sweeper.when: {text}"
     try:
@@ -257,17 +257,17 @@ def _condition(
         values = tuple(item.text if isinstance(item, QuotedString) else item for item in wanted)
     except HydraException as error:
         raise SweepError(f"{where}: write SETTING=VALUE, such as model=cnn or model=cnn,nn") from error
-    key, found = override.key_or_group, parse(some, [])
+    key, parsed = override.key_or_group, parse(some, [])
     given = set(always.parameters) | set(always.fixed)  # the command line decides these
     kept = Overrides(
-        {name: item for name, item in found.parameters.items() if name not in given},
-        {name: item for name, item in found.fixed.items() if name not in given},
+        {name: item for name, item in parsed.parameters.items() if name not in given},
+        {name: item for name, item in parsed.fixed.items() if name not in given},
     )
     condition = Condition(key, values, kept)
     options = config_loader.get_group_options(key)
     for value in values:
         if options and value not in options:
-            raise SweepError(f"{where}: {value}: no such option: there are {', '.join(options)}")
+            raise SweepError(f"{where}: {value}: no such option: use one of {', '.join(options)}")
     makers = [item for item in earlier if key in item.overrides.parameters or key in item.overrides.fixed]
     if makers:
         return replace(condition, is_possible=any(item.is_possible for item in makers))
@@ -280,12 +280,12 @@ def _condition(
     line = always.fixed.get(key)
     now = configured(key) if line is None else parse_value(line.partition("=")[2])
     if now is None and not options:
-        raise SweepError(f"{where}: {key}: no such setting, and none that is searched")
+        raise SweepError(f"{where}: {key}: no such setting, and it is not searched")
     return replace(condition, is_possible=condition.holds(now))
 
 
 def parse_value(text: str) -> object:
-    """Return what an override means by a value's text."""
+    """Return the value that a text stands for in an override."""
     try:
         value = OverridesParser.create().parse_override(f"x={text}").value()
     except HydraException:
@@ -308,7 +308,7 @@ def _parameter(key: str, override: Override) -> Parameter:
         if isinstance(value, RangeSweep):
             return _range(key, value)
         if isinstance(value, ChoiceSweep):
-            value.shuffle = False  # each process would have another order
+            value.shuffle = False  # each process would have a different order
             _check_tags(value.tags, ())
         return _choice(key, override)
     except (ValueError, TypeError) as error:
@@ -316,19 +316,19 @@ def _parameter(key: str, override: Override) -> Parameter:
 
 
 def _choice(key: str, override: Override) -> Parameter:
-    """Return a categorical parameter; values that Python takes for equal, such as 1 and true, go by their text."""
+    """Return a categorical parameter; values that are equal in Python, such as 1 and true, become their texts."""
     values: list[Any] = list(override.sweep_iterator(transformer=Transformer.encode))
     texts = [_escaped(text, value) for text, value in zip(override.sweep_string_iterator(), values, strict=True)]
     kept = list(dict.fromkeys(zip(texts, map(type, values), values, strict=True)))
     chosen = [value for _, _, value in kept]
-    spelt = tuple(text for text, _, _ in kept)
+    spellings = tuple(text for text, _, _ in kept)
     if len(set(chosen)) < len(chosen):
-        chosen = list(spelt)
-    return Parameter(key, CategoricalDistribution(chosen), tuple(chosen), spelt)
+        chosen = list(spellings)
+    return Parameter(key, CategoricalDistribution(chosen), tuple(chosen), spellings)
 
 
 def _escaped(text: str, value: object) -> str:
-    """Return an override's spelling of a value; quoted, where Hydra's own could not be read back."""
+    """Return an override's spelling of a value, quoted if Hydra's own cannot be parsed back."""
     if isinstance(value, bool):
         return as_text(value)
     try:
@@ -341,7 +341,7 @@ def _escaped(text: str, value: object) -> str:
 
 
 def _check_tags(given: set[str], known: Sequence[str]) -> None:
-    """Raise ValueError where a range has a tag that would have no effect."""
+    """Raise ValueError if a range has a tag that would have no effect."""
     if others := given.difference(known):
         hint = f"known here: {', '.join(known)}" if known else "choices take none"
         raise ValueError(f"unknown tag {', '.join(sorted(others))}; {hint}")

@@ -1,4 +1,4 @@
-"""Where a study lies, and a lock on it that the death of its holder releases."""
+"""The storage of a study, and a lock on it that is released when its holder dies."""
 
 import hashlib
 import os
@@ -20,11 +20,11 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from hydra_plugins.hydra_optuna_queue._errors import SweepError
 
 JOURNAL = "study.journal"
-LONG_WAIT = 30  # seconds after which one who waits says so
-LOCK_SQL = {  # advisory: gone with the connection
+LONG_WAIT = 30  # seconds of waiting before a line is printed
+LOCK_SQL = {  # advisory locks: released with the connection
     "postgresql": "SELECT pg_advisory_xact_lock(:key)",
-    "mysql": "SELECT GET_LOCK(:key, :most)",
-    "mariadb": "SELECT GET_LOCK(:key, :most)",
+    "mysql": "SELECT GET_LOCK(:key, :seconds)",
+    "mariadb": "SELECT GET_LOCK(:key, :seconds)",
 }
 RETRIED = (OSError, SQLAlchemyError, StorageInternalError)
 DAMAGED = (ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError, RecursionError)
@@ -32,9 +32,9 @@ T = TypeVar("T")
 
 
 class Journal(JournalFileBackend):
-    """A journal file that neither a full disk nor a kill in the middle of a write spoils.
+    """A journal file that survives a full disk and a kill in the middle of a write.
 
-    Optuna's own appends after half a line, which no process can read any more, and its lock outlives a
+    Optuna's own appends to a half-written line, which no process can read any more, and its lock outlives a
     killed holder by 30 s; the kernel releases this one.
     """
 
@@ -54,7 +54,7 @@ class Journal(JournalFileBackend):
                 raise
 
     def _whole(self) -> int:
-        """Cut off half a line at the end, and return the size."""
+        """Cut off a half-written last line, and return the file's size."""
         with self._path.open("r+b") as file:
             size = file.seek(0, os.SEEK_END)
             if not size:
@@ -73,7 +73,7 @@ class Storage:
     Args:
         url: None or a path for a journal file, otherwise an SQLAlchemy address.
         folder: The sweep folder, where the journal and the locks of files lie.
-        grace_period: Seconds without a heartbeat after which a worker is taken for dead; needs a database.
+        grace_period: Seconds without a heartbeat after which a worker is considered dead; needs a database.
 
     Raises:
         SweepError: The address cannot be used.
@@ -92,7 +92,7 @@ class Storage:
             raise SweepError(f"hydra.sweeper.storage: {self.path}: not a file")
         self.is_local = self.backend not in LOCK_SQL
         self.lock_file = self.path.with_name(self.path.name + ".sweep.lock")
-        # Beside a local storage, so that all who use it agree, and a folder that is moved takes them along.
+        # Beside a local storage, so that all its users find them, and a folder that is moved takes them along.
         self.workers = (
             self.path.with_name(self.path.name + ".workers") if self.is_local else folder.absolute() / ".workers"
         )
@@ -121,7 +121,7 @@ class Storage:
         return backend
 
     def open(self) -> BaseStorage:
-        """Open the storage; make its file or tables where they do not exist."""
+        """Open the storage; create its file or tables if they do not exist."""
         if self.url is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -145,18 +145,18 @@ class Storage:
             )
 
     @contextmanager
-    def lock(self, name: str, most: int | None = None) -> Iterator[Callable[[], None]]:
-        """Hold the lock called `name`, which no other process on any machine then holds.
+    def lock(self, name: str, max_seconds: int | None = None) -> Iterator[Callable[[], None]]:
+        """Hold the lock `name`, to the exclusion of all other processes on any machine.
 
         Args:
-            name: Of the lock.
-            most: Seconds to wait for it; without, as long as it takes.
+            name: Its name.
+            max_seconds: Seconds to wait for it; None waits as long as it takes.
 
         Raises:
             OSError or SQLAlchemyError: It was held by others for longer than that.
 
         Yields:
-            What raises an error of SQLAlchemy's where the lock was lost, with the connection that held it.
+            A function that raises SQLAlchemyError if the lock was lost with the connection that held it.
         """
         if self.is_local:
             self.lock_file.parent.mkdir(parents=True, exist_ok=True)
@@ -164,14 +164,14 @@ class Storage:
             try:
                 while not lock.is_locked:
                     try:
-                        lock.acquire(timeout=LONG_WAIT if most is None else most)
+                        lock.acquire(timeout=LONG_WAIT if max_seconds is None else max_seconds)
                     except Timeout:
-                        if most is not None:
+                        if max_seconds is not None:
                             raise
                         print(f"waiting for the process that holds {self.lock_file}", flush=True)
                 yield lambda: None
             finally:
-                lock.release(force=True)  # also where an interrupt came between the lock and its being counted
+                lock.release(force=True)  # also if an interrupt came before the lock was counted
             return
         digest = hashlib.sha256(name.encode()).digest()[:8]
         key = int.from_bytes(digest, signed=True) if self.backend == "postgresql" else digest.hex()
@@ -179,10 +179,10 @@ class Storage:
         with engine.connect() as connection:
             values: dict[str, Any] = {"key": key}
             if self.backend != "postgresql":
-                values["most"] = 2147483 if most is None else most
-            elif most is not None:
-                connection.execute(text(f"SET LOCAL lock_timeout = '{most}s'"))
-            if connection.execute(text(LOCK_SQL[self.backend]), values).scalar() == 0:  # MySQL's answer in vain
+                values["seconds"] = 2147483 if max_seconds is None else max_seconds
+            elif max_seconds is not None:
+                connection.execute(text(f"SET LOCAL lock_timeout = '{max_seconds}s'"))
+            if connection.execute(text(LOCK_SQL[self.backend]), values).scalar() == 0:  # MySQL: timed out
                 raise TimeoutError(f"lock {name}")
             yield lambda: connection.execute(text("SELECT 1")).close()
 
@@ -191,17 +191,17 @@ _secrets: set[str] = set()  # parts of the passwords of this process's storages
 
 
 def hidden(text: str) -> str:
-    """Return a message without what may be part of a password: a driver quotes what it could not understand."""
+    """Return a message with possible parts of a password masked: a driver quotes what it cannot parse."""
     for part in sorted(_secrets, key=len, reverse=True):
         text = text.replace(part, "***")
     return text
 
 
-def patiently(do: Callable[[], T], seconds: float, say: Callable[[str], None] = print) -> T:
-    """Return what `do` returns; while its storage is out of reach or out of space, try again for `seconds`.
+def patiently(do: Callable[[], T], seconds: float, show: Callable[[str], None] = print) -> T:
+    """Return the result of `do`, trying again for `seconds` while its storage is unreachable or full.
 
     Raises:
-        SweepError: It was so for longer.
+        SweepError: The storage stayed so for longer.
     """
     end, wait = time.monotonic() + seconds, 0.1
     while True:
@@ -211,9 +211,9 @@ def patiently(do: Callable[[], T], seconds: float, say: Callable[[str], None] = 
             reason = hidden(str(getattr(error, "orig", None) or error).strip().splitlines()[0])
             if time.monotonic() > end:
                 raise SweepError(
-                    f"the study's storage: {reason}: the same command goes on once it is there again"
+                    f"the study's storage: {reason}: once it is available again, the same command continues the study"
                 ) from error
-            if wait > 1:  # a short one is not worth a line
-                say(f"waiting for the study's storage ({reason})")
+            if wait > 1:  # a short wait is not worth a line
+                show(f"waiting for the study's storage ({reason})")
             time.sleep(wait)
             wait = min(2 * wait, 10)

@@ -1,6 +1,6 @@
-"""One launch of a sweep: this process as the worker, or as the supervisor of several that run the same command.
+"""One launch of a sweep: this process is the worker, or the supervisor of several that run the same command.
 
-The study decides who runs what, so no process knows of another.
+Trials are assigned through the study, so no process needs to know of another.
 """
 
 import hashlib
@@ -33,10 +33,10 @@ from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._export import export
 from hydra_plugins.hydra_optuna_queue._identity import is_excepted, job_settings
 from hydra_plugins.hydra_optuna_queue._job import finished_study_checks
-from hydra_plugins.hydra_optuna_queue._objects import left_out
+from hydra_plugins.hydra_optuna_queue._objects import ignored_options
 from hydra_plugins.hydra_optuna_queue._progress import Progress
 from hydra_plugins.hydra_optuna_queue._queue import AUTO, Queue
-from hydra_plugins.hydra_optuna_queue._signals import interruptible, told, undisturbed
+from hydra_plugins.hydra_optuna_queue._signals import interruptible, received, undisturbed
 from hydra_plugins.hydra_optuna_queue._space import Space, parse_space
 from hydra_plugins.hydra_optuna_queue._storage import Storage, patiently
 from hydra_plugins.hydra_optuna_queue._worker import Worker
@@ -46,9 +46,9 @@ THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 CONFIG = "multirun.yaml"
 MAX_CONFIG = 2**20  # bytes
 ANOTHER_FOLDER = "name another folder by hydra.sweep.dir, or remove this one"
-DONE, MORE, FAILED = b"d", b"m", b"f"  # a worker's last word; MORE: it was for one trial, and there may be another
-MOST_CRASHES = 50  # workers that died and were replaced, before the supervisor gives up
-AT_LEAST = {
+DONE, MORE, FAILED = b"d", b"m", b"f"  # a worker's final status; MORE: it ran only one trial, and there may be others
+MAX_CRASHES = 50  # workers that died and were replaced, before the supervisor gives up
+MINIMUMS = {
     "n_trials": 1,
     "n_jobs": 1,
     "max_failures": 1,
@@ -67,29 +67,29 @@ def sweep(
     settings: dict[str, Any],
     arguments: list[str],
 ) -> None:
-    """Run a study to its end, or help others to.
+    """Run a study to its end, alone or together with other processes.
 
     Raises:
         SweepError: A setting is wrong, too many trials failed, or the storage stayed out of reach.
     """
-    launched, _, pipe = os.environ.pop(WORKER, "").partition(" ")  # not for what the jobs start
+    launched, _, pipe = os.environ.pop(WORKER, "").partition(" ")  # not inherited by processes that the jobs start
     if pipe:
         os.set_inheritable(int(pipe), False)
-    word = FAILED
+    status = FAILED
     try:
         with interruptible():
             more = _sweep(hydra_context, task_function, config, settings, arguments, launched)
-        word = MORE if more else DONE
+        status = MORE if more else DONE
     except KeyboardInterrupt:
         if not launched:
-            print("stopped: the same command goes on from here", flush=True)
-        sys.exit(128 + (told or [signal.SIGINT])[-1])
+            print("stopped: the same command continues from here", flush=True)
+        sys.exit(128 + (received or [signal.SIGINT])[-1])
     except OSError as error:
-        raise SweepError(f"{error}: mend that; the same command goes on from here") from error
+        raise SweepError(f"{error}: fix this; the same command continues from here") from error
     finally:
         if pipe:
             with suppress(OSError):  # the supervisor is gone
-                os.write(int(pipe), word)
+                os.write(int(pipe), status)
 
 
 def _sweep(
@@ -100,8 +100,8 @@ def _sweep(
     arguments: list[str],
     launched: str,
 ) -> bool:
-    """Do what `sweep` says; a worker returns whether it is an isolated one that has run its trial."""
-    for name in ("optuna", "sqlalchemy"):  # what must be known is in the line of the error
+    """Implement `sweep`; return whether this is an isolated worker that has run its trial."""
+    for name in ("optuna", "sqlalchemy"):  # the line of the error has all that matters
         logging.getLogger(name).setLevel(logging.CRITICAL)
     settings = {key: _plain(value) for key, value in settings.items()}
     _check(settings)
@@ -120,7 +120,7 @@ def _sweep(
         _check_folder(folder, config)
         _check_links(folder, storage, settings)
     examples = [loader.load_sweep_config(config, overrides) for overrides in space.examples()]
-    job = _job(examples, space, settings["may_differ"])  # what cannot be composed does not begin a study
+    job = _job(examples, space, settings["may_differ"])  # a job that cannot be composed must not begin a study
     queue = patiently(
         lambda: Queue(storage, name, space, settings, started, job), settings["patience"] if launched else 0
     )
@@ -137,8 +137,8 @@ def _sweep(
         queue.extra = _threads_override(settings)
         return work(supervisor=os.getppid())
     if not queue.trials() and any(path.name.isdigit() for path in folder.glob("[0-9]*")):
-        raise SweepError(f"{folder} holds the trials of a study that is gone: {ANOTHER_FOLDER}")
-    if not queue.left(queue.trials()):  # no trial will compare what only the application knows
+        raise SweepError(f"{folder} holds the trials of a study that no longer exists: {ANOTHER_FOLDER}")
+    if not queue.left(queue.trials()):  # no trial will run the application's own comparison
         for check in finished_study_checks:
             check(queue.study, examples[0])
     folder.mkdir(parents=True, exist_ok=True)
@@ -146,8 +146,8 @@ def _sweep(
     _raise_if_stopped(queue, queue.trials())
     progress.start()
     for kind in ("sampler", "pruner"):
-        if names := left_out(settings[kind], f"{kind}s"):
-            progress.say(f"  the {kind} has no {', '.join(names)}: left out")
+        if names := ignored_options(settings[kind], f"{kind}s"):
+            progress.print(f"  the {kind} has no option {', '.join(names)}: ignored")
     if settings["n_jobs"] > 1 or settings["isolate"]:
         _supervise(settings, started)
     else:
@@ -166,21 +166,25 @@ def _job(examples: Sequence[DictConfig], space: Space, may_differ: Sequence[str]
 
 
 def _check_folder(folder: Path, config: DictConfig) -> None:
-    """Raise SweepError where the sweep folder holds the trials of another study."""
+    """Raise SweepError if the sweep folder holds the trials of another study."""
     if not (folder / CONFIG).is_file():
         return
     try:
         was, now = (_raw(source) for source in (_load(folder / CONFIG), config))
     except (YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
-        raise SweepError(f"{folder / CONFIG}: not readable, it was changed by hand: {ANOTHER_FOLDER}") from error
+        raise SweepError(
+            f"{folder / CONFIG}: cannot be read, perhaps because it was edited: {ANOTHER_FOLDER}"
+        ) from error
     for key in ("study_name", "storage"):
         if was.get(key, now[key]) != now[key]:
-            told = f"hydra.sweeper.{key}={was[key] or 'null'}, now it is {now[key] or 'null'}"
-            raise SweepError(f"{folder} belongs to the study with {told}: go on with the former, or {ANOTHER_FOLDER}")
+            difference = f"hydra.sweeper.{key}={was[key] or 'null'}, now it is {now[key] or 'null'}"
+            raise SweepError(
+                f"{folder} belongs to the study with {difference}: continue that study, or {ANOTHER_FOLDER}"
+            )
 
 
 def _load(path: Path) -> Any:
-    """Return a YAML file; raise ValueError or YAMLError where it is too large, or where aliases could multiply it."""
+    """Return a YAML file; raise ValueError or YAMLError if it is too large, or if aliases could multiply it."""
     if path.stat().st_size > MAX_CONFIG:
         raise ValueError(f"more than {MAX_CONFIG:,} bytes")
     text = path.read_text(encoding="utf-8")
@@ -190,9 +194,9 @@ def _load(path: Path) -> Any:
 
 
 def _check_links(folder: Path, storage: Storage, settings: dict[str, Any]) -> None:
-    """Raise SweepError where the sweep or Hydra would write to a symbolic link or a pipe: the folder may be anybody's.
+    """Raise SweepError if the sweep or Hydra would write to a link or a pipe: the folder may come from anyone.
 
-    What else lies in the trials' folders belongs to the job.
+    Other files in the trials' folders belong to the job.
     """
     export_folder = folder / PurePosixPath(settings["export"]).parent
     trials = [path / ".hydra" for path in folder.glob("[0-9]*")]
@@ -206,7 +210,7 @@ def _check_links(folder: Path, storage: Storage, settings: dict[str, Any]) -> No
 
 
 def _raw(config: Any) -> dict[Any, Any]:
-    """Return the sweeper's settings as they were written, `${oc.env:NAME}` and no password."""
+    """Return the sweeper's settings unresolved: with `${oc.env:NAME}` and not with a password."""
     node = OmegaConf.select(config, "hydra.sweeper", throw_on_missing=False)
     raw = OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else {}
     return raw if isinstance(raw, dict) else {}
@@ -218,14 +222,14 @@ def _raise_if_stopped(queue: Queue, trials: list[FrozenTrial]) -> None:
 
 
 def _raise_unless_done(queue: Queue, trials: list[FrozenTrial]) -> None:
-    """Raise SweepError where the study is unfinished, or where all its trials failed."""
+    """Raise SweepError if the study is unfinished, or if all its trials failed."""
     _raise_if_stopped(queue, trials)
     ended = [trial for trial in trials if trial.state.is_finished()]
     if ended and all(trial.state == TrialState.FAIL for trial in ended):
         error = ended[-1].user_attrs.get("error", "unknown")
         raise SweepError(f"study {queue.name}: every trial failed; the last: {error}")
     if left := queue.left(trials):
-        raise SweepError(f"study {queue.name}: {left} trials are left: the same command goes on from here")
+        raise SweepError(f"study {queue.name}: trials left: {left}; the same command continues from here")
 
 
 def _plain(value: Any) -> Any:
@@ -241,13 +245,13 @@ def _check(settings: dict[str, Any]) -> None:
     for key in SWITCHES:
         if not isinstance(settings[key], bool):
             raise SweepError(f"hydra.sweeper.{key}={settings[key]}: must be true or false")
-    for key, least in AT_LEAST.items():
+    for key, minimum in MINIMUMS.items():
         value = settings[key]
         if key == "max_failures" and value == AUTO:
             continue
-        if not (value is None and key in MAY_BE_NULL) and (type(value) is not int or value < least):
+        if not (value is None and key in MAY_BE_NULL) and (type(value) is not int or value < minimum):
             null = ", or null" if key in MAY_BE_NULL else ""
-            raise SweepError(f"hydra.sweeper.{key}={value}: must be a whole number of at least {least}{null}")
+            raise SweepError(f"hydra.sweeper.{key}={value}: must be a whole number of at least {minimum}{null}")
     if settings["max_failure_rate"] is not None and settings["max_failures"] != AUTO:
         raise SweepError(
             f"hydra.sweeper.max_failures={settings['max_failures']} beside "
@@ -257,8 +261,7 @@ def _check(settings: dict[str, Any]) -> None:
         raise SweepError(f"hydra.sweeper.max_failure_rate={settings['max_failure_rate']}: must be from 0 to 1")
     for key in ("discard", "export"):
         path = PurePosixPath(str(settings[key]))
-        least = 2 if key == "export" else 1
-        if path.is_absolute() or ".." in path.parts or len(path.parts) < least:
+        if path.is_absolute() or ".." in path.parts or len(path.parts) < (2 if key == "export" else 1):
             form = "GROUP/NAME" if key == "export" else "a name"
             raise SweepError(f"hydra.sweeper.{key}={settings[key]}: must be {form} below the folder, without ..")
 
@@ -271,7 +274,7 @@ def _name(job: str, space: Space, may_differ: Sequence[str]) -> str:
 def _settle(config: DictConfig, name: str) -> Path:
     """Give every job, in whatever process, this study's name and sweep folder; return the folder.
 
-    A folder with the time of day in its name would be another one at each launch.
+    A folder with the time of day in its name would be a different one at each launch.
     """
     raw = OmegaConf.to_container(config.hydra.sweep, resolve=False)
     assert isinstance(raw, dict)
@@ -307,7 +310,7 @@ def _threads_override(settings: dict[str, Any]) -> list[str]:
 
 
 class _Process:
-    """A worker, and the pipe through which it says how it ended: nothing, where it was killed."""
+    """A worker, and the pipe to which it writes its final status, unless it is killed."""
 
     def __init__(self, settings: dict[str, Any], started: datetime) -> None:
         self._pipe, writing = os.pipe()
@@ -318,11 +321,11 @@ class _Process:
         self.process = subprocess.Popen(command, env=environment, pass_fds=[writing])
         os.close(writing)
 
-    def last_word(self) -> bytes:
-        """Return how it ended."""
+    def final_status(self) -> bytes:
+        """Return its final status; empty if it was killed."""
         try:
             return os.read(self._pipe, 1)
-        except BlockingIOError:  # a child of it lives, and it said nothing
+        except BlockingIOError:  # a child of the worker is alive, and no status was written
             return b""
         finally:
             os.close(self._pipe)
@@ -337,12 +340,12 @@ def _supervise(settings: dict[str, Any], started: datetime) -> None:
             time.sleep(0.05)
             for worker in [worker for worker in workers if worker.process.poll() is not None]:
                 workers.remove(worker)
-                word = worker.last_word()
-                crashes += word == b""
-                if word == MORE or (word == b"" and crashes <= MOST_CRASHES):
+                status = worker.final_status()
+                crashes += status == b""
+                if status == MORE or (status == b"" and crashes <= MAX_CRASHES):
                     workers.append(_Process(settings, started))
     except KeyboardInterrupt:
-        _wait(workers, 3)  # a terminal has told them too
+        _wait(workers, 3)  # the terminal has interrupted them, too
         raise
     finally:
         with undisturbed():  # a second interrupt would leave some of them behind

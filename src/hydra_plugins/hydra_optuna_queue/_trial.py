@@ -1,4 +1,4 @@
-"""The job's side: its trial, to report to."""
+"""The trial of the running job, for reporting its scores."""
 
 import os
 from pathlib import Path
@@ -16,30 +16,30 @@ running: dict[int, optuna.Trial] = {}  # of this process's sweep, by number
 
 
 class PatientTrial(optuna.Trial):
-    """A trial whose storage may be out of reach for a while without costing the trial its job."""
+    """A trial that waits for an unreachable storage instead of failing its job."""
 
     def __init__(self, trial: optuna.Trial, seconds: float) -> None:
         self.__dict__.update(trial.__dict__)
         self._seconds = seconds
 
     def report(self, value: float, step: int) -> None:
-        """Report the score of a step; what a killed process has reported is not reported again."""
+        """Report the score of a step, unless a process that was killed has reported it already."""
         if step not in self._cached_frozen_trial.intermediate_values:
             report = super().report
             patiently(lambda: report(value, step), self._seconds)
 
     def set_user_attr(self, key: str, value: Any) -> None:
-        """Keep a value with the trial."""
-        keep = super().set_user_attr
-        patiently(lambda: keep(key, value), self._seconds)
+        """Store a value with the trial."""
+        store = super().set_user_attr
+        patiently(lambda: store(key, value), self._seconds)
 
     def should_prune(self) -> bool:
-        """Return whether to stop here."""
+        """Return whether the trial should stop now."""
         return patiently(super().should_prune, self._seconds)
 
 
 def current_trial() -> optuna.Trial | None:
-    """Return the trial of the running Hydra job; None where it is none."""
+    """Return the trial of the running Hydra job; None outside of a sweep."""
     number = trial_number()
     if number is None:
         return None
@@ -48,14 +48,14 @@ def current_trial() -> optuna.Trial | None:
     hydra = HydraConfig.get()
     settings: Any = hydra.sweeper
     storage = Storage(settings.storage, Path(hydra.sweep.dir), settings.grace_period).open()
-    # A sampler that draws nothing for all parameters at once: this trial has its parameters.
+    # The trial has its parameters already, and a random sampler draws none in advance.
     study = optuna.load_study(
         study_name=settings.study_name,
         storage=storage,
         sampler=optuna.samplers.RandomSampler(),
         pruner=make_pruner(OmegaConf.to_container(settings.pruner, resolve=True)),
     )
-    found = storage.get_trial_id_from_study_id_trial_number(storage.get_study_id_from_name(study.study_name), number)
+    trial_id = storage.get_trial_id_from_study_id_trial_number(storage.get_study_id_from_name(study.study_name), number)
     os.environ[MARK] = str(number)
-    running[number] = PatientTrial(optuna.Trial(study, found), settings.patience)
+    running[number] = PatientTrial(optuna.Trial(study, trial_id), settings.patience)
     return running[number]

@@ -1,4 +1,4 @@
-"""The loop of one process: claim a trial, run its job, tell how it ended."""
+"""The loop of one process: claim a trial, run its job, record how it ended."""
 
 import contextlib
 import errno
@@ -22,13 +22,13 @@ from hydra_plugins.hydra_optuna_queue import _job, _trial
 from hydra_plugins.hydra_optuna_queue._errors import SweepError, printable
 from hydra_plugins.hydra_optuna_queue._progress import Progress, best_first
 from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue, owner_of
-from hydra_plugins.hydra_optuna_queue._signals import SIGNALS, told, undisturbed
+from hydra_plugins.hydra_optuna_queue._signals import SIGNALS, received, undisturbed
 from hydra_plugins.hydra_optuna_queue._storage import RETRIED, patiently
 
-POLL = 0.25  # seconds between looks at what others still run
-JOIN = 5.0  # seconds for a thread to end that may hang in a dead connection
-LONG_WAIT = 30.0  # seconds after which a waiting worker says so
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no fault of the trial
+POLL = 0.25  # seconds between checks of trials that others run
+JOIN = 5.0  # seconds to wait for a thread, which may hang in a dead connection
+LONG_WAIT = 30.0  # seconds of waiting before a line is printed
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # not the trial's fault
 ENDED_FROM_OUTSIDE = tuple(128 + number for number in SIGNALS)
 
 
@@ -40,8 +40,8 @@ class Worker:
         launcher: Hydra's, which runs a job and waits for it.
         folder: The sweep folder.
         settings: `hydra.sweeper`, as plain values.
-        progress: Where people read.
-        arguments: The overrides of the command, which the trial's take the place of in a job's own command line.
+        progress: Prints to the terminal.
+        arguments: The overrides of the command, which those of a trial replace in its job's command line.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Worker:
         self._waited = 0.0
 
     def work(self, supervisor: int | None = None) -> bool:
-        """Run trials until none is left; return whether this process ends before that, since it is an isolated one.
+        """Run trials until none is left; return whether this process, an isolated one, ends after one trial.
 
         A worker whose `supervisor` process is gone ends after its trial.
         """
@@ -77,23 +77,23 @@ class Worker:
                 if self.settings["isolate"]:
                     return True
         except BaseException:  # an interrupt, in whatever line of a claim or a trial, or a full disk
-            with undisturbed(), contextlib.suppress(*RETRIED):  # then others see that this process is gone
+            with undisturbed(), contextlib.suppress(*RETRIED):  # others see that this process is gone
                 self.queue.release(owner)
             raise
         finally:
             owner.close()
 
     def _wait(self) -> None:
-        """Wait for trials of other workers, which may come back; say so where it takes long."""
+        """Wait for trials of other workers, which may come back; print a line if it takes long."""
         self._waited += POLL
         if abs(self._waited - LONG_WAIT) < POLL / 2:
             trials = [trial for trial in self.queue.trials() if trial.state == TrialState.RUNNING]
-            told = [f"{t.number} on {printable(owner_of(t).get('host', '?'))}" for t in trials]
-            self.progress.say(f"waiting for trials that others run: {', '.join(told)}")
+            waiting = [f"{t.number} on {printable(owner_of(t).get('host', '?'))}" for t in trials]
+            self.progress.print(f"waiting for trials that others run: {', '.join(waiting)}")
         time.sleep(POLL)
 
     def _patiently(self, do: Any) -> Any:
-        return patiently(do, self.settings["patience"], self.progress.say)
+        return patiently(do, self.settings["patience"], self.progress.print)
 
     def _run(self, claim: Claim) -> None:
         number = claim.trial.number
@@ -102,7 +102,7 @@ class Worker:
         output = _output(log, self.settings["show_output"])
         with self._as_job(claim), beating, showing, output:
             values, state, error = self._launch(claim, log)
-            if told:  # whatever the job made of it: OmegaConf's clean-up makes an AttributeError
+            if received:  # whatever the job raised instead: OmegaConf's cleanup raises an AttributeError
                 raise KeyboardInterrupt
         self._patiently(lambda: self.queue.tell(claim, values, state, error))
         trials = self._patiently(self.queue.trials)
@@ -116,7 +116,7 @@ class Worker:
             if error.code in ENDED_FROM_OUTSIDE:
                 raise KeyboardInterrupt from error
             return None, TrialState.FAIL, f"the job ended the process: exit code {error.code}"
-        except Exception as error:  # in front of the job, or of the process that a launcher gave it
+        except Exception as error:  # before the job, or a launcher's process for it, has started
             return self._failure(error, log)
         if job.hydra_cfg is not None:
             place = os.path.relpath(job.hydra_cfg.hydra.runtime.output_dir, self.folder.absolute())
@@ -125,17 +125,17 @@ class Worker:
         return self._outcome(job, log)
 
     def _failure(self, error: Exception, log: Path) -> tuple[None, TrialState, str]:
-        """Return how a trial ended that raised an error, which its log keeps.
+        """Return the outcome of a trial that raised an error, and write the error to its log.
 
         Raises:
-            SweepError: It is no fault of the trial.
+            SweepError: It is not the trial's fault.
         """
         if isinstance(error, optuna.TrialPruned):
             return None, TrialState.PRUNED, ""
-        if isinstance(error, SweepError):  # the job says that the sweep must not go on
+        if isinstance(error, SweepError):  # the job stops the sweep
             raise error
         if isinstance(error, OSError) and error.errno in UNWRITABLE:
-            raise SweepError(f"{error}: mend that; the same command goes on from here") from error
+            raise SweepError(f"{error}: fix this; the same command continues from here") from error
         with contextlib.suppress(OSError), log.open("a") as file:
             traceback.print_exception(error, file=file)
         return None, TrialState.FAIL, f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
@@ -143,12 +143,11 @@ class Worker:
     def _outcome(self, job: JobReturn, log: Path) -> tuple[list[float] | None, TrialState, str]:
         if job.status != JobStatus.COMPLETED:
             return self._failure(job._return_value, log)  # return_value would print and raise it
-        found = job.return_value
-        given = list(found) if isinstance(found, list | tuple) else [found]
+        returned = job.return_value
         try:
-            values = [float(value) for value in given]
+            values = [float(v) for v in (returned if isinstance(returned, list | tuple) else [returned])]
         except (TypeError, ValueError, OverflowError):
-            return None, TrialState.FAIL, f"the job returned {found!r:.100}: must be a number, or a list of them"
+            return None, TrialState.FAIL, f"the job returned {returned!r:.100}: must be a number, or a list of them"
         if len(values) != len(self.queue.directions):
             wanted = len(self.queue.directions)
             return None, TrialState.FAIL, f"the job returned {len(values)} scores for {wanted} directions"
@@ -185,7 +184,7 @@ class Worker:
             del _trial.running[number], os.environ[_job.MARK]
 
     def _discard(self, trials: list[FrozenTrial]) -> None:
-        """Remove what only the best trials keep from the others that ended here."""
+        """Remove `discard` from the finished trials that are not among the best."""
         if self.settings["keep_best"] is None:
             return
         best = best_first(self.queue, trials)[: self.settings["keep_best"]]
@@ -194,7 +193,7 @@ class Worker:
             if trial.state.is_finished() and trial.number not in kept:
                 place = str(trial.user_attrs.get("folder", trial.number))
                 path = self.folder / place / self.settings["discard"]
-                # The job was sent elsewhere; or the folder's name, which is from the storage, is another program's.
+                # The job ran elsewhere, or another program has changed the folder's name in the storage.
                 if not path.parent.resolve().is_relative_to(self.folder.resolve()):
                     continue
                 if path.is_dir() and not path.is_symlink():
@@ -205,19 +204,19 @@ class Worker:
 
 @contextlib.contextmanager
 def _beating(queue: Queue, number: int) -> Iterator[None]:
-    """Tell the storage in the background that this worker lives, where the storage keeps that."""
+    """Record heartbeats of this worker in the background, if the storage supports them."""
     with _every(queue.beat_interval, lambda: queue.beat(number)):
         yield
 
 
 @contextlib.contextmanager
 def _every(seconds: float | None, do: Callable[[], None]) -> Iterator[None]:
-    """Call something again and again in the background; never, where `seconds` is None."""
+    """Call `do` every few `seconds` in the background; never if they are None."""
     stop = threading.Event()
 
     def loop() -> None:
         while not stop.wait(seconds):
-            with contextlib.suppress(Exception):  # out of reach: the next time it may come through
+            with contextlib.suppress(Exception):  # unreachable: the next call may succeed
                 do()
 
     thread = threading.Thread(target=loop, daemon=True)
@@ -233,7 +232,7 @@ def _every(seconds: float | None, do: Callable[[], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _output(log: Path, show: bool) -> Iterator[None]:
-    """Send what the job and its child processes print to a file."""
+    """Redirect the output of the job and its child processes to a file."""
     if show:
         yield
         return

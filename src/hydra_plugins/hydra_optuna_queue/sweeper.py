@@ -1,4 +1,4 @@
-"""The plugin as Hydra sees it: its configuration and a class that hands over to the worker."""
+"""The plugin as Hydra sees it: its configuration and a class that starts the sweep."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class OptunaQueueSweeper(Sweeper):
         self.settings = settings
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra gives."""
+        """Store Hydra's arguments for `sweep`."""
         self._given = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> None:

@@ -26,7 +26,7 @@ canvas.addEventListener("pointerdown", (event) => {
   event.preventDefault();
   canvas.setPointerCapture(event.pointerId);
   clearTimeout(waiting);
-  props.value = ""; // an unfinished drawing is nothing to keep, and neither is the one before it
+  props.value = ""; // neither an unfinished drawing nor the one before it may be kept
   isDrawing = true;
   pen.beginPath();
   pen.moveTo(...place(event));

@@ -1,4 +1,4 @@
-// What Gradio's components lack: arrow keys between tabs, short names of text fields, German names of buttons in lists.
+// Adds to Gradio's components: arrow keys between tabs, short names of text fields, German names of buttons in lists.
 document.addEventListener("keydown", (event) => {
   const tab = event.target.closest?.("[role=tab]");
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -9,7 +9,7 @@ document.addEventListener("keydown", (event) => {
   next.click();
   next.focus();
 });
-// The label of a text field holds its explanation as well: its name is what stands first, as for Gradio's other fields.
+// The label of a text field includes its explanation; its name is the first part, as for Gradio's other fields.
 const nameFields = () => {
   for (const field of document.querySelectorAll("label :is(input[type=text], textarea):not([aria-label])")) {
     const name = field.closest("label").querySelector("[data-testid=block-info]")?.textContent.trim();

@@ -1,5 +1,5 @@
 /* The pictures of the theory page. Runs as the body of a function whose parameter `element` contains the fragment;
-   every word stands in the fragment, and nothing is measured, so a hidden tab is no difference. */
+   all texts are in the fragment, and nothing is measured, so the tab may be hidden. */
 "use strict";
 const root = element.querySelector("[data-lang]");
 if (!root || root.dataset.ready) return;
@@ -55,7 +55,7 @@ const line = (svg, kind, a, b, more = {}) =>
 const label = (svg, x, y, text, kind = "", anchor = "middle") =>
   draw(svg, "text", { class: kind, x, y, "text-anchor": anchor }, text);
 
-/* What of the way from a to b lies within the box, or null. */
+/* The part of the line from a to b that lies within the box, or null. */
 const clip = (a, b, box) => {
   let from = 0;
   let to = 1;
@@ -73,7 +73,7 @@ const clip = (a, b, box) => {
   return [from, to].map((part) => [a[0] + way[0] * part, a[1] + way[1] * part]);
 };
 
-/* Axes with ticks; the answer draws lines and points in the plot's own units. */
+/* Draws axes with ticks; returns functions that draw lines and points in the plot's own units. */
 const plot = (svg, { x, y, xTicks, yTicks, xText, yText }) => {
   svg.replaceChildren();
   const { width, height } = svg.viewBox.baseVal;
@@ -111,7 +111,7 @@ const plot = (svg, { x, y, xTicks, yTicks, xText, yText }) => {
 
 const neuron = () => {
   const svg = find("th-neuron-picture");
-  const says = find("th-neuron-says");
+  const readout = find("th-neuron-readout");
   const tenth = (value) => number(value, 1);
   const inputs = ["th-x1", "th-x2"].map((id) => slider(id, tenth, show));
   const weights = ["th-w1", "th-w2"].map((id) => slider(id, tenth, show));
@@ -147,7 +147,7 @@ const neuron = () => {
     label(svg, 306, 58, svg.dataset.output, "name");
     const calculation = `${tenth(x[0])} · ${bracketed(w[0])} + ${tenth(x[1])} · ${bracketed(w[1])} + ${bracketed(b)}`;
     const values = { calculation, sum: number(sum, 2), output: number(output, 2) };
-    says.textContent = fill(sum < 0 ? says.dataset.silent : says.dataset.active, values);
+    readout.textContent = fill(sum < 0 ? readout.dataset.silent : readout.dataset.active, values);
     svg.setAttribute("aria-label", fill(svg.dataset.label, values));
   }
   show();
@@ -172,7 +172,7 @@ const functions = {
 
 const activation = () => {
   const svg = find("th-function-picture");
-  const says = find("th-function-says");
+  const readout = find("th-function-readout");
   const formulas = find("th-function-formulas");
   const chosen = choice("th-function", show);
   const position = slider("th-function-x", (value) => number(value, 1), show);
@@ -183,7 +183,7 @@ const activation = () => {
     const { curve, dot, X, top, bottom } = plot(svg, {
       x: [-4, 4], y: [-1.5, 4], xTicks: [-4, -2, 0, 2, 4], yTicks: [-1, 0, 1, 2, 3, 4], xText: number, yText: number,
     });
-    /* The slope of ReLU jumps at 0: two curves, so that no line stands upright. */
+    /* The slope of ReLU jumps at 0: two curves, so that no vertical line is drawn. */
     for (const places of [range(161, -4, 0), range(161, 1e-9, 4)]) {
       curve("line two dashed", places.map((place) => [place, slope(place)]));
       curve("line one", places.map((place) => [place, value(place)]));
@@ -192,7 +192,7 @@ const activation = () => {
     dot("dot two", x, slope(x));
     dot("dot one", x, value(x), 6.5);
     const values = { x: number(x, 1), value: number(value(x), 3), slope: number(slope(x), 3) };
-    says.textContent = fill(says.dataset.text, values);
+    readout.textContent = fill(readout.dataset.text, values);
     svg.setAttribute("aria-label", fill(svg.dataset.label, values));
   }
   show();
@@ -270,10 +270,10 @@ const layers = () => {
 
 const softmax = () => {
   const svg = find("th-softmax-picture");
-  const says = find("th-softmax-says");
+  const readout = find("th-softmax-readout");
   const digits = svg.dataset.digits.split(" ");
   const scores = ["th-z1", "th-z2", "th-z3"].map((id) => slider(id, (value) => number(value, 1), show));
-  /* Tenths of a percent that add up to 1000: what rounding down left goes to the largest remainders. */
+  /* Tenths of a percent that add up to 1000: what is left after rounding down goes to the largest remainders. */
   const rounded = (shares) => {
     const parts = shares.map((share) => Math.floor(share * 1000));
     const order = shares.map((_, i) => i).sort((i, j) => shares[j] * 1000 - parts[j] - (shares[i] * 1000 - parts[i]));
@@ -303,7 +303,7 @@ const softmax = () => {
       digit: winners[0],
       list: digits.map((digit, i) => `${digit}: ${texts[i]}`).join(", "),
     };
-    says.textContent = fill(winners.length > 1 ? says.dataset.tie : says.dataset.text, values);
+    readout.textContent = fill(winners.length > 1 ? readout.dataset.tie : readout.dataset.text, values);
     svg.setAttribute("aria-label", fill(svg.dataset.label, values));
   }
   show();
@@ -313,7 +313,7 @@ const softmax = () => {
 
 const loss = () => {
   const svg = find("th-loss-picture");
-  const says = find("th-loss-says");
+  const readout = find("th-loss-readout");
   const share = slider("th-loss-p", (value) => percent(value / 100), show);
   function show() {
     const p = share() / 100;
@@ -328,7 +328,7 @@ const loss = () => {
     dot("dot one", p, value, 6.5);
     const values = { p: percent(p), loss: number(value, 2) };
     const kind = p >= 0.8 ? "low" : p >= 0.3 ? "middle" : "high";
-    says.textContent = fill(says.dataset[kind], values);
+    readout.textContent = fill(readout.dataset[kind], values);
     svg.setAttribute("aria-label", fill(svg.dataset.label, values));
   }
   show();
@@ -338,7 +338,7 @@ const loss = () => {
 
 const optimizer = () => {
   const svg = find("th-optimizer-picture");
-  const says = find("th-optimizer-says");
+  const readout = find("th-optimizer-readout");
   const [most, near] = [60, 0.01];
   const box = [[-5, 5], [-2.75, 2.75]];
   const [X, Y] = [(x) => 170 + 34 * x, (y) => 93.5 - 34 * y];
@@ -375,7 +375,7 @@ const optimizer = () => {
   function stop() {
     clearInterval(timer);
     timer = 0;
-    says.setAttribute("aria-busy", "false");
+    readout.setAttribute("aria-busy", "false");
   }
   function step() {
     const next = rules[chosen()](path.at(-1), 10 ** position());
@@ -409,9 +409,9 @@ const optimizer = () => {
       draw(svg, "path", { class: "lost", d: `M${x - 6} ${y - 6} l12 12 M${x + 6} ${y - 6} l-12 12` });
     }
     const values = { step: number(path.length - 1), height: number(height(path.at(-1)), 3) };
-    says.textContent = fill(says.dataset[state], values);
-    says.className = `says ${{ out: "bad", arrived: "good", end: "warn" }[state] || ""}`;
-    svg.setAttribute("aria-label", fill(svg.dataset.label, { text: says.textContent }));
+    readout.textContent = fill(readout.dataset[state], values);
+    readout.className = `readout ${{ out: "bad", arrived: "good", end: "warn" }[state] || ""}`;
+    svg.setAttribute("aria-label", fill(svg.dataset.label, { text: readout.textContent }));
   }
   const finished = () => ["out", "arrived", "end"].includes(state);
   find("th-step").addEventListener("click", () => {
@@ -428,7 +428,7 @@ const optimizer = () => {
       show();
       return;
     }
-    says.setAttribute("aria-busy", "true");
+    readout.setAttribute("aria-busy", "true");
     timer = setInterval(() => {
       if (!root.isConnected || !step()) stop();
       show();
@@ -449,7 +449,7 @@ const kept = [
   [0.53, 0.75], [0.69, 0.38], [0.93, -0.38],
 ];
 
-/* Least squares over Chebyshev polynomials, by Gram and Schmidt's orthogonalization, twice for the sake of rounding. */
+/* Least squares over Chebyshev polynomials, by Gram-Schmidt orthogonalization, done twice against rounding errors. */
 const fitted = (points, degree) => {
   const basis = (x) => {
     const values = [1, x];
@@ -480,7 +480,7 @@ const fitted = (points, degree) => {
 };
 
 const fit = () => {
-  const [svg, errors, says] = [find("th-fit-picture"), find("th-fit-errors"), find("th-fit-says")];
+  const [svg, errors, readout] = [find("th-fit-picture"), find("th-fit-errors"), find("th-fit-readout")];
   const distance = (curve, points) =>
     Math.sqrt(points.reduce((sum, [x, y]) => sum + (curve(x) - y) ** 2, 0) / points.length);
   const all = range(12, 1, 12).map((degree) => {
@@ -510,8 +510,8 @@ const fit = () => {
     const near = now.validation <= 1.25 * best.validation;
     const kind = near ? "good" : now.degree < best.degree ? "under" : "over";
     const values = { degree: number(now.degree), train: number(now.train, 2), validation: number(now.validation, 2) };
-    says.textContent = fill(says.dataset[kind], values);
-    says.className = `says ${near ? "good" : "warn"}`;
+    readout.textContent = fill(readout.dataset[kind], values);
+    readout.className = `readout ${near ? "good" : "warn"}`;
     for (const each of [svg, errors]) each.setAttribute("aria-label", fill(each.dataset.label, values));
   }
   show();
