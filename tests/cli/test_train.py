@@ -35,7 +35,7 @@ MISTAKES = {  # arguments -> what the one line has to say
     "trainer.micro_steps=5 +trainer.limit_train_batches=5": ["trainer.micro_steps=5", "limit_train_batches", "auto"],
     "trainer.gradient_clip_val=-1": ["trainer.gradient_clip_val=-1", "at least 0", "null"],
     "+trainer.max_steps=5": ["trainer.max_steps=5", "trainer.max_epochs"],
-    "+model.net.foo=3": ["model.net.foo", "takes no foo"],
+    "+model.net.foo=3": ["model.net.foo", "no argument foo"],
     "model.net.dropout=1.5": ["model.net.dropout=1.5", "below 1"],
     "model.net.activation=relux": ["model.net.activation=relux", "relu, sigmoid, tanh, gelu"],
     "model.normalize.kind=none": ["model.normalize.kind=none", "standardize, unit or symmetric"],
@@ -211,7 +211,7 @@ def test_an_experiment_never_trains_on_other_data(command_line, tmp_path: Path, 
     # Not even where the recipe itself, or the user, allows it.
     code, _, errors = command_line("experiment=lin2024", "data.dir=nothing", "data.source.fallback=true")
     assert code == 2
-    assert "name its folder with data.dir=FOLDER" in errors
+    assert "give its folder with data.dir=FOLDER" in errors
     assert not (tmp_path / "outputs").exists()
 
 

@@ -100,7 +100,7 @@ BEST = {  # the content of experiment/best.yaml -> the setting that the line nam
     f"{GLOBAL}x: '${{hydra:sweeper.storage}}'": "x=${hydra:sweeper.storage}",
     f"{GLOBAL}a: '${{b}}${{b}}'\nb: '${{c}}${{c}}'\nc: x": "refers to b, which is not a plain value",
     f"{GLOBAL}a: ['${{b}}', '${{b}}']\nb: [1]": "refers to b, which is not a plain value",
-    f"{GLOBAL}x: &x [1]\ny: *x": "an alias (*name)",
+    f"{GLOBAL}x: &x [1]\ny: *x": "aliases (*name)",
     f"{GLOBAL}x: {'[' * 40}{']' * 40}": "more than 30 levels",
     f"{GLOBAL}x: {'[' * 40000}": "more than 30 levels",
     f"{GLOBAL}x: {'y' * MAX_BYTES}": "at most 100,000 are read",
@@ -192,7 +192,7 @@ def test_what_is_no_regular_file_is_not_read(foreign, tmp_path: Path, monkeypatc
 
 def test_the_advice_works(foreign) -> None:
     content = {"experiment/best.yaml": f"{GLOBAL}seed: 3\nhydra: {{run: {{dir: elsewhere}}}}"}
-    refused(foreign(content, "experiment=best"), "remove it from the file; if you want it, type it on the command line")
+    refused(foreign(content, "experiment=best"), "remove it from the file; if you want it, set it on the command line")
     code, _, errors = foreign(
         {"experiment/best.yaml": f"{GLOBAL}seed: 3"}, "experiment=best", "hydra.run.dir=elsewhere"
     )

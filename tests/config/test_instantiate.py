@@ -58,7 +58,7 @@ def test_the_environment_may_allow_a_package(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_misspelt_key_names_the_nearest() -> None:
-    with pytest.raises(InputError, match=r"net\.dropuot: MLP takes no dropuot; did you mean dropout\?"):
+    with pytest.raises(InputError, match=r"net\.dropuot: MLP has no argument dropuot; did you mean dropout\?"):
         build(node("ziffern.models.MLP", dropuot=0.1), "net")
 
 
@@ -110,7 +110,7 @@ def test_flatten_gives_dotted_scalars() -> None:
 def test_a_name_that_is_no_text_hides_nothing(key: object) -> None:
     evil = {"_target_": "pathlib.Path.unlink", "_args_": ["x"]}
     config = OmegaConf.create({"_target_": "torch.nn.Sequential", "_args_": [{key: evil, str(key): {}}]})
-    with pytest.raises(InputError, match="names are text"):
+    with pytest.raises(InputError, match="names in a configuration are text"):
         build(config, "model.net")
 
 
@@ -140,5 +140,5 @@ def test_keys_of_hydras_own_are_checked(key: str, value: object) -> None:
 
 
 def test_other_keys_with_an_underscore_are_parameters() -> None:
-    with pytest.raises(InputError, match="MLP takes no _more_"):
+    with pytest.raises(InputError, match="MLP has no argument _more_"):
         build(node("ziffern.models.MLP", _more_=1), "net")
