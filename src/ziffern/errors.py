@@ -1,6 +1,6 @@
-"""Exceptions that mean "the input is at fault, not the program".
+"""Exceptions for errors in the input, not in the program.
 
-An `InputError` carries a code and values; the catalogs in `ziffern/text/errors` have its one line, which names the
+An `InputError` carries a code and values; the catalogs in `ziffern/text/errors` have its one-line message, with the
 value, the limit and the fix, in each language. The command line prints that line without a traceback and exits with 2;
 in a notebook it is an ordinary exception.
 """
@@ -9,11 +9,11 @@ from ziffern.text.catalog import Message
 
 
 class InputError(ValueError):
-    """A value from the user cannot be used; the message says which, why, and what to do.
+    """The user's input cannot be used; the message names the value, the limit and the fix.
 
     Args:
         code: The message's dotted name in the catalogs, such as `data.batch_size.too_small`.
-        values: What its placeholders stand for (`ziffern.text.catalog.Message`).
+        values: Values of its placeholders (`ziffern.text.catalog.Message`).
     """
 
     def __init__(self, code: str, /, **values: object) -> None:
@@ -37,8 +37,8 @@ def _rebuild(kind: type[InputError], code: str, values: dict[str, object]) -> In
 
 
 class DivergedError(InputError):
-    """The loss became non-finite; in a search this is a pruned trial, and no reason to stop."""
+    """The loss became non-finite; in a search, the trial is pruned and the search goes on."""
 
 
 class OutputError(OSError):
-    """One of our own files could not be written; `filename` is that file, `errno` and `strerror` say why."""
+    """A file of this program could not be written; `filename`, `errno` and `strerror` are set."""

@@ -43,7 +43,7 @@ def test_a_run_prints_german(command_line, digits_npz: Path) -> None:
 
 def test_the_locale_decides_where_nothing_else_does(command_line, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
-    assert command_line("model=cnnn")[2].startswith("error: model=cnnn: Diese Möglichkeit gibt es nicht; gemeint ist ")
+    assert command_line("model=cnnn")[2].startswith("error: model=cnnn: Diese Option gibt es nicht; gemeint ist ")
 
 
 def test_language_of_the_console_script(monkeypatch: pytest.MonkeyPatch, capsys, tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def test_an_experiment_never_trains_on_other_data(command_line, tmp_path: Path, 
     # Not even where the recipe itself, or the user, allows it.
     code, _, errors = command_line("experiment=lin2024", "data.dir=nothing", "data.source.fallback=true")
     assert code == 2
-    assert "name its folder with data.dir=FOLDER" in errors
+    assert "give its folder with data.dir=FOLDER" in errors
     assert not (tmp_path / "outputs").exists()
 
 

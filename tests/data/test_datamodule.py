@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ziffern.data.datamodule import ImageDataModule
-from ziffern.data.dataset import LabelledImages
+from ziffern.data.dataset import LabeledImages
 from ziffern.errors import InputError
 
 COUNT = 50
@@ -22,7 +22,7 @@ class Counted:
     def load(self, folder, num_classes, image=None):
         self.asked.append((folder, num_classes, image))
         images = np.repeat(np.arange(COUNT, dtype=np.uint8), 784).reshape(-1, 1, 28, 28)
-        return LabelledImages("counted", images, np.arange(COUNT) % 10, self.train_size)
+        return LabeledImages("counted", images, np.arange(COUNT) % 10, self.train_size)
 
 
 def module(**settings):

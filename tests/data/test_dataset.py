@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ziffern.data.dataset import LabelledImages
+from ziffern.data.dataset import LabeledImages
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
 IMAGES = np.arange(6 * 784).astype(np.uint8).reshape(6, 1, 28, 28)
 LABELS = np.array([3, 0, 9, 1, 1, 4])
-DIGITS = LabelledImages("tiny", IMAGES, LABELS, 4)
+DIGITS = LabeledImages("tiny", IMAGES, LABELS, 4)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_length_index_and_a_data_set_without_test_part():
 
 
 def test_fingerprint_is_that_of_the_content():
-    copied = LabelledImages("other name", np.asfortranarray(IMAGES), LABELS.copy(), 4, note=Message("data.split.leak"))
+    copied = LabeledImages("other name", np.asfortranarray(IMAGES), LABELS.copy(), 4, note=Message("data.split.leak"))
     assert copied.fingerprint == DIGITS.fingerprint
     assert int(DIGITS.fingerprint, 16) < 16**16
     assert len(DIGITS.fingerprint) == 16

@@ -28,7 +28,7 @@ def drawn(digit: Picture, side: int = SIDE) -> Picture:
     return 255 - np.asarray(Image.fromarray(digit).resize((side, side), Image.Resampling.BICUBIC))
 
 
-def off_centre(picture: Picture) -> Picture:
+def off_center(picture: Picture) -> Picture:
     return np.pad(picture, ((90, 5), (10, 160)), constant_values=255)
 
 
@@ -59,11 +59,11 @@ CASES = {
     "mnist_inverted": lambda digit: 255 - digit,
     "canvas": drawn,
     "light_on_dark": lambda digit: 255 - drawn(digit),
-    "off_centre": lambda digit: off_centre(drawn(digit)),
-    "photo": lambda digit: photo(off_centre(drawn(digit))),
-    "photo_inverted": lambda digit: 255 - photo(off_centre(drawn(digit))),
+    "off_center": lambda digit: off_center(drawn(digit)),
+    "photo": lambda digit: photo(off_center(drawn(digit))),
+    "photo_inverted": lambda digit: 255 - photo(off_center(drawn(digit))),
     "large_photo": lambda digit: photo(drawn(digit, 1200)),
-    "table": lambda digit: on_table(off_centre(drawn(digit))),
+    "table": lambda digit: on_table(off_center(drawn(digit))),
     "thin_pen": thin_pen,
     "tiny": lambda digit: drawn(digit, 12),
     "upright_bar": lambda _: np.pad(np.zeros((100, 12), np.uint8), 40, constant_values=255),
@@ -145,7 +145,7 @@ def test_photographed_digits_are_recognised_as_well_as_the_originals() -> None:
     tested = 200
 
     def accuracy(digits: Picture) -> float:
-        """Of the nearest neighbour among blurred digits."""
+        """Of the nearest neighbor among blurred digits."""
         known, asked = (
             ndimage.gaussian_filter(part.astype(np.float32), (0, 1, 1)).reshape(len(part), -1)
             for part in (images[tested:], digits)
@@ -153,5 +153,5 @@ def test_photographed_digits_are_recognised_as_well_as_the_originals() -> None:
         distances = (known**2).sum(1) - 2 * asked @ known.T
         return float((labels[tested:][distances.argmin(1)] == labels[:tested]).mean())
 
-    processed = np.stack([as_digit(photo(off_centre(drawn(digit, 140)))) for digit in images[:tested]])
+    processed = np.stack([as_digit(photo(off_center(drawn(digit, 140)))) for digit in images[:tested]])
     assert accuracy(processed) >= accuracy(images[:tested]) - 0.03

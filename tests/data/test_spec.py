@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from ziffern.data.dataset import LabelledImages
+from ziffern.data.dataset import LabeledImages
 from ziffern.data.spec import ImageSpec, displayed, image_shape, in_words, with_channels
 from ziffern.errors import InputError
 
 
 def test_a_data_set_carries_its_spec() -> None:
     images = np.zeros((2, 3, 5, 7), np.uint8)
-    spec = LabelledImages("tiny", images, np.array([0, 1]), 2, ("no", "yes")).spec
+    spec = LabeledImages("tiny", images, np.array([0, 1]), 2, ("no", "yes")).spec
     assert spec == ImageSpec(3, 5, 7, ("no", "yes"))
     assert (spec.shape, spec.num_classes, in_words(spec.shape)) == ((3, 5, 7), 2, "3×5×7")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ziffern.data.dataset import LabelledImages
+from ziffern.data.dataset import LabeledImages
 from ziffern.data.split import kfold, make_split, official, resplit, stratified
 from ziffern.errors import InputError
 
@@ -22,7 +22,7 @@ quick = settings(max_examples=150, deadline=None, derandomize=True)
 
 def digits(count, train_size=None, labels=None):
     labels = np.arange(count) % 10 if labels is None else labels
-    return LabelledImages("tiny", np.zeros((count, 1, 28, 28), np.uint8), labels, train_size or count)
+    return LabeledImages("tiny", np.zeros((count, 1, 28, 28), np.uint8), labels, train_size or count)
 
 
 def parts(split):
@@ -97,7 +97,7 @@ def test_official_on_the_test_set_says_that_it_leaks():
     split = official(10, 7, "test", 0.1, 0)
     assert split.train.tolist() == [0, 1, 2, 3, 4, 5, 6]
     assert split.val.tolist() == split.test.tolist() == [7, 8, 9]
-    assert "validation is the test set" in str(split.leak)
+    assert "validation uses the test set" in str(split.leak)
 
 
 def test_70000_digits_become_42000_14000_and_14000_by_a_frozen_stream():
@@ -130,9 +130,9 @@ def test_fresh_process_draws_the_same_split(rule):
     arguments = DEFAULTS | RULES[rule] | {"seed": 123}
     program = f"""
 import json, numpy as np
-from ziffern.data.dataset import LabelledImages
+from ziffern.data.dataset import LabeledImages
 from ziffern.data.split import make_split
-data = LabelledImages("tiny", np.zeros((200, 1, 28, 28), np.uint8), np.arange(200) % 10, 150)
+data = LabeledImages("tiny", np.zeros((200, 1, 28, 28), np.uint8), np.arange(200) % 10, 150)
 split = make_split(data, {rule!r}, **{arguments!r})
 print(json.dumps([part.tolist() for part in (split.train, split.val, split.test)]))
 """

@@ -127,8 +127,8 @@ def test_the_relu_after_the_pooling_changes_nothing():
         (["3x16", "spool"], "spool: expected KERNELxCHANNELS"),
         (["0x16"], "0x16: expected"),
         (["3x16/0"], "3x16/0: expected"),
-        (["29x4"], "nothing is left of 28×28 pixels at 29x4"),
-        (["pool"] * 5, "nothing is left"),
+        (["29x4"], "28×28 pixels is too small for 29x4"),
+        (["pool"] * 5, "too small for pool"),
     ],
 )
 def test_convnet_refuses_what_cannot_be_built(layers, message):

@@ -49,10 +49,10 @@ def test_weights_are_taken_but_for_the_last_layer(weights: Path) -> None:
 
 
 def test_other_weights_and_damaged_files_are_refused(weights: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="weights of another classifier"):
+    with pytest.raises(InputError, match="weights belong to another classifier"):
         TorchvisionClassifier("resnet34", str(weights))
     (tmp_path / "bad.pth").write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(InputError, match=r"bad\.pth: no readable file of weights"):
+    with pytest.raises(InputError, match=r"bad\.pth: not a readable file of weights"):
         TorchvisionClassifier("resnet18", str(tmp_path / "bad.pth"))
     with pytest.raises(InputError, match=r"none\.pth: cannot be read"):
         TorchvisionClassifier("resnet18", str(tmp_path / "none.pth"))
@@ -60,7 +60,7 @@ def test_other_weights_and_damaged_files_are_refused(weights: Path, tmp_path: Pa
 
 def test_nothing_in_a_file_of_weights_is_unpickled(tmp_path: Path) -> None:
     torch.save({"fc.weight": Path("x")}, tmp_path / "trap.pth")
-    with pytest.raises(InputError, match=r"trap\.pth: no readable file of weights"):
+    with pytest.raises(InputError, match=r"trap\.pth: not a readable file of weights"):
         TorchvisionClassifier("resnet18", str(tmp_path / "trap.pth"))
 
 

@@ -125,7 +125,7 @@ def test_an_ensemble_downloads_nothing_to_a_folder_of_somebody_elses(imperfect: 
         config = yaml.safe_load(path.read_text())
         config["data"] |= {"source": {"_target_": "ziffern.data.sources.Torchvision", "dataset": "mnist"}, "dir": "new"}
         path.write_text(yaml.safe_dump(config))
-    with pytest.raises(InputError, match="is not downloaded: name its folder"):
+    with pytest.raises(InputError, match="is not downloaded: give its folder"):
         ensemble([imperfect.folder, other.folder], Path("both"), None)
     assert not Path("new").exists()
     assert not Path("both").exists()

@@ -18,7 +18,7 @@ from PIL import Image
 from tests.support.data_files import table
 from tests.support.digits import synthetic_digits
 
-from ziffern.data.dataset import LabelledImages
+from ziffern.data.dataset import LabeledImages
 from ziffern.errors import InputError
 from ziffern.studio import settings
 from ziffern.studio.extra import check_extra, with_tip
@@ -370,7 +370,7 @@ def test_data_that_stood_in_are_forgotten_when_the_network_is_back(
     monkeypatch.setattr(sources, "download", no_network)
     assert "instead of 70,000" in look(tmp_path)
     images, labels = synthetic_digits(200, seed=1)
-    real = LabelledImages("mnist", images.reshape(-1, 1, 28, 28), labels.astype(np.int64), 160)
+    real = LabeledImages("mnist", images.reshape(-1, 1, 28, 28), labels.astype(np.int64), 160)
     monkeypatch.setattr(sources, "download", lambda *_: None)
     monkeypatch.setattr(sources.TorchvisionSet, "read", lambda *_: real)
     assert "instead of 70,000" not in look(tmp_path)

@@ -1,1 +1,1 @@
-"""From files to batches: sources, the data set they yield, its splits, and the LightningDataModule."""
+"""From files to batches: sources, data sets, splits and the LightningDataModule."""

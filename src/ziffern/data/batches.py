@@ -1,6 +1,7 @@
 """Batches cut by index from tensors that are held in memory once.
 
-Decisions: no worker processes, no per-image Python: MNIST is 55 MB, CIFAR-10 184 MB, on the device that trains.
+Decisions: no worker processes and no Python code per image: all images (MNIST 55 MB, CIFAR-10 184 MB) are on the
+training device.
 The order of a training epoch is a function of seed and epoch alone, so a resumed run has the batches that an
 uninterrupted one would have had. Several processes (DDP) cut the same order, each its own shard.
 """
@@ -16,7 +17,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 def derived_seed(*parts: int) -> int:
-    """One 63-bit seed from several non-negative numbers (seed, epoch, rank ...), by numpy's SeedSequence."""
+    """Return one 63-bit seed from several non-negative numbers (seed, epoch, rank ...), by numpy's SeedSequence."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
@@ -31,7 +32,7 @@ class Batches:
         shuffle_seed: Shuffle anew each epoch from this seed; None keeps the order of `indices`.
         rank: This process's number among `world_size` processes.
         world_size: Number of processes. Shuffled parts are dealt out evenly, the first few images twice where the count
-            is not divisible, since every process must take the same steps; parts in order are dealt out exactly once.
+            is not divisible, since every process must take the same steps; ordered parts are dealt out exactly once.
     """
 
     def __init__(
@@ -80,11 +81,11 @@ class Batches:
             yield self.images.index_select(0, chosen), self.labels.index_select(0, chosen)
 
     def state_dict(self) -> dict[str, int]:
-        """Return how far the epoch is; Lightning saves it in every checkpoint."""
+        """Return the batches taken in this epoch; Lightning saves it in every checkpoint."""
         return {"taken": self._taken % len(self)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Begin the next epoch where a checkpoint in the middle of it was saved."""
+        """Start the next epoch where the checkpoint was saved."""
         self._taken = self._skip = state["taken"]
 
     def _order(self) -> Tensor:

@@ -1,7 +1,7 @@
-"""Images in another number of channels or another size.
+"""Conversion of images to another number of channels or another size.
 
-Decisions: size by torch's bilinear interpolation with antialiasing, gray by Pillow's weights of the three colors (ITU-R
-601-2); block by block, since float32 needs four times the memory.
+Decisions: images are resized by torch's bilinear interpolation with antialiasing, and color becomes gray by Pillow's
+weights (ITU-R 601-2); one block at a time, since float32 needs four times the memory.
 """
 
 import numpy as np
@@ -18,17 +18,17 @@ def converted(images: NDArray[np.uint8], shape: Shape, where: str) -> NDArray[np
     """Return images (N, C, H, W) as (N, *shape).
 
     Args:
-        images: uint8, of any channels and size.
+        images: uint8, any number of channels and any size.
         shape: Channels, height and width of the result.
         where: How messages name the images.
 
     Raises:
-        InputError: The channels are neither equal, nor gray to color or color to gray.
+        InputError: The number of channels changes in another way than gray to color or color to gray.
     """
     channels = images.shape[1]
     if channels != shape[0] and {channels, shape[0]} != {1, COLORS}:
-        known = str([channels, *shape[1:]])
-        raise InputError("data.image.channels", where=where, channels=channels, wanted=shape[0], image=known)
+        image = str([channels, *shape[1:]])
+        raise InputError("data.image.channels", where=where, channels=channels, wanted=shape[0], image=image)
     result = np.empty((len(images), *shape), np.uint8)
     for start in range(0, len(images), BLOCK):
         block = images[start : start + BLOCK]
@@ -41,7 +41,7 @@ def converted(images: NDArray[np.uint8], shape: Shape, where: str) -> NDArray[np
 
 
 def scaled(images: NDArray[np.uint8], size: tuple[int, int], margin: int = 0) -> NDArray[np.uint8]:
-    """Return images (N, C, H, W) at another height and width, with a black margin of so many pixels around."""
+    """Return images (N, C, H, W) resized to height and width `size`, including a black margin in pixels."""
     import torch
     from torch.nn.functional import interpolate, pad
 

@@ -1,8 +1,8 @@
-"""The LightningDataModule: one source, merged, split anew, held as tensors on the device that trains.
+"""The LightningDataModule: one source, merged, split again, held as tensors on the training device.
 
 Decisions: it keeps index arrays instead of a copy of each part; the trainer's device is looked up when a loader is
 made, so the same object serves CPU and GPU; validation is sharded under DDP, the test part is not: every process has
-all of it, so that its predictions need no gathering and are in order.
+all of it, so that predictions are in order and need no gathering.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ziffern.data.batches import Batch, Batches
-from ziffern.data.dataset import LabelledImages
+from ziffern.data.dataset import LabeledImages
 from ziffern.data.sources.source import Source
 from ziffern.data.spec import image_shape
 from ziffern.data.split import Split, make_split
@@ -28,8 +28,8 @@ class ImageDataModule(pl.LightningDataModule):
         source: Where the images come from (`ziffern.data.sources.source`).
         dir: Folder where data sets are found, or downloaded to; for the user's own data, its path. A leading `~` is
             the home folder.
-        image: Channels, height and width of the images, which are converted where they have others; None is MNIST's
-            shape, and refuses others.
+        image: Channels, height and width of the images, to which others are converted; None is MNIST's shape, and
+            refuses others.
         num_classes: Labels run from 0 to num_classes - 1.
         batch_size: Training images per step and process.
         eval_batch_size: Images per batch of validation and test; changes speed, not results.
@@ -43,8 +43,8 @@ class ImageDataModule(pl.LightningDataModule):
         seed: Seed of the order of training batches.
 
     Raises:
-        InputError: A batch size below 1, or no shape; from `setup`: data that cannot be used, a split that cannot be
-            made, a batch larger than the training part.
+        InputError: A batch size below 1, fewer than 2 classes, or an invalid shape; from `setup`: unusable data, an
+            impossible split, or a batch larger than the training part.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class ImageDataModule(pl.LightningDataModule):
         self._tensors: tuple[torch.device, Tensor, Tensor] | None = None
 
     @cached_property
-    def dataset(self) -> LabelledImages:
+    def dataset(self) -> LabeledImages:
         """The whole data set, merged; loaded (and, where needed, downloaded) at first use."""
         dataset = self.source.load(self.dir, self.num_classes, self.image)
         if dataset.spec.num_classes != self.num_classes:
@@ -106,7 +106,7 @@ class ImageDataModule(pl.LightningDataModule):
 
     @property
     def split_name(self) -> str:
-        """The name of the split: the same name, the same parts."""
+        """The name of the split; equal names mean equal parts."""
         match self.split_kind:
             case "official":
                 how = "val = test" if self.val_from == "test" else f"val {self.val_share:g} of train"
@@ -117,31 +117,29 @@ class ImageDataModule(pl.LightningDataModule):
         return f"{self.split_kind} {how}, split_seed {self.split_seed}"
 
     def setup(self, stage: str | None = None) -> None:
-        """Load and split now, so that mistakes show before anything starts."""
+        """Load and split now, so that errors appear before training starts."""
         self.parts  # noqa: B018
 
     def train_dataloader(self) -> Batches:
         """Shuffled batches of the training part, sharded under DDP."""
-        trainer = self.trainer
-        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        return self._batches("train", self.batch_size, self.seed, rank, world)
+        return self._batches("train", self.batch_size, self.seed)
 
     def val_dataloader(self) -> Batches:
         """Batches of the validation part in order, sharded under DDP."""
-        trainer = self.trainer
-        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        return self._batches("val", self.eval_batch_size, None, rank, world)
+        return self._batches("val", self.eval_batch_size)
 
     def test_dataloader(self) -> Batches:
         """Batches of the whole test part in order, on every process."""
-        return self._batches("test", self.eval_batch_size)
+        return self._batches("test", self.eval_batch_size, sharded=False)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Return the batch as it is: it was cut on the device."""
         return batch
 
-    def _batches(self, part: str, batch_size: int, seed: int | None = None, rank: int = 0, world: int = 1) -> Batches:
-        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+    def _batches(self, part: str, batch_size: int, seed: int | None = None, sharded: bool = True) -> Batches:
+        trainer = self.trainer
+        device = trainer.strategy.root_device if trainer else torch.device("cpu")
+        rank, world = (trainer.global_rank, trainer.world_size) if trainer and sharded else (0, 1)
         if self._tensors is None or self._tensors[0] != device:
             images, labels = torch.from_numpy(self.dataset.images), torch.from_numpy(self.dataset.labels)
             self._tensors = (device, images.to(device), labels.to(device))

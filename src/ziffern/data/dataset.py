@@ -1,9 +1,8 @@
-"""One description of a data set, which every source returns and everything else builds on.
+"""The data set that every source returns.
 
 Decisions: images stay uint8 (a quarter of the memory of float32, and normalizing a batch costs nothing); the training
-part comes first and the test part after it, so that "merge" is the default state and the published division is one
-number; the fingerprint covers content and order, so that two runs are known to have used the same images under the same
-indices.
+part comes first and the test part after it, so that merging is the default and the published division is one number;
+the fingerprint covers content and order, so that equal fingerprints mean the same images under the same indices.
 """
 
 import hashlib
@@ -21,7 +20,7 @@ DIGITS = tuple("0123456789")
 
 
 @dataclass(frozen=True)
-class LabelledImages:
+class LabeledImages:
     """Images with labels, training part first.
 
     Args:
@@ -30,7 +29,7 @@ class LabelledImages:
         labels: (N,) int64 in 0 ... len(class_names) - 1.
         train_size: How many of the first images are the published training part; N without a published test part.
         class_names: One name per class, in label order.
-        note: What people must know about it, such as that it replaces another data set.
+        note: A notice for the user, such as that the set replaces another one.
 
     Raises:
         InputError: A shape, type or label is not as described here, or there are no images.
@@ -48,8 +47,8 @@ class LabelledImages:
         if self.images.dtype != np.uint8 or self.images.ndim != 4:  # noqa: PLR2004
             raise InputError("data.set.images", name=self.name, dtype=self.images.dtype, shape=str(shape))
         if self.labels.dtype != np.int64 or self.labels.shape != (count,):
-            values = {"dtype": self.labels.dtype, "shape": str(self.labels.shape), "images": count}
-            raise InputError("data.set.labels", name=self.name, **values)
+            dtype, shape = self.labels.dtype, self.labels.shape
+            raise InputError("data.set.labels", name=self.name, dtype=dtype, shape=str(shape), images=count)
         if count == 0:
             raise InputError("data.set.empty", name=self.name)
         low, high, limit = int(self.labels.min()), int(self.labels.max()), len(self.class_names) - 1
@@ -77,7 +76,7 @@ class LabelledImages:
     def fingerprint(self) -> str:
         """16 hexadecimal digits of a SHA-256 of content and order of images, labels and division."""
         count, *shape = self.images.shape
-        shape = shape[1:] if shape[0] == 1 else shape  # as version 0.1.0 did, whose gray images had no channel
+        shape = shape[1:] if shape[0] == 1 else shape  # version 0.1.0 had no channel axis for gray
         digest = hashlib.sha256(f"{(count, *shape)}{self.train_size}{self.class_names}".encode())
         digest.update(np.ascontiguousarray(self.images).data)
         digest.update(np.ascontiguousarray(self.labels).data)

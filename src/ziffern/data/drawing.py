@@ -1,9 +1,10 @@
-"""Turn a drawing, photo or scan of one handwritten digit into the image that MNIST would have made of it.
+"""Turn a drawing, photo or scan of one handwritten digit into an image like those of MNIST.
 
 Decisions: the steps are those of LeCun et al. (1998, "Gradient-based learning applied to document recognition",
 section III.A): the ink, with its aspect kept, in a box of 20×20 pixels, anti-aliased, and its center of mass at the
-center of 28×28. Paper is flattened before a threshold is sought, since no single one fits both ends of a shadow;
-on an even canvas this changes nothing. Gray edges are kept, so that a digit of MNIST comes back as it was.
+center of 28×28. The brightness of the paper is evened out before thresholding, since no single threshold
+fits both ends of a shadow; on a uniform canvas this changes nothing. Gray edges are kept, so that a digit of MNIST is
+returned unchanged.
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ Gray = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 SIZE, BOX = 28, 20  # pixels of an image of MNIST, and the longest side of its digit
-WORKING_SIZE = 512  # more pixels only bring the noise of a photo
+WORKING_SIZE = 512  # more pixels only add the noise of a photo
 PAPER_SIZE = 128  # shading is smooth
 SMALL_SIZE = 48  # enough to tell paper from ink
 NEIGHBORS = np.ones((3, 3), np.bool_)  # all eight
@@ -25,12 +26,12 @@ MIN_PAPER = 0.4  # of the brightest paper; anything darker is ink
 MIN_CONTRAST = 0.03  # of ink, as a share of the paper's brightness
 MIN_SIGNAL = 4.0  # of ink, in standard deviations of the paper's noise
 MIN_EXTENT = 0.15  # of the largest part: the bar of a 5 is longer, dust is not
-MIN_GRAY = 0.1  # fainter edges are no part of the box
+MIN_GRAY = 0.1  # fainter edges do not count for the box
 THIN, THICKENED = 1.5, 2.3  # stroke width in the box; in MNIST 1 % are below 1.4, half below 2.5
 
 
 def as_digit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the digit in a picture (H, W) of gray levels as MNIST shows it: (28, 28) uint8, white on black.
+    """Return the digit in a gray picture (H, W) as in MNIST: (28, 28) uint8, white on black.
 
     The picture may have any size, be dark on light or light on dark, unevenly lit, and have specks.
 
@@ -47,7 +48,7 @@ def as_digit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _reduced(picture: NDArray[np.uint8] | Gray, size: int) -> Gray:
-    """Return the picture (H, W) float32 in 0 to 255, averaged to at most `size` pixels a side."""
+    """Return the picture (H, W) float32 in 0 to 255, averaged to at most `size` pixels per side."""
     height, width = picture.shape
     scale = min(1.0, size / max(height, width))
     smaller = max(1, round(width * scale)), max(1, round(height * scale))
@@ -55,12 +56,12 @@ def _reduced(picture: NDArray[np.uint8] | Gray, size: int) -> Gray:
 
 
 def _resize(picture: Gray, size: tuple[int, int], how: Image.Resampling) -> Gray:
-    """Return the picture at (width, height), as Pillow counts."""
+    """Return the picture resized to (width, height), in Pillow's order."""
     return np.asarray(Image.fromarray(picture).resize(size, how), np.float32)
 
 
 def _dark_on_light(gray: Gray) -> Gray:
-    """Invert light ink on dark paper: strokes stand out from the blurred picture on one side, shading on both."""
+    """Invert light ink on dark paper: strokes differ from the blurred picture in one direction, shading in both."""
     small = _reduced(gray, SMALL_SIZE)
     excess = small - ndimage.gaussian_filter(small, max(small.shape) / 10, mode="nearest")
     return 255 - gray if (excess**3).sum() > 0 else gray
@@ -88,14 +89,14 @@ def _paper(gray: Gray) -> Gray:
     small = _reduced(gray, PAPER_SIZE)
     smooth = ndimage.gaussian_filter(small, max(small.shape) / PAPER_SIZE)  # else the closing would follow the noise
     width = max(small.shape) // 4 + 1
-    padded = np.pad(smooth, width)  # nothing outside, so that the closing reaches the corners' shade
+    padded = np.pad(smooth, width)  # black outside, so that the closing reaches the corners' shade
     closed = ndimage.grey_closing(padded, size=2 * width + 1)[width:-width, width:-width]
     shade = np.maximum(closed, max(1.0, MIN_PAPER * float(closed.max())))
     return _resize(shade, (gray.shape[1], gray.shape[0]), Image.Resampling.BILINEAR)
 
 
 def _otsu(values: Gray) -> float:
-    """Return the threshold that separates two groups best (Otsu 1979)."""
+    """Return the threshold that best separates two groups (Otsu 1979)."""
     counts, edges = np.histogram(values, 256)
     middles = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)[:-1].astype(np.float64)
@@ -107,7 +108,7 @@ def _otsu(values: Gray) -> float:
 
 
 def _digit_parts(mask: Mask) -> Mask:
-    """Drop specks, and whatever reaches in from the picture's edges (a shadow, the table) beside an inner digit."""
+    """Drop specks, and parts at the picture's edges (a shadow, the table) if there is a digit inside."""
     parts, _ = ndimage.label(mask, NEIGHBORS)
     places = ndimage.find_objects(parts)
     extents = np.array([max(side.stop - side.start for side in place) for place in places])
@@ -125,7 +126,7 @@ def _sides(place: tuple[slice, ...], shape: tuple[int, ...]) -> int:
 
 
 def _thicken(ink: Gray) -> Gray:
-    """Widen the strokes of a thin pen: scaled to 20 pixels they would be a faint gray that no digit of MNIST has."""
+    """Widen the strokes of a thin pen: scaled to 20 pixels they would be fainter than any digit of MNIST."""
     mask = ink > 1 / 2
     size = max(ink.shape)
     width = 4 * (ndimage.distance_transform_edt(mask)[mask].mean() - 1 / 2)  # a stroke's mean depth is width / 4
@@ -147,7 +148,7 @@ def _fit(ink: Gray) -> Gray:
 
 
 def _center(ink: Gray) -> NDArray[np.uint8]:
-    """Put it into 28×28 with the center of mass at (14, 14), as in MNIST, and its brightest pixel at 255."""
+    """Place it in 28×28 pixels, center of mass at (14, 14) as in MNIST, and its brightest pixel at 255."""
     digit = np.zeros((SIZE, SIZE), np.uint8)
     places = zip(ndimage.center_of_mass(ink), ink.shape, strict=True)
     top, left = (min(max(round(SIZE / 2 - mass), 0), SIZE - length) for mass, length in places)

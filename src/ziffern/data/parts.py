@@ -1,9 +1,9 @@
-"""A part of a data set, training or test, as the readers return it, and how two parts become a data set.
+"""The training or test part of a data set, and how both become one data set.
 
-Decisions: labels are checked against num_classes here, where the file that holds them still has a name; the shape is
-checked here too, once for all readers: images of another shape are converted where the user chose one (`data.image`),
-which a note tells, and refused where not; joining copies, so that the result is writable even where a part is a view of
-the file's bytes.
+Decisions: labels are checked against num_classes here, where the name of their file is still at hand; the shape is
+checked here too, once for all readers: images of another shape are converted if the user chose a shape (`data.image`),
+which the data set's note reports, and refused otherwise; joining copies, so that the result is writable even where a
+part is a view of the file's bytes.
 """
 
 from typing import Any, NamedTuple
@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.data.conversion import converted
-from ziffern.data.dataset import LabelledImages
+from ziffern.data.dataset import LabeledImages
 from ziffern.data.spec import MNIST_SHAPE, Shape, in_words, with_channels
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
-MAX_CLASSES = 1000  # a larger label is a mistake in the file, not one more class
+MAX_CLASSES = 1000  # a larger label is an error in the file, not another class
 
 
 class Part(NamedTuple):
@@ -30,14 +30,14 @@ class Part(NamedTuple):
 
 def join(
     name: str, train: Part, test: Part | None, class_names: tuple[str, ...], image: Shape | None = None
-) -> LabelledImages:
+) -> LabeledImages:
     """Return the data set: the training part, then the test part if there is one.
 
     Args:
-        name: Of the data set.
+        name: Name of the data set.
         train: Training part.
         test: Test part.
-        class_names: One per class.
+        class_names: One per class, in label order.
         image: The shape that images are converted to; None refuses any other than MNIST's.
 
     Raises:
@@ -50,13 +50,12 @@ def join(
         count += part.converted
         if images.shape[1:] != (image or MNIST_SHAPE):
             if image is None:
-                found, given = in_words(images.shape[1:]), str(list(images.shape[1:]))
-                raise InputError(
-                    "data.image.mismatch", name=name, found=found, image=given, wanted=in_words(MNIST_SHAPE)
-                )
+                shape = images.shape[1:]
+                values = {"shape": in_words(shape), "image": str(list(shape)), "wanted": in_words(MNIST_SHAPE)}
+                raise InputError("data.image.mismatch", name=name, **values)
             images, count = converted(images, image, name), count + len(images)
         arrays.append(images)
-    return LabelledImages(
+    return LabeledImages(
         name=name,
         images=np.concatenate(arrays),  # (N, C, H, W)
         labels=np.concatenate([part.labels for part in parts]),  # (N,)
@@ -67,7 +66,7 @@ def join(
 
 
 def numbered(num_classes: int) -> tuple[str, ...]:
-    """Return the class names of labels that are their own names: "0", "1", ..."""
+    """Return label numbers as class names: "0", "1", ..."""
     return tuple(str(label) for label in range(num_classes))
 
 
@@ -80,13 +79,13 @@ def check_labels(labels: NDArray[Any], num_classes: int, where: str) -> NDArray[
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if wrong.size:
         worst = wrong.max() if wrong.min() >= 0 else wrong.min()
-        fix = label_fix(int(worst))
-        raise InputError("data.label.range", where=where, label=int(wrong[0]), limit=num_classes - 1, fix=fix)
+        values = {"label": int(wrong[0]), "limit": num_classes - 1, "fix": label_fix(int(worst))}
+        raise InputError("data.label.range", where=where, **values)
     return labels.astype(np.int64)
 
 
 def label_fix(label: int) -> Message:
-    """Return what to do about a label that is out of range."""
+    """Return the fix for a label that is out of range."""
     if 0 <= label < MAX_CLASSES:
         return Message("data.label.more_classes", classes=label + 1)
     return Message("data.label.correct")

@@ -1,8 +1,8 @@
-"""The shape of images, in one place: readers, networks, records and pages all take it from here.
+"""The shape of images, defined once for readers, networks, records and pages.
 
 Decisions: images are uint8 arrays (N, C, H, W) from the reader to the checkpoint, gray ones with one channel, so that
-nothing needs to know whether there is color; a shape that is not given is MNIST's, as in version 0.1.0, whose
-configurations name none and whose run folders hold gray images without an axis of channels (`with_channels`).
+no code distinguishes gray from color; the default shape is MNIST's, as in version 0.1.0, whose configurations have no
+shape and whose run folders hold gray images without a channel axis (`with_channels`).
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ COLORS = 3  # channels of a color image
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """What all images of a data set have in common; `class_names` has one name per class, in label order."""
+    """The shape and classes of a data set; `class_names` has one name per class, in label order."""
 
     channels: int
     height: int
@@ -60,14 +60,14 @@ def in_words(shape: Sequence[int]) -> str:
 
 
 def with_channels(images: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
-    """Return images (N, C, H, W), also of gray images (N, H, W)."""
+    """Return images (N, C, H, W); gray images (N, H, W) get a channel axis."""
     return images[:, None] if images.ndim == 3 else images  # noqa: PLR2004
 
 
 def displayed(image: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
-    """Return an image (C, H, W) or (H, W) as pictures have it: gray (H, W), or color (H, W, 3).
+    """Return an image (C, H, W) or (H, W) for display: gray (H, W), or color (H, W, 3).
 
-    Of another number of channels than one or three, the mean is shown.
+    Images with neither one nor three channels are averaged over the channels.
     """
     if image.ndim == 2:  # noqa: PLR2004
         return image

@@ -1,9 +1,9 @@
-"""Splits: which images train, which validate, which test, as three index arrays.
+"""Splits of a data set into training, validation and test images, as three index arrays.
 
-Decisions: a split depends on the number of images (or their labels), the fractions and its own seed, and
-on nothing else; it is drawn with numpy's RandomState, whose stream is frozen for good (NEP 19), so that it
-is the same on any machine and under any numpy. Every image is in exactly one part. The single exception has to be
-requested: `official` with `val_from=test` validates on the test set, as one published recipe does, and `leak` tells.
+Decisions: a split depends only on the number of images (or their labels), the fractions and its own seed; it is drawn
+with numpy's RandomState, whose stream is frozen (NEP 19), so that it is the same on any machine and under any numpy.
+Every image is in exactly one part. The single exception is explicit: `official` with `val_from=test` validates on the
+test set, as one published recipe does, and `leak` explains it.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.data.dataset import LabelledImages
+from ziffern.data.dataset import LabeledImages
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
@@ -23,7 +23,7 @@ MIN_FOLDS = 3  # one fold tests, one validates, at least one trains
 
 @dataclass(frozen=True)
 class Split:
-    """Three arrays of original indices; `leak` tells what validation has seen of the test part, or is None."""
+    """Three arrays of original indices; `leak` is a warning if validation uses the test part, else None."""
 
     train: Indices
     val: Indices
@@ -46,13 +46,13 @@ def resplit(count: int, fractions: Sequence[float], seed: int) -> Split:
 def stratified(labels: NDArray[np.int64], fractions: Sequence[float], seed: int) -> Split:
     """Divide at random so that each class has its share in every part, to within one image.
 
-    Each part gets its share of each shuffled class, rounded down; the one or two images left of a class go to the
-    parts that lack most of the sizes that `resplit` would give them, so the totals are exact as well.
+    Each part gets its share of each shuffled class, rounded down; the one or two remaining images of a class go to
+    the parts that are furthest below their size in `resplit`, so the totals are exact as well.
     """
     order = np.random.RandomState(seed).permutation(len(labels))
     classes = [order[labels[order] == label] for label in np.unique(labels)]
     shares = np.outer([len(members) for members in classes], fractions)  # (C, 3)
-    counts = np.floor(shares + 1e-9).astype(np.int64)  # 0.29 * 100 is 28.999..., and means 29
+    counts = np.floor(shares + 1e-9).astype(np.int64)  # 0.29 * 100 is 28.999..., not 29
     lacking = np.diff([0, *_ends(len(order), fractions)]) - counts.sum(0)  # (3,)
     cut = []
     for members, count in zip(classes, counts, strict=True):
@@ -101,7 +101,7 @@ def kfold(count: int, fold: int, folds: int, seed: int) -> Split:
 
 
 def make_split(
-    data: LabelledImages,
+    data: LabeledImages,
     kind: str,
     *,
     fractions: Sequence[float],
@@ -111,7 +111,7 @@ def make_split(
     fold: int,
     folds: int,
 ) -> Split:
-    """Split `data` by the name of the rule (one of SPLITS).
+    """Split `data` by the rule `kind`, one of SPLITS.
 
     Raises:
         InputError: An unknown rule, a parameter out of range, or a part without any image.

@@ -1,1 +1,1 @@
-"""Reading files that somebody else may have written, and writing files atomically."""
+"""Reading untrusted files, and writing files atomically."""

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old content or the new, never half of it."""
+"""Writing files atomically: a reader sees the old content or the new, never a part of it."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from ziffern.errors import OutputError
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn an OSError into an OutputError that names `path`: a failed read has other causes and fixes."""
+    """Turn an OSError into an OutputError with `path`, since a failed read has other causes and fixes."""
     try:
         yield
     except OutputError:
@@ -23,7 +23,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it to `path`; a link there is replaced.
+    """Let `write` fill a temporary file beside `path`, then rename it to `path`, replacing a link there.
 
     Raises:
         OutputError: It cannot be written.

@@ -1,7 +1,7 @@
-"""Reading files that somebody else may have written.
+"""Reading untrusted files.
 
-Decisions: a file is opened once, without waiting for a pipe's other end, and the open file is checked, so nobody can
-exchange it between the check and the read; only regular files are read, and none beyond its limit.
+Decisions: a file is opened once, without waiting for a pipe's other end, and the open file is checked, so it cannot be
+replaced between check and read; only regular files are read, and only up to a limit.
 """
 
 import errno
@@ -44,11 +44,11 @@ def open_below(folder: Path, name: str, max_bytes: int) -> BinaryIO:
 
 
 def unreadable(label: object, error: OSError) -> InputError:
-    """Return the error for a file or folder that the operating system does not let us read.
+    """Return the error for a file or folder that the operating system failed to read.
 
     Args:
-        label: Its path, or how else messages name it.
-        error: Of the operating system.
+        label: Its path, or its name in messages.
+        error: The error of the operating system.
     """
     problem = "permission" if isinstance(error, PermissionError) else "failed"
     return InputError(f"files.unreadable.{problem}", path=label, reason=error.strerror or type(error).__name__)
@@ -67,7 +67,7 @@ def _open_part(place: int, part: str, kind: int, path: Path) -> int:
 
 
 def _checked(descriptor: int, path: Path, max_bytes: int) -> BinaryIO:
-    """Return the open file, or close it and raise InputError where it is not regular, or too large."""
+    """Return the open file, or close it and raise InputError if it is not regular, or too large."""
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode) and status.st_size <= max_bytes:
         return os.fdopen(descriptor, "rb")
@@ -81,7 +81,7 @@ def read_all(file: BinaryIO, path: Path, max_bytes: int) -> bytes:
     """Return the content of an open file of at most `max_bytes`, and close it.
 
     Raises:
-        InputError: It is larger: it grew, or its reported size is not that of its content, as in /proc.
+        InputError: It is larger: it grew, or its reported size is wrong, as in /proc.
     """
     with file:
         content = file.read(max_bytes + 1)

@@ -1,1 +1,1 @@
-"""Threads, and the other processes of a run."""
+"""CPU threads and processes of a run."""

@@ -1,9 +1,9 @@
-"""Which of several processes of one training this is, and what they agree on before any of them trains.
+"""The rank of this process among those of one training, and agreement on a name before training.
 
-Decisions: the first process chooses a name and the others receive it, since names hold the time and a random part.
-torchrun has a store for that, and all processes of a SLURM step share its number. Processes that Lightning starts get
-the name on their command line. The tasks of a search (`srun python train.py -m hparams_search=tpe`) do not train
-together: each one runs trials of its own, which the entry point declares by `set_trains_alone`.
+Decisions: the first process chooses a name and the others receive it, since names contain the time and a random
+part. They exchange it through torchrun's store, or derive it from the number of their SLURM step; processes started by
+Lightning get it on their command line. The tasks of a search (`srun python train.py -m hparams_search=tpe`) do not
+train together: each one runs its own trials, which the entry point declares by `set_trains_alone`.
 """
 
 import os
@@ -17,18 +17,18 @@ _trains_alone = False
 
 
 def set_trains_alone(value: bool) -> None:
-    """Declare whether this process trains alone, although SLURM may have started others beside it."""
+    """Declare whether this process trains alone, even if SLURM started others with it."""
     global _trains_alone  # noqa: PLW0603
     _trains_alone = value
 
 
 def rank() -> int:
-    """Return 0 for the first of the processes that train together, also where it is the only one."""
+    """Return this process's number among those that train together, from 0; 0 if it is the only one."""
     if os.environ.get("RANK", "").isdecimal():  # torchrun
         return int(os.environ["RANK"])
     if _slurm():
         return int(os.environ["SLURM_PROCID"])
-    return int(os.environ.get("LOCAL_RANK", "0")) + int(os.environ.get("NODE_RANK", "0"))  # 0 for the first alone
+    return int(os.environ.get("LOCAL_RANK", "0")) + int(os.environ.get("NODE_RANK", "0"))  # 0 only for the first
 
 
 def is_first() -> bool:
@@ -37,21 +37,21 @@ def is_first() -> bool:
 
 
 def launched() -> int:
-    """Return how many processes torchrun or srun started for this training; 1 where neither did."""
+    """Return the number of processes that torchrun or srun started for this training; 1 without either."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return int(os.environ["WORLD_SIZE"])
     return int(os.environ["SLURM_NTASKS"]) if _slurm() else 1
 
 
 def agree(choose: Callable[[], str]) -> str:
-    """Return what the first process chooses, in each of them.
+    """Return the first process's choice, in every process.
 
     Raises:
-        InputError: They have no way to exchange it.
+        InputError: The processes have no way to exchange it, or cannot reach each other.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return _through_store(choose)
-    if _slurm():  # a number for each srun, and for each restart by SLURM
+    if _slurm():  # unique per srun, and per restart by SLURM
         names = ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")
         return "slurm-" + "-".join(os.environ.get(name, "0") for name in names)
     if not is_first():

@@ -16,13 +16,13 @@ class An2020(nn.Module):
     follows.
 
     Args:
-        kernel_size: Of every convolution; each makes the image smaller by kernel_size - 1.
+        kernel_size: Kernel size of every convolution; each shrinks the image by kernel_size - 1.
         channels: Output channels of each convolution.
         image: Channels, height and width of the images; None is MNIST's shape.
         num_classes: Logits per image.
 
     Raises:
-        InputError: The image would have no pixel left.
+        InputError: The image is too small for the convolutions, or a size is below 1.
     """
 
     def __init__(
@@ -33,16 +33,16 @@ class An2020(nn.Module):
         num_classes: int = 10,
     ) -> None:
         super().__init__()
-        own, *size = image_shape(image)
+        in_channels, *size = image_shape(image)
         height, width = (side - len(channels) * (kernel_size - 1) for side in size)
         if kernel_size < 1 or min(height, width) < 1 or any(count < 1 for count in channels):
             values = {"kernel_size": kernel_size, "channels": str(list(channels)), "size": in_words(size)}
             raise InputError("models.an2020.nothing_left", **values)
         layers: list[nn.Module] = []
-        for before, count in zip([own, *channels], channels, strict=False):
+        for before, count in zip([in_channels, *channels], channels, strict=False):
             layers += [nn.Conv2d(before, count, kernel_size, bias=False), nn.BatchNorm2d(count), nn.ReLU()]
         self.features = nn.Sequential(*layers)  # (B, channels[-1], height, width)
-        units = [own, *channels][-1] * height * width
+        units = [in_channels, *channels][-1] * height * width
         self.classifier = nn.Sequential(
             nn.Flatten(), nn.Linear(units, num_classes, bias=False), nn.BatchNorm1d(num_classes)
         )

@@ -1,8 +1,8 @@
-"""Augmentation of whole batches, on the device that trains.
+"""Augmentation of whole batches, on the training device.
 
 Decisions: one resampling for rotation and translation together, since each one blurs; before the normalization, so that
-what is shifted in from outside is black; random numbers are drawn from torch's own stream, which the module seeds for
-every epoch, so that a resumed run has the same images.
+the area outside the image is black; random numbers come from torch's global generator, which the module seeds for every
+epoch, so that a resumed run has the same images.
 """
 
 import math
@@ -15,9 +15,9 @@ from ziffern.errors import InputError
 
 
 class RandomAffine(nn.Module):
-    """Shift each image at random, rotate it about the center, shear, scale and bend it; bilinear, black outside.
+    """Randomly shift, rotate (about the center), shear, scale and bend each image; bilinear, black outside.
 
-    Under mixed precision the places are computed in its 16 bits: with bfloat16 they are up to 0.08 pixels off.
+    Under mixed precision the coordinates are computed in 16 bits: with bfloat16 they are up to 0.08 pixels off.
 
     Args:
         degrees: Rotation, uniform in [-degrees, degrees], about the center.
@@ -43,21 +43,21 @@ class RandomAffine(nn.Module):
         elastic: float = 0.0,
     ) -> None:
         super().__init__()
-        given = {"degrees": degrees, "translate": translate, "scale": scale, "shear": shear, "elastic": elastic}
-        for (name, value), limit in zip(given.items(), (180, 1, 1, 60, 10), strict=True):
+        ranges = {"degrees": degrees, "translate": translate, "scale": scale, "shear": shear, "elastic": elastic}
+        for (name, value), limit in zip(ranges.items(), (180, 1, 1, 60, 10), strict=True):
             if not 0 <= value <= limit:
                 raise InputError("models.augment.range", name=name, value=value, limit=limit)
-        self.degrees, self.translate, self.scale, self.shear, self.elastic = given.values()
+        self.degrees, self.translate, self.scale, self.shear, self.elastic = ranges.values()
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Return images in float32, in levels from 0 to 255, of uint8 images; both (B, C, H, W), or gray (B, H, W)."""
+        """Return float32 images in levels from 0 to 255, from uint8 images; both (B, C, H, W), or gray (B, H, W)."""
         count, (height, width), device = len(images), images.shape[-2:], images.device
         draws = torch.rand(3, count, device=device) * 2 - 1  # (3, B)
         angle = draws[0] * math.radians(self.degrees)
         cosine, sine = angle.cos(), angle.sin()
         shift_x, shift_y = draws[1:] * self.translate * 2  # the grid runs from -1 to 1
-        # In the grid's units an image that is not square is rotated by these.
+        # Rotation in the grid's units, which differ for height and width.
         right, down = sine * (height / width), sine * (width / height)
         columns = (cosine, -right, shift_x, down, cosine, shift_y)
         if self.scale or self.shear:

@@ -6,14 +6,13 @@ from torch import Tensor, nn
 
 from ziffern.data.spec import image_shape, in_words
 from ziffern.errors import InputError
-from ziffern.models.ranges import check_probability
 
 
 class CNN(nn.Module):
     """Two 5×5 convolutions with max-pooling, then two linear layers.
 
-    Channel dropout stands before the second pooling, as published. The published log-softmax is part of
-    the loss here: cross-entropy on logits is the same function.
+    Channel dropout comes before the second pooling, as published. The published log-softmax is part of the loss here:
+    cross-entropy on logits is the same function.
 
     Args:
         conv_dropout: Probability of dropping a whole channel after the second convolution.
@@ -22,7 +21,7 @@ class CNN(nn.Module):
         num_classes: Logits per image.
 
     Raises:
-        InputError: A probability out of range, or images below 16×16.
+        InputError: A probability out of range, or images smaller than 16×16.
     """
 
     def __init__(
@@ -33,8 +32,9 @@ class CNN(nn.Module):
         num_classes: int = 10,
     ) -> None:
         super().__init__()
-        check_probability("conv_dropout", conv_dropout)
-        check_probability("dropout", dropout)
+        for name, value in (("conv_dropout", conv_dropout), ("dropout", dropout)):
+            if not 0 <= value < 1:
+                raise InputError("models.probability", name=name, value=value)
         channels, *size = image_shape(image)
         height, width = (((side - 4) // 2 - 4) // 2 for side in size)
         if min(height, width) < 1:

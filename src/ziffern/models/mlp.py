@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from ziffern.data.spec import image_shape
 from ziffern.errors import InputError
-from ziffern.models.ranges import check_probability
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -18,7 +17,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class MLP(nn.Module):
-    """Linear layers with an activation, and dropout after each hidden one.
+    """Linear layers; an activation and dropout after each hidden one.
 
     Args:
         hidden: Units of each hidden layer; [128] is the NN, [512, 256, 128] the DNN.
@@ -28,7 +27,7 @@ class MLP(nn.Module):
         num_classes: Logits per image.
 
     Raises:
-        InputError: A probability, activation or number of units that is out of range.
+        InputError: A probability or number of units out of range, or an unknown activation.
     """
 
     def __init__(
@@ -40,7 +39,8 @@ class MLP(nn.Module):
         num_classes: int = 10,
     ) -> None:
         super().__init__()
-        check_probability("dropout", dropout)
+        if not 0 <= dropout < 1:
+            raise InputError("models.probability", name="dropout", value=dropout)
         if activation not in ACTIVATIONS:
             raise InputError("models.mlp.activation", activation=activation, known=tuple(ACTIVATIONS))
         if any(units < 1 for units in hidden):

@@ -1,8 +1,8 @@
-"""Normalization as the first step of a model, so that every checkpoint carries its own.
+"""Normalization as the first step of a model, so that every checkpoint includes its statistics.
 
-Decisions: all kinds are one formula, (x - mean) / std in levels from 0 to 255, per channel; the kind only decides where
-the numbers come from. Fitting on the training part is the default; `fit_on=all` exists because a published recipe did
-so, and the run records it. The numbers of gray images are scalars, as in checkpoints of version 0.1.0.
+Decisions: all kinds are one formula, (x - mean) / std in levels from 0 to 255, per channel; the kind only selects the
+statistics. Fitting on the training part is the default; `fit_on=all` exists because a published recipe uses it, and is
+recorded in the run. The statistics of gray images are scalars, as in checkpoints of version 0.1.0.
 """
 
 import math
@@ -17,15 +17,15 @@ from ziffern.data.spec import image_shape, with_channels
 from ziffern.errors import InputError
 
 FIXED = {"unit": (0.0, 255.0), "symmetric": (127.5, 127.5)}  # to [0, 1]; to [-1, 1], (x / 255 - 0.5) * 2
-BLOCK = 1000  # images that are counted at once
+BLOCK = 1000  # images counted at once
 
 
 class Normalize(nn.Module):
     """Turn images (B, C, H, W) in levels from 0 to 255, uint8 or float32, into float images of the same shape.
 
     Args:
-        kind: `unit` (x / 255), `symmetric` ((x / 255 - 0.5) * 2), or `standardize` (mean 0, deviation 1 over all pixels
-            of each channel of the images that it is fitted on).
+        kind: `unit` (x / 255), `symmetric` ((x / 255 - 0.5) * 2), or `standardize` (mean 0, standard deviation 1
+            per channel over all pixels of the images it is fitted on).
         fit_on: For standardize: `train` or `all`.
         image: Channels, height and width of the model's images; None is MNIST's shape.
 
@@ -33,7 +33,7 @@ class Normalize(nn.Module):
         image: The shape as a tuple.
 
     Raises:
-        InputError: Another kind or fit_on.
+        InputError: An unknown kind or fit_on.
     """
 
     mean: Tensor
@@ -52,12 +52,12 @@ class Normalize(nn.Module):
             self.register_buffer(name, torch.full(shape, value))
 
     def fit(self, images: NDArray[np.uint8], train: NDArray[np.int64]) -> None:
-        """Set mean and deviation from images (N, C, H, W); `train` are the training part's indices."""
+        """Set mean and deviation from images (N, C, H, W); `train` are the indices of the training part."""
         if self.kind != "standardize":
             return
         images = with_channels(images)
         chosen = np.arange(len(images)) if self.fit_on == "all" else train
-        # From the 256 counts of levels: exact. Block by block, as bincount makes int64 of every pixel.
+        # Counting the 256 levels is exact. One block at a time, as bincount converts every pixel to int64.
         blocks = np.array_split(chosen, math.ceil(len(chosen) / BLOCK))
         levels = np.arange(256)
         means, deviations = [], []
@@ -71,7 +71,7 @@ class Normalize(nn.Module):
         self.std.copy_(torch.tensor(deviations).view_as(self.std))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return images (B, C, H, W), in the model's own precision, of levels (B, C, H, W) or gray ones (B, H, W)."""
+        """Return images (B, C, H, W) in the model's precision, from levels (B, C, H, W) or gray (B, H, W)."""
         if images.dim() == 3:  # noqa: PLR2004
             images = images.unsqueeze(1)
         return images.to(torch.float32, copy=True).sub_(self.mean).div_(self.std).to(self.mean.dtype)

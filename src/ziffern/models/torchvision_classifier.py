@@ -1,4 +1,4 @@
-"""Any classifier of torchvision, such as resnet18, by its name."""
+"""Any classifier of torchvision by name, such as resnet18."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,25 +13,25 @@ from ziffern.files.untrusted import open_regular, unreadable
 from ziffern.text.printable import reason
 
 MAX_BYTES = 4 * 2**30  # of a file of weights
-OWN = ("weights", "progress", "num_classes", "pretrained", "weights_backbone")  # arguments that are not for a YAML file
-MORE_LOGITS = ("googlenet", "inception_v3")  # they return those of earlier layers too, unless told otherwise
-COUNTER = "num_batches_tracked"  # of batch norm; torchvision's older files have none
+RESERVED = ("weights", "progress", "num_classes", "pretrained", "weights_backbone")  # arguments not allowed in YAML
+AUXILIARY_LOGITS = ("googlenet", "inception_v3")  # by default they also return logits of earlier layers
+COUNTER = "num_batches_tracked"  # of batch norm; missing from older files of torchvision
 
 
 class TorchvisionClassifier(nn.Module):
-    """A classifier of torchvision.models; it takes color images, gray ones are repeated for each color.
+    """A classifier of torchvision.models; it takes color images, and gray ones are repeated for each color.
 
     Args:
         name: One of `torchvision.models.list_models(module=torchvision.models)`, such as resnet18.
-        weights_file: A file of the user's with weights of this classifier (a state_dict, as torchvision publishes them)
-            to start from; the last layer keeps its own where its number of classes differs. Nothing is downloaded.
+        weights_file: A file of initial weights (a state_dict, as published by torchvision); the last layer keeps its
+            random weights if the number of classes differs. Nothing is downloaded.
         image: Channels, height and width of the images; None is MNIST's shape.
         num_classes: Logits per image.
-        options: More arguments of its builder, such as `image_size: 32` of vit_b_16.
+        options: Further arguments of its builder, such as `image_size: 32` of vit_b_16.
 
     Raises:
-        InputError: An unknown name or option, images of neither one nor three channels, or weights that cannot be read
-            or are of another classifier.
+        InputError: An unknown name or option, images with neither one nor three channels, or weights that cannot be
+            read or belong to another classifier.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class TorchvisionClassifier(nn.Module):
         if channels not in (1, COLORS):
             raise InputError("models.torchvision.channels", channels=channels)
         more = dict(options or {})
-        if wrong := [key for key in more if key in OWN]:
+        if wrong := [key for key in more if key in RESERVED]:
             raise InputError("models.torchvision.option", name=name, option=wrong[0])
-        if name in MORE_LOGITS:
+        if name in AUXILIARY_LOGITS:
             more |= {"aux_logits": False, "init_weights": True}
         try:
             self.net: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=num_classes, **more)
@@ -69,7 +69,7 @@ class TorchvisionClassifier(nn.Module):
         return logits
 
     def _load(self, path: Path) -> None:
-        """Take the weights in a file, but those of the last layer where it has other classes."""
+        """Load the weights in a file, except those of the last layer if its number of classes differs."""
         try:
             with open_regular(path, MAX_BYTES) as file:
                 weights = torch.load(file, map_location="cpu", weights_only=True)
@@ -77,12 +77,12 @@ class TorchvisionClassifier(nn.Module):
             raise unreadable(path, error) from error
         except InputError:
             raise
-        except Exception as error:  # whatever parsing a damaged file runs into
+        except Exception as error:  # parsing a damaged file may raise any error
             raise InputError("models.torchvision.damaged", path=path, reason=reason(error)) from error
         own = {key: tensor for key, tensor in self.net.state_dict().items() if not key.endswith(COUNTER)}
         head = next(reversed(own)).rpartition(".")[0]
-        given = {key: value for key, value in weights.items() if key in own} if isinstance(weights, Mapping) else {}
-        fitting = {key: value for key, value in given.items() if getattr(value, "shape", None) == own[key].shape}
-        if any(key.rpartition(".")[0] != head for key in own.keys() - fitting.keys()):
+        known = {key: value for key, value in weights.items() if key in own} if isinstance(weights, Mapping) else {}
+        matching = {key: value for key, value in known.items() if getattr(value, "shape", None) == own[key].shape}
+        if any(key.rpartition(".")[0] != head for key in own.keys() - matching.keys()):
             raise InputError("models.torchvision.wrong_weights", path=path)
-        self.net.load_state_dict(fitting, strict=False)
+        self.net.load_state_dict(matching, strict=False)

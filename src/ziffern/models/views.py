@@ -8,11 +8,11 @@ from ziffern.errors import InputError
 
 
 class Views(nn.Module):
-    """In training the network itself; in evaluation the mean probability over shifted copies of each image.
+    """In training, the network itself; in evaluation, its mean probability over shifted copies of each image.
 
-    The copies are shifted by up to `pixels` steps up, down, left or right: 5 of them for one pixel, itself included.
-    What is shifted in from outside has the color of the image's first pixel. It costs as many evaluations, and no
-    parameter.
+    The copies are shifted by up to `pixels` pixels up, down, left or right in total: 5 copies for one pixel, the
+    original included. The border takes the color of the image's first pixel. Each copy costs one evaluation; there are
+    no additional parameters.
 
     Args:
         net: Maps images (B, C, H, W) to logits (B, K).
@@ -29,13 +29,13 @@ class Views(nn.Module):
         self.net, self.pixels = net, pixels
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, K), in evaluation logarithms of mean probabilities, of images (B, C, H, W)."""
+        """Return logits (B, K), in evaluation the logarithms of mean probabilities, of images (B, C, H, W)."""
         if self.training or not self.pixels:
             logits: Tensor = self.net(images)
             return logits
         height, width = images.shape[2:]
-        around = images[:, :, :1, :1]
-        padded = F.pad(images - around, [self.pixels] * 4) + around
+        background = images[:, :, :1, :1]
+        padded = F.pad(images - background, [self.pixels] * 4) + background
         steps = range(-self.pixels, self.pixels + 1)
         places = [(self.pixels + y, self.pixels + x) for y in steps for x in steps if abs(y) + abs(x) <= self.pixels]
         views = [padded[:, :, y : y + height, x : x + width] for y, x in places]

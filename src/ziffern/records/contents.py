@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ziffern.analysis.outcome import Outcome
 
 if TYPE_CHECKING:
-    from ziffern.data.dataset import LabelledImages
+    from ziffern.data.dataset import LabeledImages
     from ziffern.data.split import Split
     from ziffern.models.normalization import Normalize
 
@@ -45,7 +45,7 @@ class Material:
     std: NDArray[np.float64]  # (C,)
 
     @classmethod
-    def of(cls, dataset: "LabelledImages", parts: "Split", normalize: "Normalize") -> "Material":
+    def of(cls, dataset: "LabeledImages", parts: "Split", normalize: "Normalize") -> "Material":
         """Return the counts of a data set's parts, and one training image of each of the first few classes."""
         labels, names = dataset.labels, dataset.class_names
         counts = [np.bincount(labels[part], minlength=len(names)) for part in parts.indices]

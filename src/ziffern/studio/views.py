@@ -33,7 +33,7 @@ from ziffern.text.printable import printable
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from ziffern.data.dataset import LabelledImages
+    from ziffern.data.dataset import LabeledImages
     from ziffern.data.split import Split
     from ziffern.models.normalization import Normalize
     from ziffern.text.catalog import Message
@@ -93,7 +93,7 @@ def _sendable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-Loaded = tuple["LabelledImages", "Split", str, "Normalize"]
+Loaded = tuple["LabeledImages", "Split", str, "Normalize"]
 _data: dict[tuple[object, ...], Loaded] = {}  # by overrides and the state of the files; the oldest first
 _data_lock = Lock()
 

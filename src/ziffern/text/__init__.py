@@ -1,1 +1,1 @@
-"""What people read: catalogues of texts, one file per language, and text made safe to print."""
+"""Texts for people: catalogs with one file per language, and text made safe to print."""

@@ -1,9 +1,9 @@
 """Messages by code, in each language.
 
 Decisions: a message is a code and its values, so it is translated by lookup and never by parsing English; the catalogs
-are YAML files with the same keys in every language (a test holds this and that the placeholders agree); values are
-foreign text more often than not, so each is made printable where it is put in; `{size}` writes a number as Hydra reads
-it, for overrides such as `data.batch_size=1000` that a message tells the user to type, and `{count:n}` as people do.
+are YAML files with the same keys and placeholders in every language (checked by a test); most values are foreign text,
+so each is made printable when it is inserted; `{size}` formats a number for Hydra, as in the override
+`data.batch_size=1000`, and `{count:n}` for people.
 """
 
 from errno import errorcode
@@ -17,12 +17,12 @@ CATALOGS = Path(__file__).with_name("errors")
 
 
 class Message:
-    """A message: `str` gives it in the language of the terminal, `in_language` in any other.
+    """A message; `str` returns it in the terminal's language, `in_language` in any other.
 
     Args:
         code: Its dotted name in the catalogs.
-        values: What its placeholders stand for: text, paths, numbers, lists of these, other messages,
-            or errors; of an error of the operating system only its reason is shown, without a path.
+        values: Values of its placeholders: text, paths, numbers, lists of these, other messages, or errors; an error
+            of the operating system is shown as its reason, without a path.
     """
 
     def __init__(self, code: str, /, **values: object) -> None:
@@ -35,20 +35,20 @@ class Message:
         """Return the text in `language`, on one printable line.
 
         Raises:
-            LookupError: The catalog lacks the code, or the message one of the placeholders.
+            LookupError: The code is not in the catalog, or a placeholder has no value.
         """
         texts = Language(language, CATALOGS)
         return texts(self.code, **{name: _shown(value, language) for name, value in self.values.items()})
 
 
 def os_reason(error: OSError) -> Message | str:
-    """Return why the operating system refused something, without a path; its own text where the catalogs lack it."""
+    """Return the reason of an operating system's error, without a path; its own text if the catalogs lack it."""
     code = f"files.system.{errorcode.get(error.errno or 0)}"
     return Message(code) if code in Language("en", CATALOGS) else error.strerror or str(error) or type(error).__name__
 
 
 def _shown(value: object, language: str) -> object:
-    """Return a value as a placeholder takes it: a number, or printable text."""
+    """Return a value for a placeholder: a number, or printable text."""
     message = getattr(value, "message", None)  # of an InputError
     shown: object
     match message if isinstance(message, Message) else value:
@@ -65,7 +65,7 @@ def _shown(value: object, language: str) -> object:
         case list() | tuple() as items:
             shown = ", ".join(str(_shown(item, language)) for item in items)
         case PurePath():
-            shown = printable(value)  # whole, since it may be typed again
+            shown = printable(value)  # never shortened, so that it can be copied
         case _:
             shown = one_line(value)
     return shown

@@ -1,9 +1,8 @@
 """Texts and numbers in one language.
 
-Decisions: each folder of texts has one YAML file per language, with the same keys and the same placeholders (a test
-holds this); a text is plain, never markup, so that whatever is put into it is escaped; a text that depends on a number
-has one form per plural form of its value `count`; numbers are written as the language writes them (98.32% and 98,32 %),
-by Unicode's CLDR.
+Decisions: each folder of texts has one YAML file per language, with the same keys and placeholders (checked by a
+test); texts are plain, never markup, so that a page escapes them with their values; a text that depends on a number has
+one form per plural form of its value `count`; numbers follow Unicode's CLDR (98.32% and 98,32 %).
 """
 
 import math
@@ -33,7 +32,7 @@ class Language:
         texts: The folder of its texts, by default those of the reports.
 
     Raises:
-        ValueError: There is no such language; whoever takes the code from a user checks it first.
+        ValueError: There is no such language; callers check a user's code first.
     """
 
     def __init__(self, code: str = "en", texts: Path = TEXTS) -> None:
@@ -48,7 +47,7 @@ class Language:
     def __call__(self, key: str, /, **values: object) -> str:
         """Return the text `key`, such as `fit.gap`, with `values` in its placeholders.
 
-        `{count:n}` writes a number with its thousands apart, `{count}` leaves it to Python.
+        `{count:n}` is a number with thousands separators, `{count}` is formatted by Python.
 
         Raises:
             LookupError: There is no such text, or a value is missing.
@@ -60,7 +59,7 @@ class Language:
         return _Formatter(self).vformat(text, (), values)
 
     def number(self, value: float | None, digits: int = 0) -> str:
-        """Return a number with `digits` decimals and its thousands apart; a dash for None and what is not finite."""
+        """Return a number with `digits` decimals and thousands separators; a dash if None or not finite."""
         return NONE if value is None or not math.isfinite(value) else self.localized(f"{value:,.{digits}f}")
 
     def percent(self, share: float | None, digits: int = 2) -> str:
@@ -86,7 +85,7 @@ class Language:
         return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
     def localized(self, number: str) -> str:
-        """Return a number that Python wrote, such as `-1,234.5`, as the language writes it."""
+        """Return a number formatted by Python, such as `-1,234.5`, in the format of the language."""
         return number.translate(_symbols(self.code))
 
 
@@ -105,7 +104,7 @@ def terminal_words() -> Language:
 
 @cache
 def catalog(path: Path) -> dict[str, Any]:
-    """Return the texts of a file under dotted names; a mapping of plural forms (one, other) is one text."""
+    """Return the texts of a file by dotted name; a mapping of plural forms (one, other) is one text."""
     return dict(_flat(yaml.safe_load(path.read_text(encoding="utf-8")) or {}, ""))
 
 

@@ -1,4 +1,4 @@
-"""The registry's metrics in words: label, value and explanation, as report, comparison and terminal show them."""
+"""Labels, formatted values and explanations of metrics, for reports, comparisons and the terminal."""
 
 import math
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from ziffern.text.language import NONE, Language
 
 
 def label(metric: Metric, t: Language) -> str:
-    """Return the name of a metric for people."""
+    """Return the label of a metric."""
     return t(f"metrics.{metric.name}.label")
 
 
 def written(metric: Metric, value: float | None, t: Language) -> str:
-    """Return a value as its kind is written; a dash where there is none."""
+    """Return a value formatted by its kind; a dash if there is none or it is not finite."""
     if value is None or not math.isfinite(value):
         return NONE
     match metric.kind:
@@ -25,19 +25,19 @@ def written(metric: Metric, value: float | None, t: Language) -> str:
         case Kind.SECONDS:
             return t.duration(value)
         case Kind.COUNT:
-            return t.number(value, 0 if value == round(value) else 1)  # a mean may lie between
+            return t.number(value, 0 if value == round(value) else 1)  # a mean may have a fraction
     return t.number(value, 4)
 
 
 def explanation(metric: Metric, results: Mapping[str, Any], t: Language, text: str = "means", **more: str) -> str:
-    """Return a text of a metric, such as what it means, with the values of all metrics in its placeholders.
+    """Return a text of a metric, such as its meaning, with the values of all metrics in its placeholders.
 
     Args:
-        metric: Whose text.
+        metric: The metric.
         results: The values by key.
         t: The language.
-        text: The text's name beside the label.
-        more: Further values.
+        text: The text's name in the catalog.
+        more: Values of further placeholders.
     """
     values = {other.name: written(other, results.get(other.key), t) for other in registered()}
     return t(f"metrics.{metric.name}.{text}", **values, **more)

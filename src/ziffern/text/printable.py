@@ -10,7 +10,7 @@ def printable(text: object) -> str:
 
 
 def one_line(text: object) -> str:
-    """Return the text on one printable line of at most MAX_LENGTH characters or so; the middle is left out."""
+    """Return the text on one printable line of about MAX_LENGTH characters at most; the middle is cut out."""
     shown = str(text).strip()
     if len(shown) > MAX_LENGTH:
         shown = f"{shown[: MAX_LENGTH // 2]}…{shown[-MAX_LENGTH // 2 :]}"
@@ -18,5 +18,5 @@ def one_line(text: object) -> str:
 
 
 def reason(error: object) -> str:
-    """Return an exception's message on one printable line; its type where it has no message."""
+    """Return an exception's message on one printable line; its type if it has no message."""
     return one_line(" ".join(str(error).split())) or type(error).__name__

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from ziffern.analysis.outcome import Outcome
 from ziffern.config.command import this_command
-from ziffern.data.dataset import LabelledImages
+from ziffern.data.dataset import LabeledImages
 from ziffern.data.split import Split
 from ziffern.files.atomic import writing
 from ziffern.models.normalization import Normalize
@@ -75,7 +75,7 @@ class Recorder:
         writer.write_metrics(self.folder, metrics)
         writer.append_event(self.folder, "end", metrics=metrics)
 
-    def data(self, dataset: LabelledImages, parts: Split, normalize: Normalize) -> None:
+    def data(self, dataset: LabeledImages, parts: Split, normalize: Normalize) -> None:
         """Write data.npz: class names, counts of each part, a few examples, and the normalization."""
         writer.write_material(self.folder, Material.of(dataset, parts, normalize))
 

@@ -114,7 +114,7 @@ def test_declared_size_is_judged_before_unpacking(tmp_path):
 def test_too_many_members_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "MAX_FILES", 2)
     (tmp_path / "a.zip").write_bytes(pack(FILES.items()))
-    assert "3 members" in message(tmp_path / "a.zip")
+    assert "3 entries" in message(tmp_path / "a.zip")
 
 
 def test_damage_is_named(tmp_path):
@@ -123,11 +123,11 @@ def test_damage_is_named(tmp_path):
     assert all(word in message(path) for word in ("a.zip:a.png", "CRC", "again"))
     for content in (b"", raw[:-1], b"no zip"):
         path.write_bytes(content)
-        assert "is no ZIP, or damaged" in message(path)
+        assert "not a ZIP file, or damaged" in message(path)
 
 
 def test_archive_among_the_members_is_refused():
-    with pytest.raises(InputError, match=r"inner\.ZIP: is an archive inside"):
+    with pytest.raises(InputError, match=r"inner\.ZIP: an archive inside"):
         refuse_nested({"train/0/inner.ZIP": Member("inner.ZIP", 0, bytes)})
 
 

@@ -1,7 +1,6 @@
-"""Folders on disk: links, limits, and whatever the operating system does not let us read."""
+"""Folders on disk: links, limits, and files that the operating system refuses to read."""
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,7 @@ def refusal(call, *args):
     return str(error.value)
 
 
-def test_search_stays_where_data_can_lie(tmp_path):
+def test_only_folders_that_may_hold_data_are_searched(tmp_path):
     for path in ("train/0", "set/raw", "set/docs/deep", "set/train/0/deep/deeper"):
         (tmp_path / path).mkdir(parents=True)
         (tmp_path / path / "file").touch()
@@ -36,7 +35,7 @@ def test_too_many_files_are_refused(tmp_path, monkeypatch):
 def test_too_large_file_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(members, "MAX_BYTES", 2)
     (tmp_path / "a.csv").write_bytes(b"123")
-    assert "a.csv: has 3 bytes, and at most 2 are read" in refusal(read_local, tmp_path / "a.csv")
+    assert "a.csv: 3 bytes, but at most 2 are read" in refusal(read_local, tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
@@ -47,7 +46,7 @@ def test_unreadable_file_and_folder_are_named(tmp_path, monkeypatch, error):
     def refuse(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(members, "open_regular", refuse)
     monkeypatch.setattr(os, "scandir", refuse)
     monkeypatch.setattr("ziffern.data.formats.archive.open_regular", refuse)
     for path in (tmp_path, tmp_path / "a.zip", tmp_path / "a.csv", tmp_path / "a.npz"):
@@ -70,16 +69,16 @@ def test_locked_path_is_named(tmp_path, inner):
     assert "chmod" in message
 
 
-def test_links_are_followed_but_never_for_ever(tmp_path):
+def test_links_are_followed_but_not_forever(tmp_path):
     (tmp_path / "real").write_bytes(b"1")
     (tmp_path / "train" / "0").mkdir(parents=True)
     (tmp_path / "train" / "0" / "good").symlink_to(tmp_path / "real")
     (tmp_path / "train" / "0" / "broken").symlink_to(tmp_path / "nowhere")
     (tmp_path / "train" / "loop").symlink_to(tmp_path)
-    found = folder_members(tmp_path)
-    assert found["train/0/good"].read() == b"1"
-    with pytest.raises(InputError, match="broken link"):
-        found["train/0/broken"].read()
+    entries = folder_members(tmp_path)
+    assert entries["train/0/good"].read() == b"1"
+    with pytest.raises(InputError, match="broken: cannot be read"):
+        entries["train/0/broken"].read()
 
 
 def test_text_is_shown_on_one_line():

@@ -81,9 +81,9 @@ def test_black_and_white_becomes_0_and_255():
         (encode(np.dstack([IMAGES[0], IMAGES[1], IMAGES[2]]), "GIF"), ["mode P", "mode L"]),
         (encode(IMAGES[0], "WEBP", mode="RGB"), ["mode RGB"]),
         (encode(np.zeros((28, 28), np.uint16)), ["mode I;16"]),
-        (encode(IMAGES[0], "PCX"), ["no picture", "PNG"]),
-        (b"label,pixel0", ["no picture"]),
-        (b"", ["no picture"]),
+        (encode(IMAGES[0], "PCX"), ["not a picture", "PNG"]),
+        (b"label,pixel0", ["not a picture"]),
+        (b"", ["not a picture"]),
         (DIGIT[:30], ["damaged"]),
         (DIGIT[: len(DIGIT) // 2], ["damaged"]),
         (

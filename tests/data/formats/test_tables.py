@@ -98,7 +98,7 @@ def test_wrong_line_is_right_in_a_later_chunk_and_without_header(monkeypatch):
         read("\n".join([*ROWS, ROWS[0], "10" + ROWS[1][1:]]))
 
 
-def test_kaggles_unlabelled_table_is_told_from_a_labelled_one():
+def test_unlabeled_kaggle_table_is_distinguished_from_a_labeled_one():
     bare = TEXT.replace("label,", "").encode()
     assert not has_labels(Member("test.csv", 0, lambda: bare))
     assert has_labels(Member("test.csv", 0, TEXT.encode))

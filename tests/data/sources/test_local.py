@@ -68,14 +68,14 @@ def test_single_table_is_all_training(tmp_path):
             ["no data set", "notes.txt, train.zip", "label and 784 pixels"],
         ),
         ({"test/0/a.png": picture(IMAGES[0])}, ["no data set"]),
-        (PICTURES | KAGGLE, ["2 data sets", "train/, train.csv", "keep or give one"]),
+        (PICTURES | KAGGLE, ["2 data sets", "train/, train.csv", "keep one"]),
         (
             {f"{top}/{k}": v for top in "ab" for k, v in KAGGLE.items()},
             ["2 data sets", "a/train.csv, b/train.csv"],
         ),
         (KAGGLE | CSV, ["train.csv and mnist_train.csv", "remove"]),
         (CSV | {"mnist_test.csv": table(LAST)[5:]}, ["mnist_test.csv", "first column is", "'label'"]),
-        (PICTURES | {"train/0/notes.txt": b"hi"}, ["train/0/notes.txt", "no picture"]),
+        (PICTURES | {"train/0/notes.txt": b"hi"}, ["train/0/notes.txt", "not a picture"]),
         (PICTURES | {"train/0/more.zip": b""}, ["train/0/more.zip", "archive inside"]),
         (
             {k: v for k, v in IDX.items() if "t10k-labels" not in k},
@@ -97,7 +97,7 @@ def test_wrong_paths_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert "accepted form: give a folder or ZIP" in refusal(tmp_path / "a.txt")
-    assert "has no data set" in refusal(tmp_path / "b.csv")
+    assert "no data set in" in refusal(tmp_path / "b.csv")
     assert "accepted form" in refusal(tmp_path / "pipe.csv")
     assert "cannot be read" in refusal(tmp_path / "loop")
     assert "cannot be read" in refusal(tmp_path / ("x" * 999))
@@ -135,7 +135,7 @@ def test_pictures_of_any_size_are_converted_with_a_note(tmp_path):
     mixed = COLOR_PICTURES | {"train/0/gray.png": picture(IMAGES[0]), "train/0/small.png": picture(IMAGES[0][:8, :8])}
     data = read_local(write(mixed, tmp_path / "mixed"), image=(3, 28, 28))
     assert data.spec.shape == (3, 28, 28)
-    assert str(data.note).startswith("7 images were scaled or their colors converted to 3×28×28")
+    assert str(data.note).startswith("7 images were converted in size or color to 3×28×28")
     gray = data.images[1]  # the size fits, the color is repeated
     np.testing.assert_array_equal(gray, np.stack([IMAGES[0]] * 3))
 

@@ -149,8 +149,8 @@ def test_damaged_file_is_named_even_where_others_may_stand_in(tmp_path, dataset,
     first = next(iter(files))
     message = refusal(source(dataset, fallback), write(files | {first: damage(files[first])}, tmp_path))
     if "no images" not in message:  # an empty usps.bz2 is a data set of nothing
-        assert f"data.dir={tmp_path}: the {dataset} files there are damaged (" in message
-        assert "delete them, and they are downloaded again" in message
+        assert f"data.dir={tmp_path}: the {dataset} files are damaged (" in message
+        assert "delete them to download them again" in message
 
 
 @pytest.mark.parametrize("change", [-1, 1, 20])
@@ -262,24 +262,24 @@ class Mirrors:
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
 
-    def url(self, behaviour):
-        return f"http://127.0.0.1:{self.server.server_address[1]}/{behaviour}/"
+    def url(self, behavior):
+        return f"http://127.0.0.1:{self.server.server_address[1]}/{behavior}/"
 
-    def serve(self, handler, behaviour, name):
+    def serve(self, handler, behavior, name):
         content = self.files.get(name)
-        if behaviour == "absent" or content is None or (behaviour == "half" and "t10k" in name):
+        if behavior == "absent" or content is None or (behavior == "half" and "t10k" in name):
             self.refused = True
             handler.send_error(404)
-        elif behaviour == "mute":
+        elif behavior == "mute":
             handler.close_connection = True  # hangs up without a word
         else:
             handler.send_response(200)
             handler.send_header("Content-Length", str(len(content)))
             handler.end_headers()
             handler.wfile.write(
-                {"corrupt": content[::-1], "cut": content[:-9], "stalling": b"1"}.get(behaviour, content)
+                {"corrupt": content[::-1], "cut": content[:-9], "stalling": b"1"}.get(behavior, content)
             )
-            if behaviour == "stalling":
+            if behavior == "stalling":
                 handler.wfile.flush()
                 self.released.wait(60)
 
@@ -338,7 +338,7 @@ def test_incomplete_folder_is_told_from_an_empty_one(tmp_path):
     files = layout("mnist")
     del files["MNIST/raw/t10k-labels-idx1-ubyte"]
     message = refusal(source("mnist"), write(files, tmp_path))
-    assert f"is not complete (MNIST/raw/t10k-labels-idx1-ubyte is missing) in data.dir={tmp_path} and" in message
+    assert f"is incomplete (MNIST/raw/t10k-labels-idx1-ubyte is missing) in data.dir={tmp_path} and" in message
     assert files_in(tmp_path) == sorted(files)
 
 
@@ -392,18 +392,18 @@ def test_second_mirror_is_tried_whatever_is_wrong_with_the_first(tmp_path, mirro
     assert (len(again) > 1) == (first != "half")  # beyond the probe: what the first gave whole is not asked again
 
 
-@pytest.mark.parametrize("behaviour", ["absent", "corrupt", "cut", "mute", "stalling", "half"])
+@pytest.mark.parametrize("behavior", ["absent", "corrupt", "cut", "mute", "stalling", "half"])
 @pytest.mark.parametrize("existed", [True, False])
-def test_failed_download_leaves_nothing_behind(tmp_path, mirrors, monkeypatch, behaviour, existed):
+def test_failed_download_leaves_nothing_behind(tmp_path, mirrors, monkeypatch, behavior, existed):
     folder = tmp_path / "data"
     if existed:
         folder.mkdir()
-    monkeypatch.setattr(published.MNIST, "mirrors", [mirrors.url(behaviour)])
+    monkeypatch.setattr(published.MNIST, "mirrors", [mirrors.url(behavior)])
     start = time.monotonic()
     message = refusal(source("mnist"), folder)
     assert time.monotonic() - start < 5
     assert "cannot be downloaded (" in message
-    assert ("corrupted" in message) == (behaviour in ("corrupt", "cut"))
+    assert ("corrupted" in message) == (behavior in ("corrupt", "cut"))
     assert (list(tmp_path.iterdir()), files_in(tmp_path)) == ([folder] if existed else [], [])
     assert not existed or list(folder.iterdir()) == []
     assert socket.getdefaulttimeout() is None
@@ -438,14 +438,14 @@ def test_folder_that_cannot_be_written_is_named_even_where_others_may_stand_in(t
     monkeypatch.setattr(published.MNIST, "mirrors", [mirrors.url("good")])
     (tmp_path / "file").touch()
     message = refusal(source("mnist", fallback=True), tmp_path / "file" / "data")
-    assert "nothing can be written there (" in message
+    assert "it cannot be downloaded there (" in message
 
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tempfile.mkdtemp", refuse)
     message = refusal(source("mnist", fallback=True), tmp_path / "data")
-    assert f"data=mnist is not in data.dir={tmp_path / 'data'}, and nothing can be written there (" in message
+    assert f"data=mnist is not in data.dir={tmp_path / 'data'}, and it cannot be downloaded there (" in message
     assert all(words in message for words in ("Permission denied", "data.dir=FOLDER"))
     assert files_in(tmp_path) == ["file"]
     assert not (tmp_path / "data").exists()
@@ -528,7 +528,7 @@ def test_a_pickle_that_names_a_function_is_damage(tmp_path):
     write_cifar10(tmp_path)
     (tmp_path / "cifar-10-batches-py/test_batch").write_bytes(pickle.dumps(os.getcwd))
     message = refusal(source("cifar10"), tmp_path)
-    assert "the cifar10 files there are damaged (" in message
+    assert "the cifar10 files are damaged (" in message
     assert "pickled objects, which are never loaded" in message
 
 
@@ -570,7 +570,7 @@ def test_another_shape_is_refused_or_converted_with_a_note(tmp_path):
     write(layout("mnist"), tmp_path)
     data = source("mnist").load(tmp_path, 10, (3, 32, 32))
     assert data.spec.shape == (3, 32, 32)
-    assert str(data.note).startswith("30 images were scaled or their colors converted to 3×32×32")
+    assert str(data.note).startswith("30 images were converted in size or color to 3×32×32")
     write_cifar10(tmp_path)
     with pytest.raises(InputError, match=r"cifar10: images are 3×32×32 .*expected 1×28×28: .*data\.image=\[3, "):
         source("cifar10").load(tmp_path, 10)
@@ -584,7 +584,7 @@ def test_files_outside_the_folder_are_refused(file):
 
 @pytest.mark.parametrize("argument", ["root", "download", "transform"])
 def test_arguments_that_a_file_must_not_set_are_refused(argument):
-    with pytest.raises(InputError, match=f"{argument} is no argument"):
+    with pytest.raises(InputError, match=f"{argument} is not allowed"):
         source("mnist", train={argument: "x"})
 
 

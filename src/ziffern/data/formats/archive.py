@@ -1,8 +1,8 @@
-"""Read the members of a ZIP in memory, never extracting one to disk, and refuse what could do harm.
+"""Read the members of a ZIP in memory, without extracting to disk, and refuse harmful archives.
 
 Decisions: the whole directory is checked before the first byte is unpacked; only "stored" and "deflate" are accepted,
-because Python limits the output of no other method; a bomb is recognized by the declared sizes, which zipfile never
-exceeds, against the archive's own size on disk, which overlapping members cannot fake.
+because Python cannot limit the output of other methods; a bomb is detected by comparing the declared sizes, which
+zipfile never exceeds, to the archive's size on disk, which overlapping members cannot fake.
 """
 
 import os
@@ -21,7 +21,7 @@ from ziffern.files.untrusted import open_regular, unreadable
 from ziffern.text.catalog import Message
 from ziffern.text.printable import one_line, reason
 
-FREE_BYTES = 100 * 10**6  # below this no ratio is suspicious: a sheet of zeros packs 1000 : 1
+FREE_BYTES = 100 * 10**6  # smaller content may have any ratio: zeros compress 1000 : 1
 MAX_RATIO = 100
 ENCRYPTED = 0x2041  # the flags of ordinary, strong and directory encryption
 CLIMBS = re.compile(r"^$|^/|^[A-Za-z]:|\\|\x00|(^|/)\.\.(/|$)")
@@ -30,11 +30,11 @@ NESTED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", "
 
 @contextmanager
 def open_zip(path: Path) -> Iterator[Members]:
-    """Yield the files of a ZIP by path, without the ignored ones; they can be read only inside the `with`.
+    """Yield the files of a ZIP by path, without the ignored ones; they can only be read inside the `with` block.
 
     Raises:
-        InputError: The file is unreadable, no ZIP or damaged; a name leads out of the archive; a member is a link,
-            encrypted, listed twice or compressed by a rare method; or unpacking would exhaust the memory.
+        InputError: The file is unreadable, not a ZIP, or damaged; a path leads out of the archive; a member is a link,
+            encrypted, listed twice or compressed by a rare method; or unpacking would exhaust memory.
     """
     label = one_line(path)
     try:
@@ -47,7 +47,7 @@ def open_zip(path: Path) -> Iterator[Members]:
 
 @contextmanager
 def open_zip_file(file: BinaryIO, label: str, max_bytes: int = MAX_BYTES) -> Iterator[Members]:
-    """Yield the files of an open ZIP that messages call `label`, unpacking to `max_bytes` at most; see `open_zip`."""
+    """Yield the files of an open ZIP of at most `max_bytes` unpacked, called `label` in messages; see `open_zip`."""
     with _open_archive(file, label) as archive:
         size = os.fstat(file.fileno()).st_size
         refuse_bomb(sum(info.file_size for info in archive.infolist()), size, label, max_bytes)
@@ -55,7 +55,7 @@ def open_zip_file(file: BinaryIO, label: str, max_bytes: int = MAX_BYTES) -> Ite
 
 
 def refuse_bomb(declared: int, packed: int, label: str, max_bytes: int = MAX_BYTES) -> None:
-    """Check that content of `declared` bytes may be unpacked from `packed` bytes.
+    """Check that `packed` bytes may be unpacked to `declared` bytes.
 
     Raises:
         InputError: More than `max_bytes`, or more than 100 MB at a ratio above 100.
@@ -68,7 +68,7 @@ def refuse_bomb(declared: int, packed: int, label: str, max_bytes: int = MAX_BYT
 
 
 def refuse_nested(members: Members) -> None:
-    """Check that no member is an archive itself.
+    """Check that no member is itself an archive.
 
     Raises:
         InputError: One is, judged by its name.

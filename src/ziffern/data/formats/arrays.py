@@ -1,8 +1,8 @@
 """Read the four arrays of Keras' mnist.npz: x_train, y_train, x_test, y_test.
 
-Decisions: an npz is a ZIP, so it passes the archive's checks first; the header of each array is checked before its
-content is touched, and the content is taken as plain bytes: nothing here can run a pickle. Color images have their
-channels last (N, H, W, C), as Keras has them, or first (N, C, H, W).
+Decisions: an npz is a ZIP, so it passes the checks of an archive first; the header of each array is checked before
+its content is read, and the content is used as plain bytes, so no pickle can run. Color images have their channels last
+(N, H, W, C), as in Keras, or first (N, C, H, W).
 """
 
 import io
@@ -20,17 +20,15 @@ from ziffern.text.catalog import Message
 from ziffern.text.printable import reason
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
-CHANNELS = (1, 3, 4)  # gray, color, color with transparency: an axis of this length may be that of the channels
-
-
+CHANNELS = (1, 3, 4)  # gray, color, color with transparency
 SAVE = Message("data.array.save")
 
 
 def read_npz(members: Members, num_classes: int, label: str) -> tuple[Part, Part]:
-    """Return the training and the test part: x (N, H, W), (N, H, W, C) or (N, C, H, W) uint8, y (N,) of any integers.
+    """Return training and test part: x (N, H, W), (N, H, W, C) or (N, C, H, W) uint8, y (N,) of any integer type.
 
     Raises:
-        InputError: A key is missing, an array holds objects or is damaged, the images are not uint8 of such a shape,
+        InputError: A key is missing, an array contains objects or is damaged, the images are not uint8 of such a shape,
             the counts differ, or a label is out of range.
     """
     for key in KEYS:
@@ -54,10 +52,10 @@ def _read_part(members: Members, part: str, num_classes: int) -> Part:
 
 
 def read_array(member: Member) -> NDArray[Any]:
-    """Return the array of numbers or text that an .npy file holds, read-only.
+    """Return the array of numbers or text in an .npy file, read-only.
 
     Raises:
-        InputError: It is damaged, or holds objects.
+        InputError: It is damaged, or contains objects.
     """
     raw = member.read()
     shape, columns_first, dtype, start = _read_header(raw, member.label)
@@ -74,7 +72,7 @@ def _read_header(raw: bytes, label: str) -> tuple[tuple[int, ...], bool, np.dtyp
     stream = io.BytesIO(raw)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy warns of headers that Python 2 wrote, which are fine
+            warnings.simplefilter("ignore")  # numpy warns about headers written by Python 2, which are fine
             version = np.lib.format.read_magic(stream)
             read = {
                 (1, 0): np.lib.format.read_array_header_1_0,
@@ -83,6 +81,6 @@ def _read_header(raw: bytes, label: str) -> tuple[tuple[int, ...], bool, np.dtyp
             shape, columns_first, dtype = read(stream)
         if min(shape, default=0) < 0:
             raise ValueError(f"shape {shape}")  # noqa: TRY301
-    except Exception as error:  # numpy parses the header as Python text: about any error is possible
+    except Exception as error:  # numpy parses the header as Python text: almost any error is possible
         raise InputError("data.array.damaged", path=label, reason=reason(error), save=SAVE) from None
     return shape, columns_first, dtype, stream.tell()

@@ -1,8 +1,8 @@
 """Read the Python version of CIFAR-10 and CIFAR-100: batches that were pickled by Python 2, without running a pickle.
 
-Decisions: torchvision unpickles these files, so they are read here; whatever a pickle names becomes an object that only
-keeps its arguments, and only the names that numpy's arrays need are accepted, so that nothing in a file is called; the
-unpickler is the one in Python, since the one in C allocates as much memory as the largest number of a memo says.
+Decisions: torchvision unpickles these files, so they are read here; every name in a pickle becomes an object that only
+stores its arguments, and only the names of numpy arrays are accepted, so that nothing in a file is called; the
+unpickler is the one in Python, since the one in C allocates memory for the largest memo index in the file.
 Format: https://www.cs.toronto.edu/~kriz/cifar.html
 """
 
@@ -26,7 +26,7 @@ LABELS = (b"labels", b"fine_labels")
 
 
 class _Inert:
-    """Stands for whatever a pickle names: keeps its arguments and its state, and does nothing."""
+    """Replaces every class in a pickle: stores arguments and state, and does nothing."""
 
     def __init__(self, *arguments: Any) -> None:
         self.arguments = arguments
@@ -46,7 +46,7 @@ def read_cifar(folder: Path, batches: Sequence[str]) -> Part:
     """Return the images (N, 3, 32, 32) and labels of the batches in `folder`.
 
     Raises:
-        ValueError: A file is damaged, or holds pickled objects; other errors of broken pickles.
+        ValueError: A file is damaged, or contains pickled objects; a broken pickle may raise any other error.
         OSError: A file cannot be read.
     """
     images, labels = [], []
@@ -68,7 +68,7 @@ def _load(path: Path) -> Any:
 
 
 def _array(inert: _Inert) -> NDArray[np.uint8]:
-    """Return the array of bytes that numpy would have made of this state."""
+    """Return the array of bytes that numpy would build from this state."""
     _, shape, dtype, columns_first, content = inert.state
     if dtype.arguments[0] not in (b"u1", "u1") or len(content) != math.prod(shape):
         raise ValueError("an array that is not of bytes, or of another size")

@@ -1,8 +1,8 @@
-"""Read IDX files, the form in which MNIST is published, plain or packed with gzip.
+"""Read IDX files, the format of MNIST, plain or compressed by gzip.
 
-Decisions: gzip is recognized by its first bytes, because downloads lose their suffix; never is more unpacked than the
-header declares plus one byte, so that a bomb costs nothing; a file must hold exactly what its header declares, since a
-cut download would otherwise pass as a smaller data set. Format: http://yann.lecun.com/exdb/mnist/
+Decisions: gzip is recognized by its first bytes, because downloads lose their suffix; no more is unpacked than the
+header declares plus one byte, so that a decompression bomb does no harm; a file must contain exactly what its header
+declares, since a truncated download would otherwise pass as a smaller data set. Format: http://yann.lecun.com/exdb/mnist/
 """
 
 import gzip
@@ -29,7 +29,7 @@ FILE_NAME = re.compile(
 
 
 def read_idx(raw: bytes, name: str, ndim: int) -> NDArray[np.uint8]:
-    """Return the array that an IDX file of unsigned bytes holds.
+    """Return the array in an IDX file of unsigned bytes.
 
     Args:
         raw: The file's bytes, plain or gzip.
@@ -38,7 +38,7 @@ def read_idx(raw: bytes, name: str, ndim: int) -> NDArray[np.uint8]:
 
     Raises:
         InputError: The magic number is not 0x08 with `ndim` axes; the header declares more than 10 million
-            items or 4 GiB; bytes are missing or too many; or the gzip stream is damaged.
+            items or 4 GiB; there are too few or too many bytes; or the gzip stream is damaged.
     """
     if not raw.startswith(b"\x1f\x8b"):
         return _read_stream(io.BytesIO(raw), None, name, ndim)
@@ -67,8 +67,8 @@ def read_idx_pair(images: Member, labels: Member, num_classes: int) -> Part:
 def find_idx(members: Members) -> dict[str, Member]:
     """Return the IDX files among members under "train images", "train labels", "test images", "test labels".
 
-    They may be at the top, in raw/ or in MNIST/raw/; where several folders have some, the first of these counts, and an
-    unpacked file before its .gz. Roles without a file are left out.
+    They may be at the top, in raw/ or in MNIST/raw/; the first of these folders that has any is used, and a plain file
+    is preferred to its .gz. Roles without a file are omitted.
     """
     matches = [(match, path) for path in members if (match := FILE_NAME.fullmatch(path))]
     files: dict[str, Member] = {}
@@ -81,7 +81,7 @@ def find_idx(members: Members) -> dict[str, Member]:
 
 
 def read_idx_files(files: dict[str, Member], num_classes: int, label: str) -> tuple[Part, Part | None]:
-    """Return the training part and, if there are files for it, the test part, of the files that `find_idx` returns.
+    """Return the training part and, if it has files, the test part, from the result of `find_idx`.
 
     Raises:
         InputError: As `read_idx_pair`; or one file of a pair is missing.

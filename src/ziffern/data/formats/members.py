@@ -1,8 +1,8 @@
-"""Files by relative path, whether they lie in a folder or in a ZIP: the one view that every reader uses.
+"""Files by relative path, in a folder or in a ZIP: the common interface of all readers.
 
-Decisions: a member is read only when it is needed, so that a wrong path costs no memory; a folder is searched only
-where data can be, so that `data.dir=/` fails at once; links inside a folder are followed, since the user put them
-there; names in messages pass `one_line`, since names in a foreign archive may hold line breaks or terminal codes.
+Decisions: a member is read only when it is needed, so that a wrong path costs no memory; only subfolders that may
+hold data are searched, so that `data.dir=/` fails at once; links inside a folder are followed, since the user put them
+there; names in messages pass `one_line`, since names in a foreign archive may contain line breaks or terminal codes.
 """
 
 import os
@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from ziffern.errors import InputError
-from ziffern.files.untrusted import unreadable
+from ziffern.files.untrusted import open_regular, unreadable
 from ziffern.text.printable import one_line
 
 MAX_BYTES = 4 * 2**30
 MAX_FILES = 2_000_000
-MAX_DEPTH = 4  # wrapper/train/class/folder: one deeper than data may be, so that a stray folder is noticed
+MAX_DEPTH = 4  # wrapper/train/class/folder: one deeper than allowed, so that a stray folder is detected
 DATA_FOLDERS = frozenset({"train", "test", "raw"})
 LABEL = re.compile(r"[0-9]{1,3}")  # a class folder's name
 SYSTEM_FILES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
@@ -43,7 +43,7 @@ Members = dict[str, Member]  # POSIX path below the folder or ZIP → file
 
 
 def is_ignored(path: str) -> bool:
-    """Return whether a path is hidden or something that an operating system left there."""
+    """Return whether a path is hidden, or a file that an operating system creates by itself."""
     return any(part.startswith(".") or part.lower() in SYSTEM_FILES for part in PurePosixPath(path).parts)
 
 
@@ -56,7 +56,7 @@ def folder_members(root: Path) -> Members:
     """Return the files below a folder by relative path, without the ignored ones.
 
     Raises:
-        InputError: A folder is unreadable, or more than 2,000,000 files lie there.
+        InputError: A folder is unreadable, or there are more than 2,000,000 files.
     """
     members: Members = {}
     for path, member in _walk(root, ()):
@@ -73,7 +73,8 @@ def _walk(folder: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, Member]]:
         for entry in entries:
             here = (*parts, entry.name)
             if not entry.is_dir():
-                yield "/".join(here), _entry_member(entry)
+                size = entry.stat().st_size if entry.is_file() else 0
+                yield "/".join(here), file_member(Path(entry.path), size)
             elif _may_hold_data(here):
                 yield from _walk(Path(entry.path), here)
     except OSError as error:
@@ -86,23 +87,9 @@ def _may_hold_data(parts: tuple[str, ...]) -> bool:
     return len(parts) == 1 or (len(parts) <= MAX_DEPTH and is_data)
 
 
-def _entry_member(entry: os.DirEntry[str]) -> Member:
-    path = Path(entry.path)
-    if entry.is_file():
-        return file_member(path, entry.stat().st_size)
-    return Member(one_line(path), 0, partial(_refuse_special, path))  # opening a pipe could wait forever
-
-
-def _refuse_special(path: Path) -> bytes:
-    raise InputError("data.members.special", path=path)
-
-
 def _read_file(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > MAX_BYTES:
-                raise InputError("data.members.too_large", path=path, size=size, limit=MAX_BYTES)
+        with open_regular(path, MAX_BYTES) as file:
             return file.read()
     except OSError as error:
         raise unreadable(one_line(path), error) from None

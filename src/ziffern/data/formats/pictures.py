@@ -1,8 +1,8 @@
 """Read images from picture files, one folder per class: train/<class>/<file>, and the same below test/.
 
-Decisions: the order is that of the sorted paths, the same on every machine; a picture's size and mode are read from its
-header before its pixels are decoded, so that no bomb unfolds; pictures are scaled and their colors converted only to a
-shape that the user chose (`data.image`), and never silently; a file that is no picture is an error, not a gap.
+Decisions: images are in the order of the sorted paths, the same on every machine; a picture's size and mode are read
+from its header before its pixels are decoded, as a guard against decompression bombs; pictures are scaled and converted
+only to a shape that the user chose (`data.image`), and never silently; a file that is not a picture is an error.
 """
 
 import io
@@ -35,7 +35,7 @@ LEVELS = 3  # train/<class>/<file>
 
 
 def has_pictures(members: Members) -> bool:
-    """Return whether there is anything in train/."""
+    """Return whether there are files in train/."""
     return any(path.startswith("train/") for path in members)
 
 
@@ -46,12 +46,11 @@ def read_pictures(
 
     Pictures are converted to `image` (channels, height, width); without it they must be gray and 28×28.
 
-    Folders named by integers are the labels themselves; other names are sorted and numbered, over train/
-    and test/ together, and become the class names.
+    Integer folder names are the labels; other names, sorted over train/ and test/ together, become the class names.
 
     Raises:
-        InputError: A file is outside a class folder, is an archive, no picture, damaged, larger than 1 MiB, or of
-            another shape; the folders' names mix integers and words, are more than `num_classes`, or out of range.
+        InputError: A file is outside a class folder, an archive, not a picture, damaged, larger than 1 MiB, or of
+            another shape; folder names mix integers and words, are more than `num_classes`, or are out of range.
     """
     if image is not None and image[0] not in MODES:
         raise InputError("data.picture.channels", image=str(list(image)))
@@ -93,7 +92,7 @@ def _number(folders: dict[str, str], num_classes: int) -> tuple[dict[str, int], 
 def _read_part(members: Members, numbers: dict[str, int], image: Shape | None) -> Part:
     images, count = np.empty((len(members), *(image or MNIST_SHAPE)), np.uint8), 0
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PIL warns of oddities in headers; the checks here suffice
+        warnings.simplefilter("ignore")  # PIL warns about odd headers; the checks here suffice
         for place, member in enumerate(members.values()):
             images[place], is_converted = _decode(member, image)
             count += is_converted
@@ -121,7 +120,7 @@ def _decode(member: Member, image: Shape | None) -> tuple[NDArray[np.uint8], boo
 
 
 def _check_header(picture: "Image.Image", packed: int, label: str, image: Shape | None) -> None:
-    """Check size first: reading a palette decodes the pixels."""
+    """Check the size before the colors, as reading a palette decodes the pixels."""
     width, height = picture.size
     values = {"path": label, "width": width, "height": height, "mode": picture.mode}
     if image is not None:
@@ -133,7 +132,7 @@ def _check_header(picture: "Image.Image", packed: int, label: str, image: Shape 
 
 
 def _pixels(picture: "Image.Image", shape: Shape) -> tuple[NDArray[np.uint8], bool]:
-    """Return the pixels (C, H, W) in the shape, and whether size or colors were converted; transparency is black."""
+    """Return the pixels (C, H, W) in `shape`, and whether size or colors were converted; transparent becomes black."""
     from PIL import Image
 
     mode = MODES[shape[0]]
@@ -149,7 +148,7 @@ def _pixels(picture: "Image.Image", shape: Shape) -> tuple[NDArray[np.uint8], bo
 
 
 def _is_gray(picture: "Image.Image") -> bool:
-    """Return whether turning a picture to gray loses nothing; GIF keeps even gray levels in a palette."""
+    """Return whether converting to gray loses nothing; GIF stores even gray levels in a palette."""
     if picture.mode != "P" or "transparency" in picture.info:
         return picture.mode in GRAY_MODES
     colors = np.array(picture.getpalette("RGB")).reshape(-1, 3)  # (colors, RGB)

@@ -1,9 +1,8 @@
-"""Read images from CSV text in Kaggle's form: one image per line, a label, then the pixels row by row.
+"""Read images from CSV files in Kaggle's format: per line one label, then the pixels row by row.
 
-Decisions: the number of columns is that of the expected shape, whose channels come one after the other; the header is
-optional, but its first name must be "label", since a file with the label last would otherwise load as nonsense; values
-are parsed in their own type and checked before they become bytes, because pandas wraps 256 to 0 as uint8; rows are read
-in chunks, so that int64 needs 50 MB.
+Decisions: the columns must match the expected shape, channel after channel; the header is optional, but its first name
+must be "label", since a file with the label last would otherwise load as nonsense; values are checked before they
+become uint8, because pandas wraps 256 to 0; rows are read in chunks, so that int64 needs 50 MB.
 """
 
 import io
@@ -30,7 +29,7 @@ VALUES_AT_ONCE = 6_400_000  # 8,192 rows of MNIST
 
 
 def has_labels(member: Member, shape: Shape = MNIST_SHAPE) -> bool:
-    """Return whether a CSV file has other columns than the pixels; Kaggle's test.csv has none."""
+    """Return whether a CSV file has a label column; Kaggle's test.csv has none."""
     return len(_first_line(member.read())) != math.prod(shape)
 
 
@@ -38,11 +37,11 @@ def read_csv(member: Member, num_classes: int, shape: Shape = MNIST_SHAPE) -> Pa
     """Return all rows of a CSV file as images (N, *shape).
 
     Raises:
-        InputError: The number of columns is not that of a label and the pixels of `shape`, the first name is not
-            "label", there are no rows, or a value is missing, no whole number, or out of range (0 ... num_classes - 1,
-            pixels 0 ... 255).
+        InputError: The columns are not a label and the pixels of `shape`, the first name is not "label", there are
+            no rows, or a value is missing, not a whole number, or out of range (labels 0 ... num_classes - 1, pixels
+            0 ... 255).
     """
-    raw = member.read().removeprefix(b"\xef\xbb\xbf").rstrip()  # Excel's mark; blank lines at the end
+    raw = member.read().removeprefix(b"\xef\xbb\xbf").rstrip()  # Excel's byte order mark; trailing blank lines
     pixels = math.prod(shape)
     has_header = _check_columns(_first_line(raw), 1 + pixels, member.label)
     limits = np.array([num_classes - 1] + [255] * pixels)
@@ -54,7 +53,6 @@ def read_csv(member: Member, num_classes: int, shape: Shape = MNIST_SHAPE) -> Pa
 
 
 def _form(columns: int) -> Message:
-    """Return how a table is to be written."""
     return Message("data.table.form", last=columns - 2)
 
 
@@ -79,7 +77,7 @@ def _check_columns(names: list[str], expected: int, label: str) -> bool:
 
 
 def _read_rows(raw: bytes, has_header: bool, limits: NDArray[np.int64], label: str) -> Iterator[Pair]:
-    """Yield the rows in checked chunks, the pixels of an image in a row; nothing where there are no rows."""
+    """Yield checked chunks of rows, one image per row; nothing if there are no rows."""
     import pandas as pd
 
     line = 1 + has_header
@@ -131,7 +129,7 @@ def _check_values(frame: "pd.DataFrame", limits: NDArray[np.int64], line: int, l
 
 
 def _numbers(frame: "pd.DataFrame") -> NDArray[Any]:
-    """Return the frame's values as integers where all are, else as float64 with NaN where there is no number."""
+    """Return the values as integers if all are, else as float64 with NaN for text that is not a number."""
     import pandas as pd
 
     texts = [name for name, dtype in frame.dtypes.items() if dtype.kind not in "iuf"]

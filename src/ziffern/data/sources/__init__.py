@@ -1,4 +1,4 @@
-"""Where images come from; conf/data names these classes."""
+"""Sources of images, the targets in conf/data."""
 
 from ziffern.data.sources.source import Embedded, Local, Source, Torchvision
 

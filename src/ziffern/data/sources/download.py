@@ -1,9 +1,8 @@
-"""Download a data set of torchvision: whole, or not at all.
+"""Download a data set of torchvision, completely or not at all.
 
-Decisions: the files go into a temporary folder first and those that are read are moved to their places, each at once,
-so that an interrupted download leaves nothing half-written; each mirror that answers is tried on its own, because
-torchvision tries the next one only after some failures, and files that one mirror delivered whole (by their checksums)
-are not requested from the next; a transfer that stalls has failed.
+Decisions: files are downloaded to a temporary folder and then moved atomically, so that an interrupted download leaves
+no partial files; each reachable mirror is tried separately, because torchvision tries the next one only after some
+failures, and files with correct checksums are not requested again from the next; a stalled transfer counts as failed.
 """
 
 import contextlib
@@ -20,14 +19,14 @@ from ziffern.data.sources.torchvision_sets import TorchvisionSet
 from ziffern.text.catalog import Message
 from ziffern.text.printable import reason
 
-STALL_SECONDS = 8.0  # a download that receives nothing for so long has failed
+STALL_SECONDS = 8.0  # without data for this long, a download has failed
 
 
 def download(dataset: TorchvisionSet, folder: Path) -> None:
-    """Put the files of a data set into `folder`, which is created where needed.
+    """Download the files of a data set to `folder`, which is created if needed.
 
     Raises:
-        ConnectionError: No mirror answers, or none delivers the files whole.
+        ConnectionError: No mirror answers, or none delivers complete files.
         OSError: The folder cannot be written to.
     """
     kinds = _reachable_kinds(dataset.kind)
@@ -60,7 +59,7 @@ def _fetch(dataset: TorchvisionSet, kinds: Sequence[Any], folder: Path) -> None:
 
 
 def _reachable_kinds(kind: Any) -> list[Any]:
-    """Return one class for each mirror that answers, with that mirror alone."""
+    """Return one class per reachable mirror, with only that mirror."""
     if "mirrors" in vars(kind):
         first = kind.resources[0][0]
         addresses = reachable([f"{mirror}{first}" for mirror in kind.mirrors])
@@ -71,7 +70,7 @@ def _reachable_kinds(kind: Any) -> list[Any]:
 
 
 def _addresses(node: Any) -> Iterator[str]:
-    """Yield the web addresses in the attributes of a class, wherever in lists and mappings it has them."""
+    """Yield the web addresses in an attribute of a class, also inside lists and mappings."""
     if isinstance(node, str):
         yield from [node] if node.startswith(("http://", "https://")) else []
     elif isinstance(node, Mapping):
@@ -83,7 +82,7 @@ def _addresses(node: Any) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _patience(seconds: float) -> Iterator[None]:
-    """Let no socket that is opened meanwhile wait longer than `seconds` for the next bytes."""
+    """Limit how long sockets opened in this block wait for data, in seconds."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

@@ -1,8 +1,8 @@
-"""Read a data set from the user's own disk: recognize its form, and pass it to the reader of that form.
+"""Read the user's own data set: detect its format and call the reader of that format.
 
-Decisions: the form follows from the files, never from an option; two forms at once are an error, because silently
-preferring one would hide half of the data; a data set may be below one wrapper folder, as in most archives; nothing is
-ever written, unpacked to disk or unpickled.
+Decisions: the format follows from the files, never from an option; two formats at once are an error, because silently
+preferring one would hide half of the data; a data set may be inside one wrapper folder, as in most archives; nothing is
+written, unpacked to disk or unpickled.
 """
 
 import stat
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from ziffern.data.dataset import LabelledImages
+from ziffern.data.dataset import LabeledImages
 from ziffern.data.formats.archive import open_zip
 from ziffern.data.formats.arrays import read_npz
 from ziffern.data.formats.idx import find_idx, read_idx_files
@@ -27,12 +27,12 @@ from ziffern.text.printable import one_line
 
 ACCEPTED = Message("data.local.accepted")
 TRAIN_TABLES = ("train.csv", "mnist_train.csv")
-TEST_TABLES = ("test.csv", "mnist_test.csv")  # Kaggle's has no labels, and is left out
+TEST_TABLES = ("test.csv", "mnist_test.csv")  # Kaggle's has no labels, and is ignored
 Content = tuple[Part, Part | None, tuple[str, ...]]  # training part, test part, class names
 
 
 class Expected(NamedTuple):
-    """What the user said of the data: how many classes, and the shape that images are converted to, if any."""
+    """The user's settings: the number of classes, and the shape that images are converted to, if any."""
 
     num_classes: int
     image: Shape | None
@@ -41,19 +41,19 @@ class Expected(NamedTuple):
 Form = Callable[[Members, Expected, str], Content]
 
 
-def read_local(path: Path, num_classes: int = 10, image: Shape | None = None) -> LabelledImages:
+def read_local(path: Path, num_classes: int = 10, image: Shape | None = None) -> LabeledImages:
     """Return the data set at a path: a folder, a .zip, a .csv or a .npz; its name is the path's stem.
 
-    Without a test part all is training. Images are in the order of the file, or of the sorted paths.
+    Without a test part, all images are training images. They are in the order of the file, or of the sorted paths.
 
     Args:
         path: The file or folder.
         num_classes: Labels run from 0 to num_classes - 1.
-        image: Channels, height and width that images are converted to; None refuses any other than 1×28×28.
+        image: Channels, height and width that images are converted to; None requires 1×28×28.
 
     Raises:
-        InputError: The path is missing, unreadable or of no accepted form, or anything in it is damaged, dangerous or
-            of another shape; the message is one line that names the file, the value, the limit and the fix.
+        InputError: The path is missing, unreadable or not in an accepted format, or its content is damaged, dangerous
+            or of another shape.
     """
     label = one_line(path)
     try:
@@ -100,7 +100,7 @@ READERS: dict[str, Callable[[Path, Expected], Content]] = {
 
 
 def _read_members(members: Members, expected: Expected, label: str) -> Content:
-    """Read the one data set at the top or, where there is none, below one wrapper folder."""
+    """Read the only data set at the top level or, if there is none, in one of the top folders."""
     for folders in ({"": members}, _wrapped(members)):
         known = {name: inner if name == "test/" else _with_train(inner) for name, inner in folders.items()}
         sets = [(name, form, inner) for name, inner in known.items() for form in _forms(inner)]
@@ -109,19 +109,19 @@ def _read_members(members: Members, expected: Expected, label: str) -> Content:
             raise InputError("data.local.several", path=label, sets=len(sets), names=names)
         for _, form, inner in sets:
             return form(inner, expected, label)
-    some = sorted(members)[:3] or Message("data.local.no_file")
-    raise InputError("data.local.none", path=label, files=some, accepted=ACCEPTED)
+    examples = sorted(members)[:3] or Message("data.local.no_file")
+    raise InputError("data.local.none", path=label, files=examples, accepted=ACCEPTED)
 
 
 def _with_train(members: Members) -> Members:
-    """Return members that are nothing but folders named by a label as those of train/."""
+    """Return members under train/ if all are in folders named by labels, else unchanged."""
     if members and all(LABEL.fullmatch(path.split("/")[0]) and "/" in path for path in members):
         return {f"train/{path}": member for path, member in members.items()}
     return members
 
 
 def _wrapped(members: Members) -> dict[str, Members]:
-    """Return the members of each folder at the top, by the folder's name and paths below it."""
+    """Return, for each top folder, its members by their paths below it."""
     folders: defaultdict[str, Members] = defaultdict(dict)
     for path, member in members.items():
         top, slash, rest = path.partition("/")
@@ -131,7 +131,7 @@ def _wrapped(members: Members) -> dict[str, Members]:
 
 
 def _forms(members: Members) -> list[Form]:
-    """Return the readers of the forms that the members have."""
+    """Return the readers that find data among the members."""
     finders = {_read_picture_parts: has_pictures, _read_tables: _find_tables, _read_idx_parts: find_idx}
     return [form for form, find in finders.items() if find(members)]
 

