@@ -62,14 +62,14 @@ def test_weakest_classes_come_by_f1_then_number():
     scores = class_scores(confusion)
     assert scores.f1[1] == scores.f1[3] > scores.f1[0] == scores.f1[4]
     assert weakest(scores) == [0, 4, 1]
-    assert weakest(scores, most=9) == [0, 4, 1, 3]
+    assert weakest(scores, limit=9) == [0, 4, 1, 3]
     assert {type(label) for label in weakest(scores)} == {int}
 
 
 def test_confusions_come_by_count_then_classes():
     confusion = np.diag([50] * 4)
     confusion[3, 1], confusion[1, 3], confusion[0, 2], confusion[2, 0] = 12, 4, 4, 1
-    assert top_confusions(confusion, most=3) == [(3, 1, 12), (0, 2, 4), (1, 3, 4)]
+    assert top_confusions(confusion, limit=3) == [(3, 1, 12), (0, 2, 4), (1, 3, 4)]
     assert top_confusions(confusion) == [(3, 1, 12), (0, 2, 4), (1, 3, 4), (2, 0, 1)]
     assert top_confusions(np.diag([5, 5])) == []
     first = top_confusions(confusion)[0]

@@ -2,9 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ziffern.analysis.recommendation import Pair, pairwise, recommend
-from ziffern.analysis.significance import Difference, holm, mcnemar, recipe_difference
+from ziffern.analysis.recommendation import Pair, holm, pairwise, recommend
+from ziffern.analysis.significance import Difference, mcnemar, recipe_difference
 
 
 def read(correct: int, total: int = 1000, seed: int = 0) -> np.ndarray:
@@ -116,3 +118,42 @@ def test_an_interval_around_zero_is_no_proof() -> None:
     assert pair.is_significant
     doubtful = replace(pair, difference=Difference(-0.06, -0.13, 0.01))
     assert not doubtful.is_significant
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1, 1]
+    assert holm([0.04]) == [0.04]
+    assert holm([]) == []
+    assert {type(value) for value in holm([0.1, 0.2])} == {float}
+
+
+P_VALUES = st.lists(st.floats(0, 1), max_size=12)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(P_VALUES, st.randoms(use_true_random=False))
+def test_holm_keeps_the_order_and_never_lowers(p_values, random):
+    adjusted = holm(p_values)
+    assert all(p <= new <= 1 for p, new in zip(p_values, adjusted, strict=True))
+    ranked = [new for _, new in sorted(zip(p_values, adjusted, strict=True))]
+    assert ranked == sorted(adjusted)
+    order = list(range(len(p_values)))
+    random.shuffle(order)
+    assert holm([p_values[i] for i in order]) == [adjusted[i] for i in order]
+
+
+@pytest.mark.slow
+def test_holm_is_statsmodels():
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    rng = np.random.default_rng(8)
+    for size in range(1, 13):
+        p_values = rng.random(size) ** 3  # many small ones
+        expected = multitest.multipletests(p_values, method="holm")[1]
+        assert holm(p_values.tolist()) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.1, float("nan")])
+def test_holm_refuses_what_is_no_p_value(bad):
+    with pytest.raises(ValueError, match=r"in \[0, 1\]"):
+        holm([0.5, bad])

@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ziffern.analysis.significance import holm, mcnemar, mean_interval, paired_bootstrap, recipe_difference
+from ziffern.analysis.significance import mcnemar, mean_interval, paired_bootstrap, recipe_difference
 
 NAN = float("nan")
 
@@ -182,45 +182,6 @@ def test_other_shapes_are_refused(compare):
 def test_mcnemar_refuses_other_shapes():
     with pytest.raises(ValueError, match=r"\(5,\) and b \(1,\)"):
         mcnemar(np.ones(5, bool), np.ones(1, bool))
-
-
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.6, 0.7]) == [1, 1]
-    assert holm([0.04]) == [0.04]
-    assert holm([]) == []
-    assert {type(value) for value in holm([0.1, 0.2])} == {float}
-
-
-P_VALUES = st.lists(st.floats(0, 1), max_size=12)
-
-
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(P_VALUES, st.randoms(use_true_random=False))
-def test_holm_keeps_the_order_and_never_lowers(p_values, random):
-    adjusted = holm(p_values)
-    assert all(p <= new <= 1 for p, new in zip(p_values, adjusted, strict=True))
-    ranked = [new for _, new in sorted(zip(p_values, adjusted, strict=True))]
-    assert ranked == sorted(adjusted)
-    order = list(range(len(p_values)))
-    random.shuffle(order)
-    assert holm([p_values[i] for i in order]) == [adjusted[i] for i in order]
-
-
-@pytest.mark.slow
-def test_holm_is_statsmodels():
-    multitest = pytest.importorskip("statsmodels.stats.multitest")
-    rng = np.random.default_rng(8)
-    for size in range(1, 13):
-        p_values = rng.random(size) ** 3  # many small ones
-        expected = multitest.multipletests(p_values, method="holm")[1]
-        assert holm(p_values.tolist()) == pytest.approx(expected, abs=1e-12)
-
-
-@pytest.mark.parametrize("bad", [-0.1, 1.1, NAN])
-def test_holm_refuses_what_is_no_p_value(bad):
-    with pytest.raises(ValueError, match=r"in \[0, 1\]"):
-        holm([0.5, bad])
 
 
 def test_mean_interval_by_hand():

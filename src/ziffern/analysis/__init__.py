@@ -1,1 +1,1 @@
-"""Plain functions on arrays: what the numbers of a finished run say. No Lightning, no configuration."""
+"""Plain functions on arrays: scores, statistics and verdicts on finished runs. No Lightning, no configuration."""

@@ -29,7 +29,7 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> Inter
 
 
 def majority_baseline(train_counts: NDArray[np.int64], target: NDArray[np.int64]) -> float:
-    """Return the accuracy on labels `target` (N,) of always naming the class with most training images.
+    """Return the accuracy on labels `target` (N,) of always predicting the class with the most training images.
 
     Args:
         train_counts: (C,) training images of each class.

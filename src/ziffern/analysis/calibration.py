@@ -1,8 +1,8 @@
-"""How far a net's probabilities can be trusted: reliability, likelihood, Brier score, risk against coverage.
+"""How reliable a net's probabilities are: calibration, likelihood, Brier score, risk against coverage.
 
-ECE alone flatters a net that is nearly always right and depends on its bins, so the proper scores (negative
-log-likelihood, Brier) and the order of the confidences (risk against coverage) stand beside it. Every function takes
-`target` (N,) int64 and `probability` (N, C) with rows that sum to 1, computes in float64, and raises ValueError where
+ECE alone flatters a net that is nearly always right, and depends on its bins, so proper scores (negative
+log-likelihood, Brier) and the order of the confidences (risk against coverage) complement it. Every function takes
+`target` (N,) int64 and `probability` (N, C) with rows that sum to 1, computes in float64, and raises ValueError if
 N is 0 or the lengths differ.
 """
 
@@ -18,10 +18,10 @@ Probabilities = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Reliability:
-    """The K bins of the top probability that hold images, lowest first, and the expected calibration error."""
+    """The K non-empty bins of the top probability, lowest first, and the expected calibration error."""
 
     confidence: Floats  # (K,) mean top probability
-    accuracy: Floats  # (K,) share that is right
+    accuracy: Floats  # (K,) share of correct predictions
     count: NDArray[np.int64]  # (K,) images, at least 1
     ece: float  # in [0, 1]
 
@@ -30,9 +30,9 @@ class Reliability:
 class RiskCoverage:
     """The errors that remain when a person handles the least confident images."""
 
-    coverage: Floats  # (N,) ascending in (0, 1]: share of images that the net answers
+    coverage: Floats  # (N,) ascending in (0, 1]: share of images that the net classifies
     risk: Floats  # (N,) share of errors among them
-    area: float  # AURC, the mean risk: the lower the better
+    area: float  # AURC, the mean risk; lower is better
 
 
 def reliability(target: Labels, probability: Probabilities, bins: int = 15) -> Reliability:
@@ -41,12 +41,12 @@ def reliability(target: Labels, probability: Probabilities, bins: int = 15) -> R
     Guo et al. 2017, "On Calibration of Modern Neural Networks", from which the 15 bins come.
 
     Raises:
-        ValueError: No images, lengths that differ, or less than one bin.
+        ValueError: There are no images, the lengths differ, or `bins` is below 1.
     """
     confidence, wrong = _ranked(target, probability)
     if bins < 1:
         raise ValueError(f"bins must be at least 1, not {bins}")
-    # compared with the inner edges, not multiplied: 0.2 * 15 is not 3. 0 joins the first bin, 1 the last
+    # compared with the inner edges, not multiplied: 0.2 * 15 is not 3; 0 is in the first bin, 1 in the last
     place = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence, side="left")
     count = np.bincount(place, minlength=bins)
     filled = count > 0
@@ -76,27 +76,27 @@ def brier(target: Labels, probability: Probabilities) -> float:
 
 
 def risk_coverage(target: Labels, probability: Probabilities) -> RiskCoverage:
-    """Return the risk of answering only the most confident images, for each number of them.
+    """Return the risk of classifying only the most confident images, for each number of them.
 
     El-Yaniv and Wiener 2010, "On the Foundations of Noise-free Selective Classification"; the area is Geifman et al.
-    2019's AURC. Digits of equal confidence share their errors evenly, so their order does not matter.
+    2019's AURC. Images of equal confidence share their errors evenly, so their order does not matter.
     """
     confidence, wrong = _ranked(target, probability)
     _, group, size = np.unique(-confidence, return_inverse=True, return_counts=True)  # most confident first
     errors = np.cumsum(np.bincount(group, wrong))  # up to the end of each group of equals
-    answered = np.arange(1, len(target) + 1)
-    # straight lines between the ends of groups: whole numbers of errors there, even shares between
-    risk = np.interp(answered, np.append(0, np.cumsum(size)), np.append(0, errors)) / answered
-    return RiskCoverage(answered / len(target), risk, float(risk.mean()))
+    classified = np.arange(1, len(target) + 1)
+    # interpolated linearly within a group
+    risk = np.interp(classified, np.append(0, np.cumsum(size)), np.append(0, errors)) / classified
+    return RiskCoverage(classified / len(target), risk, float(risk.mean()))
 
 
 def coverage_at(curve: RiskCoverage, risk: float) -> float:
-    """Return the largest coverage whose risk is at most `risk`, both in [0, 1]; 0 where there is none."""
+    """Return the largest coverage whose risk is at most `risk`, both in [0, 1]; 0 if there is none."""
     return float(curve.coverage[curve.risk <= risk].max(initial=0))
 
 
 def _ranked(target: Labels, probability: Probabilities) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return each image's top probability and whether it misses, both (N,)."""
+    """Return each image's top probability and whether the prediction is wrong, both (N,)."""
     _check(target, probability)
     return probability.max(1).astype(np.float64), probability.argmax(1) != target
 

@@ -1,8 +1,8 @@
 """The verdict on a fit, from the curves of a run alone: overfitting, underfitting or optimal.
 
-The published verdicts (Gómez López and Ulubas 2025) came without a rule; this one is fixed, so that all runs are judged
-alike, and reproduces their verdicts from their figures. It uses training and validation only, because the test images
-must not influence a design. What is undefined for a run without epochs is nan, flat or 0.
+The verdicts of Gómez López and Ulubas (2025) were published without a rule. This rule is fixed, so that all runs are
+judged alike, and reproduces their verdicts from their figures. It uses training and validation only, because the test
+images must not influence a design. For a run without epochs, undefined values are nan, flat or 0.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 GAP = 0.02  # of accuracy: between the two published gaps, 0.0171 (optimal) and 0.0226 (overfitting)
 LARGE_GAP = 0.05  # more than twice the published overfitting gap: no trend excuses it
-LEARNED = 0.90  # a linear classifier reaches about 0.92 on MNIST: a net below 0.90 has not learned the easy part
-STARTED = 0.50  # below it a net has hardly learned the training images: a gap is then noise, or the run collapsed
+LEARNED = 0.90  # a linear classifier reaches about 0.92 on MNIST; a net below 0.90 has not even learned that
+STARTED = 0.50  # a net below this has hardly learned its training images: a gap is noise, or the run collapsed
 STEADY = 0.02  # a relative change over the window that is not yet a trend
 CERTAIN = 2.0  # standard errors between a slope and 0: a curve that only oscillates has no trend
-RISEN = 1.2  # times its lowest level: a validation loss above it counts as risen, even when it levels off
-WINDOW = 3  # epochs at least in the window, where there are so many
+RISEN = 1.2  # times its lowest level: a validation loss above this counts as risen, even if it levels off
+WINDOW = 3  # minimum number of epochs in the window
 
 
 class Verdict(StrEnum):
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
 
 class Trend(StrEnum):
-    """Where a curve was heading when the run ended."""
+    """The direction of a curve at the end of a run."""
 
     RISING = "rising"
     FALLING = "falling"
@@ -46,16 +46,16 @@ class Fit:
     gap: float  # training minus validation accuracy of the last epoch, in [-1, 1]; negative is usual with dropout
     train_trend: Trend  # of the losses
     val_trend: Trend
-    best_epoch: int  # counted from 1, of the lowest validation loss; 0 where there is none
-    still_improving: bool  # validation loss falls and is lowest in the last epoch: more epochs may help
+    best_epoch: int  # counted from 1, of the lowest validation loss; 0 if there is none
+    still_improving: bool  # the validation loss falls and is lowest in the last epoch: more epochs may help
 
 
 def trend(values: NDArray[np.float64]) -> Trend:
-    """Return where a curve (E,), one value per epoch, heads over its last third, at least 3 epochs.
+    """Return the direction of a curve (E,), one value per epoch, over its last third, at least WINDOW epochs.
 
-    The least-squares slope times the window's span, relative to the window's mean, against ± STEADY; it must also lie
-    CERTAIN standard errors away from 0. A curve that ends in a value that is not finite is rising: a loss that blew
-    up. Other such values are left out.
+    The least-squares slope times the window's span, relative to the window's mean, must exceed ± STEADY, and the slope
+    must be CERTAIN standard errors away from 0; otherwise the curve is flat. A curve whose last value is not finite is
+    rising (the loss exploded); other values that are not finite are ignored.
     """
     window = np.asarray(values, np.float64)[-max(WINDOW, -(-len(values) // 3)) :]
     if window.size and not np.isfinite(window[-1]):
@@ -75,7 +75,7 @@ def trend(values: NDArray[np.float64]) -> Trend:
 
 
 def _has_risen(losses: NDArray[np.float64]) -> bool:
-    """Return whether the mean of the last epochs lies well above the lowest mean of as many epochs in a row."""
+    """Return whether the mean of the last WINDOW epochs is above RISEN times the lowest such mean."""
     if len(losses) < 2 * WINDOW or not np.isfinite(losses).all():
         return False
     level = np.convolve(losses, np.ones(WINDOW) / WINDOW, mode="valid")
@@ -90,10 +90,10 @@ def diagnose(
 ) -> Fit:
     """Return the verdict on four curves (E,), one value per epoch, accuracies in [0, 1].
 
-    Of the last epoch, in this order: a validation loss that is not finite, below LEARNED, is underfitting (the run
-    diverged; its training accuracy is from before); a gap above GAP while the losses part (validation rises or has
-    risen, training does not rise), or above LARGE_GAP whatever they do, is overfitting once the net has STARTED; the
-    better accuracy below LEARNED is underfitting.
+    The first of these rules that applies to the last epoch decides: the run diverged (validation loss not finite,
+    validation accuracy below LEARNED): underfitting, whatever the training accuracy was before; training accuracy of
+    at least STARTED, and a gap above LARGE_GAP, or above GAP while the losses diverge (validation rises or has risen,
+    training does not rise): overfitting; both accuracies below LEARNED: underfitting; otherwise optimal.
 
     Raises:
         ValueError: The curves differ in length.
@@ -108,21 +108,20 @@ def diagnose(
     acc = float(train_acc[-1]), float(val_acc[-1])
     gap = accuracy_gap(train_acc, val_acc)
     diverged = not np.isfinite(val_loss[-1]) and acc[1] < LEARNED
-    parting = trends[0] is not Trend.RISING and (trends[1] is Trend.RISING or _has_risen(val_loss))
-    verdict = Verdict.UNDERFITTING if diverged else _verdict(*acc, gap, parting)
+    is_parting = trends[0] is not Trend.RISING and (trends[1] is Trend.RISING or _has_risen(val_loss))
+    verdict = Verdict.UNDERFITTING if diverged else _verdict(*acc, gap, is_parting)
     return Fit(verdict, gap, *trends, best, trends[1] is Trend.FALLING and best == len(val_loss))
 
 
 def accuracy_gap(train_acc: NDArray[np.float64], val_acc: NDArray[np.float64]) -> float:
-    """Return training minus validation accuracy of the last of E epochs, each (E,), in [-1, 1]."""
+    """Return training minus validation accuracy, each (E,), of the last epoch, in [-1, 1]."""
     return round(float(train_acc[-1]) - float(val_acc[-1]), 9)  # 0.99 - 0.97 is not above 0.02
 
 
-def _verdict(train_acc: float, val_acc: float, gap: float, parting: bool) -> Verdict:
-    apart = gap > GAP and parting
-    if train_acc >= STARTED and (apart or gap > LARGE_GAP):
+def _verdict(train_acc: float, val_acc: float, gap: float, is_parting: bool) -> Verdict:
+    if train_acc >= STARTED and (gap > LARGE_GAP or (gap > GAP and is_parting)):
         return Verdict.OVERFITTING
-    if max(train_acc, val_acc) < LEARNED:  # the better one: dropout holds the training accuracy down
+    if max(train_acc, val_acc) < LEARNED:  # dropout lowers the training accuracy
         return Verdict.UNDERFITTING
     return Verdict.OPTIMAL
 

@@ -1,10 +1,10 @@
-"""The registry of metrics: each is declared here once and appears wherever results of a run do.
+"""The registry of metrics: each is declared here once and appears wherever results of a run are shown.
 
-Decisions: a metric has its key in metrics.json, a kind (how it is checked and written), a direction, and the function
-that computes it from `Evidence`; its label and explanation are `metrics.<key>` in the text catalogs. Training and the
-reader of a run folder compute from the same evidence, so a value that was changed by hand is noticed. What no file of a
-run folder gives, such as the number of parameters, is passed in by training. No heavy import here: the command line
-reads the directions before anything is trained.
+Decisions: a metric has a key in metrics.json, a kind (how it is checked and written), a direction, and a function that
+computes it from `Evidence`; its label and explanation are `metrics.<key>` in the text catalogs. Training and the reader
+of a run folder compute from the same evidence, so a value that was changed by hand is detected. Values that the files
+of a run folder do not contain, such as the number of parameters, are passed in by training. No heavy import here,
+because the command line reads the directions before training starts.
 """
 
 import math
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from ziffern.analysis.outcome import Outcome
 
-COLUMNS = ("epoch", "train/loss", "train/acc", "val/loss", "val/acc", "seconds")  # of history.csv, that scores rest on
+COLUMNS = ("epoch", "train/loss", "train/acc", "val/loss", "val/acc", "seconds")  # of history.csv, used by scores
 
 
 class Kind(StrEnum):
-    """What a value is."""
+    """The kind of a value."""
 
     SHARE = "share"  # in [0, 1], written as a percentage
     DIFFERENCE = "difference"  # of two shares, in [-1, 1], written in percentage points
@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
 
 class Place(Flag):
-    """Where a metric is shown; metrics.json has all of them."""
+    """Where a metric is shown; metrics.json contains all of them."""
 
     NOWHERE = 0
     SUMMARY = auto()  # cards at the top of a run's report
@@ -45,7 +45,7 @@ class Place(Flag):
 
 
 def columns(rows: Sequence[Mapping[str, float]]) -> "dict[str, NDArray[np.float64]]":
-    """Return the columns of rows of history.csv, (E,) each; empty where no epoch was finished."""
+    """Return the columns of history.csv, (E,) each, from its rows; empty if there are none."""
     import numpy as np
 
     return {name: np.array([row[name] for row in rows], np.float64) for name in COLUMNS}
@@ -53,10 +53,10 @@ def columns(rows: Sequence[Mapping[str, float]]) -> "dict[str, NDArray[np.float6
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the metrics of a run are computed from, as far as the run came."""
+    """The values from which the metrics of a run are computed."""
 
     history: "Mapping[str, NDArray[np.float64]]"  # columns of history.csv, (E,) each
-    kept_epoch: int  # whose weights were kept, counted from 1; 0 where there is none
+    kept_epoch: int  # whose weights were kept, counted from 1; 0 if there is none
     outcome: "Outcome | None" = None  # predictions on the test part
     train_counts: "NDArray[np.int64] | None" = None  # (C,) training images of each class
 
@@ -66,12 +66,12 @@ class Metric:
     """A metric of a finished run.
 
     Args:
-        key: Its name in metrics.json: `stage/name`, or a name alone where it belongs to no part of the data.
-        kind: What its value is.
-        compute: Returns the value, or None where the evidence lacks what it takes.
-        direction: What is better; None where neither is.
+        key: Its name in metrics.json: `stage/name`, or a name alone if it belongs to no part of the data.
+        kind: The kind of its value.
+        compute: Returns the value, or None if the evidence is incomplete.
+        direction: Which values are better; None if neither are.
         places: Where it is shown.
-        is_required: Whether every metrics.json has it; run folders of earlier versions must have it too.
+        is_required: Whether every metrics.json has it, those of earlier versions included.
     """
 
     key: str
@@ -83,7 +83,7 @@ class Metric:
 
     @property
     def stage(self) -> str:
-        """The part of the data that it belongs to: train, val, test; empty for none."""
+        """The part of the data that it belongs to, such as train, val or test; empty for none."""
         return self.key.rpartition("/")[0]
 
     @property
@@ -128,10 +128,10 @@ def _seconds(run: Evidence) -> float | None:
 
 
 def _training_alone(run: Evidence) -> None:
-    """No file of a run folder has it: training passes it in."""
+    """Return None: no file of a run folder contains it, so training passes it in."""
 
 
-DETAILS = Place.COMPARISON | Place.TERMINAL | Place.TENSORBOARD  # the report's table of classes has it
+DETAILS = Place.COMPARISON | Place.TERMINAL | Place.TENSORBOARD  # not on cards: the report's table of classes shows it
 COSTS = Place.SUMMARY | Place.COMPARISON | Place.TERMINAL
 CONFIDENCE = Place.CONFIDENCE | Place.TENSORBOARD
 METRICS: tuple[Metric, ...] = (  # in the order in which they are shown
@@ -169,6 +169,6 @@ def objectives() -> dict[str, str]:
 
 
 def measure(evidence: Evidence) -> dict[str, float]:
-    """Return each metric that the evidence gives a finite value for, by key."""
+    """Return each metric for which the evidence gives a finite value, by key."""
     values = ((metric.key, metric.compute(evidence)) for metric in METRICS)
     return {key: value for key, value in values if value is not None and math.isfinite(value)}

@@ -1,6 +1,6 @@
-"""A model's predictions on one part of the data, and all scores that follow from them, each computed once.
+"""A model's predictions on one part of the data, and all scores computed from them, each once.
 
-TensorBoard, the report and the comparison all read this; nothing here draws or writes.
+TensorBoard, the report and the comparison all use this; nothing here draws or writes.
 """
 
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class Outcome:
 
     @cached_property
     def correct(self) -> int:
-        """How many images were classified correctly."""
+        """The number of images classified correctly."""
         return int(self.hit.sum())
 
     @cached_property
@@ -103,7 +103,7 @@ class Outcome:
 
     @cached_property
     def reliability(self) -> Reliability:
-        """How well confidence and accuracy agree."""
+        """Accuracy against confidence, and the expected calibration error."""
         return reliability(self.target, self.probability)
 
     @cached_property

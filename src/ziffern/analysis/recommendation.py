@@ -1,6 +1,6 @@
-"""Which of several models to use: paired tests on the same images, and a rule that is fixed beforehand.
+"""Which of several models to use: paired tests on the same images, and a fixed rule.
 
-Decisions: the smallest model is chosen that no larger one beats both by a margin that matters and by more than chance.
+Decisions: the choice is the smallest model that no larger one beats both by a relevant margin and by more than chance.
 Two single runs are compared by McNemar's exact test, which is about these two trained nets; recipes of several seeds by
 the variance of images and seeds together; a single run and a recipe of several seeds are not compared, since the
 variation between the seeds of the former is unknown. Holm's correction covers the tests that were made.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.analysis.significance import MIN_SEEDS, Difference, holm, mcnemar, paired_bootstrap, recipe_difference
+from ziffern.analysis.significance import MIN_SEEDS, Difference, mcnemar, paired_bootstrap, recipe_difference
 
 LEVEL = 0.05  # of significance, after Holm's correction
 
@@ -25,16 +25,16 @@ class Pair:
 
     first: int  # place among the models
     second: int
-    only_first: int  # images that the first alone classified correctly; with several seeds, the first run of each model
+    only_first: int  # images that only the first classified correctly; with several seeds, the first run of each model
     only_second: int
     mcnemar: float  # p value of these two runs alone
     difference: Difference | None  # of the accuracies, first minus second, with its 95% interval; None: not tested
-    p: float | None  # that of McNemar's test, or with several seeds that of the recipes
+    p: float | None  # of McNemar's test, or with several seeds of the recipes
     adjusted: float | None  # after Holm's correction over the pairs that were tested
 
     @property
     def is_significant(self) -> bool:
-        """Whether a test was made, and both it and the interval exclude chance."""
+        """Whether the pair was tested, and both the p value and the interval exclude chance."""
         if self.difference is None or self.adjusted is None:
             return False
         return self.adjusted < LEVEL and not self.difference.low <= 0 <= self.difference.high
@@ -45,8 +45,8 @@ class Choice:
     """The recommended model."""
 
     place: int
-    beaten: tuple[tuple[int, int], ...]  # smaller models, each with a larger one that is clearly better
-    kept_over: tuple[int, ...]  # larger models that are not shown to be clearly better; some may not be tested
+    beaten: tuple[tuple[int, int], ...]  # smaller models, each with a larger one that beats it
+    kept_over: tuple[int, ...]  # larger models that do not beat it, tested or not
 
 
 def pairwise(hits: Sequence[Hits]) -> list[Pair]:
@@ -64,6 +64,21 @@ def pairwise(hits: Sequence[Hits]) -> list[Pair]:
         result = (*test, next(adjusted)) if test else (None, None, None)
         pairs.append(Pair(i, j, single.only_a, single.only_b, single.p, *result))
     return pairs
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p values in [0, 1] adjusted for the number of tests (Holm 1979), in the given order.
+
+    Raises:
+        ValueError: A p value is not in [0, 1].
+    """
+    p = np.asarray(p_values, np.float64)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"p values must be in [0, 1], not {list(p_values)}")
+    order = p.argsort(kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.maximum.accumulate(np.minimum(1, np.arange(len(p), 0, -1) * p[order]))
+    return [float(value) for value in adjusted]
 
 
 def recommend(
@@ -85,7 +100,7 @@ def recommend(
     order = sorted(range(len(params)), key=lambda place: (params[place], -val_acc[place]))
 
     def beaten_by(small: int, larger: Sequence[int]) -> int | None:
-        """Return the best of the larger models that are clearly better, or None."""
+        """Return the best of the larger models that beat a small one, or None."""
         better = [
             large
             for large in larger
@@ -95,15 +110,15 @@ def recommend(
 
     beaten: list[tuple[int, int]] = []
     for rank, place in enumerate(order):
-        by = beaten_by(place, order[rank + 1 :])
-        if by is None:
+        better = beaten_by(place, order[rank + 1 :])
+        if better is None:
             return Choice(place, tuple(beaten), tuple(order[rank + 1 :]))
-        beaten.append((place, by))
+        beaten.append((place, better))
     raise ValueError("there is no model to choose from")
 
 
 def _tested(first: Hits, second: Hits) -> tuple[Difference, float] | None:
-    """Return difference and p value, or None where the seeds of one side alone are known to differ by how much."""
+    """Return difference and p value, or None if only one side has several seeds."""
     if len(first) == len(second) == 1:
         return paired_bootstrap(first[0], second[0]), mcnemar(first[0], second[0]).p
     return recipe_difference(first, second) if min(len(first), len(second)) >= MIN_SEEDS else None

@@ -1,11 +1,10 @@
 """Whether one net is better than another on the same images, or one recipe than another over several seeds.
 
 Decisions: every test is paired by image, since tests that ignore the pairing, and resampled t-tests, mislead
-(Dietterich 1998, "Approximate Statistical Tests for Comparing Supervised Classification Learning Algorithms"); two
-trained nets and two recipes are different questions: the first is answered by the images alone, the second only by
-several seeds per recipe, as two runs of one recipe often differ "significantly" by their seed. With a single seed on a
-side the variance between its seeds is unknown, and borrowing the other side's rejects 8 to 17% of true hypotheses at
-a nominal 5%, so there is no test of such a pair.
+(Dietterich 1998, "Approximate Statistical Tests for Comparing Supervised Classification Learning Algorithms").
+Comparing two trained nets needs the images alone; comparing two recipes needs several seeds of each, as two runs of one
+recipe often differ "significantly" by their seed. If a side has a single seed, the variance between its seeds is
+unknown, and using the other side's rejects 8 to 17% of true hypotheses at a nominal 5%, so such a pair is not tested.
 """
 
 import math
@@ -15,12 +14,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-MIN_SEEDS = 2  # of a recipe, for a test of it: one says nothing of how seeds differ
-MIN_P = 1e-100  # of recipes: smaller p values mean nothing
+MIN_SEEDS = 2  # per recipe in a test: one seed gives no variance between seeds
+MIN_P = 1e-100  # of recipes: smaller p values are meaningless
 
 
 class McNemar(NamedTuple):
-    """Digits that only one of two nets gets right, and the two-sided p value."""
+    """The images that only one of two nets classified correctly, and the two-sided p value."""
 
     only_a: int
     only_b: int
@@ -36,7 +35,7 @@ class Difference(NamedTuple):
 
 
 class MeanInterval(NamedTuple):
-    """A mean over runs, the deviation of one run (n - 1), and the mean's confidence interval."""
+    """A mean over runs, the standard deviation of the runs (n - 1), and the confidence interval of the mean."""
 
     mean: float
     deviation: float
@@ -47,17 +46,15 @@ class MeanInterval(NamedTuple):
 def mcnemar(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> McNemar:
     """Return the exact McNemar test of two nets on the same images.
 
-    Each side (N,) says which images it got right. The p value is the binomial test's on the discordant
-    pairs (McNemar 1947; Dietterich 1998); without any it is 1.
+    Each side (N,) is whether each image was classified correctly. The p value is that of the binomial test on the
+    discordant pairs (McNemar 1947; Dietterich 1998), 1 if there are none.
 
     Raises:
-        ValueError: The shapes differ.
+        ValueError: The images differ in number, or there are none.
     """
     from scipy.stats import binomtest
 
-    if correct_a.shape != correct_b.shape:
-        raise ValueError(_mismatch(correct_a, correct_b))
-    only_a, only_b = int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())
+    only_a, only_b = _discordant(correct_a, correct_b)
     discordant = only_a + only_b
     return McNemar(only_a, only_b, float(binomtest(min(only_a, only_b), discordant).pvalue) if discordant else 1.0)
 
@@ -71,15 +68,14 @@ def paired_bootstrap(
 ) -> Difference:
     """Return accuracy of net a minus net b (N,) on the same images, with its percentile interval (Efron 1979).
 
-    A resample draws N images, the same for both, so only three kinds of image are counted: those that a alone, b
-    alone, and both or neither get right.
+    A resample draws the same N images for both, so only three kinds of images are counted: those that only a, only b,
+    and both or neither classified correctly.
 
     Raises:
         ValueError: The images differ in number, or there are none.
     """
-    _check(correct_a[None], correct_b[None])
+    only_a, only_b = _discordant(correct_a, correct_b)
     images = len(correct_a)
-    only_a, only_b = int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())
     shares = np.array([only_a, only_b, images - only_a - only_b]) / images
     drawn = np.random.default_rng(seed).multinomial(images, shares, resamples)  # (R, 3)
     low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / images, [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -91,11 +87,11 @@ def recipe_difference(
 ) -> tuple[Difference, float]:
     """Return mean accuracy of recipe a (S_a, N) minus recipe b (S_b, N), its interval, and its two-sided p value.
 
-    Other seeds and other images would both change the difference, so its variance is a sum: that of each recipe's
-    accuracies over its seeds, and that of the images, less the noise that the seeds' part already contains (images and
-    seeds are crossed). The parts are estimated with few degrees of freedom, S_a - 1 and S_b - 1, and many. One t with
-    the degrees of freedom of Satterthwaite (1946) rejects up to 13% of true hypotheses at 5%, so each part has its
-    own quantile (Banerjee 1960, "Approximate Confidence Interval for Linear Functions of Means of k Populations when
+    Other seeds and other images would both change the difference, so its variance is a sum: the variances of each
+    recipe's accuracies over its seeds, and that of the images, less the noise that the seeds' parts already contain
+    (images and seeds are crossed). The seeds' parts have few degrees of freedom, S_a - 1 and S_b - 1. One t with the
+    degrees of freedom of Satterthwaite (1946) rejects up to 13% of true hypotheses at 5%, so each part has its own
+    quantile (Banerjee 1960, "Approximate Confidence Interval for Linear Functions of Means of k Populations when
     the Population Variances Are Not Equal"): the interval is value ± sqrt(sum of t(f)^2 · part). Under normality it
     covers at least `confidence` whatever the ratios of the variances, because the distribution function of a squared
     normal variable is concave. docs/significance.md has the simulated levels.
@@ -103,15 +99,15 @@ def recipe_difference(
     Raises:
         ValueError: The images differ in number, there are none, or a side has fewer than two seeds.
     """
-    _check(correct_a, correct_b)
+    _check(correct_a, correct_b, 2)
     if min(len(correct_a), len(correct_b)) < MIN_SEEDS:
         raise ValueError(
-            f"{len(correct_a)} and {len(correct_b)} seeds: how the seeds of a recipe differ is unknown with one; "
+            f"{len(correct_a)} and {len(correct_b)} seeds: the variance between seeds is unknown with one; "
             f"pass at least {MIN_SEEDS} on each side"
         )
-    means, parts = crossed_variances(correct_a, correct_b)
-    value = float(means)
-    if not parts.any():  # the same everywhere
+    mean, parts = crossed_variances(correct_a, correct_b)
+    value = float(mean)
+    if not parts.any():  # no variance
         return Difference(value, value, value), 1.0 if value == 0 else 0.0
     freedoms = [len(correct_a) - 1, len(correct_b) - 1, correct_a.shape[1] - 1]
     half = float(half_width(parts, freedoms, 1 - confidence))
@@ -123,11 +119,11 @@ def crossed_variances(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the differences (...) of the mean accuracies, and the parts (3, ...) of their variance.
 
-    The sides are (..., S_a, N) and (..., S_b, N). The parts are due to the seeds of a, those of b, and the images.
+    The sides are (..., S_a, N) and (..., S_b, N). The parts are due to the seeds of a, the seeds of b, and the images.
     """
     seeds = [side.mean(-1).var(-1, ddof=1) / side.shape[-2] for side in (correct_a, correct_b)]
-    shares = [side.mean(-2) for side in (correct_a, correct_b)]  # (..., N) of the seeds that got an image right
-    noise = sum(  # of an image's mean over the seeds; seeds that are equally accurate by chance do not contain it
+    shares = [side.mean(-2) for side in (correct_a, correct_b)]  # (..., N) of seeds that are correct
+    noise = sum(  # of an image's mean over the seeds; a part of 0 (equally accurate seeds) does not contain it
         (share * (1 - share)).mean(-1) / (side.shape[-2] - 1) * (part > 0)
         for share, side, part in zip(shares, (correct_a, correct_b), seeds, strict=True)
     )
@@ -137,7 +133,7 @@ def crossed_variances(
 
 
 def half_width(parts: NDArray[np.float64], freedoms: Sequence[int], alpha: float) -> NDArray[np.float64]:
-    """Return how far (...) two-sided intervals of confidence 1 - alpha reach to each side (Banerjee 1960).
+    """Return half the width (...) of two-sided intervals of confidence 1 - alpha (Banerjee 1960).
 
     Args:
         parts: (K, ...) the independent parts of the estimates' variances.
@@ -150,7 +146,7 @@ def half_width(parts: NDArray[np.float64], freedoms: Sequence[int], alpha: float
 
 
 def _p_value(value: float, parts: NDArray[np.float64], freedoms: Sequence[int]) -> float:
-    """Return the alpha at which the interval around `value` just reaches 0; none is below MIN_P."""
+    """Return the alpha at which the interval around `value` just reaches 0, at least MIN_P."""
     from scipy.optimize import brentq
 
     def excess(log_alpha: float) -> float:
@@ -161,29 +157,14 @@ def _p_value(value: float, parts: NDArray[np.float64], freedoms: Sequence[int]) 
     return math.exp(brentq(excess, math.log(MIN_P), 0))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p values in [0, 1] adjusted for their number (Holm 1979), in the given order.
-
-    Raises:
-        ValueError: A p value is not in [0, 1].
-    """
-    p = np.asarray(p_values, np.float64)
-    if not ((p >= 0) & (p <= 1)).all():
-        raise ValueError(f"p values must be in [0, 1], not {list(p_values)}")
-    order = p.argsort(kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.maximum.accumulate(np.minimum(1, np.arange(len(p), 0, -1) * p[order]))
-    return [float(value) for value in adjusted]
-
-
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInterval:
-    """Return mean, deviation and Student's t interval of one figure from n independent runs.
+    """Return mean, standard deviation and Student's t interval of a value over n independent runs.
 
-    The interval is about other runs on the same images: what other images would change is not in it. With one run
-    deviation and interval are nan.
+    The interval covers other runs on the same images, but not other images. With one run, deviation and interval are
+    nan.
 
     Raises:
-        ValueError: There is no run.
+        ValueError: There are no runs.
     """
     from scipy.stats import t
 
@@ -198,12 +179,14 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInte
     return MeanInterval(mean, deviation, mean - half, mean + half)
 
 
-def _check(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> None:
-    if correct_a.ndim != 2 or correct_b.ndim != 2 or correct_a.shape[1] != correct_b.shape[1]:  # noqa: PLR2004
-        raise ValueError(_mismatch(correct_a, correct_b))
+def _discordant(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return how many images (N,) only a, and only b, classified correctly."""
+    _check(correct_a, correct_b, 1)
+    return int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())
+
+
+def _check(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_], dimensions: int) -> None:
+    if not correct_a.ndim == correct_b.ndim == dimensions or correct_a.shape[-1] != correct_b.shape[-1]:
+        raise ValueError(f"a {correct_a.shape} and b {correct_b.shape} must have the same images, the last dimension")
     if not (correct_a.size and correct_b.size):
         raise ValueError(f"there is nothing to compare in {correct_a.shape} and {correct_b.shape}; pass at least 1 run")
-
-
-def _mismatch(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> str:
-    return f"a {correct_a.shape} and b {correct_b.shape} must be about the same images, the last dimension"

@@ -1,8 +1,8 @@
-"""What to try next: each suggestion has a reason and the override to type.
+"""Suggestions for the next run: each has a reason and the override to type.
 
-Decisions: nothing is suggested without evidence, nothing that the settings already have, and at most four things; the
-evidence comes from training and validation alone, because images that influence decisions are no test any more; reasons
-are keys of a fixed list, which the report puts into the reader's language.
+Decisions: nothing is suggested without evidence or that the settings already have, and at most four changes are; the
+evidence is training and validation alone, because images that influence decisions can no longer serve as a test;
+reasons are keys of a fixed list, which the report translates.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from ziffern.analysis.fit import Fit, Trend, Verdict
 
 Settings = Mapping[str, bool | int | float | str]
 MAX_SUGGESTIONS = 4
-CHANCE = 0.2  # an accuracy below this after training: hardly anything was learned
-HIGH_RATE = 0.01  # a learning rate from here on may be too high where too little was learned
+CHANCE = 0.2  # a training accuracy below this means that hardly anything was learned
+HIGH_RATE = 0.01  # a learning rate of at least this may be too high if too little was learned
 FEW_EPOCHS = 3  # fewer do not show what a model can learn
 DROPOUT, PATIENCE = "model.net.dropout", "callbacks.early_stopping.patience"
 DECAY, RATE, AUGMENT = "model.optimizer.weight_decay", "model.optimizer.lr", "model.augment"
@@ -27,13 +27,13 @@ class Suggestion(NamedTuple):
 
 
 def suggest(fit: Fit, epochs: int, train_acc: float, settings: Settings) -> list[Suggestion]:
-    """Return what to try after a run.
+    """Return the changes to try after a run.
 
     Args:
-        fit: The diagnosis of its curves.
+        fit: The verdict on its curves.
         epochs: Epochs trained.
-        train_acc: Training accuracy of the last epoch; nan where there is none.
-        settings: The run's flat settings; what they do not have is not suggested.
+        train_acc: Training accuracy of the last epoch; nan if there is none.
+        settings: The run's flat settings; a setting that is not among them is not suggested.
     """
     match fit.verdict:
         case Verdict.NOT_TRAINED:

@@ -1,7 +1,7 @@
 """The arrays of a run folder, predictions.npz and data.npz: their declaration, their checks, and reading them.
 
-Decisions: an npz is a ZIP, so the checks of an untrusted ZIP come first; sizes are read from its directory and from
-each array's header before anything is unpacked; no array holds objects, so nothing is unpickled; types, shapes and
+Decisions: an npz file is a ZIP, so the checks of an untrusted ZIP come first; sizes are read from its directory and
+from each array's header before anything is unpacked; no array holds objects, so nothing is unpickled; types, shapes and
 ranges are declared in two tables, and one function checks both.
 """
 
@@ -26,14 +26,14 @@ IMAGE = ("channels", "height", "width")
 
 @dataclass(frozen=True)
 class Array:
-    """What an array must be.
+    """The declaration of an array.
 
     Args:
         kind: `integer`, `float`, `number` (either), `uint8` or `text`.
         shape: A number, or a name of `SIZES` that stands for the same length in all arrays of a file, per axis.
         description: What it holds.
-        low: The smallest value.
-        high: The largest value; or a name, below whose length all values lie.
+        low: The smallest value allowed.
+        high: The largest value allowed; or a name of `SIZES`, whose length all values must be below.
     """
 
     kind: str
@@ -44,10 +44,10 @@ class Array:
 
 
 KINDS = {"integer": "iu", "float": "f", "number": "iuf", "uint8": "u", "text": "U"}  # of a NumPy data type
-SIZES: dict[str, tuple[int, float]] = {  # shortest and longest
+SIZES: dict[str, tuple[int, float]] = {  # minimum and maximum length
     "N": (1, float("inf")),  # test images
     "C": (1, MAX_CLASSES),  # classes
-    "W": (0, float("inf")),  # misclassified images that are kept
+    "M": (0, float("inf")),  # misclassified images that are kept
     "E": (0, float("inf")),  # examples
     **dict.fromkeys(IMAGE, (1, float("inf"))),
 }
@@ -55,21 +55,21 @@ PREDICTIONS = {
     "index": Array("integer", ("N",), "original index of each test image"),
     "probability": Array("float", ("N", "C"), "of each class, by the best checkpoint", 0, 1.001),
     "target": Array("integer", ("N",), "true class", 0, "C"),
-    "mistake": Array("integer", ("W",), "places of misclassified images, the most confident first", 0, "N"),
-    "mistake_image": Array("uint8", ("W", *IMAGE), "these images"),
+    "mistake": Array("integer", ("M",), "positions of misclassified images, the most confident first", 0, "N"),
+    "mistake_image": Array("uint8", ("M", *IMAGE), "these images"),
 }
 DATA = {
-    "class_names": Array("text", ("C",), f"of at most {MAX_NAME} characters"),
+    "class_names": Array("text", ("C",), f"name of each class, of at most {MAX_NAME} characters"),
     "counts": Array("integer", (3, "C"), "images of each class in train, val and test", 0),
     "example_label": Array("integer", ("E",), "class of each example", 0, "C"),
     "example_image": Array("uint8", ("E", *IMAGE), "training images"),
-    "mean": Array("number", ("channels",), "that normalization subtracts from the levels of each channel"),
-    "std": Array("number", ("channels",), "that normalization divides these by", 1e-6),
+    "mean": Array("number", ("channels",), "subtracted from the levels of each channel by normalization"),
+    "std": Array("number", ("channels",), "by which the result is divided", 1e-6),
 }
 
 
 def read_arrays(file: BinaryIO, path: Path, table: Mapping[str, Array]) -> dict[str, NDArray[Any]]:
-    """Return those arrays of a table that an open npz file holds, unchecked.
+    """Return the arrays of a table that an open npz file contains, unchecked.
 
     Raises:
         InputError: It is damaged, or it would unpack to more than 1 GiB or to far more than its size.
@@ -79,7 +79,7 @@ def read_arrays(file: BinaryIO, path: Path, table: Mapping[str, Array]) -> dict[
 
 
 def check_arrays(arrays: Mapping[str, NDArray[Any]], table: Mapping[str, Array]) -> None:
-    """Check that all arrays of a table are there, and of the types, shapes and ranges that it declares.
+    """Check that every array of a table is present and has the declared type, shape and range.
 
     Raises:
         InputError: One is missing or differs.
@@ -94,33 +94,24 @@ def check_arrays(arrays: Mapping[str, NDArray[Any]], table: Mapping[str, Array])
             raise _wrong(name, array, declared)
         for length, size in zip(array.shape, declared.shape, strict=True):
             if isinstance(size, str):
-                least, most = SIZES[size]
-                if length > most:
-                    raise InputError("records.array.too_many", name=name, count=length, limit=int(most))
-                if length < least:
+                minimum, maximum = SIZES[size]
+                if length > maximum:
+                    raise InputError("records.array.too_many", name=name, count=length, limit=int(maximum))
+                if length < minimum:
                     raise _wrong(name, array, declared)
             if length != (sizes.setdefault(size, length) if isinstance(size, str) else size):
                 raise _wrong(name, array, declared)
         if declared.kind == "text":
-            _check_names(name, array)
+            longest = max(map(len, array.tolist()), default=0)
+            if longest > MAX_NAME:
+                raise InputError("records.array.long_name", name=name, count=longest, limit=MAX_NAME)
         elif array.size:
-            below = sizes[declared.high] - 1 if isinstance(declared.high, str) else declared.high
+            limit = sizes[declared.high] - 1 if isinstance(declared.high, str) else declared.high
             low, high = array.min(), array.max()
-            if not (low >= declared.low and high <= below):  # so that NaN is refused
+            if not (low >= declared.low and high <= limit):  # so that NaN is refused
                 raise InputError("records.array.out_of_range", name=name, values=[f"{low:g}", f"{high:g}"])
 
 
-def _check_names(name: str, array: NDArray[Any]) -> None:
-    longest = max(map(len, array.tolist()), default=0)
-    if longest > MAX_NAME:
-        raise InputError("records.array.long_name", name=name, count=longest, limit=MAX_NAME)
-
-
 def _wrong(name: str, array: NDArray[Any], declared: Array) -> InputError:
-    shape = ", ".join(map(str, declared.shape))
-    return InputError(
-        "records.array.wrong",
-        name=name,
-        found=f"{array.dtype} {array.shape}",
-        expected=f"{declared.kind} ({shape})",
-    )
+    actual, expected = f"{array.dtype} {array.shape}", f"{declared.kind} ({', '.join(map(str, declared.shape))})"
+    return InputError("records.array.wrong", name=name, actual=actual, expected=expected)

@@ -2,7 +2,7 @@
 
 Decisions: torch's own `weights_only=True` unpickles nothing else, but allocates whatever a file asks for. So only what
 `torch.save` writes is accepted: a ZIP of uncompressed records, whose one pickle names tensors, their storages and
-ordered dicts alone. It is packed anew from the bytes that were checked, since two readers of a ZIP may disagree.
+ordered dicts alone. The checked bytes are written to a new ZIP, since two ZIP readers may disagree about one file.
 """
 
 import io
@@ -42,7 +42,7 @@ _Extra = TypedDict("_Extra", {"pytorch-lightning_version": str}, total=False)
 
 
 class Checkpoint(_Extra, total=False):
-    """The keys that Lightning and this project write into a checkpoint; there may be more."""
+    """The keys that Lightning and this project write into a checkpoint; other keys are allowed."""
 
     epoch: Required[Count]
     global_step: Required[Count]
@@ -59,7 +59,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Return a checkpoint's content: plain values and dense tensors on the CPU.
 
     Raises:
-        InputError: It cannot be read, is damaged, would allocate more than it holds, or holds pickled objects.
+        InputError: It cannot be read, is damaged, would allocate more than its size, or contains pickled objects.
     """
     try:
         with open_regular(path, MAX_BYTES) as file:
@@ -85,7 +85,7 @@ def parse_checkpoint(file: BinaryIO) -> dict[str, Any]:
         raise
     except pickle.UnpicklingError as error:
         raise InputError("records.checkpoint.objects") from error
-    except Exception as error:  # whatever parsing a damaged file raises
+    except Exception as error:  # parsing a damaged file may raise anything
         raise InputError("records.checkpoint.damaged") from error
     if not all(isinstance(value, torch.Tensor) for value in checkpoint["state_dict"].values()):
         raise InputError("records.checkpoint.no_tensors")
@@ -113,7 +113,7 @@ def _repacked(file: BinaryIO) -> io.BytesIO:
 
 
 def _check_records(infos: Sequence[zipfile.ZipInfo], size: int) -> None:
-    """Raise InputError where records are not stored as torch.save does, or unpack to more than the file's size."""
+    """Raise InputError if records are not stored as by torch.save, or are larger than the file."""
     if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in infos):
         raise InputError("records.checkpoint.compressed")
     if len({info.filename for info in infos}) < len(infos):
@@ -123,7 +123,7 @@ def _check_records(infos: Sequence[zipfile.ZipInfo], size: int) -> None:
 
 
 def _check_pickle(record: bytes) -> None:
-    """Raise InputError where a pickle is too large or names anything but tensors and their storages."""
+    """Raise InputError if a pickle is too large or names anything but tensors and their storages."""
     if len(record) > MAX_PICKLE:
         raise InputError("records.checkpoint.too_large", count=len(record), limit=MAX_PICKLE)
     allowed = CALLABLES | {f"torch {name}Storage" for name in STORAGES}
@@ -135,7 +135,7 @@ def _check_pickle(record: bytes) -> None:
 
 
 def _check_tree(checkpoint: Any) -> None:
-    """Raise InputError where plain containers are too many or too deep, or a tensor has more values than memory."""
+    """Raise InputError if there are too many values or levels, or a tensor is larger than its storage."""
     waiting, count = [(checkpoint, 0)], 0
     while waiting:
         node, depth = waiting.pop()

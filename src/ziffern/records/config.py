@@ -1,8 +1,8 @@
 """The configuration of a run as plain containers, resolved once.
 
-Decisions: only references such as `${model.optimizer.lr}` are resolved, here and never again; a call such as
-`${oc.env:HOME}` stays text, which building objects refuses. YAML aliases are refused, and nodes, text and depth are
-limited, so that a short file cannot take all memory.
+Decisions: only references such as `${model.optimizer.lr}` are resolved, here and never again; a resolver call such as
+`${oc.env:HOME}` remains text, and `build` refuses such text. YAML aliases are refused, and nodes, text and depth are
+limited, so that a short file cannot exhaust the memory.
 """
 
 import re
@@ -13,12 +13,11 @@ import yaml
 from omegaconf._utils import get_yaml_loader
 
 from ziffern.errors import InputError
-from ziffern.files.untrusted import read_text
 from ziffern.text.printable import printable, reason
 
 MAX_BYTES = 64 * 1024  # of a YAML file; a composed configuration takes about 3 kB
 MAX_NODES = 5_000
-MAX_CHARACTERS = 1_000_000  # that references lead to
+MAX_CHARACTERS = 1_000_000  # of all text that contains references, resolved
 MAX_TEXT = 1000  # characters of a value
 MAX_DEPTH = 40
 REFERENCE = re.compile(r"(?<!\\)\$\{(\.*[A-Za-z_][\w@/-]*(?:\.[\w@/-]+|\[\w+\])*)\}")
@@ -36,10 +35,10 @@ class _Loader(get_yaml_loader()):  # type: ignore[misc]  # a function of OmegaCo
 
 
 def read_yaml(text: str) -> Any:
-    """Return YAML as plain containers; names and text are made printable, references stay as they are.
+    """Return YAML as plain containers; keys and text are made printable, references are not resolved.
 
     Raises:
-        InputError: It is no YAML, uses aliases, has keys that are no text, or is too large or too deep.
+        InputError: It is not valid YAML, uses aliases, has keys that are not text, or is too large or too deep.
     """
     try:
         raw = yaml.load(text, Loader=_Loader)  # a safe loader
@@ -48,22 +47,19 @@ def read_yaml(text: str) -> Any:
     except RecursionError as error:
         raise InputError("records.yaml.too_deep", limit=MAX_DEPTH) from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: such as an impossible date
-        raise _invalid(error) from error
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        if mark and problem:
+            raise InputError("records.yaml.invalid_line", problem=problem, line=mark.line + 1) from error
+        raise InputError("records.yaml.invalid", problem=reason(error)) from error
     return _plain(raw, [0], 0)
 
 
-def read_config(path: Path, text: str | None = None) -> dict[str, Any]:
-    """Return the composed configuration in a YAML file, its references resolved.
-
-    Args:
-        path: The file, for messages, and to read where `text` is None.
-        text: Its content.
+def parse_config(text: str, path: Path) -> dict[str, Any]:
+    """Return the composed configuration in the YAML `text` of the file `path`, its references resolved.
 
     Raises:
-        InputError: It cannot be read, or a reference leads nowhere, round in circles, or to too much.
+        InputError: It is invalid, or references are broken, circular or expand to too much.
     """
-    if text is None:
-        text = read_text(path, MAX_BYTES)
     try:
         config = read_yaml(text)
         if isinstance(config, dict):
@@ -75,15 +71,8 @@ def read_config(path: Path, text: str | None = None) -> dict[str, Any]:
     return config
 
 
-def _invalid(error: Exception) -> InputError:
-    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-    if mark and problem:
-        return InputError("records.yaml.invalid_line", problem=problem, line=mark.line + 1)
-    return InputError("records.yaml.invalid", problem=reason(error))
-
-
 def _plain(node: Any, count: list[int], depth: int) -> Any:
-    """Return a copy of plain containers; raise InputError where it holds anything else, or too much."""
+    """Return a copy of plain containers; raise InputError if there is anything else in them, or too much."""
     count[0] += 1
     if count[0] > MAX_NODES:
         raise InputError("records.yaml.too_many", limit=MAX_NODES)
@@ -116,7 +105,7 @@ class _Resolver:
         self._nodes = self._characters = 0
 
     def whole(self) -> dict[str, Any]:
-        """Return the configuration with every reference replaced by what it leads to."""
+        """Return the configuration with every reference replaced by its value."""
         return {key: self._resolved(value, (key,), 0) for key, value in self._config.items()}
 
     def _resolved(self, node: Any, path: tuple[str, ...], depth: int) -> Any:
@@ -131,7 +120,7 @@ class _Resolver:
             return node
         if match := REFERENCE.fullmatch(node):
             return self._target(match[1], path, depth)
-        if REFERENCE.sub("", node).find("${") >= 0:  # a call, or nested: text
+        if "${" in REFERENCE.sub("", node):  # a resolver call or a nested reference: not resolved
             return node
         text = REFERENCE.sub(lambda match: str(self._target(match[1], path, depth)), node)
         self._characters += len(text)
@@ -140,7 +129,7 @@ class _Resolver:
         return text
 
     def _target(self, reference: str, path: tuple[str, ...], depth: int) -> Any:
-        """Return what a reference leads to: from the top, or with leading dots from where it stands."""
+        """Return the value of a reference, which is absolute, or with leading dots relative to its own key."""
         name = reference.lstrip(".")
         dots = len(reference) - len(name)
         start = path[:-dots] if dots else ()

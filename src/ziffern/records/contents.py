@@ -24,25 +24,25 @@ class Predictions:
     index: NDArray[np.int64]  # (N,) original index
     target: NDArray[np.int64]  # (N,)
     probability: NDArray[np.float32]  # (N, C)
-    mistake: NDArray[np.int64]  # (W,) places of misclassified images, 0 to N - 1
-    mistake_image: NDArray[np.uint8]  # (W, C, H, W)
+    mistake: NDArray[np.int64]  # (M,) positions of misclassified images, 0 to N - 1
+    mistake_image: NDArray[np.uint8]  # (M, channels, height, width)
 
     @cached_property
     def outcome(self) -> Outcome:
-        """All scores that follow from them."""
+        """The scores computed from them."""
         return Outcome(self.target, self.probability)
 
 
 @dataclass(frozen=True)
 class Material:
-    """data.npz: what a run was trained on, in short."""
+    """data.npz: a summary of the data that a run was trained on."""
 
     class_names: tuple[str, ...]  # C
     counts: NDArray[np.int64]  # (3, C) images of each class in train, val and test
     example_label: NDArray[np.int64]  # (E,)
-    example_image: NDArray[np.uint8]  # (E, C, H, W)
-    mean: NDArray[np.float64]  # (C,) of the normalization, in levels from 0 to 255
-    std: NDArray[np.float64]  # (C,)
+    example_image: NDArray[np.uint8]  # (E, channels, height, width)
+    mean: NDArray[np.float64]  # (channels,) of the normalization, in levels from 0 to 255
+    std: NDArray[np.float64]  # (channels,)
 
     @classmethod
     def of(cls, dataset: "LabeledImages", parts: "Split", normalize: "Normalize") -> "Material":

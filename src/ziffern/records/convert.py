@@ -1,7 +1,7 @@
-"""Plain containers as records of the schema, or an error that names the key, the value and what belongs there.
+"""Plain containers as records of the schema, or an error that names the key, the value and the expected type.
 
-Decisions: text comes back printable, since it may be printed in a terminal; keys that the schema does not declare are
-dropped, so that nothing unchecked goes further.
+Decisions: text is made printable, since it may be printed in a terminal; keys that the schema does not declare are
+dropped, so that nothing unchecked is passed on.
 """
 
 from typing import Any, TypeVar
@@ -39,7 +39,7 @@ def from_json(content: str, kind: type[Record]) -> Record:
     """Return JSON as a record.
 
     Raises:
-        InputError: It is no JSON, or not of that kind.
+        InputError: It is not valid JSON, or not of that kind.
     """
     try:
         plain = msgspec.json.decode(content)
@@ -49,33 +49,33 @@ def from_json(content: str, kind: type[Record]) -> Record:
 
 
 def from_plain(plain: Any, kind: type[Record], from_text: bool = False) -> Record:
-    """Return plain containers as a record; numbers may be written as text where `from_text`.
+    """Return plain containers as a record; with `from_text`, numbers may be written as text.
 
     Raises:
         InputError: They are not of that kind.
     """
     try:
         record: Record = _printable(msgspec.convert(plain, kind, strict=not from_text))
-    except (msgspec.MsgspecError, RecursionError, AttributeError) as error:  # a tensor is half a mapping to msgspec
+    except (msgspec.MsgspecError, RecursionError, AttributeError) as error:  # AttributeError: of a tensor
         raise _problem(error, plain, kind) from error
     return record
 
 
 def expected(kind: Any) -> Message:
-    """Return in words what a type of `msgspec.inspect` takes."""
+    """Describe the values that a type of `msgspec.inspect` accepts."""
     if isinstance(kind, Metadata):
         return expected(kind.type)
     if isinstance(kind, UnionType):
         first, *others = map(expected, kind.types)
         return Message("records.expected.either", first=first, other=others)
-    name = next((name for each, name in NAMES.items() if isinstance(kind, each)), "anything")
+    name = next((name for known, name in NAMES.items() if isinstance(kind, known)), "anything")
     if isinstance(kind, IntType | FloatType) and kind.ge is not None and kind.le is not None:
         return Message(f"records.expected.{name}_between", low=f"{kind.ge:g}", high=f"{kind.le:g}")
     return Message(f"records.expected.{name}")
 
 
 def _problem(error: Exception, plain: Any, kind: Any) -> InputError:
-    """Return which key is wrong and what belongs there; msgspec's own message where it lies deeper."""
+    """Return an error that names the wrong key and its type; for a nested key, msgspec's own message."""
     message, _, place = str(error).partition(" - at `$.")
     info = msgspec.inspect.type_info(kind)
     if isinstance(info, TypedDictType) and isinstance(plain, dict):

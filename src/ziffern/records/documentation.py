@@ -1,4 +1,4 @@
-"""The contract of a run folder as a table, from its declarations."""
+"""The contract of a run folder as a table, generated from its declarations."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -35,12 +35,12 @@ def describe() -> Iterator[Entry]:
 
 
 def _fields(file: str, model: Any) -> Iterator[Entry]:
-    words = Language()
-    labels = {metric.key: words(f"metrics.{metric.name}.label") for metric in registered()}
+    t = Language()
+    labels = {metric.key: t(f"metrics.{metric.name}.label") for metric in registered()}
     info = inspect.type_info(model)
     assert isinstance(info, inspect.TypedDictType)
     fields = {field.name: field for field in info.fields}
-    for field in (fields[name] for name in model.__annotations__):  # as declared; msgspec sorts them
-        described = field.type.extra_json_schema if isinstance(field.type, inspect.Metadata) else None
-        description = (described or {}).get("description") or labels[field.name]
+    for field in (fields[name] for name in model.__annotations__):  # in the declared order; msgspec sorts them
+        extra = field.type.extra_json_schema if isinstance(field.type, inspect.Metadata) else None
+        description = (extra or {}).get("description") or labels[field.name]
         yield Entry(file, field.name, expected(field.type).in_language("en"), description)

@@ -1,7 +1,7 @@
-"""Messages in metrics.json: in English, and by their code, so that a report can show them in its own language.
+"""Messages in metrics.json: as English text and as a code, so that a report can show them in its own language.
 
-Decisions: a code in a run folder is looked up in the catalogs like any other; where it is unknown there or its values
-do not fit, the English text is shown; the catalogs' texts are ours, so nothing foreign is used as a format.
+Decisions: a code in a run folder is looked up in the catalogs like any other; if it is unknown or its values do not
+fit, the English text is shown; format strings come from our catalogs alone, never from a run folder.
 """
 
 from collections.abc import Mapping
@@ -11,24 +11,24 @@ from ziffern.text.catalog import Message
 
 
 def recorded(key: str, message: Message | str | None) -> dict[str, Any]:
-    """Return the entries of metrics.json for a message, such as `data/note`; the text is empty without one."""
+    """Return the entries of metrics.json for a message, such as `data/note`; the text is empty for None."""
     if not isinstance(message, Message):
         return {key: message or ""}
     return {key: message.in_language("en"), f"{key}_message": _plain(message)}
 
 
 def message_text(record: Mapping[str, Any], key: str, language: str) -> str:
-    """Return a recorded message in a language, in English where an earlier version wrote it; empty without one."""
+    """Return a recorded message in a language, in English if an earlier version recorded it; empty if there is none."""
     english = str(record.get(key, ""))
     try:
         message = _message(record.get(f"{key}_message"))
         return message.in_language(language) if english and isinstance(message, Message) else english
-    except (LookupError, ValueError, TypeError, AttributeError, RecursionError):  # codes and values may be anybody's
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError):  # codes and values are untrusted
         return english
 
 
 def _plain(value: Any) -> Any:
-    """Return a message, its values among them, as plain containers."""
+    """Return a message and its values as plain containers."""
     value = getattr(value, "message", value)  # of an InputError
     if isinstance(value, Message):
         return {"code": value.code, "values": {name: _plain(item) for name, item in value.values.items()}}
@@ -38,7 +38,7 @@ def _plain(value: Any) -> Any:
 
 
 def _message(value: Any) -> Any:
-    """Return plain containers as `_plain` gave them with their messages."""
+    """Return the messages and values that `_plain` turned into plain containers."""
     if isinstance(value, dict):
         return Message(str(value["code"]), **{name: _message(item) for name, item in value["values"].items()})
     return [_message(item) for item in value] if isinstance(value, list) else value

@@ -1,8 +1,8 @@
 """Reading the files of a run folder that somebody else may have written.
 
 Decisions: no link in the folder is followed, no file is read beyond its limit, and each is checked against its
-declaration before anything uses it; an error names the file. Files that no result depends on (environment, overrides)
-are left out where they are damaged.
+declaration before it is used; an error names the file. Files that no result depends on (environment, overrides) are
+ignored if they are damaged.
 """
 
 import csv
@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from ziffern.errors import InputError
 from ziffern.files.untrusted import open_below, read_all, unreadable
 from ziffern.records import arrays, schema
 from ziffern.records.config import MAX_BYTES as MAX_YAML
-from ziffern.records.config import read_config, read_yaml
+from ziffern.records.config import parse_config, read_yaml
 from ziffern.records.contents import Material, Predictions
 from ziffern.records.convert import from_json, from_plain
 from ziffern.records.kind import is_search
@@ -42,7 +42,7 @@ CONFIG = ".hydra/config.yaml"
 
 
 def has(folder: Path, name: str) -> bool:
-    """Return whether a run folder has anything of that name; reading what is no regular file is an error."""
+    """Return whether a run folder has an entry of that name, also one that is not a regular file."""
     return os.path.lexists(folder / name)
 
 
@@ -50,7 +50,7 @@ def open_file(folder: Path, name: str) -> BinaryIO:
     """Open a file of MAX_SIZES in a run folder.
 
     Raises:
-        InputError: It is missing, no regular file, reached through a link, or too large.
+        InputError: It is missing, not a regular file, reached through a link, or too large.
     """
     try:
         return open_below(folder, name, MAX_SIZES[name])
@@ -61,12 +61,12 @@ def open_file(folder: Path, name: str) -> BinaryIO:
 
 
 def read_configuration(folder: Path) -> dict[str, Any]:
-    """Return the composed configuration as plain containers; an interpolation that calls a resolver stays text."""
-    return dict(with_current_targets(read_config(folder / CONFIG, _text(folder, CONFIG))))
+    """Return the composed configuration as plain containers; resolver calls in it remain text."""
+    return dict(with_current_targets(parse_config(_text(folder, CONFIG), folder / CONFIG)))
 
 
 def read_overrides(folder: Path) -> list[str] | None:
-    """Return the overrides as typed; None where they are missing or damaged."""
+    """Return the overrides as typed; None if they are missing or damaged."""
     try:
         return from_plain(read_yaml(_text(folder, ".hydra/overrides.yaml")), list[str])
     except (OSError, ValueError):
@@ -81,10 +81,10 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
 
 def read_start(folder: Path) -> dict[str, Any]:
-    """Return the last event `start` of progress.jsonl; empty where there is none."""
+    """Return the last event `start` of progress.jsonl; empty if there is none."""
     if not has(folder, "progress.jsonl"):
         return {}
-    # The last line may be half written; most lines are steps.
+    # The last line may be incomplete; most lines are steps, which need not be parsed.
     lines = [line for line in _text(folder, "progress.jsonl").splitlines() if '"start"' in line]
     with _naming(folder / "progress.jsonl"):
         starts = [from_json(line, schema.models().events["start"]) for line in lines if line.endswith("}")]
@@ -92,7 +92,7 @@ def read_start(folder: Path) -> dict[str, Any]:
 
 
 def read_last_event(folder: Path) -> str:
-    """Return the name of the last event in progress.jsonl; empty where it is missing or damaged."""
+    """Return the name of the last event in progress.jsonl; empty if it is missing or damaged."""
     try:
         return from_json(_text(folder, "progress.jsonl").splitlines()[-1], schema.Event)["event"]
     except (OSError, ValueError, LookupError):
@@ -100,7 +100,7 @@ def read_last_event(folder: Path) -> str:
 
 
 def read_environment(folder: Path) -> schema.Environment:
-    """Return environment.json; empty where it is missing or damaged."""
+    """Return environment.json; empty if it is missing or damaged."""
     try:
         return from_json(_text(folder, "environment.json"), schema.Environment)
     except (OSError, ValueError):
@@ -114,8 +114,7 @@ def read_history(folder: Path) -> list[dict[str, float]]:
     with _naming(folder / "history.csv"):
         try:
             for row in csv.DictReader(text.splitlines()):
-                epoch: Any = from_plain(row, schema.Epoch, from_text=True)
-                rows.append(epoch)
+                rows.append(from_plain(row, cast(Any, schema.Epoch), from_text=True))
         except (InputError, csv.Error) as error:
             problem = error if isinstance(error, InputError) else str(error)
             raise InputError("records.history.row", number=len(rows) + 1, problem=problem) from error
@@ -123,7 +122,7 @@ def read_history(folder: Path) -> list[dict[str, float]]:
 
 
 def read_predictions(folder: Path) -> Predictions:
-    """Return predictions.npz; early runs have no pictures in it."""
+    """Return predictions.npz; in runs of early versions it has no images."""
     path = folder / "predictions.npz"
     with open_file(folder, path.name) as file, _naming(path, "records.predictions.unusable"):
         values = arrays.read_arrays(file, path, arrays.PREDICTIONS)
@@ -144,7 +143,7 @@ def read_material(folder: Path) -> Material | None:
     path = folder / "data.npz"
     with open_file(folder, path.name) as file, _naming(path, "records.data.unusable"):
         values: dict[str, Any] = arrays.read_arrays(file, path, arrays.DATA)
-        for name in values.keys() & {"mean", "std"}:  # of version 0.1.0: one number
+        for name in values.keys() & {"mean", "std"}:  # scalars in version 0.1.0
             values[name] = values[name].reshape(-1)
         if "example_image" in values:
             values["example_image"] = with_channels(values["example_image"])
@@ -165,7 +164,7 @@ def _text(folder: Path, name: str) -> str:
 
 @contextmanager
 def _naming(path: Path, code: str = "records.file.damaged") -> Iterator[None]:
-    """Name the file in an error about its content, whatever parsing a damaged one raises."""
+    """Name the file in any error that parsing its content raises."""
     try:
         yield
     except Exception as error:

@@ -1,7 +1,7 @@
-"""The contract of a run folder: what each of its files holds, declared once.
+"""The contract of a run folder: the fields of each of its files, declared once.
 
 Decisions: writer, reader, error messages and documentation come from these declarations; keys are those of the files,
-so that a record is the file's own mapping; a key that is not declared is neither written nor read; the scores in
+so a record is the mapping that is stored in the file; an undeclared key is neither written nor read; the scores in
 metrics.json are those of the registry of metrics. The arrays are declared in `ziffern.records.arrays`.
 """
 
@@ -13,7 +13,7 @@ from msgspec import Meta
 from ziffern.analysis import metrics as registry
 from ziffern.analysis.metrics import Kind, Metric
 
-MAX_NUMBER = 1e15  # in size, of any number in a run folder
+MAX_NUMBER = 1e15  # absolute value of any number in a run folder
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Difference = Annotated[float, Meta(ge=-1, le=1)]
@@ -30,7 +30,7 @@ TYPES: dict[Kind, Any] = {
 
 
 class RecordedMessage(TypedDict):
-    """A message by its code, so that a report can show it in another language."""
+    """A message as code and values, so that a report can show it in another language."""
 
     code: Text
     values: dict[Text, Any]
@@ -54,16 +54,16 @@ DESCRIPTION: dict[str, Any] = {
     "data/val": _field(Count, "validation images", True),
     "data/test": _field(Count, "test images", True),
     "data/batch_size": _field(Count, "images per batch"),
-    "data/leak": _field(Text, "what validation has seen of the test part, in English"),
-    "data/leak_message": _field(RecordedMessage | None, "the same by its code"),
-    "data/note": _field(Text, "what readers must know of the data, in English"),
-    "data/note_message": _field(RecordedMessage | None, "the same by its code"),
+    "data/leak": _field(Text, "warning that validation and test share images, in English"),
+    "data/leak_message": _field(RecordedMessage | None, "the same as code and values"),
+    "data/note": _field(Text, "other warning about the data, in English"),
+    "data/note_message": _field(RecordedMessage | None, "the same as code and values"),
 }
 EPOCH: dict[str, Any] = {
     "epoch": _field(Count, "counted from 1"),
     "step": _field(Count, "optimizer steps so far"),
     "train/loss": _field(Number, "mean over the epoch"),
-    "train/acc": _field(Share, "counted while the model still learns"),
+    "train/acc": _field(Share, "mean over the epoch, while the weights change"),
     "val/loss": _field(Number, "after the epoch"),
     "val/acc": _field(Share, "after the epoch"),
     "seconds": _field(Number, "time of the epoch, validation included"),
@@ -72,24 +72,24 @@ Epoch = TypedDict("Epoch", EPOCH)  # type: ignore[misc]  # a row of history.csv
 PROGRESS: dict[str, Any] = {
     **{key: EPOCH[key] for key in ("epoch", "step", "train/loss", "train/acc", "val/loss", "val/acc")},
     "steps": _field(Count, "steps of the whole run"),
-    "eta_seconds": _field(Number | None, "time left, if no early stop comes"),
+    "eta_seconds": _field(Number | None, "estimated time left without early stopping"),
 }
 
 
 class Environment(TypedDict, total=False):
-    """environment.json: where and how the run was made."""
+    """environment.json: where and how the run was trained."""
 
-    command: Annotated[Text, Meta(description="as typed")]
-    git_commit: Annotated[Text | None, Meta(description="of the checkout, with -dirty where files differ")]
+    command: Annotated[Text, Meta(description="command as typed")]
+    git_commit: Annotated[Text | None, Meta(description="commit of the checkout, with -dirty if files were changed")]
     python: Annotated[Text, Meta(description="version of Python")]
     versions: Annotated[dict[Text, Text], Meta(description="versions of packages")]
     platform: Annotated[Text, Meta(description="operating system")]
     processor: Annotated[Text, Meta(description="model of the CPU")]
     cpu_count: Annotated[Count | None, Meta(description="CPUs of the machine")]
     threads: Annotated[Count, Meta(description="CPU threads of torch")]
-    device: Annotated[Text, Meta(description="what trained it")]
-    devices: Annotated[Count, Meta(description="how many of them")]
-    precision: Annotated[Text, Meta(description="of the trainer")]
+    device: Annotated[Text, Meta(description="device used for training")]
+    devices: Annotated[Count, Meta(description="number of devices")]
+    precision: Annotated[Text, Meta(description="precision of the trainer")]
 
 
 class Ensemble(TypedDict):
@@ -99,7 +99,7 @@ class Ensemble(TypedDict):
 
 
 class Event(TypedDict):
-    """A line of progress.jsonl, as far as every line has it."""
+    """The field that every line of progress.jsonl has."""
 
     event: Text
 
@@ -111,13 +111,13 @@ def _typed_dict(name: str, fields: dict[str, Any]) -> Any:
 class Models(NamedTuple):
     """The models that follow from the registry of metrics."""
 
-    metrics: Any  # of metrics.json: a description of the run, and the metrics
+    metrics: Any  # of metrics.json: the description of the run and its metrics
     published: Any  # of the entry `published` in a configuration: results of the recipe's authors
-    events: dict[str, Any]  # of the lines of progress.jsonl, by the name of the event
+    events: dict[str, Any]  # of a line of progress.jsonl, by the name of its event
 
 
 def models() -> Models:
-    """Return the models for the metrics that are registered now."""
+    """Return the models for the metrics that are currently registered."""
     return _models(registry.METRICS)
 
 
@@ -130,7 +130,7 @@ def _models(registered: tuple[Metric, ...]) -> Models:
     common = {"event": _field(Text, "name of the event", True), "time": _field(Text, "UTC, in ISO 8601")}
     ending = {"reason": _field(Text, "why the run ended early")}
     events: dict[str, dict[str, Any]] = {
-        "start": {**DESCRIPTION, "max_epochs": _field(Count | None, "epochs at most")},
+        "start": {**DESCRIPTION, "max_epochs": _field(Count | None, "maximum number of epochs")},
         "step": PROGRESS,
         "epoch": PROGRESS,
         "trained": {},

@@ -1,7 +1,7 @@
-"""Writing the files of a run folder, each whole.
+"""Writing the files of a run folder, each completely or not at all.
 
-Decisions: only what the schema declares can be written; metrics.json comes last and marks the run as complete, so a
-killed run has the files that it came to. Ranges are checked by readers alone: a run is not lost over a value.
+Decisions: only declared fields can be written; metrics.json is written last and marks the run as complete; readers
+alone check ranges, so that no run is lost because of a single value.
 """
 
 import csv
@@ -44,7 +44,7 @@ def write_history(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def append_event(folder: Path, event: str, **values: Any) -> None:
-    """Append an event of `schema.event_models` to progress.jsonl, with its time."""
+    """Append an event declared in `schema.models().events` to progress.jsonl, with its time."""
     line = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **values}
     text = json.dumps(_declared(line, schema.models().events[event]), ensure_ascii=False)
     path = folder / "progress.jsonl"
@@ -58,13 +58,13 @@ def write_material(folder: Path, material: Material) -> None:
 
 
 def write_predictions(folder: Path, index: NDArray[np.int64], outcome: Outcome, images: NDArray[np.uint8]) -> None:
-    """Write predictions.npz, and in it the misclassified images, so that a report needs no data.
+    """Write predictions.npz, including misclassified images, so that a report does not need the data set.
 
     Args:
         folder: The run folder.
         index: (N,) original index.
         outcome: Target (N,) and probability (N, C).
-        images: (N, 28, 28) uint8.
+        images: (N, C, H, W) uint8.
     """
     mistake = outcome.mistakes[:MAX_MISTAKES]
     values = {"index": index, "target": outcome.target, "probability": outcome.probability}
@@ -78,7 +78,7 @@ def _write_arrays(path: Path, values: Mapping[str, Any], table: Mapping[str, Arr
 
 
 def _declared(values: Mapping[str, Any], model: Any) -> Mapping[str, Any]:
-    """Return values after checking that a model of the schema declares each of their keys."""
+    """Return the values after checking that a model of the schema declares every key."""
     if undeclared := values.keys() - model.__annotations__.keys():
         raise ValueError(f"not declared in ziffern.records.schema: {', '.join(sorted(undeclared))}")
     return values

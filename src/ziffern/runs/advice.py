@@ -1,4 +1,4 @@
-"""The recommendation of a comparison with its reasons, as codes and values."""
+"""The recommendation of a comparison and its reasons, as codes and values."""
 
 from dataclasses import dataclass
 
@@ -19,11 +19,11 @@ class Reason:
 
 @dataclass(frozen=True)
 class Advice:
-    """Which recipe to take, why, and how far the tests carry."""
+    """Which recipe to use, why, and a caution on what the tests compare."""
 
     code: str  # no_advice, alone, take, take_both, take_smallest, take_untested
     reasons: tuple[Reason, ...] = ()
-    caution: str = ""  # caution_runs, caution_mixed, caution_seeds; empty without a choice
+    caution: str = ""  # caution_runs, caution_mixed, caution_seeds; empty if there is no choice
 
 
 def advise(comparison: Comparison) -> Advice:

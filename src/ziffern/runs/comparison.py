@@ -1,8 +1,8 @@
-"""Comparing finished runs: what the seeds of each recipe say, and which recipe to take.
+"""Comparing finished runs: the results of each recipe over its seeds, and which recipe to use.
 
 Decisions: runs that differ only in their seed are one recipe; two recipes are tested against each other only on the
-very same test images; the recommendation follows a stated rule; everything here is values and codes, and whoever shows
-them puts them into words.
+very same test images; the recommendation follows a stated rule; everything here is values and codes, which reports and
+the terminal put into words.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,9 +29,9 @@ class Comparison:
 
     recipes: tuple[Recipe, ...]
     notes: tuple[Message, ...]
-    margin: float  # a share: by how much a larger model must be better
-    compared: tuple[int, ...]  # places of the recipes that were tested on the same images: the largest such group
-    pairs: tuple[Pair, ...]  # of those; numbers are places among `recipes`
+    margin: float  # share by which a larger model must be better
+    compared: tuple[int, ...]  # places of the largest group of recipes that were tested on the same images
+    pairs: tuple[Pair, ...]  # of this group, by places among `recipes`
     choice: Choice | None
     bytes: tuple[int | None, ...]  # of each recipe's weights
     speed: tuple[float | None, ...]  # images per second, on this machine
@@ -42,19 +42,22 @@ def make_comparison(runs: Sequence[Run], margin: float) -> Comparison:
 
     Args:
         runs: In the order in which their recipes are shown.
-        margin: A share: by how much a larger model must be better to be worth its size.
+        margin: Share by which a larger model must be better to be worth its size.
 
     Raises:
         InputError: Fewer than two runs are complete.
     """
-    finished, stopped = [run for run in runs if run.is_finished], [run for run in runs if not run.is_finished]
+    finished = [run for run in runs if run.is_finished]
+    unfinished = [run for run in runs if not run.is_finished]
     if len(finished) < 2:  # noqa: PLR2004
-        raise InputError("runs.comparison.too_few", finished=len(finished), total=len(runs), folder=stopped[0].folder)
-    recipes, doubles = group([Findings(run) for run in finished])
+        raise InputError(
+            "runs.comparison.too_few", finished=len(finished), total=len(runs), folder=unfinished[0].folder
+        )
+    recipes, duplicates = group([Findings(run) for run in finished])
     models = [recipe.load_model() for recipe in recipes]
     compared, reason = same_test(recipes)
-    notes = [Message("runs.note.unfinished", run=run.folder) for run in stopped]
-    notes += [_double(run, kept) for run, kept in doubles]
+    notes = [Message("runs.note.unfinished", run=run.folder) for run in unfinished]
+    notes += [_duplicate(run, kept) for run, kept in duplicates]
     notes += [*_threads(recipes), *_contradictions(recipes, models)]
     notes += [Message("runs.note.untested", name=recipe.name) for recipe in recipes if not recipe.is_tested]
     if reason:
@@ -74,7 +77,7 @@ def judge(recipes: Sequence[Recipe], compared: Sequence[int], margin: float) -> 
     val = [score.mean for recipe in chosen if (score := recipe.mean("val/acc"))]
     test = [recipe.test.mean for recipe in chosen]
     choice = recommend([recipe.params for recipe in chosen], val, test, pairs, margin)
-    return (  # numbered as all recipes are
+    return (  # with places among all recipes
         [replace(pair, first=compared[pair.first], second=compared[pair.second]) for pair in pairs],
         Choice(
             compared[choice.place],
@@ -85,7 +88,7 @@ def judge(recipes: Sequence[Recipe], compared: Sequence[int], margin: float) -> 
 
 
 def same_test(recipes: Sequence[Recipe]) -> tuple[list[int], Message | None]:
-    """Return the places of the largest group of recipes tested on the same images, and in what others differ."""
+    """Return the places of the largest group of recipes tested on the same images, and how other groups differ."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for place, recipe in enumerate(recipes):
         if recipe.is_tested:
@@ -97,7 +100,7 @@ def same_test(recipes: Sequence[Recipe]) -> tuple[list[int], Message | None]:
 
 
 def _difference(runs: Sequence[Findings]) -> Message:
-    """Return in what the test images of these runs differ."""
+    """Return how the test images of these runs differ."""
     for key, name in DIFFERENCES.items():
         values = sorted({str(run.about[key]) for run in runs})
         if len(values) > 1:
@@ -105,16 +108,16 @@ def _difference(runs: Sequence[Findings]) -> Message:
     return Message("runs.difference.order")
 
 
-def _double(run: Findings, kept: Findings) -> Message:
-    """Return why a run is left out, and in what it differs from the one kept."""
+def _duplicate(run: Findings, kept: Findings) -> Message:
+    """Return why a run is left out in favor of the one with the same settings and seed."""
     if run.threads != kept.threads and run.threads and kept.threads:
         threads = {"threads": run.threads, "others": kept.threads}
-        return Message("runs.note.double_threads", run=run.run.folder, kept=kept.run.folder, **threads)
-    return Message("runs.note.double", run=run.run.folder)
+        return Message("runs.note.duplicate_threads", run=run.run.folder, kept=kept.run.folder, **threads)
+    return Message("runs.note.duplicate", run=run.run.folder)
 
 
 def _threads(recipes: Sequence[Recipe]) -> Iterator[Message]:
-    """Yield a note on which recipes were trained with how many CPU threads, where that differs."""
+    """Yield a note on the CPU threads of each recipe if they differ."""
     if len({run.threads for recipe in recipes for run in recipe.runs if run.threads}) < 2:  # noqa: PLR2004
         return
     parts = []
@@ -123,15 +126,15 @@ def _threads(recipes: Sequence[Recipe]) -> Iterator[Message]:
         for run in recipe.runs:
             if run.threads:
                 seeds.setdefault(run.threads, []).append(str(run.about["seed"]))
-        numbers = [
-            f"{count} (seed={','.join(given)})" if len(seeds) > 1 else str(count) for count, given in seeds.items()
-        ]
-        parts += [f"{recipe.name}: {', '.join(numbers)}"] if numbers else []
+        if len(seeds) > 1:
+            parts.append(f"{recipe.name}: " + ", ".join(f"{n} (seed={','.join(own)})" for n, own in seeds.items()))
+        elif seeds:
+            parts.append(f"{recipe.name}: {next(iter(seeds))}")
     yield Message("runs.note.threads", numbers="; ".join(parts))
 
 
 def _contradictions(recipes: Sequence[Recipe], models: Sequence["ImageClassifier | None"]) -> Iterator[Message]:
-    """Yield a note on each run whose final metrics contradict its other files."""
+    """Yield a note on each run whose metrics.json contradicts its other files."""
     for recipe, model in zip(recipes, models, strict=True):
         for run in recipe.runs:
             wrong = run.contradictions

@@ -1,7 +1,7 @@
-"""What follows from a run: scores, verdict, mistakes, and what to try next.
+"""The findings on a run: scores, verdict, mistakes, and suggestions.
 
-Decisions: scores are computed anew from history and predictions, so a value that was changed by hand in metrics.json is
-noticed and reported; a run that was killed has the findings that its files allow; verdict and suggestions rest on
+Decisions: scores are computed again from history and predictions, so a value that was changed by hand in metrics.json
+is detected and reported; a killed run has the findings that its files allow; verdict and suggestions are based on
 training and validation alone.
 """
 
@@ -21,8 +21,8 @@ from ziffern.analysis.suggestions import Suggestion, suggest
 from ziffern.runs.run import Run
 from ziffern.text.catalog import Message
 
-MAX_PER_CONFUSION = 8  # pictures
-ROUNDING = 0.002  # seconds are written with three decimals, scores with seven
+MAX_PER_CONFUSION = 8  # images
+ROUNDING = 0.002  # tolerance: seconds are written with three decimals, scores with seven
 
 
 @dataclass(frozen=True)
@@ -37,27 +37,27 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Findings:
-    """What follows from the files of a run, as far as the run came.
+    """The findings on a run, finished or not.
 
     Raises:
-        InputError: From each property: the folder is no run, or a file in it was changed or is damaged.
+        InputError: From each property: the folder is not a run, or a file in it is damaged.
     """
 
     run: Run
 
     @cached_property
     def about(self) -> dict[str, Any]:
-        """Model, data and settings; empty for a run that never started."""
+        """Model, data and settings; empty if the run never started."""
         return self.run.description
 
     @cached_property
     def history(self) -> dict[str, NDArray[np.float64]]:
-        """The columns of the history, (E,) each; empty where no epoch was finished."""
+        """The columns of the history, (E,) each; empty if no epoch was completed."""
         return columns(self.run.history if self.run.has_history else [])
 
     @property
     def epochs(self) -> int:
-        """Epochs finished."""
+        """The number of completed epochs, E."""
         return len(self.history["epoch"])
 
     @cached_property
@@ -67,7 +67,7 @@ class Findings:
 
     @cached_property
     def kept_epoch(self) -> int:
-        """The epoch whose weights were kept, counted from 1: the first of the best; 0 where there is none."""
+        """The epoch whose weights were kept, counted from 1: the first of the best ones; 0 if there is none."""
         if not self.epochs:
             return 0
         if str(self.run.config.get("monitor")) == "val/loss":
@@ -76,20 +76,20 @@ class Findings:
 
     @cached_property
     def outcome(self) -> Outcome | None:
-        """The predictions on the test part; None where it was not tested."""
+        """The predictions on the test part; None if the run was not tested."""
         return self.run.predictions.outcome if self.run.is_tested else None
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """C names; numbers where the run stopped before they were written."""
+        """C names; numbers if the run stopped before they were written."""
         classes = self.outcome.probability.shape[1] if self.outcome else 10
         names = self.run.material.class_names if self.run.material else ()
         return names if len(names) == classes or not self.outcome else tuple(map(str, range(classes)))
 
     @cached_property
     def suggestions(self) -> list[Suggestion]:
-        """What to try next."""
-        if self.run.members or not (self.epochs or self.run.is_finished):  # stopped on purpose
+        """Settings to try next; none for an ensemble or a run that stopped before its first epoch ended."""
+        if self.run.members or not (self.epochs or self.run.is_finished):
             return []
         train_acc = float(self.history["train/acc"][-1]) if self.epochs else math.nan
         return suggest(self.fit, self.epochs, train_acc, self.run.settings)
@@ -111,13 +111,13 @@ class Findings:
         ]
 
     def confused(self, true: int, predicted: int) -> list[Mistake]:
-        """Return pictures of one confusion."""
+        """Return the first MAX_PER_CONFUSION mistakes of one kind."""
         names = self.class_names[true], self.class_names[predicted]
         return [mistake for mistake in self.mistakes if (mistake.true, mistake.predicted) == names][:MAX_PER_CONFUSION]
 
     @cached_property
     def figures(self) -> dict[str, float]:
-        """Metrics and counts as predictions, history and data give them."""
+        """Metrics and counts, computed from predictions, history and data."""
         material = self.run.material
         counts = None if material is None else material.counts
         figures = measure(Evidence(self.history, self.kept_epoch, self.outcome, None if counts is None else counts[0]))
@@ -128,15 +128,15 @@ class Findings:
 
     @property
     def results(self) -> dict[str, Any]:
-        """Description and metrics; recomputed metrics take the place of those in metrics.json."""
+        """Description and metrics; `figures` replace the values in metrics.json."""
         return self.about | self.figures
 
     @cached_property
     def contradictions(self) -> list[str]:
-        """Names of final metrics that differ from those that the run's other files give."""
+        """Names of the values in metrics.json that differ from `figures`."""
         metrics = self.run.metrics if self.run.is_finished else {}
         keys = self.figures.keys() & metrics.keys()
-        if not self.epochs:  # an untrained model's scores are in no history
+        if not self.epochs:  # the history does not have the scores of an untrained model
             keys -= {"best_epoch"}
         return sorted(
             key
@@ -146,7 +146,7 @@ class Findings:
 
     @property
     def notes(self) -> list[Message]:
-        """What readers must know of the run: that it is an ensemble, incomplete, not tested, or was changed."""
+        """Warnings: the run is an ensemble, incomplete or not tested, or its metrics.json was changed."""
         notes = []
         if members := self.run.members:
             notes.append(Message("runs.note.ensemble", count=len(members), members=members))
@@ -161,7 +161,7 @@ class Findings:
 
     @property
     def threads(self) -> int | None:
-        """CPU threads that its results depend on; None where a GPU trained it, or where they are not known."""
+        """The CPU threads that the results depend on; None if a GPU trained it, or if they are unknown."""
         return self.run.threads if self.run.environment.get("device", "cpu") == "cpu" else None
 
     @property
@@ -171,25 +171,24 @@ class Findings:
 
     @property
     def command(self) -> str:
-        """The command that trains it again, or continues it where it is incomplete."""
-        more = [f"ckpt_path={self.run.folder / 'checkpoints/last.ckpt'}"] if self.is_resumable else []
-        return shlex.join([*self._command, *more])
+        """The command that trains it again, or continues it if it is incomplete."""
+        checkpoint = [f"ckpt_path={self.run.folder / 'checkpoints/last.ckpt'}"] if self.is_resumable else []
+        return shlex.join([*self._command, *checkpoint])
 
-    def changed(self, override: str) -> str:
-        """Return the command that trains it with another setting, an override as it is typed."""
-        (plain,) = shlex.split(override)
-        key = plain.partition("=")[0]
-        return shlex.join([*(item for item in self._command if item.partition("=")[0] != key), plain])
+    def command_with(self, override: str) -> str:
+        """Return the command that trains it again with another setting, such as `trainer.max_epochs=5`."""
+        key = override.partition("=")[0]
+        return shlex.join([*(item for item in self._command if item.partition("=")[0] != key), override])
 
     @cached_property
     def _command(self) -> list[str]:
-        """The command of this run alone, also where it was part of a sweep."""
+        """The command of this run alone, also if it was part of a sweep."""
         start = str(self.run.environment.get("command", "")).split(" ")[:2]
-        known = start if start in (["ziffern", "train"], ["python", "train.py"]) else ["python", "train.py"]
+        program = start if start in (["ziffern", "train"], ["python", "train.py"]) else ["python", "train.py"]
         overrides = self.run.overrides
         if overrides is None:
             overrides = [f"model={self.about['model']}"] if self.about.get("model") else []
-        typed = [item for item in overrides if not item.startswith("ckpt_path=")]
-        if self.threads and f"threads={self.threads}" not in typed:
-            typed = [*(item for item in typed if not item.startswith("threads=")), f"threads={self.threads}"]
-        return [*known, *typed]
+        overrides = [item for item in overrides if not item.startswith("ckpt_path=")]
+        if self.threads and f"threads={self.threads}" not in overrides:
+            overrides = [*(item for item in overrides if not item.startswith("threads=")), f"threads={self.threads}"]
+        return [*program, *overrides]

@@ -1,4 +1,4 @@
-"""Which run folders names, sweep folders and patterns on a command line stand for."""
+"""Run folders from the names, sweep folders and patterns of a command line."""
 
 import glob
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from ziffern.runs.run import Run
 
 
 def find_runs(names: Sequence[str]) -> list[Run]:
-    """Return the runs that folders, sweep folders and patterns stand for, each once, in the order given.
+    """Return the runs that folders, sweep folders and patterns match, each once, in the given order.
 
     Raises:
-        InputError: A name stands for no run or for a search, or there is only one run.
+        InputError: A name matches no run, or a search, or there is only one run.
     """
     folders: dict[Path, Path] = {}
     for name in names:

@@ -1,4 +1,4 @@
-"""Recipes: runs that differ only in their seed, named by what they differ in from other recipes."""
+"""Recipes: runs that differ only in their seed, named by the settings in which they differ from other recipes."""
 
 import math
 from collections import Counter
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from ziffern.training.module import ImageClassifier
 
 Settings = dict[str, bool | int | float | str]
-SEED = "seed"  # the setting that runs of one recipe differ in
+SEED = "seed"  # the setting in which runs of one recipe differ
 MAX_DIFFERENCES = 3  # settings in a recipe's name
-NAMED_LAST = (  # beginnings of settings that are in a recipe's name only where nothing else differs
+NAMED_LAST = (  # prefixes of settings that come last in a recipe's name
     *("published", "callbacks", "logger", "data.source.fallback", "model.augment.", "threads"),
 )
 
@@ -34,16 +34,16 @@ class Recipe:
 
     @property
     def first(self) -> Findings:
-        """The run with the lowest seed, for what all have in common."""
+        """The run with the lowest seed."""
         return self.runs[0]
 
     @property
     def params(self) -> int:
-        """Parameters of the net."""
+        """The number of parameters of the net."""
         return int(self.first.about["params"])
 
     def mean(self, key: str) -> MeanInterval | None:
-        """Return the mean of a metric over the seeds; None where a run lacks it. `test/acc` has its interval."""
+        """Return the mean of a metric over the seeds; None if a run lacks it. For `test/acc` it is `test`."""
         if key == "test/acc":
             return self.test if self.is_tested else None
         values = [run.results.get(key) for run in self.runs]
@@ -56,7 +56,7 @@ class Recipe:
 
     @cached_property
     def test(self) -> MeanInterval:
-        """Test accuracy: the mean over the seeds with its t-interval within 0 and 1, or one run with Wilson's."""
+        """Test accuracy: the mean over the seeds with its t-interval clipped to [0, 1], or one run with Wilson's."""
         outcomes = [run.outcome for run in self.runs if run.outcome is not None]
         if len(outcomes) == 1:
             return MeanInterval(outcomes[0].accuracy, math.nan, *outcomes[0].interval)
@@ -65,7 +65,7 @@ class Recipe:
 
     @cached_property
     def hits(self) -> NDArray[np.bool_]:
-        """Whether each seed classified each test image correctly, (S, N)."""
+        """Whether the run of each of S seeds classified each of N test images correctly, (S, N)."""
         return np.stack([run.outcome.hit for run in self.runs if run.outcome is not None])
 
     @property
@@ -75,11 +75,11 @@ class Recipe:
 
     @property
     def test_images(self) -> tuple[object, ...]:
-        """What identifies the test images: the data's fingerprint, and the images in their order."""
+        """The identity of the test images: the fingerprint of the data, and the images in their order."""
         return _test_images(self.first)
 
     def load_model(self) -> "ImageClassifier | None":
-        """Return the model of the first run, or None where it cannot be loaded."""
+        """Return the model of the first run, or None if it cannot be loaded."""
         try:
             return self.first.run.load_model()
         except InputError:
@@ -87,27 +87,27 @@ class Recipe:
 
 
 def group(runs: Sequence[Findings]) -> tuple[list[Recipe], list[tuple[Findings, Findings]]]:
-    """Return recipes, named by what they differ in, and runs left out, each with the one kept that has its seed."""
+    """Return the recipes, and the runs left out, each with the run kept that has the same settings and seed."""
     groups: dict[tuple[object, ...], dict[int, Findings]] = {}
-    doubles = []
-    for run in sorted(runs, key=lambda run: not run.run.is_tested):  # of two alike, the tested one is kept
+    duplicates: list[tuple[Findings, Findings]] = []
+    for run in sorted(runs, key=lambda run: not run.run.is_tested):  # of two duplicates, the tested one is kept
         settings = {key: value for key, value in _settings(run).items() if key != SEED and str(value) != "None"}
         key = (*sorted((k, str(v)) for k, v in settings.items()), _test_images(run))
         seeds = groups.setdefault(key, {})
         seed = int(run.about["seed"])
         if seed in seeds:
-            doubles.append((run, seeds[seed]))
+            duplicates.append((run, seeds[seed]))
         else:
             seeds[seed] = run
     order = {id(run): place for place, run in enumerate(runs)}
     members = [tuple(seeds[seed] for seed in sorted(seeds)) for seeds in groups.values()]
     members.sort(key=lambda runs: min(order[id(run)] for run in runs))  # as given
     names = _names([_settings(runs[0]) for runs in members])
-    return [Recipe(name, runs) for name, runs in zip(names, members, strict=True)], doubles
+    return [Recipe(name, runs) for name, runs in zip(names, members, strict=True)], duplicates
 
 
 def _settings(run: Findings) -> Settings:
-    """Return what makes a recipe: the settings that change a result, and the score that chooses the epoch."""
+    """Return what defines a recipe: the settings that change a result, and the score that selects the epoch."""
     return run.run.settings | {"monitor": str(run.run.config.get("monitor"))}
 
 
@@ -118,7 +118,7 @@ def _test_images(run: Findings) -> tuple[object, ...]:
 
 
 def _names(settings: Sequence[Settings]) -> list[str]:
-    """Name each recipe by its model, and where that is not enough by the settings that differ within the model."""
+    """Name each recipe by its model, and by the settings in which recipes with this model differ."""
     names = []
     for own in settings:
         rivals = [other for other in settings if other["model"] == own["model"]]

@@ -1,4 +1,4 @@
-"""A finished (or killed) run as a value: the content of its folder, and its model, loaded when asked for.
+"""A finished or killed run as a value: the content of its folder, and its model, loaded on demand.
 
 Nothing in a run folder is trusted: `ziffern.records` checks each file against its declaration and limits; no pickle is
 loaded, no link followed, and the configuration is built through the same allow list as any other.
@@ -23,26 +23,26 @@ class Run:
     """A run folder.
 
     Raises:
-        InputError: From each property: the file is missing or damaged; the message names it.
+        InputError: From each property: the file, which the message names, is missing or damaged.
     """
 
     folder: Path
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The composed configuration as plain containers; an interpolation that calls a resolver stays text."""
+        """The composed configuration as plain containers; resolver calls in it remain text."""
         return reader.read_configuration(self.folder)
 
     @cached_property
     def settings(self) -> dict[str, bool | int | float | str]:
-        """The flat settings that can change a result, and `model`, the name of the option."""
+        """The flat settings that can change a result, and `model`, the name of its option."""
         from ziffern.config.hyperparameters import hyperparameters
 
         return hyperparameters(self.config) | {"model": str(self.description.get("model", ""))}
 
     @cached_property
     def published(self) -> dict[str, Any]:
-        """Published figures of the recipe and their `source`; empty without, or where they are invalid."""
+        """Published figures of the recipe and their `source`; empty if there are none or they are invalid."""
         try:
             figures = from_plain(self.config.get("published"), models().published)
         except ValueError:
@@ -51,12 +51,12 @@ class Run:
 
     @cached_property
     def overrides(self) -> list[str] | None:
-        """The overrides of this run as typed; None where they are not known."""
+        """The overrides of this run as typed; None if they are unknown."""
         return reader.read_overrides(self.folder)
 
     @cached_property
     def members(self) -> list[str]:
-        """The names of the runs that an ensemble is made of; empty for any other run."""
+        """The names of the members of an ensemble; empty for any other run."""
         try:
             return from_plain(self.config.get("ensemble"), Ensemble)["members"]
         except ValueError:
@@ -74,7 +74,7 @@ class Run:
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """Model, data and settings, also of a run that was killed: from its metrics or its first event, or empty."""
+        """Model, data and settings, from the metrics or the event `start`; empty without both."""
         return self.metrics if self.is_finished else reader.read_start(self.folder)
 
     @cached_property
@@ -84,17 +84,17 @@ class Run:
 
     @cached_property
     def material(self) -> Material | None:
-        """What it was trained on; None for a run that stopped before that was written."""
+        """A summary of its data; None if the run stopped before it was written."""
         return reader.read_material(self.folder)
 
     @cached_property
     def environment(self) -> Environment:
-        """Versions, machine and command; empty where the file is missing or damaged."""
+        """Versions, machine and command; empty if the file is missing or damaged."""
         return reader.read_environment(self.folder)
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
-        """One row per epoch, as far as the run came."""
+        """One row per completed epoch."""
         return reader.read_history(self.folder)
 
     @cached_property
@@ -104,7 +104,7 @@ class Run:
 
     @property
     def threads(self) -> int | None:
-        """CPU threads of torch in training; None where not known. Early runs have them in environment.json alone."""
+        """CPU threads of torch in training; None if unknown. Early versions recorded them in environment.json alone."""
         return self.description.get("threads", self.environment.get("threads")) or None
 
     @property
@@ -121,7 +121,7 @@ class Run:
         """Return the model with the weights of its `best` or `last` checkpoint, ready to predict.
 
         Raises:
-            InputError: It is missing or damaged, or does not fit the configuration beside it.
+            InputError: It is missing or damaged, or does not fit the run's configuration.
         """
         from ziffern.training.loading import load_model
 

@@ -13,10 +13,10 @@ ROUNDS, BATCH = 7, 500
 
 
 def images_per_second(models: Sequence["ImageClassifier | None"]) -> list[float | None]:
-    """Return images per second of prediction for each model; None where there is no model.
+    """Return images per second of prediction for each model; None for None.
 
-    All are measured in turn, round by round, on random images in batches of BATCH. The fastest round counts: what
-    slows one down is other work on the machine.
+    All are measured in turn, round by round, on random images in batches of BATCH. The fastest round counts, because
+    other work on the machine can only slow a round down.
     """
     import torch
 
@@ -36,5 +36,5 @@ def images_per_second(models: Sequence["ImageClassifier | None"]) -> list[float 
 
 
 def weight_bytes(model: "ImageClassifier | None") -> int | None:
-    """Return the bytes of a model's weights; None without a model."""
+    """Return the bytes of a model's weights; None for None."""
     return None if model is None else sum(value.nbytes for value in model.net.state_dict().values())
