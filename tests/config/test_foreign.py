@@ -117,8 +117,8 @@ BEST = {  # the content of experiment/best.yaml -> the setting that the line nam
     f"{GLOBAL}defaults: [_self_, {{/model@hydra.callbacks: nn}}]": "/model@hydra.callbacks",
     f"{GLOBAL}defaults: [_self_, {{/model@a:hydra.callbacks: nn}}]": "/model@a:hydra.callbacks",
     f"{GLOBAL}defaults: [/hydra/job_logging/none]": "/hydra/job_logging/none",
-    f"{GLOBAL}defaults: [{{/model: ../model/nn}}]": "leads to another folder",
-    f"{GLOBAL}defaults: [_self_, {{override /hydra/sweeper: ../../model/nn}}]": "leads to another folder",
+    f"{GLOBAL}defaults: [{{/model: ../model/nn}}]": "points to another folder",
+    f"{GLOBAL}defaults: [_self_, {{override /hydra/sweeper: ../../model/nn}}]": "points to another folder",
     f"{GLOBAL}defaults: [{{hydra/callbacks: x}}]": "hydra/callbacks",
 }
 
