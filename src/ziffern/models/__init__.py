@@ -1,4 +1,7 @@
-"""Architectures: plain nn.Modules from normalized images (B, C, H, W) to logits (B, K), one per file."""
+"""Architectures: plain nn.Modules from normalized images (B, C, H, W) to logits (B, K), one per file.
+
+A subclass of nn.Sequential runs its attributes in the order of their assignment.
+"""
 
 from ziffern.models.an2020 import An2020
 from ziffern.models.cnn import CNN

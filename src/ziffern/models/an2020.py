@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from ziffern.data.spec import image_shape, in_words
 from ziffern.errors import InputError
 
 
-class An2020(nn.Module):
+class An2020(nn.Sequential):
     """Convolutions of one kernel size without padding or pooling, each with batch norm and ReLU; one linear layer.
 
     At ten classes and MNIST's shape M3 (3×3, 32 to 176 channels in steps of 16) has 1,124,180 parameters, M5 (5×5,
@@ -46,8 +46,3 @@ class An2020(nn.Module):
         self.classifier = nn.Sequential(
             nn.Flatten(), nn.Linear(units, num_classes, bias=False), nn.BatchNorm1d(num_classes)
         )
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, num_classes) of images (B, C, H, W)."""
-        logits: Tensor = self.classifier(self.features(images))
-        return logits

