@@ -15,6 +15,7 @@ import yaml
 
 PACKAGE = re.compile(r"# @package (\S+)")
 SKIPPED = ("defaults", "published")  # shown as choices, and on the page of results
+BASE = "_base"  # what all options of a group share; train.yaml includes it
 INTERNAL = ("hydra",)  # of train.yaml: how Hydra is set up here
 
 
@@ -77,7 +78,8 @@ def _choice(entry: Any, group: str) -> str:
     if isinstance(entry, str):
         return "" if entry == "_self_" else f"{group}={entry}"
     key, option = next(iter(entry.items()))
-    return f"{key.removeprefix('override ').lstrip('/')}={option}"
+    key = key.removeprefix("override ")
+    return f"{key[1:] if key.startswith('/') else f'{group}/{key}'}={option}"
 
 
 def _settings(node: yaml.Node | None, prefix: str, text: str) -> Iterator[Setting]:
@@ -105,7 +107,7 @@ def _description(text: str, start: yaml.Mark, end: yaml.Mark) -> str:
 
 
 def _option(option: Option) -> Iterator[str]:
-    yield f"### `{option.group}={option.name}`\n"
+    yield f"### All options of `{option.group}`\n" if option.name == BASE else f"### `{option.group}={option.name}`\n"
     if option.description:
         yield f"{option.description}\n"
     if option.choices:

@@ -1,7 +1,8 @@
 """The generated parts of the documentation: a hook that MkDocs calls when it builds the site.
 
 Decisions: the API reference finds modules by walking `src`, so that a moved module needs no change here; commands in
-text blocks are run when the site is built, so that their output is always the present one.
+text blocks are run, and the fields of a run folder are read from their schema, when the site is built, so that both are
+always the present ones.
 """
 
 import os
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = "<!-- the settings in conf/ -->"
+FIELDS = re.compile(r"<!-- fields of (\S+) -->")
 COMMAND = re.compile(r"(?m)^```text\n\$ (.+)\n```$")
 WIDTH = 88  # characters of a command's output
 
@@ -42,9 +44,10 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Fill in the settings and the output of commands."""
+    """Fill in the settings, the fields of files, and the output of commands."""
     if SETTINGS in markdown:
         markdown = markdown.replace(SETTINGS, settings_page(ROOT / "conf"))
+    markdown = FIELDS.sub(lambda match: fields_table(match[1]), markdown)
     return COMMAND.sub(lambda found: f"```text\n$ {found[1]}\n{output(found[1])}```", markdown)
 
 
@@ -75,6 +78,35 @@ def api_page(room: str, modules: Sequence[str]) -> str:
         lines = "".join(f"      {name}: {value}\n" for name, value in options.items())
         parts.append(f"::: {module}\n" + (f"    options:\n{lines}" if lines else ""))
     return "\n".join(parts)
+
+
+def fields_table(file: str) -> str:
+    """Return the fields of a file of a run folder; of progress.jsonl with the events that have them.
+
+    Raises:
+        ValueError: The schema has no such file.
+    """
+    from ziffern.records.documentation import describe
+    from ziffern.records.schema import MAX_NUMBER
+
+    events: dict[tuple[str, str, str], list[str]] = {}  # by field, type and description
+    for entry in describe():
+        name, _, event = entry.file.partition(", event ")
+        if name == file:
+            kind = entry.type.replace(f" from {-MAX_NUMBER:g} to {MAX_NUMBER:g}", "")
+            kind = kind.replace(f" from 0 to {MAX_NUMBER:g}", ", 0 or more")
+            events.setdefault((entry.field, kind, entry.description), []).append(event)
+    if not events:
+        raise ValueError(f"{file}: not a file of a run folder")
+    known = list(dict.fromkeys(event for names in events.values() for event in names))
+    has_events = known != [""]
+    header = ["field", *(["events"] if has_events else []), "type", "meaning"]
+    rows = [header, ["---"] * len(header)]
+    for (field, kind, description), names in events.items():
+        where = "all" if names == known else ", ".join(f"`{name}`" for name in names)
+        rows.append([f"`{field}`", *([where] if has_events else []), kind, description])
+    intro = f"The events are {', '.join(f'`{name}`' for name in known)}.\n\n" if has_events else ""
+    return intro + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def output(command: str) -> str:

@@ -85,6 +85,8 @@ def belongings(tmp_path_factory: pytest.TempPathFactory, digits_npz: Path) -> Pa
     write_files(folder)
     write_zip(folder / "digits.zip", [str(label) for label in range(10)])
     write_zip(folder / "letters.zip", [chr(ord("a") + label) for label in range(26)])
+    write_zip(folder / "photos.zip", [str(label) for label in range(10)], (40, 30))
+    write_stl10(folder / "data/stl10_binary")
     for name, model, seed in RUNS:
         config = compose_config(digits_npz, f"model={model}", f"seed={seed}", *QUICK)
         run_in(folder / "outputs" / name, config, model)
@@ -104,13 +106,24 @@ def write_files(folder: Path) -> None:
             path.write_text(block.text)
 
 
-def write_zip(path: Path, names: list[str]) -> None:
-    """Write a ZIP with a folder of images for each class."""
+def write_stl10(folder: Path) -> None:
+    """Write tiny files of STL-10 in the form of its authors: columns first, labels from 1."""
+    folder.mkdir(parents=True)
+    random = np.random.RandomState(0)
+    for part, count in (("train", 60), ("test", 40)):
+        random.randint(0, 256, (count, 3, 96, 96)).astype(np.uint8).tofile(folder / f"{part}_X.bin")
+        (np.arange(count) % 10 + 1).astype(np.uint8).tofile(folder / f"{part}_y.bin")
+    (folder / "class_names.txt").write_text("airplane bird car cat deer dog horse monkey ship truck".replace(" ", "\n"))
+
+
+def write_zip(path: Path, names: list[str], color_size: tuple[int, int] | None = None) -> None:
+    """Write a ZIP with a folder of images for each class: gray and 28×28, or in color with this width and height."""
     images, _ = synthetic_digits(12 * len(names), seed=0)
     with zipfile.ZipFile(path, "w") as archive:
         for number, image in enumerate(images):
             content = BytesIO()
-            Image.fromarray(np.asarray(image)).save(content, "PNG")
+            picture = Image.fromarray(np.asarray(image))
+            (picture.convert("RGB").resize(color_size) if color_size else picture).save(content, "PNG")
             part = "test" if number < 2 * len(names) else "train"
             archive.writestr(f"{part}/{names[number % len(names)]}/{number}.png", content.getvalue())
 
@@ -197,7 +210,7 @@ def test_a_training_runs(
     for name, value in command.variables.items():
         monkeypatch.setenv(name, value)
     arguments = of_search(arguments_of(command))
-    own_data = any(item in ("data=local", "data=census") for item in arguments)
+    own_data = any(item in ("data=local", "data=census", "data=stl10") for item in arguments)
     small = [*QUICK, *([] if own_data else ["data=local", f"data.dir={digits_npz}"])]
     kept = [item for item in arguments if not item.startswith(("trainer", "hydra/launcher", "hydra.sweeper.storage"))]
     if any(item.startswith("hparams_search=") for item in arguments):

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.documents import ROOT
+import yaml
+from tests.support.documents import ROOT, blocks
+
+from site_pages import on_page_markdown
+from ziffern.analysis import metrics
+from ziffern.data.sources.torchvision_sets import KINDS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -37,7 +42,27 @@ def fields(folder: Path) -> Iterator[tuple[str, set[str]]]:
 
 
 def test_every_field_of_a_run_is_described(imperfect_folder: Path) -> None:
-    page = (ROOT / "docs/reference/run-folder.md").read_text(encoding="utf-8")
+    page = on_page_markdown((ROOT / "docs/reference/run-folder.md").read_text(encoding="utf-8"))
     sections = dict(re.findall(r"## `([^`]+)`\n(.*?)(?=\n## |\Z)", page, re.DOTALL))
     for name, found in fields(imperfect_folder):
-        assert found <= set(re.findall(r"`([^`]+)`", sections[name])), name
+        assert found <= set(re.findall(r"`([^`\n]+)`", sections[name])), name
+
+
+def test_the_page_on_data_sets_lists_the_classes_of_torchvision_that_are_accepted() -> None:
+    page = (ROOT / "docs/how-to/add-data-set.md").read_text(encoding="utf-8")
+    (row,) = (line for line in page.splitlines() if line.startswith("| `source.kind`"))
+    assert sorted(re.findall(r"`([A-Z]\w+)`", row)) == sorted(KINDS)
+
+
+def test_the_page_on_languages_lists_every_catalog() -> None:
+    page = (ROOT / "docs/how-to/add-language.md").read_text(encoding="utf-8")
+    package = ROOT / "src/ziffern"
+    files = {path.relative_to(package).as_posix() for path in package.rglob("en.*")}
+    assert set(re.findall(r"(?m)^\| `(\S+)`", page)) == files
+
+
+def test_the_example_of_a_metric_is_one_and_has_a_text() -> None:
+    code, text = (block.text for block in blocks() if block.page.endswith("add-metric.md") and block.title)
+    (metric,) = eval(f"({code})", vars(metrics))
+    assert isinstance(metric, metrics.Metric)
+    assert yaml.safe_load(text)["metrics"][metric.name].keys() == {"label", "means"}

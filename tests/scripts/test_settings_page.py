@@ -83,6 +83,14 @@ def test_a_package_decides_where_settings_belong(conf: Path) -> None:
     assert not read_option(conf, conf / "model/optimizer/none.yaml").settings
 
 
+def test_a_base_of_a_group_is_no_option_and_includes_options_of_groups_below_it(conf: Path) -> None:
+    (conf / "model/_base.yaml").write_text("# Shared.\ndefaults:\n  - optimizer: none\nloss: null\n")
+    page = settings_page(conf)
+    assert "model=_base" not in page
+    assert "### All options of `model`\n\nShared.\n\nIncludes `model/optimizer=none`.\n" in page
+    assert "| `model.loss` | `null` |" in page
+
+
 def test_the_page_leaves_out_how_hydra_is_set_up(conf: Path) -> None:
     page = settings_page(conf)
     assert "hydra.run" not in page
@@ -93,4 +101,5 @@ def test_the_page_leaves_out_how_hydra_is_set_up(conf: Path) -> None:
 def test_the_page_has_every_option_of_the_program() -> None:
     page, conf = settings_page(conf_folder()), conf_folder()
     for file in conf.rglob("*/*.yaml"):
-        assert f"### `{file.parent.relative_to(conf).as_posix()}={file.stem}`" in page
+        group = file.parent.relative_to(conf).as_posix()
+        assert (f"### All options of `{group}`" if file.stem == "_base" else f"### `{group}={file.stem}`") in page
