@@ -26,7 +26,7 @@ def run(trained):
 
 @pytest.fixture
 def members(run) -> list[Run]:
-    """Two models of other architecture and normalisation, that make mistakes."""
+    """Two models of different architecture and normalization that both make mistakes."""
     return [
         run(*WEAK, "seed=1", folder="a"),
         run(*WEAK, "model.net.hidden=[8]", "model.normalize.kind=symmetric", "seed=2", folder="b"),

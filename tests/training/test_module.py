@@ -13,7 +13,7 @@ def test_it_learns(run) -> None:
     assert run("trainer.max_epochs=10").metrics["test/acc"] > 0.9
 
 
-def test_divergence_is_said_in_one_line(run) -> None:
+def test_divergence_is_reported_in_one_line(run) -> None:
     with pytest.raises(InputError, match=r"training diverged: .* is (nan|inf) in epoch 1: lower model\.optimizer"):
         run("model.optimizer.lr=1e30", "model/optimizer=sgd")
 
@@ -46,7 +46,7 @@ def test_one_batch_is_learnt_by_heart(run, model: str) -> None:
     assert finished.history[-1]["train/loss"] < 0.05
 
 
-def test_the_normalisation_is_fitted_on_the_training_part(run, digits_npz: Path) -> None:
+def test_the_normalization_is_fitted_on_the_training_part(run, digits_npz: Path) -> None:
     with np.load(digits_npz) as file:
         images = np.concatenate([file["x_train"], file["x_test"]])
     for fit_on, count in (("train", 240), ("all", 400)):

@@ -76,7 +76,9 @@ def run_experiment(
     model = build(cfg.model, "model", ImageClassifier)
     check_logits(model, cfg.data.num_classes)
     data = build(cfg.data, "data", ImageDataModule)
-    recorder = Recorder(folder, cfg.monitor, _console())
+    # Only the first of several processes (DDP) prints. Text is not interpreted as markup.
+    console = Console(quiet=not is_first(), highlight=False, markup=False, emoji=False)
+    recorder = Recorder(folder, cfg.monitor, console)
     pruning = [Pruning(trial, cfg.monitor)] if is_trial and isinstance(cfg.objective, str) else []
     trainer = make_trainer(*trainer_parts(cfg), recorder, *pruning)
     used = trainer.num_devices * trainer.num_nodes
@@ -106,11 +108,6 @@ def run_experiment(
 def trainer_parts(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return the configurations `trainer`, `callbacks` and `logger` as plain containers."""
     return resolved(cfg.trainer, "trainer"), resolved(cfg.callbacks, "callbacks"), resolved(cfg.logger, "logger")
-
-
-def _console() -> Console:
-    """Return the terminal; only the first of several processes (DDP) prints. Text is not interpreted as markup."""
-    return Console(quiet=not is_first(), highlight=False, markup=False, emoji=False)
 
 
 def quieten() -> None:

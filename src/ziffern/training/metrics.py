@@ -12,6 +12,7 @@ from ziffern.analysis.outcome import Outcome
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.records.checkpoint import read_checkpoint
 from ziffern.records.messages import recorded
+from ziffern.records.writer import write_predictions
 from ziffern.training.module import ImageClassifier
 from ziffern.training.recorder import Recorder
 from ziffern.training.tensorboard import log_results
@@ -44,7 +45,7 @@ def test_metrics(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trai
     outcome = Outcome(data.dataset.labels[index], logits.softmax(1).numpy())
     if trainer.is_global_zero:
         images = data.dataset.images[index]
-        recorder.predictions(index, outcome, images)
+        write_predictions(recorder.folder, index, outcome, images)
         log_results(trainer.loggers, images, outcome, data.dataset.class_names)
     counts = np.bincount(data.dataset.labels[data.parts.train], minlength=len(data.dataset.class_names))
     loss = float(model.loss.cpu()(logits, torch.from_numpy(outcome.target)))

@@ -12,20 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 
-from ziffern.analysis.outcome import Outcome
 from ziffern.config.command import this_command
-from ziffern.data.dataset import LabeledImages
-from ziffern.data.split import Split
 from ziffern.files.atomic import writing
-from ziffern.models.normalization import Normalize
 from ziffern.records import writer
-from ziffern.records.contents import Material
 from ziffern.training.callbacks.checkpoints import RunCheckpoints
 from ziffern.training.callbacks.early_stopping import monitor_mode
 from ziffern.training.callbacks.history import History
@@ -74,14 +67,6 @@ class Recorder:
         """Write metrics.json, which marks the run as complete."""
         writer.write_metrics(self.folder, metrics)
         writer.append_event(self.folder, "end", metrics=metrics)
-
-    def data(self, dataset: LabeledImages, parts: Split, normalize: Normalize) -> None:
-        """Write data.npz: class names, counts of each part, a few examples, and the normalization."""
-        writer.write_material(self.folder, Material.of(dataset, parts, normalize))
-
-    def predictions(self, index: NDArray[np.int64], outcome: Outcome, images: NDArray[np.uint8]) -> None:
-        """Write predictions.npz: see `writer.write_predictions`."""
-        writer.write_predictions(self.folder, index, outcome, images)
 
 
 @cache

@@ -13,7 +13,8 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.errors import InputError
-from ziffern.records.writer import append_event
+from ziffern.records.contents import Material
+from ziffern.records.writer import append_event, write_material
 from ziffern.text.printable import reason
 from ziffern.training.callbacks.atomic_io import AtomicCheckpointIO
 from ziffern.training.ending import record_ending, shell_exit_codes
@@ -102,7 +103,7 @@ def _record_start(
 ) -> None:
     """Record and print what is about to be trained."""
     recorder.environment(trainer)
-    recorder.data(data.dataset, data.parts, model.normalize)
+    write_material(recorder.folder, Material.of(data.dataset, data.parts, model.normalize))
     append_event(recorder.folder, "start", **description(name, data, model), max_epochs=trainer.max_epochs)
     print_start(recorder, name, data, model, trainer, epochs_done(checkpoint))
     if threads := other_threads(checkpoint, trainer):
