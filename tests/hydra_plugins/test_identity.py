@@ -178,7 +178,7 @@ def test_a_finished_search_is_no_answer_for_other_data(command_line, digits_npz:
     np.savez("digits.npz", x_train=images[:300], y_train=labels[:300], x_test=images[300:], y_test=labels[300:])
     code, out, err = command_line(*given)
     assert code == 2
-    assert "this search was begun on digits" in err
+    assert "this search was started on digits" in err
     assert "best" not in out
     for changed, named in (
         ("model.net.hidden=[16]", "model.net.hidden"),

@@ -133,12 +133,12 @@ def test_a_search_goes_on_with_its_own_data_alone(command_line, digits_npz: Path
     shutil.copyfile(digits_npz, "digits.npz")
     code, out, err = command_line(*given, "hydra.sweeper.n_trials=1")
     assert code == 0, err
-    assert "digits: 240 / 80 digits to train / validate" in out
+    assert "digits: 240 / 80 images to train / validate" in out
     images, labels = synthetic_digits(400, seed=9)
     np.savez("digits.npz", x_train=images[:300], y_train=labels[:300], x_test=images[300:], y_test=labels[300:])
     code, _, err = command_line(*given, "hydra.sweeper.n_trials=2")
     assert code == 2
-    assert "this search was begun on digits" in err
+    assert "this search was started on digits" in err
     shutil.copyfile(digits_npz, "digits.npz")  # the trial that was refused is not lost
     assert command_line(*given, "hydra.sweeper.n_trials=2")[0] == 0
     assert [trial.state.name for trial in open_study(Path("outputs/sweeps/study")).trials] == ["COMPLETE"] * 2
@@ -243,15 +243,15 @@ def test_the_report_command(
     page = (finished / "sweep.html").read_text()
     assert 'lang="de"' in page
     assert "experiment=best" in page
-    assert "240 Ziffern zum Lernen" in page
+    assert "240 Bilder zum Training" in page
 
 
 def test_a_folder_without_a_study(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="there is no such folder"):
+    with pytest.raises(InputError, match="this folder does not exist"):
         open_study(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"not the folder of a search, but it holds some: .*lr-choice"):
+    with pytest.raises(InputError, match=r"not the folder of a search, but it contains some: .*lr-choice"):
         open_study(finished.parent)
-    with pytest.raises(InputError, match="a single run, not a search: ziffern report"):
+    with pytest.raises(InputError, match="a single run, not a search; show it with: ziffern report"):
         open_study(finished / "0")
     with pytest.raises(InputError, match=r"no such file.*--storage"):
         open_study(finished, "elsewhere.journal")

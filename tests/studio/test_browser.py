@@ -343,10 +343,10 @@ def test_embedded_data_are_shown_with_counts_bars_samples_and_the_effect_of_norm
     expect(counts).to_have_count(10)
     assert sum(int(cell) for cell in counts.locator("td:nth-child(2)").all_inner_texts()) == 3000
     expect(shown.locator("figure svg path").first).to_be_attached()
-    digits = shown.locator("ul.digits").first.locator("img")
+    digits = shown.locator("ul.images").first.locator("img")
     expect(digits).to_have_count(30)
     assert digits.first.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [28, 28]
-    before, after = (shown.locator("figure", has=page.locator("ul.digits")).nth(place) for place in (0, 1))
+    before, after = (shown.locator("figure", has=page.locator("ul.images")).nth(place) for place in (0, 1))
     sources = [[image.get_attribute("src") for image in each.locator("img").all()] for each in (before, after)]
     assert len(sources[0]) == len(sources[1]) > 0
     assert sources[0] != sources[1]
@@ -492,7 +492,7 @@ def test_misread_digits_are_filtered_by_what_they_were(page: Page) -> None:
     go_to(page, "Results")
     choose_run(page, "nn")
     shown = page.get_by_role("tabpanel").filter(visible=True)
-    wrong = shown.locator("ul.digits li img[alt*='classified as']").filter(visible=True)
+    wrong = shown.locator("ul.images li img[alt*='classified as']").filter(visible=True)
     expect(wrong.first).to_be_visible()
     everything = wrong.count()
     choose(page, "Correct digit", "8")
@@ -780,7 +780,7 @@ def test_good_upload_is_chosen_shown_and_removed(page: Page, name: str, content:
     expect(own).to_be_checked()
     page.get_by_role("button", name="Show this data").click()
     expect(page.get_by_role("heading", name="A look at the pictures")).to_be_visible()
-    expect(page.locator("ul.digits").first.locator("img")).to_have_count(30)
+    expect(page.locator("ul.images").first.locator("img")).to_have_count(30)
     page.get_by_role("button", name="Remove this file").click()
     expect(own).to_have_count(0)
     expect(page.get_by_label("MNIST, 5,000 digits")).to_be_checked()
@@ -905,7 +905,7 @@ def test_each_tab_is_accessible_and_fits_its_screen(
             for heading in (
                 "Results per class",
                 "Confusions",
-                "How far the model",
+                "How reliable the model",
                 "Training data",
                 "Settings and command",
             ):

@@ -42,7 +42,7 @@ def write_search(folder: Path, storage: Any = None) -> None:
     storage = storage or JournalStorage(JournalFileBackend(str(folder / "study.journal")))
     study = optuna.create_study(study_name="study", storage=storage, directions=["maximize"])
     study._storage.set_study_system_attr(study._study_id, "study:metric_names", ["val/acc"])
-    study.set_user_attr("about", "digits: 240 / 80 digits to train / validate.")
+    study.set_user_attr("about", "digits: 240 / 80 images to train / validate.")
     ranges = {
         "lr": FloatDistribution(1e-5, 0.1, log=True),
         "depth": IntDistribution(1, 4),

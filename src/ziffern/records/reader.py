@@ -17,13 +17,12 @@ import numpy as np
 from ziffern.config.upgrade import with_current_targets
 from ziffern.data.spec import MNIST_SHAPE, with_channels
 from ziffern.errors import InputError
-from ziffern.files.untrusted import open_below, read_all, unreadable
+from ziffern.files.untrusted import open_below, read_all, read_text, unreadable
 from ziffern.records import arrays, schema
 from ziffern.records.config import MAX_BYTES as MAX_YAML
 from ziffern.records.config import parse_config, read_yaml
 from ziffern.records.contents import Material, Predictions
 from ziffern.records.convert import from_json, from_plain
-from ziffern.records.kind import is_search
 from ziffern.text.printable import printable, reason
 
 MAX_SIZES = {  # bytes
@@ -39,6 +38,15 @@ MAX_SIZES = {  # bytes
     "checkpoints/last.ckpt": 4 * 2**30,
 }
 CONFIG = ".hydra/config.yaml"
+MAX_MULTIRUN = 2**20  # bytes of multirun.yaml in a sweep folder
+
+
+def is_search(folder: Path) -> bool:
+    """Return whether this is the folder of a search for settings, which contains its trials."""
+    try:
+        return "OptunaQueueSweeper" in read_text(folder / "multirun.yaml", MAX_MULTIRUN)
+    except (OSError, InputError):
+        return False
 
 
 def has(folder: Path, name: str) -> bool:

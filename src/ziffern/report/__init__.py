@@ -1,1 +1,1 @@
-"""Reports that people read: one HTML file each, from run folders alone, in English or German."""
+"""Reports on runs, comparisons and searches: one HTML file each, from run folders alone, in English or German."""

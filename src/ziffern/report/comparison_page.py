@@ -1,4 +1,4 @@
-"""The page of a comparison, and the rows of its tables as text, which the terminal shows too."""
+"""The page of a comparison, and the rows of its tables as text, also for the terminal."""
 
 import math
 from pathlib import Path
@@ -13,7 +13,7 @@ from ziffern.text.language import NONE, Language
 from ziffern.text.metrics import label, written
 
 PAIR_COLUMNS = ("pair", "difference", "interval", "only", "mcnemar", "p", "holm", "significant")
-EXPLAINED = {  # columns with a text below the table, by the key of their name
+EXPLAINED = {  # columns explained below the table, with the text keys of their names
     "seeds": "compare.columns.seeds",
     "test": "metrics.test_acc.label",
     "val": "metrics.val_acc.label",
@@ -22,8 +22,8 @@ EXPLAINED = {  # columns with a text below the table, by the key of their name
     "seconds": "metrics.train_seconds.label",
     "speed": "compare.columns.speed",
 }
-MAX_COLUMNS = 4  # models side by side on the page; more are rows of the table
-MIN_P = 0.0001  # smaller p values are shown as below it
+MAX_COLUMNS = 4  # models shown as columns on the page; more are shown as rows
+MIN_P = 0.0001  # smaller p values are shown as < 0.0001
 
 
 def write_comparison(comparison: Comparison, path: Path, t: Language) -> None:
@@ -34,7 +34,7 @@ def write_comparison(comparison: Comparison, path: Path, t: Language) -> None:
 
 
 def page_context(comparison: Comparison, t: Language) -> dict[str, Any]:
-    """Return what the template of a comparison shows."""
+    """Return the context of the comparison template."""
     from ziffern.report.charts import trade_chart
 
     tested = [recipe for recipe in comparison.recipes if recipe.is_tested]
@@ -57,19 +57,19 @@ def page_context(comparison: Comparison, t: Language) -> dict[str, Any]:
 
 
 def notes(comparison: Comparison, t: Language) -> list[str]:
-    """Return what readers must know first."""
+    """Return the warnings to show first."""
     return [note.in_language(t.code) for note in comparison.notes]
 
 
 def lines(comparison: Comparison, t: Language) -> list[list[str]]:
-    """Return the names of the columns, and below them a row of text for each recipe."""
-    columns = comparison.recipes, comparison.bytes, comparison.speed
-    rows = [_cells(recipe, size, speed, t) for recipe, size, speed in zip(*columns, strict=True)]
+    """Return the names of the columns, followed by a row of text per recipe."""
+    values = zip(comparison.recipes, comparison.bytes, comparison.speed, strict=True)
+    rows = [_cells(recipe, size, speed, t) for recipe, size, speed in values]
     return [list(rows[0]), *(list(row.values()) for row in rows)]
 
 
 def _cells(recipe: Recipe, size: int | None, speed: float | None, t: Language) -> dict[str, str]:
-    """Return a recipe's text by the name of the column."""
+    """Return the text of each column for a recipe, by the name of the column."""
     seeds = len(recipe.runs)
     cells = {t("compare.columns.name"): recipe.name, t("compare.columns.seeds"): t.number(seeds)}
     for metric in registered(Place.COMPARISON):
@@ -105,7 +105,7 @@ def pair_row(pair: Pair, comparison: Comparison, t: Language) -> list[str]:
 
 
 def _p(value: float | None, t: Language, name: str = "") -> str:
-    """Return a p value, after its name and a sign where it is given one, or a dash without a test."""
+    """Return a p value, preceded by a name if one is given, such as `p = 0.0312`; a dash without a test."""
     if value is None:
         return NONE
     if value < MIN_P:
@@ -114,7 +114,7 @@ def _p(value: float | None, t: Language, name: str = "") -> str:
 
 
 def advice(comparison: Comparison, t: Language) -> list[str]:
-    """Return the recommendation with its reasons, one sentence each."""
+    """Return the recommendation and its reasons, one sentence each."""
     advised, recipes = advise(comparison), comparison.recipes
     if comparison.choice is None or not advised.caution:
         return [t(f"compare.{advised.code}")]

@@ -1,8 +1,8 @@
-"""One HTML file from a template, complete in itself: no script, no network, no other file.
+"""Self-contained HTML files from templates: no script, no network, no other file.
 
-Decisions: the reader's system chooses light or dark, whoever creates the report its language; the template engine
-escapes every value from data or configuration; the file is written whole or not at all. The studio shows parts of the
-same pages, which are blocks of the templates.
+Decisions: light or dark follows the reader's system, the language is chosen when the report is created; the template
+engine escapes every value from data or configuration; a file is written completely or not at all. The studio shows
+parts of the same pages, which are blocks of the templates.
 """
 
 from pathlib import Path
@@ -32,7 +32,7 @@ def render_block(template: str, block: str, language: Language, context: dict[st
 
 
 def stylesheet(within: str = "") -> str:
-    """Return the style of all pages; `within` a selector, where one is given, the rules apply to its content alone."""
+    """Return the style of all pages; with a selector `within`, the rules apply to its content alone."""
     colors, rules = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("colors.css", "style.css"))
     return f"{colors}{within} {{\n{rules}}}\n" if within else colors + rules
 
@@ -53,7 +53,7 @@ def environment(language: Language, *folders: Path) -> "Environment":
         "t": language,
         "language": language.code,
         "style": Markup(stylesheet()),
-        "chart": Markup,  # an SVG from `charts`, in which matplotlib has escaped the text
+        "chart": Markup,  # an SVG from `charts`; matplotlib has escaped its text
     }
     rendering.filters |= {
         "number": language.number,
@@ -63,5 +63,5 @@ def environment(language: Language, *folders: Path) -> "Environment":
         "picture": data_uri,
     }
     macros = rendering.get_template("macros.html").module
-    rendering.globals |= {name: getattr(macros, name) for name in ("card", "digits")}
+    rendering.globals |= {name: getattr(macros, name) for name in ("card", "mistakes")}
     return rendering

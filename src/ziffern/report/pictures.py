@@ -10,7 +10,7 @@ from ziffern.data.spec import displayed
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
-    """Return an image (C, H, W), or a gray one (H, W), as a PNG within a URI."""
+    """Return an image (C, H, W), or a gray one (H, W), as a data URI of a PNG."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -19,9 +19,9 @@ def data_uri(image: NDArray[np.uint8]) -> str:
 
 
 def as_seen(image: NDArray[np.uint8], mean: NDArray[np.float64], std: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return a normalized image (C, H, W) as levels: the middle is 0, white (or black) the value furthest from it.
+    """Return a normalized image (C, H, W) as uint8: 0 becomes medium gray, the value furthest from 0 white or black.
 
-    Where no value is below 0, black is 0. Mean and deviation are (C,).
+    If the mean is 0, the image is returned unchanged. `mean` and `std` are (C,).
     """
     if mean.max() <= 0:
         return image

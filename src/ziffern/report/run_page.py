@@ -1,4 +1,4 @@
-"""The report of one run: what was trained on what, how it went, what came out, and what to try next."""
+"""The report of one run: its model and data, its training, its results, and suggestions."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from ziffern.text.language import LANGUAGES, Language
 from ziffern.text.metrics import explanation, label, written
 
 MAX_MISTAKES = 60  # misclassified images on the page
-SURE = 0.99  # accuracy of the answers whose coverage the report gives
+SURE = 0.99  # accuracy for which the report gives the coverage
 Z95 = 1.96  # quantile of the normal distribution, for a 95% interval
 MAX_HEAT = 75  # percent of the full color
 Card = tuple[str, str, str, str]  # name, value, explanation, style
@@ -29,24 +29,24 @@ def write_report(run: Run, path: Path | None = None, language: str | None = None
     """Write the report of a run and return its path.
 
     Args:
-        run: Finished or not.
-        path: Where to; report.html in the run folder where None.
-        language: en or de; where None, that of the run's own report.
+        run: The run, finished or not.
+        path: The file to write; report.html in the run folder if None.
+        language: en or de; if None, the setting `report` of the run.
 
     Raises:
-        InputError: The folder is no run, or a file in it was changed or is damaged.
+        InputError: The folder is not a run, or a file in it is damaged.
     """
     from ziffern.report.page import write_page
 
-    own = run.config.get("report")  # also tells whether this is a run at all
-    t = Language(language or (own if own in LANGUAGES else "en"))
+    setting = run.config.get("report")  # read in any case: raises if this is not a run
+    t = Language(language or (setting if setting in LANGUAGES else "en"))
     path = path or run.folder / "report.html"
     write_page(path, "run.html", t, page_context(Findings(run), t))
     return path
 
 
 def page_context(findings: Findings, t: Language) -> dict[str, Any]:
-    """Return what the template shows."""
+    """Return the context of the run template."""
     from ziffern.report.pictures import as_seen
 
     run, about, outcome, material = findings.run, findings.about, findings.outcome, findings.run.material
@@ -84,10 +84,10 @@ def _card(metric: Metric, findings: Findings, t: Language) -> Card:
 
 
 def _cards(findings: Findings, t: Language) -> list[Card]:
-    """Return the cards at the top: metrics of the data's parts, the verdict on the fit, and the costs."""
+    """Return the cards at the top: scores, the verdict on the fit, and costs."""
 
     def is_shown(metric: Metric) -> bool:
-        if metric.stage == "val" and findings.outcome:  # the test is the better figure
+        if metric.stage == "val" and findings.outcome:  # the test replaces it
             return False
         return metric.key in findings.results and (metric.key != "train_seconds" or findings.epochs > 0)
 
@@ -100,7 +100,7 @@ def _cards(findings: Findings, t: Language) -> list[Card]:
 
 
 def _confidence_cards(findings: Findings, t: Language) -> list[Card]:
-    """Return the cards on confidence, and with them the share that the model can answer alone."""
+    """Return the cards on confidence, and the share of images that the model can handle alone."""
     if findings.outcome is None:
         return []
     cards = [_card(metric, findings, t) for metric in registered(Place.CONFIDENCE)]
@@ -110,13 +110,13 @@ def _confidence_cards(findings: Findings, t: Language) -> list[Card]:
 
 
 def _verdict(findings: Findings, t: Language) -> str:
-    """Return what the verdict means, and that a good fit was still learning where it was."""
+    """Return what the verdict means, and whether the model was still improving."""
     means = t(f"verdict_means.{findings.fit.verdict.name}")
     return f"{means} {t('fit.learning')}" if findings.fit.still_improving else means
 
 
 def _trends(findings: Findings, t: Language) -> str:
-    """Return where both losses were heading, in a sentence or two."""
+    """Return the direction of both losses, in a sentence or two."""
     fit, losses = findings.fit, findings.history["val/loss"]
     if findings.epochs < WINDOW:
         return t("fit.too_few")
@@ -128,7 +128,7 @@ def _trends(findings: Findings, t: Language) -> str:
 
 
 def _charts(findings: Findings, t: Language) -> dict[str, str]:
-    """Return each chart that there are values for, as SVG."""
+    """Return each chart for which there are values, as SVG."""
     from ziffern.report import charts
 
     drawn = {}
@@ -144,7 +144,7 @@ def _charts(findings: Findings, t: Language) -> dict[str, str]:
 
 
 def _published(findings: Findings, t: Language) -> dict[str, Any]:
-    """Return the published figures beside the run's own, one row per metric, and a caution; empty without."""
+    """Return published and own results, one row per metric, and a caution; empty without published results."""
     published, results = findings.run.published, findings.results
     if not published:
         return {}
@@ -159,18 +159,18 @@ def _published(findings: Findings, t: Language) -> dict[str, Any]:
     caution = ""
     if "test/acc" in published and published.get("test/total"):
         share, total = published["test/acc"], published["test/total"]
-        chance = Z95 * math.sqrt(share * (1 - share) / total)  # of a binomial proportion
-        caution = t("published.caution", total=t.number(total), chance=t.number(100 * chance, 2))
+        margin = Z95 * math.sqrt(share * (1 - share) / total)  # of a binomial proportion
+        caution = t("published.caution", total=t.number(total), margin=t.number(100 * margin, 2))
     return {"source": published["source"], "rows": rows, "caution": caution}
 
 
 def _heat(confusion: NDArray[np.int64]) -> Callable[[int], int]:
-    """Return how a count of mistakes is colored, from 0 to MAX_HEAT percent of the full color."""
-    most = int((confusion * (1 - np.eye(len(confusion), dtype=np.int64))).max())
-    return lambda count: round(MAX_HEAT * int(count) / most) if most else 0
+    """Return a function from a count of mistakes to its color, from 0 to MAX_HEAT percent of the full color."""
+    largest = int((confusion * (1 - np.eye(len(confusion), dtype=np.int64))).max())
+    return lambda count: round(MAX_HEAT * int(count) / largest) if largest else 0
 
 
 def _notes(findings: Findings, t: Language) -> list[str]:
-    """Return what readers must know first."""
+    """Return the warnings to show first."""
     recorded = (message_text(findings.about, key, t.code) for key in ("data/note", "data/leak"))
     return [*filter(None, recorded), *(note.in_language(t.code) for note in findings.notes)]

@@ -1,4 +1,4 @@
-"""The charts of a search's report, from its findings."""
+"""The charts and the scores of a search's report, from its findings."""
 
 import math
 from typing import Any
@@ -6,44 +6,60 @@ from typing import Any
 import numpy as np
 
 from ziffern.report import charts
-from ziffern.report.scores import score_text
-from ziffern.search.findings import SearchFindings, outlier_limit
+from ziffern.search.findings import Objective, SearchFindings, outlier_limit
 from ziffern.search.parameters import SearchedParameter
-from ziffern.text.language import Language
+from ziffern.text.language import NONE, Language
 
-MAX_AXES = 12  # parallel ones
+MAX_AXES = 12  # parameters in the chart of parallel axes
 MAX_HIGHLIGHTED = 10  # trials in the chart of parallel axes
-DRAWN_OBJECTIVES = 2  # of a front
+FRONT_OBJECTIVES = 2  # a front is drawn for two objectives only
+DIGITS = 4  # significant digits of a score
+MIN_PLAIN, MAX_PLAIN = 1e-4, 1e7  # smaller and larger numbers are written with a power of ten
+
+
+def score_text(value: float | None, objective: Objective, t: Language) -> str:
+    """Return a score of an objective: an accuracy as a percentage, any other with four significant digits."""
+    return t.percent(value) if objective.is_share else significant(value, t)
+
+
+def significant(value: float | None, t: Language) -> str:
+    """Return a number with four significant digits, a tiny or huge one with a power of ten."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    if value == 0 or MIN_PLAIN <= abs(value) < MAX_PLAIN:
+        return t.number(value, max(0, DIGITS - 1 - math.floor(math.log10(abs(value)))) if value else 0)
+    mantissa, power = f"{value:.{DIGITS - 1}e}".split("e")
+    return f"{t.number(float(mantissa), DIGITS - 1)}e{int(power)}"
 
 
 def search_charts(findings: SearchFindings, names: list[str], t: Language) -> dict[str, Any]:
-    """Return each chart for which there is something to draw, as SVG.
+    """Return each chart for which there are values, as SVG.
 
     Args:
-        findings: With at least one scored trial.
-        names: Of the objectives.
+        findings: Of a study with at least one scored trial.
+        names: The names of the objectives.
         t: The language of the page.
     """
     objective, best = findings.objectives[0], findings.ranked[0]
     axis: dict[str, Any] = {"label": names[0], "is_share": objective.is_share, "language": t}
     drawn: dict[str, Any] = {"history": _history(findings, axis), "curves": _curves(findings, axis)}
     if shares := findings.importances.shares:
-        drawn["importances"] = charts.share_bars(list(shares), list(shares.values()), t("sweep.importances"), t)
+        drawn["importances"] = charts.importance_chart(shares, t)
     scores = findings.within(findings.score[:, 0])
-    drawn["slices"] = [charts.slice_chart(each, scores, best, **axis) for each in findings.parameters]
+    drawn["slices"] = [charts.slice_chart(parameter, scores, best, **axis) for parameter in findings.parameters]
     if findings.parameters and len(findings.scored) > 1:
         score = SearchedParameter(names[0], scores, float(scores.min()), float(scores.max()))
         highlighted = findings.ranked[: min(MAX_HIGHLIGHTED, math.ceil(len(scores) / 10))]
         axes = findings.parameters[:MAX_AXES]
 
         def end_of_axis(value: float) -> str:
-            beyond = "≤ " if objective.is_maximized else "≥ "  # outliers lie there too
-            return (beyond if value == findings.limit else "") + score_text(value, objective, t)
+            sign = "≤ " if objective.is_maximized else "≥ "  # outliers are at the limit, too
+            return (sign if value == findings.limit else "") + score_text(value, objective, t)
 
         drawn["parallel"] = charts.parallel_chart(axes, score, objective.is_maximized, highlighted, end_of_axis, t)
-    if len(findings.objectives) == DRAWN_OBJECTIVES:
+    if len(findings.objectives) == FRONT_OBJECTIVES:
         numbers = [trial.number for trial in findings.scored]
-        is_share = [each.is_share for each in findings.objectives]
+        is_share = [objective.is_share for objective in findings.objectives]
         drawn["front"] = charts.front_chart(findings.score, np.array(findings.front), numbers, names, is_share, t)
     return drawn
 
@@ -58,7 +74,7 @@ def _history(findings: SearchFindings, axis: dict[str, Any]) -> str:
 
 
 def _curves(findings: SearchFindings, axis: dict[str, Any]) -> str:
-    """Return the chart of the scores that trials reported before their end; empty where none did."""
+    """Return the chart of the scores that trials reported before their end; empty if none did."""
     curves: dict[str, list[Any]] = {"best": [], "COMPLETE": [], "PRUNED": []}
     best = findings.scored[findings.ranked[0]].number
     for trial in findings.trials:
@@ -66,11 +82,11 @@ def _curves(findings: SearchFindings, axis: dict[str, Any]) -> str:
         kind = "best" if trial.number == best else trial.state.name
         if steps and kind in curves:
             curves[kind].append((np.array(steps), np.array([trial.intermediate_values[step] for step in steps])))
-    if not any(len(steps) > 1 for each in curves.values() for steps, _ in each):
+    if not any(len(steps) > 1 for group in curves.values() for steps, _ in group):
         return ""
-    scores = np.concatenate([scores for each in curves.values() for _, scores in each])
+    scores = np.concatenate([scores for group in curves.values() for _, scores in group])
     is_maximized = findings.objectives[0].is_maximized
     limit = outlier_limit(scores, is_maximized)
     return charts.trials_curves(
-        curves["COMPLETE"], curves["best"], curves["PRUNED"], limit, is_maximised=is_maximized, **axis
+        curves["COMPLETE"], curves["best"], curves["PRUNED"], limit, is_maximized=is_maximized, **axis
     )

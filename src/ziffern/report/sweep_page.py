@@ -1,7 +1,7 @@
-"""The report of a hyperparameter search: which trial did best, which settings mattered, and every trial.
+"""The report of a hyperparameter search: the best trial, the importance of each setting, and all trials.
 
-Decisions: parameters are written as in the configuration, in every language; the page shows the best 300 trials, and
-the charts all of them.
+Decisions: parameters are written as in the configuration, in every language; the table has the best 300 trials, the
+charts have all of them.
 """
 
 import shlex
@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ziffern.report.scores import score_text
-from ziffern.report.sweep_charts import MAX_AXES, search_charts
+from ziffern.report.sweep_charts import MAX_AXES, score_text, search_charts
 from ziffern.search.findings import MIN_TRIALS, SearchFindings, seconds
 from ziffern.search.parameters import plain
 from ziffern.text.language import NONE, Language
@@ -36,13 +35,13 @@ def write_sweep_report(
     """Write the report of a search and return its path.
 
     Args:
-        study: In any state; it is only read.
-        folder: Where each trial has a folder of its number, and experiment/best.yaml may lie.
-        output: Where to write; sweep.html in the folder where None.
-        language: en or de; en where None.
+        study: The study in any state; it is only read.
+        folder: The sweep folder, with a folder per trial and possibly experiment/best.yaml.
+        output: The file to write; sweep.html in the sweep folder if None.
+        language: en or de; en if None.
 
     Raises:
-        ValueError: There is no such language.
+        ValueError: The language is unknown.
     """
     from ziffern.report.page import write_page
 
@@ -53,7 +52,7 @@ def write_sweep_report(
 
 
 class _SweepPage:
-    """What the template shows, in one language."""
+    """The context of the search template, in one language."""
 
     def __init__(self, findings: SearchFindings, folder: Path, t: Language) -> None:
         self.findings, self.folder, self.t = findings, folder, t
@@ -100,7 +99,7 @@ class _SweepPage:
         return str((texts.get(self.t.code) if isinstance(texts, dict) else None) or attributes.get("about", ""))
 
     def _note(self) -> str:
-        """Return why there is nothing to show, or that there will be more."""
+        """Return why results are missing or incomplete; empty otherwise."""
         findings, t = self.findings, self.t
         if not findings.trials:
             return t("sweep.empty")
@@ -109,26 +108,26 @@ class _SweepPage:
         return "" if findings.scored else t("sweep.none_complete")
 
     def _no_importances(self) -> str:
-        """Return why it is unknown which settings mattered; empty where it is known."""
+        """Return why there are no importances; empty if there are."""
         importances, count = self.findings.importances, len(self.findings.scored)
         if not importances.missing:
             return ""
-        return self.t(importances.missing, fewest=MIN_TRIALS, count=count, error=importances.error)
+        return self.t(importances.missing, minimum=MIN_TRIALS, count=count, error=importances.error)
 
     def _best_command(self) -> str | None:
-        """Return the command that trains with the exported configuration; None where the search exported none."""
+        """Return the command that trains with the exported configuration; None if the search exported none."""
         if not (self.folder / "experiment/best.yaml").is_file():
             return None
         return shlex.join(["python", "train.py", "--config-dir", str(self.folder), "experiment=best"])
 
     def _trial(self, place: int) -> dict[str, Any]:
-        """Return a trial with its scores in words, its folder and the command that trains it again, if it is known."""
+        """Return a scored trial: number, scores as text, parameters, folder, and the command to train it again."""
         trial = self.findings.scored[place]
         overrides = trial.user_attrs.get("overrides")
         command = None
         if isinstance(overrides, list):
-            typed = [str(item) for item in overrides if not str(item).startswith("hparams_search=")]
-            command = shlex.join(["python", "train.py", *typed])
+            overrides = [str(item) for item in overrides if not str(item).startswith("hparams_search=")]
+            command = shlex.join(["python", "train.py", *overrides])
         return {
             "number": trial.number,
             "scores": self._scores(trial),
@@ -138,7 +137,7 @@ class _SweepPage:
         }
 
     def _shown_trials(self) -> "list[FrozenTrial]":
-        """Return the trials of the table: the best first, then those without a score, in order."""
+        """Return the trials of the table: scored ones, best first, then the others in order."""
         best = [self.findings.scored[place] for place in self.findings.ranked]
         numbers = {trial.number for trial in best}
         return [*best, *(trial for trial in self.findings.trials if trial.number not in numbers)][:MAX_TRIALS]

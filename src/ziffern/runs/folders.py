@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ziffern.errors import InputError
-from ziffern.records.kind import is_search
+from ziffern.records.reader import is_search
 from ziffern.runs.run import Run
 
 

@@ -1,4 +1,4 @@
-"""What all trials of a search must agree on, checked by each of its trainings."""
+"""The data and the direction that all trials of a search share, checked in each trial."""
 
 from typing import TYPE_CHECKING
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 def agree_on_data(study: "optuna.Study | None", data: "ImageDataModule", model: object = None) -> None:
-    """Record in the study which data it uses, or check that it is the same as at the search's beginning.
+    """Record in the study which data it uses, or check that it uses the same data as before.
 
     Args:
-        study: None where this process has none; nothing is checked then.
-        data: Loaded.
-        model: Not used; `run_experiment` passes it.
+        study: None if this process has no study; nothing is checked then.
+        data: The loaded datamodule.
+        model: Unused; `run_experiment` passes it.
 
     Raises:
-        SweepError: The study was begun with other data.
+        SweepError: The study was started with other data.
     """
     if study is None:
         return
@@ -36,11 +36,11 @@ def agree_on_data(study: "optuna.Study | None", data: "ImageDataModule", model: 
         study.set_user_attr("about_by_language", {code: about.in_language(code) for code in LANGUAGES})
         study.set_user_attr("data", identity)
     elif first != identity:
-        raise SweepError(Message("search.data.differs", first=first, now=identity))
+        raise SweepError(Message("search.data.differs", first=first, current=identity))
 
 
 def check_data(study: "optuna.Study", cfg: DictConfig) -> None:
-    """Raise SweepError if a finished search used other data than the command is configured for now."""
+    """Raise SweepError if a finished search used other data than this configuration."""
     from ziffern.config.instantiate import build
     from ziffern.data.datamodule import ImageDataModule
 
@@ -50,11 +50,11 @@ def check_data(study: "optuna.Study", cfg: DictConfig) -> None:
         agree_on_data(study, data)
 
 
-def check_direction(given: object, wanted: str | list[str]) -> None:
-    """Raise InputError where a search would take the worst for the best."""
-    direction = OmegaConf.to_container(given) if isinstance(given, ListConfig) else given
-    if direction is not None and direction != wanted:
-        raise InputError("search.direction.wrong", direction=direction, wanted=wanted)
+def check_direction(setting: object, expected: str | list[str]) -> None:
+    """Raise InputError if a search would optimize in the wrong direction."""
+    direction = OmegaConf.to_container(setting) if isinstance(setting, ListConfig) else setting
+    if direction is not None and direction != expected:
+        raise InputError("search.direction.wrong", direction=direction, expected=expected)
 
 
 def _about(data: "ImageDataModule") -> Message:

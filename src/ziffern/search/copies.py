@@ -1,7 +1,7 @@
-"""Checked copies of an Optuna study that somebody else may have written.
+"""Checked copies of untrusted Optuna studies.
 
-Decisions: a copy lies in memory and holds only checked values, so whoever shows it need not check it again; of the
-attributes only those that a page shows are copied; texts are made printable.
+Decisions: a copy is in memory and contains only checked values, so reports need not check it again; only the attributes
+that a report shows are copied; texts are made printable.
 """
 
 import math
@@ -10,16 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 import optuna
-from msgspec import Meta, Struct
+from msgspec import Meta
 from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from ziffern.errors import InputError
+from ziffern.records.convert import from_plain
 from ziffern.search.distributions import LARGE, Value, read_distribution
 from ziffern.text.printable import printable
 
@@ -27,24 +28,31 @@ MAX_PARAMETERS = 100
 MAX_STEPS = 10_000  # intermediate values of a trial
 MAX_STEP = 2**31
 MAX_OBJECTIVES = 20
-DAMAGE = (ValueError, LookupError, TypeError, ArithmeticError, RecursionError)  # raised by checks of values
+DAMAGE = (
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    RecursionError,
+)  # raised for invalid values
 
 Name = Annotated[str, Meta(min_length=1, max_length=1000)]
 Text = Annotated[str, Meta(max_length=10_000)]
 
 
-class _StudyAttributes(Struct, omit_defaults=True):
-    about: Text | None = None
-    about_by_language: Annotated[dict[Name, Text], Meta(max_length=20)] | None = None
+class _StudyAttributes(TypedDict, total=False):
+    about: Text | None
+    about_by_language: Annotated[dict[Name, Text], Meta(max_length=20)] | None
 
 
-class _SystemAttributes(Struct, rename={"metric_names": "study:metric_names"}):
-    metric_names: Annotated[list[Name], Meta(min_length=1, max_length=MAX_OBJECTIVES)] | None = None
+METRIC_NAMES = "study:metric_names"
+_MetricNames = Annotated[list[Name], Meta(min_length=1, max_length=MAX_OBJECTIVES)] | None
+_SystemAttributes = TypedDict("_SystemAttributes", {METRIC_NAMES: _MetricNames}, total=False)  # type: ignore[misc]
 
 
-class _TrialAttributes(Struct, omit_defaults=True):
-    overrides: Annotated[list[Text], Meta(max_length=1000)] | None = None
-    error: Text | None = None
+class _TrialAttributes(TypedDict, total=False):
+    overrides: Annotated[list[Text], Meta(max_length=1000)] | None
+    error: Text | None
 
 
 @dataclass
@@ -62,7 +70,7 @@ class TrialCopy:
 
     @classmethod
     def of(cls, trial: FrozenTrial) -> "TrialCopy":
-        """Copy a trial that Optuna has read; raises one of DAMAGE where it holds a value that no search writes."""
+        """Copy a trial that Optuna has read; raises one of DAMAGE for a value that no search writes."""
         values = None if trial.values is None else msgspec.convert(trial.values, list[float])
         copy = cls(trial.state, values, trial.datetime_start, trial.datetime_complete)
         for name, value in trial.params.items():
@@ -75,15 +83,15 @@ class TrialCopy:
         return copy
 
     def add_param(self, name: str, internal: float, distribution: str) -> None:
-        """Add a parameter by its number in Optuna; raises one of DAMAGE where its distribution lacks the value."""
-        known = read_distribution(distribution)
-        if not math.isfinite(internal) or not known._contains(internal):
-            raise InputError("search.trial.value_outside", name=name, value=internal, distribution=known)
-        self.params[printable(name)] = known.to_external_repr(internal)
-        self.distributions[printable(name)] = known
+        """Add a parameter by Optuna's internal value; raises one of DAMAGE if it is not in the distribution."""
+        checked = read_distribution(distribution)
+        if not math.isfinite(internal) or not checked._contains(internal):
+            raise InputError("search.trial.value_outside", name=name, value=internal, distribution=checked)
+        self.params[printable(name)] = checked.to_external_repr(internal)
+        self.distributions[printable(name)] = checked
 
     def add_step(self, step: int, value: float) -> None:
-        """Add an intermediate value; raises InputError for a step out of range, or too many of them."""
+        """Add an intermediate value; raises InputError if the step is out of range or there are too many steps."""
         if not 0 <= step <= MAX_STEP:
             raise InputError("search.trial.step", step=step, limit=MAX_STEP)
         if len(self.steps) >= MAX_STEPS:
@@ -91,16 +99,16 @@ class TrialCopy:
         self.steps[step] = _bounded(value)
 
     def add_attributes(self, attributes: dict[str, Any]) -> None:
-        """Add the user attributes that a page shows; raises one of DAMAGE where one is of another kind."""
+        """Add the user attributes that a report shows; raises one of DAMAGE if one has the wrong type."""
         self.attributes |= _known(attributes, _TrialAttributes)
 
     def frozen(self, number: int, objectives: int) -> FrozenTrial:
-        """Return Optuna's own trial; raises ValueError where it contradicts itself."""
+        """Return Optuna's own trial; raises ValueError if it is inconsistent."""
         state = TrialState(self.state)
         values = self.values if state in (TrialState.COMPLETE, TrialState.PRUNED) else None
         if values is not None and len(values) != objectives:
             raise InputError("search.trial.scores", count=len(values), objectives=objectives)
-        start = self.start or (self.complete if state.is_finished() else None)  # it was dropped while it waited
+        start = self.start or (self.complete if state.is_finished() else None)  # dropped while waiting: no start
         return FrozenTrial(
             number=number,
             trial_id=number,
@@ -119,7 +127,7 @@ class TrialCopy:
 
 @dataclass
 class StudyCopy:
-    """A study."""
+    """A study and its trials."""
 
     directions: list[StudyDirection]
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -127,27 +135,26 @@ class StudyCopy:
     trials: list[TrialCopy] = field(default_factory=list)
 
     def add_attributes(self, user: dict[str, Any], system: dict[str, Any]) -> None:
-        """Add the attributes that a page shows; raises one of DAMAGE where one is of another kind."""
+        """Add the attributes that a report shows; raises one of DAMAGE if one has the wrong type."""
         self.attributes |= _known(user, _StudyAttributes)
-        if "study:metric_names" in system:
-            names = msgspec.convert(system, _SystemAttributes).metric_names
+        if METRIC_NAMES in system:
+            self.metric_names = names = _known(system, _SystemAttributes).get(METRIC_NAMES)
             if names is not None and len(names) != len(self.directions):
                 raise InputError("search.study.metric_names", count=len(names), objectives=len(self.directions))
-            self.metric_names = None if names is None else list(map(printable, names))
 
     def in_memory(self, name: str, source: object) -> optuna.Study:
         """Return the study as Optuna's own, in memory.
 
         Args:
-            name: Of the study.
-            source: Where it comes from, for messages.
+            name: The name of the study.
+            source: Its origin, for messages.
 
         Raises:
-            InputError: A trial contradicts itself.
+            InputError: A trial is inconsistent.
         """
         storage = optuna.storages.InMemoryStorage()
         with warnings.catch_warnings(), _quiet():
-            warnings.simplefilter("ignore")  # metric names are experimental
+            warnings.simplefilter("ignore")  # metric names are experimental in Optuna
             study = optuna.create_study(study_name=printable(name), storage=storage, directions=self.directions)
             if self.metric_names:
                 study.set_metric_names(self.metric_names)
@@ -162,58 +169,24 @@ class StudyCopy:
 
 
 def check_parameters(names: set[str]) -> None:
-    """Raise InputError where there are more parameters than a page could show."""
+    """Raise InputError if there are more parameters than a report could show."""
     if len(names) > MAX_PARAMETERS:
         raise InputError("search.study.too_many_parameters", limit=MAX_PARAMETERS)
 
 
-def checked(study: optuna.Study, source: object) -> optuna.Study:
-    """Return a checked copy of a study from a database.
-
-    Args:
-        study: As Optuna reads it.
-        source: Where it comes from, for messages.
-
-    Raises:
-        InputError: It holds a value that no search writes.
-    """
-    try:
-        copy = StudyCopy(list(study.directions))
-        copy.add_attributes(study.user_attrs, {"study:metric_names": study.metric_names})
-    except DAMAGE as error:
-        raise InputError("search.study.damaged", source=source, why=error) from error
-    parameters: set[str] = set()
-    for trial in study.get_trials(deepcopy=False):
-        parameters |= trial.params.keys()
-        try:
-            check_parameters(parameters)
-            copy.trials.append(TrialCopy.of(trial))
-        except DAMAGE as error:
-            raise InputError("search.trial.damaged", source=source, trial=trial.number, why=error) from error
-    return copy.in_memory(study.study_name, source)
-
-
-def _known(attributes: dict[str, Any], schema: type[Struct]) -> dict[str, Any]:
-    """Return the attributes of a schema, checked and printable."""
-    given = {key: value for key, value in attributes.items() if key in schema.__struct_fields__}
-    plain = msgspec.to_builtins(msgspec.convert(given, schema))
-    return {key: _printable(value) for key, value in plain.items()}
-
-
-def _printable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {printable(key): printable(text) for key, text in value.items()}
-    return list(map(printable, value)) if isinstance(value, list) else printable(value)
+def _known(attributes: dict[str, Any], schema: Any) -> dict[str, Any]:
+    """Return the attributes that a schema declares, checked and printable."""
+    return {key: value for key, value in from_plain(attributes, schema).items() if value is not None}
 
 
 def _bounded(value: float) -> float:
-    """Return a score; an infinite one where it is too large to be calculated with."""
+    """Return a score, infinite if it is too large to calculate with."""
     return math.copysign(math.inf, value) if abs(value) > LARGE else value
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Optuna from announcing the copy."""
+    """Keep Optuna from logging the creation of the copy."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

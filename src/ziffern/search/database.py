@@ -1,8 +1,8 @@
-"""A study in a database, only read.
+"""Reading a study from a database, which is never changed.
 
-Decisions: Optuna's own storage creates its tables in whatever it opens, so it gets a connection that cannot write; a
-SQLite file may be anybody's and hold anything, so views are refused, and the sizes of its tables, its values and the
-work of a query are limited.
+Decisions: Optuna's own storage creates its tables in any database that it opens, so it gets a connection that cannot
+write; a SQLite file is untrusted, so views are refused, and the sizes of its tables and values and the work of a query
+are limited.
 """
 
 import sqlite3
@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ziffern.errors import InputError
 from ziffern.files.untrusted import open_regular
-from ziffern.search.copies import checked
+from ziffern.search.copies import DAMAGE, METRIC_NAMES, StudyCopy, TrialCopy, check_parameters
 from ziffern.search.journal import MAX_TRIALS
 from ziffern.text.catalog import Message
 
@@ -25,7 +25,7 @@ MAX_BYTES = 2**30
 MAX_VALUE = 2**20  # bytes of a value in a SQLite file
 MAX_TABLE = 2**28  # bytes of all values of a table
 MAX_ROWS = 1_000_000  # of a table
-MAX_STEPS = 500_000_000  # of SQLite's virtual machine, for one study
+MAX_STEPS = 500_000_000  # of SQLite's virtual machine, to read one study
 STEPS_AT_ONCE = 1_000_000
 HEADER, WAL = b"SQLite format 3\0", 2
 TABLES = {"trials": MAX_TRIALS} | dict.fromkeys(
@@ -57,12 +57,12 @@ def read_database(address: str, name: str) -> optuna.Study:
             connection = _connect(sqlite_path(address))
             address, options = "sqlite://", {"creator": lambda: connection}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna's warnings about bad values; they are refused below
+            warnings.simplefilter("ignore")  # Optuna's warnings about invalid values, which `_checked` refuses
             storage = optuna.storages.RDBStorage(
                 address, options, skip_table_creation=True, skip_compatibility_check=True
             )
             try:
-                return checked(optuna.load_study(study_name=name, storage=storage), source)
+                return _checked(optuna.load_study(study_name=name, storage=storage), source)
             finally:
                 storage.engine.dispose()
     except InputError:
@@ -72,15 +72,41 @@ def read_database(address: str, name: str) -> optuna.Study:
     except (SQLAlchemyError, sqlite3.Error) as error:
         cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0] or type(error).__name__
         raise InputError("search.database.unreadable", source=source, why=cause) from error
-    except Exception as error:  # Optuna raises all kinds for a damaged value
+    except Exception as error:  # Optuna may raise anything for a damaged value
         raise InputError("search.database.damaged", source=source, kind=type(error).__name__, why=error) from error
+
+
+def _checked(study: optuna.Study, source: object) -> optuna.Study:
+    """Return a checked copy of a study from a database.
+
+    Args:
+        study: The study as Optuna reads it.
+        source: Its origin, for messages.
+
+    Raises:
+        InputError: It contains a value that no search writes.
+    """
+    try:
+        copy = StudyCopy(list(study.directions))
+        copy.add_attributes(study.user_attrs, {METRIC_NAMES: study.metric_names})
+    except DAMAGE as error:
+        raise InputError("search.study.damaged", source=source, why=error) from error
+    parameters: set[str] = set()
+    for trial in study.get_trials(deepcopy=False):
+        parameters |= trial.params.keys()
+        try:
+            check_parameters(parameters)
+            copy.trials.append(TrialCopy.of(trial))
+        except DAMAGE as error:
+            raise InputError("search.trial.damaged", source=source, trial=trial.number, why=error) from error
+    return copy.in_memory(study.study_name, source)
 
 
 def sqlite_path(address: str) -> Path:
     """Return the file of a SQLite address.
 
     Raises:
-        InputError: It names none.
+        InputError: It names no file.
     """
     try:
         database = make_url(address).database
@@ -92,7 +118,7 @@ def sqlite_path(address: str) -> Path:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Open a SQLite file for reading alone, with limits."""
+    """Open a SQLite file read-only, with limits."""
     with open_regular(path, MAX_BYTES) as file:
         header = file.read(20)
     if not header.startswith(HEADER):
@@ -109,7 +135,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise InputError where the study's tables are too large, or are not stored in the file but computed."""
+    """Raise InputError if tables of the study are too large, or are computed (views, virtual tables)."""
     computed = "SELECT name FROM sqlite_master WHERE type = 'view' OR (type = 'table' AND rootpage = 0)"
     if row := connection.execute(computed).fetchone():
         raise InputError("search.database.view", path=path, table=row[0])

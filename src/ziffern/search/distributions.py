@@ -1,4 +1,4 @@
-"""The range of a parameter, read from the JSON that Optuna writes and checked, since it may come from anybody."""
+"""The range of a parameter, parsed and checked from the JSON that Optuna writes."""
 
 import json
 import warnings
@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from ziffern.errors import InputError
 from ziffern.text.printable import printable
 
-LARGE, SMALL = 1e100, 1e-100  # limits of numbers safe to calculate with; larger scores count as infinite
+LARGE, SMALL = 1e100, 1e-100  # limits of numbers that are safe to calculate with
 
 Value = None | bool | int | float | str
 
@@ -64,7 +64,7 @@ def read_distribution(text: str) -> BaseDistribution:
         if number and not SMALL <= abs(number) <= LARGE:
             raise InputError("search.number.extreme", value=str(number)[:20], low=SMALL, high=LARGE)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a range that the step does not divide is shortened
+        warnings.simplefilter("ignore")  # Optuna shortens a range that is not a multiple of the step
         if isinstance(attributes, _Int):
             return IntDistribution(low, high, log=attributes.log, step=step)
         return FloatDistribution(low, high, log=attributes.log, step=step)

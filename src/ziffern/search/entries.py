@@ -1,4 +1,4 @@
-"""The entries of Optuna's journal files: one declaration for each operation, checked when a line is read."""
+"""The entries of Optuna's journal files: one declaration per operation, against which each line is checked."""
 
 import json
 from datetime import datetime
@@ -18,7 +18,7 @@ State = Annotated[int, Meta(ge=0, le=4)]
 
 
 class Entry(Struct, frozen=True, tag_field="op_code"):
-    """A line of a journal; the numbers of the operations are Optuna's."""
+    """A line of a journal; the operation codes are Optuna's."""
 
 
 class CreateStudy(Entry, frozen=True, tag=0):
@@ -29,27 +29,27 @@ class CreateStudy(Entry, frozen=True, tag=0):
 
 
 class DeleteStudy(Entry, frozen=True, tag=1):
-    """The end of a study."""
+    """The deletion of a study."""
 
     study_id: Id
 
 
 class StudyUserAttr(Entry, frozen=True, tag=2):
-    """An attribute that the application gave a study."""
+    """A study attribute set by the application."""
 
     study_id: Id
     user_attr: dict[str, Any]
 
 
 class StudySystemAttr(Entry, frozen=True, tag=3):
-    """An attribute that Optuna gave a study, such as the names of the metrics."""
+    """A study attribute set by Optuna, such as the names of the metrics."""
 
     study_id: Id
     system_attr: dict[str, Any]
 
 
 class CreateTrial(Entry, frozen=True, tag=4):
-    """A new trial, which may have ended already."""
+    """A new trial, which may already have ended."""
 
     study_id: Id
     datetime_start: datetime | None
@@ -91,21 +91,21 @@ class SetIntermediate(Entry, frozen=True, tag=7):
 
 
 class TrialUserAttr(Entry, frozen=True, tag=8):
-    """An attribute that the application gave a trial."""
+    """A trial attribute set by the application."""
 
     trial_id: Id
     user_attr: dict[str, Any]
 
 
 class Ignored(Entry, frozen=True, tag=9):
-    """A trial's system attribute, which samplers write."""
+    """A trial attribute set by a sampler."""
 
 
 class Discarded(Entry, frozen=True, tag=10):
     """An operation of another implementation, which Optuna skips too."""
 
 
-ENTRIES: dict[Any, type[Entry]] = {  # by operation: decoding to their union takes ten times as long
+ENTRIES: dict[Any, type[Entry]] = {  # by operation code: decoding to their union takes ten times as long
     kind.__struct_config__.tag: kind
     for kind in (
         *(CreateStudy, DeleteStudy, StudyUserAttr, StudySystemAttr, CreateTrial, SetParam, SetState),
@@ -115,7 +115,7 @@ ENTRIES: dict[Any, type[Entry]] = {  # by operation: decoding to their union tak
 
 
 def read_entry(line: bytes) -> Entry:
-    """Return the entry in a line of a journal; raises ValueError where it does not fit the schema of its operation."""
+    """Return the entry in a line of a journal; raises ValueError if it does not fit the schema of its operation."""
     plain = json.loads(line)
     operation = plain.get("op_code") if isinstance(plain, dict) else None
     kind = ENTRIES.get(operation, Entry) if isinstance(operation, int) else Entry

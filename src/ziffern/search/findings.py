@@ -1,9 +1,8 @@
-"""What a search has shown: which trial did best, which settings mattered, and how each trial ended.
+"""The findings on a search: the best trial, the importance of each parameter, and the end of each trial.
 
-Decisions: all of it comes from the Optuna study alone, in any state, so a search that is still running, or in which
-nothing succeeded, has findings too; only completed trials count against their settings, since a pruned one's score is
-that of an earlier step; where there are several objectives, the trials that no other beats in all of them stand in for
-the best one.
+Decisions: they are based on the Optuna study alone, in any state, so a search that is still running or has failed has
+findings, too; only completed trials are related to their settings, since a pruned trial's score is that of an earlier
+step; with several objectives, the trials that no other beats in all of them take the place of the best one.
 """
 
 import math
@@ -22,14 +21,14 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-MIN_TRIALS = 10  # completed ones from which importances are computed
-MIN_BEST = 5  # trials that PED-ANOVA's authors want among the best ones
-MIN_BEST_SHARE = 0.1
+MIN_TRIALS = 10  # completed trials needed to compute importances
+MIN_BEST = 5  # minimum number of best trials, as PED-ANOVA's authors advise
+MIN_BEST_SHARE = 0.1  # minimum share of best trials
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A score by which trials are judged; `name` is empty where the study has none for it."""
+    """A score by which trials are judged; `name` is empty if the study has none."""
 
     name: str
     is_maximized: bool
@@ -45,9 +44,9 @@ class Importances:
     """How much each parameter mattered.
 
     Args:
-        shares: By name, the largest first; they add up to 1. Empty where they cannot be computed.
-        missing: The key of the text that says why there are none.
-        error: What went wrong, as a value of that text.
+        shares: By name, the largest first; they add up to 1. Empty if they cannot be computed.
+        missing: The key of the text that explains why there are none.
+        error: The error, as a value of that text.
     """
 
     shares: dict[str, float]
@@ -57,7 +56,7 @@ class Importances:
 
 @dataclass(frozen=True)
 class SearchFindings:
-    """What a study has shown; N is the number of scored trials."""
+    """The findings on a study; N is the number of scored trials."""
 
     study: "optuna.Study"
 
@@ -68,12 +67,12 @@ class SearchFindings:
 
     @cached_property
     def states(self) -> Counter[str]:
-        """How many trials are in each of Optuna's states, by its name."""
+        """The number of trials in each of Optuna's states, by its name."""
         return Counter(trial.state.name for trial in self.trials)
 
     @cached_property
     def objectives(self) -> list[Objective]:
-        """At least one."""
+        """The objectives, at least one."""
         names = self.study.metric_names or [""] * len(self.study.directions)
         maximized = [direction.name == "MAXIMIZE" for direction in self.study.directions]
         return [Objective(name, up) for name, up in zip(names, maximized, strict=True)]
@@ -86,17 +85,17 @@ class SearchFindings:
 
     @cached_property
     def score(self) -> NDArray[np.float64]:
-        """Their scores, (N, objectives)."""
+        """The scores of `scored`, (N, objectives)."""
         return np.array([trial.values for trial in self.scored], np.float64).reshape(-1, len(self.objectives))
 
     @cached_property
     def cost(self) -> NDArray[np.float64]:
-        """The scores, so that lower is better, (N, objectives)."""
+        """The scores with signs such that lower is better, (N, objectives)."""
         return self.score * [-1 if objective.is_maximized else 1 for objective in self.objectives]
 
     @cached_property
     def ranked(self) -> list[int]:
-        """Places in `scored`, the best first by the first objective; of equals, the earlier one."""
+        """Places in `scored`, best first by the first objective, ties by order."""
         return [int(place) for place in np.argsort(self.cost[:, 0], kind="stable")]
 
     @cached_property
@@ -107,7 +106,7 @@ class SearchFindings:
 
     @cached_property
     def front(self) -> list[int]:
-        """Places in `scored`, the best first, of the trials that no other beats in every objective at once."""
+        """Places in `scored`, best first, of the trials that no other beats in every objective at once."""
         if len(self.objectives) == 1:
             return self.ranked[:1]
         numbers = {trial.number for trial in self.study.best_trials}
@@ -121,18 +120,18 @@ class SearchFindings:
 
     @cached_property
     def limit(self) -> float | None:
-        """Beyond this, scores of the first objective, final or last, are outliers; None where none is."""
+        """The limit beyond which scores of the first objective are outliers; None if there are none."""
         return outlier_limit(self._all_scores, self.objectives[0].is_maximized)
 
     def within(self, score: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return scores of the first objective, the outliers at the limit."""
+        """Return scores of the first objective, clipped at the limit."""
         if self.limit is None:
             return score
         return np.maximum(score, self.limit) if self.objectives[0].is_maximized else np.minimum(score, self.limit)
 
     @property
     def outliers(self) -> int:
-        """How many completed or pruned trials lie beyond the limit."""
+        """The number of completed or pruned trials beyond the limit."""
         return int((self.within(self._all_scores) != self._all_scores).sum()) if self.scored else 0
 
     @cached_property
@@ -141,27 +140,23 @@ class SearchFindings:
 
     @cached_property
     def parameters(self) -> list[SearchedParameter]:
-        """The parameters of completed trials, the most important first where that is known."""
-        shares = self.importances.shares
-        ordered = sorted(self._names, key=lambda name: (-shares.get(name, 0), name))
+        """The parameters of completed trials, the most important first if importances are known."""
+        names, shares = {name for trial in self.scored for name in trial.params}, self.importances.shares
+        ordered = sorted(names, key=lambda name: (-shares.get(name, 0), name))
         return [SearchedParameter.of(name, self.scored) for name in ordered]
-
-    @property
-    def _names(self) -> set[str]:
-        return {name for trial in self.scored for name in trial.params}
 
     @cached_property
     def importances(self) -> Importances:
-        """The share of each parameter in what made the difference, by the first objective."""
+        """The importance of each parameter for the first objective."""
         if len(self.scored) < MIN_TRIALS:
             return Importances({}, "sweep.too_few")
-        if len(self._names) == 1:
+        if len({name for trial in self.scored for name in trial.params}) == 1:
             return Importances({}, "sweep.one_parameter")
         if len(set(self.cost[:, 0].tolist())) == 1:
             return Importances({}, "sweep.all_equal")
         try:
             return Importances(self._pedanova())
-        except Exception as error:  # a page without them is better than none
+        except Exception as error:  # a report without importances is better than none
             return Importances({}, "sweep.no_importances", f"{type(error).__name__}: {error}")
 
     def _pedanova(self) -> dict[str, float]:
@@ -170,7 +165,7 @@ class SearchFindings:
         sign = -1 if self.objectives[0].is_maximized else 1
         evaluator = PedAnovaImportanceEvaluator(target_quantile=self.best_share)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it takes low for good, which `sign` sees to
+            warnings.simplefilter("ignore")  # a warning that low scores count as good, which `sign` ensures
             shares = get_param_importances(
                 self.study, evaluator=evaluator, target=lambda trial: sign * float(trial.values[0])
             )
@@ -178,26 +173,26 @@ class SearchFindings:
 
     @property
     def best_share(self) -> float:
-        """The share of trials that importances set apart as the best: a tenth, or as many as make five."""
+        """The share of trials that count as the best for importances: a tenth, but at least five trials."""
         return max(MIN_BEST_SHARE, MIN_BEST / len(self.scored))
 
     @property
     def elapsed(self) -> float | None:
-        """Seconds from the first start to the last end; None before the first end."""
+        """Seconds from the first start to the last end; None if no trial has ended."""
         starts = [trial.datetime_start for trial in self.trials if trial.datetime_start]
         ends = [trial.datetime_complete for trial in self.trials if trial.datetime_complete]
         return (max(ends) - min(starts)).total_seconds() if starts and ends else None
 
 
 def seconds(trial: "FrozenTrial") -> float | None:
-    """Return how long a trial took; None where it has not ended."""
+    """Return the duration of a trial; None if it has not ended."""
     return trial.duration.total_seconds() if trial.duration else None
 
 
 def outlier_limit(scores: NDArray[np.float64], is_maximized: bool) -> float | None:
-    """Return the limit beyond which scores (N,) are outliers, which would hide the others; None where none is.
+    """Return the limit beyond which scores (N,) are outliers; None if there are none.
 
-    It lies four times as far from the best score as the median.
+    It is four times as far from the best score as the median; beyond it, outliers would squeeze the other scores.
     """
     sign = 1 if is_maximized else -1
     best, middle, worst = (sign * float(value) for value in np.quantile(sign * scores, (1, 0.5, 0)))

@@ -1,8 +1,8 @@
 """Reading Optuna's journal files, which are never changed.
 
 Decisions: a journal is read line by line against a schema, since Optuna's own storage trusts every line and takes
-quadratic time for many parameters; a line that does not fit the schema is refused with its number, since a study
-without it would be a different study.
+quadratic time for many parameters; a line that does not fit the schema is an error that names its number, since a study
+without that line would be a different study.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def read_journal(path: Path, name: str) -> optuna.Study:
     """Return a copy of the study called `name` in one of Optuna's journal files, which is only read.
 
     Raises:
-        InputError: There is no such study, the file is not a journal of Optuna's, or it is too large.
+        InputError: There is no such study, or the file is not a journal of Optuna's or is too large.
         OSError: It cannot be opened.
     """
     journal = _Journal()
@@ -39,17 +39,16 @@ def read_journal(path: Path, name: str) -> optuna.Study:
             journal.apply(read_entry(line))
         except DAMAGE as error:
             raise InputError("search.journal.line", path=path, line=number, why=error) from error
-    for known, study in journal.studies.values():
-        if known == name:
-            return study.in_memory(name, path)
-    names = [known for known, _ in journal.studies.values()][:MAX_NAMES]
-    if not names:
+    studies = dict(journal.studies.values())
+    if not studies:
         raise InputError("search.journal.empty", path=path)
-    raise InputError("search.journal.no_study", path=path, name=name, names=names)
+    if name not in studies:
+        raise InputError("search.journal.no_study", path=path, name=name, names=list(studies)[:MAX_NAMES])
+    return studies[name].in_memory(name, path)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the numbered whole lines of a journal; half a line at the end is one that is being written."""
+    """Yield the numbered complete lines of a journal; an incomplete last line is still being written."""
     with open_regular(path, MAX_BYTES) as file:
         for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), b""), 1):
             if line.endswith(b"\n"):
@@ -59,7 +58,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 class _Journal:
-    """The studies of a journal, as Optuna counts them; `apply` takes one entry after the other."""
+    """The studies of a journal by Optuna's numbers, built by applying one entry after the other."""
 
     def __init__(self) -> None:
         self.studies: dict[int, tuple[str, StudyCopy]] = {}
@@ -68,7 +67,7 @@ class _Journal:
         self._parameters: set[str] = set()
 
     def apply(self, entry: Any) -> None:
-        """Apply an entry; one for a study or trial that does not exist has no effect, as in Optuna."""
+        """Apply an entry; as in Optuna, an entry for an unknown study or trial has no effect."""
         if isinstance(entry, entries.CreateStudy):
             if self._created >= MAX_STUDIES:
                 raise InputError("search.journal.too_many_studies", limit=MAX_STUDIES)
@@ -124,5 +123,5 @@ class _Journal:
 
 
 def _local(time: datetime | None) -> datetime | None:
-    """Return a time as Optuna has it: this machine's, without a zone."""
+    """Return a time as Optuna stores it: local, without a time zone."""
     return None if time is None else time.astimezone().replace(tzinfo=None)

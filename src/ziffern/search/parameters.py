@@ -1,4 +1,4 @@
-"""The parameters of a search, as numbers that can be drawn."""
+"""The parameters of a search as numbers, for charts."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ class SearchedParameter:
     """A parameter of a search, with its value in each of N trials."""
 
     name: str
-    values: NDArray[np.float64]  # (N,), places in `choices` where there are some, NaN where a trial lacks it
+    values: NDArray[np.float64]  # (N,), for choices places in `choices`; NaN if a trial lacks the parameter
     low: float
     high: float
     is_log: bool = False
@@ -25,7 +25,7 @@ class SearchedParameter:
 
     @property
     def places(self) -> NDArray[np.float64]:
-        """Where its values lie between low and high, (N,) in [0, 1], on a logarithmic scale if it has one."""
+        """The relative positions of the values between low and high, (N,) in [0, 1], logarithmic if `is_log`."""
         scale: Callable[[Any], Any] = np.log10 if self.is_log else np.asarray
         low, high = scale(self.low), scale(self.high)
         if low == high:
@@ -34,14 +34,14 @@ class SearchedParameter:
 
     @classmethod
     def of(cls, name: str, trials: "Sequence[FrozenTrial]") -> "SearchedParameter":
-        """Return a parameter with its value in each trial, and everything that was tried for it."""
+        """Return a parameter with its value in each trial and its whole range."""
         own_trials = [trial for trial in trials if name in trial.params]
         ranges: list[Any] = [trial.distributions[name] for trial in own_trials]
-        if all(hasattr(each, "low") for each in ranges):
-            low, high = min(each.low for each in ranges), max(each.high for each in ranges)
+        if all(hasattr(known, "low") for known in ranges):
+            low, high = min(known.low for known in ranges), max(known.high for known in ranges)
             values = np.array([trial.params.get(name, math.nan) for trial in trials], np.float64)
-            return cls(name, values, low, high, is_log=all(each.log for each in ranges))
-        allowed = [choice for each in ranges for choice in getattr(each, "choices", ())]
+            return cls(name, values, low, high, is_log=all(known.log for known in ranges))
+        allowed = [choice for known in ranges for choice in getattr(known, "choices", ())]
         texts = list(dict.fromkeys(plain(value) for value in (*allowed, *(t.params[name] for t in own_trials))))
         places = [texts.index(plain(trial.params[name])) if name in trial.params else math.nan for trial in trials]
         return cls(name, np.array(places), 0, len(texts) - 1, choices=tuple(texts))
@@ -52,7 +52,7 @@ def plain(value: Any, digits: int | None = None) -> str:
 
     Args:
         value: The value.
-        digits: Significant digits of a fraction; all of them where None.
+        digits: Significant digits of a float; all of them if None.
     """
     if isinstance(value, float):
         return f"{value:.{digits}g}" if digits else repr(value)

@@ -1,4 +1,4 @@
-"""The study of a search, located and read from its sweep folder."""
+"""Locating and reading the study of a search from its sweep folder."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from ziffern.errors import InputError
 from ziffern.files.untrusted import read_text
 from ziffern.records.config import MAX_BYTES, read_yaml
 from ziffern.records.convert import from_plain
-from ziffern.records.kind import is_search
+from ziffern.records.reader import is_search
 from ziffern.search.database import read_database, sqlite_path
 from ziffern.search.journal import read_journal
 
@@ -20,9 +20,9 @@ ENVIRONMENT = re.compile(r"\$\{oc\.env:(\w+)\}")
 
 
 def open_study(folder: Path, storage: str | None = None) -> optuna.Study:
-    """Return a checked copy of the study that a sweep folder belongs to, in memory; see `locate`.
+    """Return a checked copy, in memory, of the study of a sweep folder; see `locate`.
 
-    Nothing is written: not to the journal, not to a SQLite file, and no lock is taken.
+    Nothing is written, neither to a journal nor to a SQLite file, and no lock is acquired.
 
     Raises:
         InputError: There is no such study, or it is damaged.
@@ -45,7 +45,7 @@ def locate(folder: Path, storage: str | None = None) -> tuple[str, str]:
         storage: An SQLAlchemy address, or the path of a journal file; None for the search's own.
 
     Raises:
-        InputError: The folder has no study, or its storage is not to be opened.
+        InputError: The folder has no study, or its storage must not be opened.
     """
     name, own_storage = _study_of(folder)
     address, is_trusted = storage or own_storage, storage is not None
@@ -67,7 +67,7 @@ def locate(folder: Path, storage: str | None = None) -> tuple[str, str]:
 
 
 def _study_of(folder: Path) -> tuple[str, str | None]:
-    """Return the study's name and its storage as the search's configuration has them.
+    """Return the study's name and storage from the configuration of a search.
 
     Raises:
         InputError: The folder is not that of a search.

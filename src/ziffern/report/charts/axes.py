@@ -14,7 +14,7 @@ from ziffern.text.language import Language
 def joined(
     curves: Iterable[tuple[NDArray[Any], NDArray[np.float64]]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return many curves as one with gaps: a single path in the page."""
+    """Return many curves as one with gaps, which is a single path in the SVG."""
     gap = np.array([np.nan])
     parts = [part for x, y in curves for part in ((x, y), (gap, gap))]
     if not parts:
@@ -23,18 +23,18 @@ def joined(
 
 
 def score_axis(axes: Axes, is_share: bool, language: Language) -> None:
-    """Format the ticks of scores; no share is above 100 percent."""
-    axes.yaxis.set_major_formatter(percent_ticks(language) if is_share else number_ticks(language))
+    """Format the ticks of scores; an axis of shares ends at 100 percent."""
+    axes.yaxis.set_major_formatter(ticks(language, is_share))
     if is_share:
         axes.set_ylim(top=min(axes.get_ylim()[1], 1.001))
 
 
-def short(name: str, most: int = 28) -> str:
-    """Return the end of a name that is too long for a chart: `…optimizer.lr`, from a dot on if there is one."""
-    if len(name) <= most:
+def short(name: str, limit: int = 28) -> str:
+    """Return the end of a name that is too long for a chart: `…optimizer.lr`, cut at a dot if there is one."""
+    if len(name) <= limit:
         return name
-    end = name[1 - most :]
-    return "…" + end[end.partition("=")[0].find(".") + 1 :]  # not from a number's decimal point on
+    end = name[1 - limit :]
+    return "…" + end[end.partition("=")[0].find(".") + 1 :]  # but not at a number's decimal point
 
 
 def legend(axes: Axes) -> None:
@@ -44,23 +44,16 @@ def legend(axes: Axes) -> None:
             handle.set_alpha(1)
 
 
-def percent_ticks(language: Language) -> FuncFormatter:
-    """Return ticks of shares as percentages, with the decimals that they need, two at most."""
+def ticks(language: Language, is_share: bool = True) -> FuncFormatter:
+    """Return ticks of shares as percentages, or of numbers, with as many decimals as needed, at most two or eight."""
 
     def text(value: float, _: object) -> str:
-        return language.percent(value, _decimals(100 * value, 2))
-
-    return FuncFormatter(text)
-
-
-def number_ticks(language: Language) -> FuncFormatter:
-    """Return ticks of numbers, with the decimals that they need, eight at most."""
-
-    def text(value: float, _: object) -> str:
+        if is_share:
+            return language.percent(value, _decimals(100 * value, 2))
         return language.number(value, _decimals(value, 8))
 
     return FuncFormatter(text)
 
 
-def _decimals(value: float, most: int) -> int:
-    return next((n for n in range(most) if np.isclose(value * 10**n, round(value * 10**n))), most)
+def _decimals(value: float, limit: int) -> int:
+    return next((n for n in range(limit) if np.isclose(value * 10**n, round(value * 10**n))), limit)

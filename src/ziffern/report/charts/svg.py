@@ -1,7 +1,7 @@
 """Charts as SVG within a page, in the page's own colors.
 
-Decisions: matplotlib draws them, and each of its colors stands for a variable of the style sheet, so that one
-picture serves light, dark and print; text stays text, so it can be read out, searched and enlarged.
+Decisions: matplotlib draws with placeholder colors, which are replaced by variables of the style sheet, so that one SVG
+serves light, dark and print; text remains text, so that it can be read aloud, searched and enlarged.
 """
 
 import html
@@ -21,7 +21,7 @@ SERIES = ("#0a0b0c", "#0d0e0f", "#101112", "#131415", "#161718")
 VARIABLES = {TEXT: "currentColor", GRID: "var(--line)", PAGE: "var(--page)"} | {
     color: f"var(--series-{number})" for number, color in enumerate(SERIES, 1)
 }
-STYLE: Any = {  # the type of matplotlib's settings lists them all
+STYLE: Any = {  # matplotlib's own type for settings lists every key
     "svg.fonttype": "none",
     "font.size": 10,
     "axes.edgecolor": GRID,
@@ -47,14 +47,14 @@ _drawing = threading.Lock()
 
 def render(draw: Callable[[Axes], None], title: str, width: float = 4.8, height: float = 3.2) -> str:
     """Return what `draw` draws as an SVG element whose colors are the page's."""
-    # The style is the process's, and the studio draws in several threads. The ids are the same each time, and differ
+    # The style is global, and the studio draws in several threads. The salt makes ids reproducible, and different
     # between charts.
     with _drawing, rc_context(STYLE | {"svg.hashsalt": title}):
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure.add_subplot())
         file = io.StringIO()
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the text stays text: the reader has fonts
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # browsers have fonts
             figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     text = file.getvalue()
     text = text[text.index("<svg") :]

@@ -1,0 +1,149 @@
+"""The parameters of a search: how much each mattered, its scores, and all of them side by side."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from numpy.typing import NDArray
+
+from ziffern.report.charts import svg
+from ziffern.report.charts.axes import joined, score_axis, short, ticks
+from ziffern.report.charts.svg import PAGE, SERIES, TEXT
+from ziffern.search.parameters import SearchedParameter
+from ziffern.text.language import Language
+
+
+def importance_chart(shares: Mapping[str, float], language: Language) -> str:
+    """Draw a bar for the importance of each parameter, the first one on top."""
+
+    def draw(axes: Axes) -> None:
+        bars = axes.barh([short(name) for name in shares], list(shares.values()), color=SERIES[0], height=0.6)
+        axes.bar_label(bars, [language.percent(share, 0) for share in shares.values()], padding=4, fontsize=9)
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1.15 * max(shares.values()))
+        axes.xaxis.set_major_formatter(ticks(language))
+        axes.grid(visible=False, axis="y")
+
+    return svg.render(draw, language("sweep.importances"), height=0.6 + 0.32 * len(shares))
+
+
+def slice_chart(
+    parameter: SearchedParameter, score: NDArray[np.float64], best: int, label: str, is_share: bool, language: Language
+) -> str:
+    """Draw the scores (N,) against a parameter's values; the one at the place `best` is marked."""
+    spread = 0.0
+    if parameter.choices:  # trials with the same choice are spread side by side, evenly by the golden ratio
+        spread = min(0.25, 0.03 * len(score))
+    x = parameter.values + spread * (2 * (np.arange(len(score)) * 0.618034 % 1) - 1)
+
+    def draw(axes: Axes) -> None:
+        axes.plot(x, score, "o", color=SERIES[0], markersize=4, alpha=0.6, markeredgewidth=0)
+        axes.plot(x[best : best + 1], score[best : best + 1], "D", color=SERIES[1], markersize=6)
+        _scale_axis(axes, parameter)
+        room = 0.08 * np.ptp(score) or 0.01 * abs(score[0]) or 1  # the same scale in all slices
+        axes.set_ylim(score.min() - room, score.max() + room)
+        axes.set(xlabel=short(parameter.name), ylabel=label)
+        score_axis(axes, is_share, language)
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+
+    return svg.render(draw, parameter.name, width=3.2, height=2.4)
+
+
+def _scale_axis(axes: Axes, parameter: SearchedParameter) -> None:
+    """Show the whole range that was searched, with ticks as in the configuration."""
+    low, high = parameter.low, parameter.high
+    if parameter.choices:
+        step = -(-len(parameter.choices) // 8)
+        shown = range(0, len(parameter.choices), step)
+        names = [short(parameter.choices[place], 14) for place in shown]
+        axes.set_xticks(list(shown), labels=names, rotation=0 if sum(map(len, names)) <= 24 else 30)  # noqa: PLR2004
+        axes.set_xlim(low - 0.5, high + 0.5)
+    elif parameter.is_log:
+        axes.set_xscale("log")
+        room = (high / low) ** 0.05 if high > low else 2
+        axes.set_xlim(low / room, high * room)
+        axes.xaxis.set_major_locator(FixedLocator(_log_ticks(low, high)))
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        room = 0.05 * (high - low) or 0.5
+        axes.set_xlim(low - room, high + room)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+    if not parameter.choices:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Return two to five round values from low to high: powers of ten, or 1, 2 and 5 times them."""
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    for factors in ((1,), (1, 2, 5)):
+        ticks = [factor * 10.0**power for power in powers for factor in factors]
+        ticks = [tick for tick in ticks if low / 1.001 <= tick <= high * 1.001]
+        if len(ticks) > 1:
+            return ticks[:: -(-len(ticks) // 5)]
+    return sorted({low, high})
+
+
+def parallel_chart(
+    parameters: Sequence[SearchedParameter],
+    score: SearchedParameter,
+    is_maximized: bool,
+    best: Sequence[int],
+    score_text: Callable[[float], str],
+    language: Language,
+) -> str:
+    """Draw each trial as a line through its values and its score, better ones higher, those at `best` highlighted.
+
+    If a trial lacks a parameter, its line passes below the axis.
+    """
+    columns = [parameter.places for parameter in parameters]
+    columns.append(score.places if is_maximized else 1 - score.places)
+    lines = np.stack(columns, axis=1)  # (N, P + 1)
+    lacking = np.isnan(lines)
+    lines = np.where(lacking, -0.16, lines)
+    others = np.setdiff1d(np.arange(len(lines)), best)
+
+    def draw(axes: Axes) -> None:
+        x = np.arange(lines.shape[1])
+        alpha = float(np.clip(12 / max(len(others), 1), 0.08, 0.5))
+        axes.plot(*joined((x, lines[place]) for place in others), color=SERIES[0], linewidth=1, alpha=alpha)
+        axes.plot(*joined((x, lines[place]) for place in best[1:]), color=SERIES[1], linewidth=1.6, alpha=0.8)
+        axes.plot(x, lines[best[0]], color=SERIES[1], linewidth=3.2, marker="D", markersize=5)
+        for axis in range(len(x)):
+            axes.axvline(axis, color=TEXT, linewidth=0.8)
+        for place, parameter in enumerate(parameters):
+            for height, text in _marks(parameter):
+                _mark(axes, place, height, text)
+        ends = (score.low, score.high) if is_maximized else (score.high, score.low)
+        for height, end in zip((0, 1) if score.low < score.high else (0.5,), ends, strict=False):
+            _mark(axes, len(parameters), height, score_text(end))
+        for place in np.flatnonzero(lacking.any(axis=0)).tolist():
+            _mark(axes, place, -0.16, language("sweep.lacking"))
+        names = [short(name, 16) for name in (*(parameter.name for parameter in parameters), score.name)]
+        axes.set_xticks(x, labels=names, fontsize=9)
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0)
+        axes.set_yticks([])
+        axes.set(xlim=(-0.15, len(x) - 0.45), ylim=(-0.24 if lacking.any() else -0.06, 1.06))
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+
+    return svg.render(draw, language("sweep.parallel"), width=max(4.8, 1.35 * lines.shape[1]), height=3.4)
+
+
+def _marks(parameter: SearchedParameter) -> list[tuple[float, str]]:
+    """Return the labels along a parameter's axis, each with its height in [0, 1]."""
+    if parameter.choices:
+        last = len(parameter.choices) - 1
+        shown = range(0, last + 1, -(-(last + 1) // 10))
+        return [(place / last if last else 0.5, short(parameter.choices[place], 14)) for place in shown]
+    if parameter.low == parameter.high:
+        return [(0.5, f"{parameter.low:.4g}")]
+    return [(0, f"{parameter.low:.4g}"), (1, f"{parameter.high:.4g}")]
+
+
+def _mark(axes: Axes, place: int, height: float, text: str) -> None:
+    """Write a value beside an axis, on the page's background, so that lines do not cross it."""
+    style: Any = {"bbox": {"facecolor": PAGE, "edgecolor": "none", "alpha": 0.75, "pad": 1}, "zorder": 5}
+    axes.annotate(text, (place, height), (5, 0), textcoords="offset points", fontsize=8, va="center", **style)
