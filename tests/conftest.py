@@ -5,22 +5,32 @@ import os
 import shutil
 import sys
 from collections import defaultdict
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from tests.support.digits import synthetic_digits
 from tests.support.runs import compose_config, run_in
 
 from ziffern.cli.train import train
+from ziffern.report.charts import svg
 from ziffern.runs.run import Run
 from ziffern.text.language import terminal_language
 
-torch.set_num_threads(1)  # tests run in two processes on two cores
 os.environ["LC_ALL"] = "C.UTF-8"  # an English terminal, here and in child processes
 gc.disable()  # until everything is imported
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tests run in two processes on two cores."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +118,17 @@ def imperfect_folder(trained_folder) -> Path:
 def imperfect(imperfect_folder: Path, tmp_path: Path) -> Run:
     """A run that makes mistakes, of which a test may change what it likes."""
     return Run(Path(shutil.copytree(imperfect_folder, tmp_path / "run")))
+
+
+@pytest.fixture
+def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts are drawn but not laid out and written, which takes most of the time of a page."""
+
+    def render(draw: Callable[[Axes], None], *_: object, **__: object) -> str:
+        draw(Figure().add_subplot())
+        return "<svg></svg>"
+
+    monkeypatch.setattr(svg, "render", render)
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ MISTAKES = {  # arguments -> what the one line has to say
 }
 
 
-@pytest.mark.mostly_slow(fast=15)
+@pytest.mark.mostly_slow(fast=10)
 @pytest.mark.parametrize("arguments", MISTAKES)
 def test_a_mistake_is_one_line_with_the_fix(command_line, digits_npz: Path, tmp_path: Path, arguments: str) -> None:
     given = [arguments] if arguments == "just words" else arguments.split(" ")
@@ -153,6 +153,7 @@ def test_a_name_that_the_locale_lacks_is_one_line(command_line) -> None:
     assert errors.count("\n") == 1
 
 
+@pytest.mark.usefixtures("sketched")
 @pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("name", ["[bold]x[/bold]", ":smile:", "a b"])
 def test_markup_in_a_path_is_text(command_line, digits_npz: Path, name: str) -> None:
@@ -163,6 +164,7 @@ def test_markup_in_a_path_is_text(command_line, digits_npz: Path, name: str) -> 
     assert f"open {shlex.quote(f'{name}/report.html')}" in output
 
 
+@pytest.mark.usefixtures("sketched")
 def test_names_from_files_cannot_steer_the_terminal(command_line, digits_npz: Path) -> None:
     Path("\x1b[31m[bold]x.npz").write_bytes(digits_npz.read_bytes())
     place = "'data.dir=\x1b[31m[bold]x.npz'".replace("'data.dir=", "data.dir='")
@@ -193,6 +195,7 @@ def test_a_run_prints_what_came_out(command_line, digits_npz: Path, tmp_path: Pa
     assert str(folder.relative_to(tmp_path)) in output
 
 
+@pytest.mark.usefixtures("sketched")
 def test_the_data_that_was_really_used_has_its_name_everywhere(command_line, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("ziffern.data.sources.source.download", _no_network)
     code, output, _ = command_line("data.dir=nothing", *SHORT, "data.batch_size=500")

@@ -123,7 +123,7 @@ BEST = {  # the content of experiment/best.yaml -> the setting that the line nam
 }
 
 
-@pytest.mark.mostly_slow(fast=20)
+@pytest.mark.mostly_slow(fast=12)
 @pytest.mark.parametrize("content", BEST)
 def test_what_a_foreign_file_may_not_do_is_one_line(foreign, content: str) -> None:
     refused(foreign({"experiment/best.yaml": content}), "best.yaml: ", BEST[content])

@@ -80,7 +80,7 @@ def test_a_run_that_ended_before_a_checkpoint_begins_again(trained, finished) ->
     assert trained()[0] == 0
 
 
-@pytest.mark.mostly_slow(fast=2)
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("there", [["train.log", ".hydra/config.yaml", ".lock"], [], ["stop"], ["notes.txt"]])
 def test_a_folder_without_a_run_is_taken(trained, there: list[str]) -> None:
     for name in there:

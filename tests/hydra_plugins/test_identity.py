@@ -21,7 +21,7 @@ SPACE = ("x=interval(0,1)", "hydra.sweeper.n_trials=2")
 SEED = "hydra.sweeper.sampler.seed"
 
 
-@pytest.mark.mostly_slow(fast=2)
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize(
     ("first", "then", "named"),
     [
@@ -95,7 +95,7 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     return run
 
 
-@pytest.mark.mostly_slow(fast=2)
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize(
     ("file", "old", "new", "named"),
     [
@@ -118,6 +118,7 @@ def test_an_edited_configuration_is_noticed(app, file: str, old: str, new: str, 
     app("x=interval(0,1)")  # the former goes on
 
 
+@pytest.mark.slow
 def test_every_option_that_is_searched_belongs_to_the_search(app) -> None:
     app("x=interval(0,1)", "model=cnn,nn")
     Path("conf/model/nn.yaml").write_text("hidden: 16\n")
@@ -125,6 +126,7 @@ def test_every_option_that_is_searched_belongs_to_the_search(app) -> None:
         app("x=interval(0,1)", "model=cnn,nn")
 
 
+@pytest.mark.slow
 def test_what_may_differ_is_left_out(app) -> None:
     given = ("x=interval(0,1)", "hydra.sweeper.may_differ=[place,'log.*']")
     app(*given)

@@ -20,6 +20,7 @@ from hydra_plugins.hydra_optuna_queue._errors import SweepError
 from hydra_plugins.hydra_optuna_queue._objects import make_pruner
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "tpe")) for name in SAMPLERS if name != "grid"]
 )
@@ -59,6 +60,7 @@ def test_a_grid_runs_exactly_its_points(sweep, capsys: pytest.CaptureFixture[str
     assert len(Path("ended.log").read_text().split()) == 12
 
 
+@pytest.mark.slow
 def test_n_trials_is_a_total(sweep) -> None:
     assert len(sweep("x=interval(0,1)", "hydra.sweeper.n_trials=3").trials) == 3
     assert len(sweep("x=interval(0,1)", "hydra.sweeper.n_trials=5").trials) == 5
@@ -118,6 +120,7 @@ def test_an_infinite_score_ends_no_sweep_and_is_not_the_best(
     assert f"trial   1  {score} " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_infinite_scores_alone_can_be_exported(sweep) -> None:
     sweep(GRID, "x=range(0,2)", "scores=[inf,inf]")
     assert math.isinf(OmegaConf.load("sweep/optimization_results.yaml").best_value)
@@ -130,6 +133,7 @@ def test_the_gp_sampler_takes_infinite_scores_without_a_warning(sweep) -> None:
     assert states(sweep(*given)) == ["COMPLETE"] * 12
 
 
+@pytest.mark.slow
 def test_a_score_that_is_no_number(sweep) -> None:
     found = sweep(GRID, "x=range(0,3)", "nan=[1]", "two=false")
     assert states(found) == ["COMPLETE", "PRUNED", "COMPLETE"]
@@ -181,7 +185,7 @@ def test_what_may_differ_may(sweep) -> None:
     assert len(sweep(GRID, "x=range(0,2)", "hydra.sweeper.may_differ=[text]", "text=b").trials) == 2
 
 
-@pytest.mark.mostly_slow(fast=8)
+@pytest.mark.mostly_slow(fast=5)
 @pytest.mark.parametrize(
     ("setting", "named"),
     [
@@ -228,6 +232,7 @@ def test_only_the_best_keep_what_is_large(sweep, monkeypatch: pytest.MonkeyPatch
     assert Path("sweep/run_0").is_dir()
 
 
+@pytest.mark.slow
 def test_without_a_stable_folder_the_study_gives_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for n_trials in (1, 2):
@@ -262,6 +267,7 @@ def test_a_study_of_another_program_is_left_alone(sweep) -> None:
         sweep(GRID, "x=range(0,2)", storage="sqlite:///other.db")
 
 
+@pytest.mark.slow
 def test_a_folder_named_by_time_and_by_an_interpolation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PLACE", str(tmp_path / "place"))

@@ -57,6 +57,7 @@ def test_cmaes_does_not_unpickle_what_a_study_holds(sweep) -> None:
     assert Path("unpickled").exists()
 
 
+@pytest.mark.slow
 def test_damaged_state_of_cmaes_is_one_line(sweep) -> None:
     given = (CMAES, "x=interval(0,1)", "y=interval(0,1)", "hydra.sweeper.sampler.popsize=4")
     sweep(*given, "hydra.sweeper.n_trials=5")
@@ -160,7 +161,7 @@ def test_a_link_in_place_of_hydras_folder_of_a_trial_is_not_written_through(swee
         sweep(GRID, "x=range(0,2)")
 
 
-@pytest.mark.mostly_slow(fast=2)
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("name", ["multirun.yaml", "study.journal", "logs/2.log", "study.journal.sweep.lock"])
 def test_a_pipe_in_the_sweep_folder_keeps_no_sweep_waiting(sweep, begun, name: str) -> None:
     begun("x=interval(0,1)", "hydra.sweeper.n_trials=2")

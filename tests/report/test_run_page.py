@@ -22,6 +22,7 @@ def report(run: Run, language: str = "en") -> Page:
     return Page(write_report(Run(run.folder), language=language))
 
 
+@pytest.mark.usefixtures("sketched")
 def test_the_command_names_the_threads(run) -> None:
     assert "threads=1" in Findings(run(folder="a")).command.split()
     typed = run("threads=2", folder="b")
@@ -79,6 +80,7 @@ def test_what_it_was_trained_on_is_recorded(imperfect: Run) -> None:
     assert len(set(material.example_label.tolist())) == 5
 
 
+@pytest.mark.usefixtures("sketched")
 def test_a_moved_run_needs_nothing_else(imperfect: Run, tmp_path: Path) -> None:
     moved = Run(imperfect.folder.rename(tmp_path / "elsewhere"))
     assert "elsewhere" in report(moved).text
@@ -94,6 +96,7 @@ def test_a_run_killed_half_way_is_told_as_far_as_it_came(imperfect: Run) -> None
     assert page.source.count("<svg") == 3
 
 
+@pytest.mark.usefixtures("sketched")
 def test_a_run_killed_in_its_first_epoch_is_not_trained(imperfect: Run) -> None:
     for name in ("metrics.json", "predictions.npz", "history.csv"):
         (imperfect.folder / name).unlink()
@@ -101,6 +104,7 @@ def test_a_run_killed_in_its_first_epoch_is_not_trained(imperfect: Run) -> None:
     assert "not trained" in report(imperfect).text
 
 
+@pytest.mark.usefixtures("sketched")
 def test_an_untrained_and_an_untested_run(run) -> None:
     untrained = report(run("trainer.max_epochs=0", folder="untrained"))
     assert "not trained" in untrained.text
@@ -110,6 +114,7 @@ def test_an_untrained_and_an_untested_run(run) -> None:
     assert "Validation accuracy" in untested.text
 
 
+@pytest.mark.usefixtures("sketched")
 def test_a_class_without_test_digits_has_a_dash(imperfect: Run) -> None:
     said = imperfect.predictions
     kept = np.flatnonzero(said.target != 3)
@@ -124,6 +129,7 @@ def test_a_class_without_test_digits_has_a_dash(imperfect: Run) -> None:
     assert "contradicts the other files" in page.text
 
 
+@pytest.mark.usefixtures("sketched")
 def test_a_perfect_run_has_no_mistakes_to_show(imperfect: Run) -> None:
     said = imperfect.predictions
     change(
@@ -192,6 +198,7 @@ def test_a_damaged_file_is_one_line(imperfect: Run, name: str, content: str, lin
         write_report(Run(imperfect.folder))
 
 
+@pytest.mark.usefixtures("sketched")
 @pytest.mark.parametrize("content", ["a word", "[1, 2]", "{source: 3}", "{source: x, test/acc: high, params: []}"])
 def test_published_figures_of_other_kinds_are_left_out(imperfect: Run, content: str) -> None:
     path = imperfect.folder / ".hydra/config.yaml"
@@ -234,6 +241,7 @@ def test_curves_and_pictures_are_not_mixed_up(
         assert digit.true == str(labels[index])
 
 
+@pytest.mark.usefixtures("sketched")
 def test_the_share_that_may_be_answered_is_that_of_the_surest(imperfect: Run) -> None:
     said = imperfect.predictions
     ranked = said.outcome.hit[np.argsort(-said.outcome.confidence, kind="stable")]
@@ -253,8 +261,9 @@ def test_the_normalisation_is_that_of_the_model(imperfect: Run) -> None:
     assert (material.mean, material.std) == pytest.approx((float(model.normalize.mean), float(model.normalize.std)))
 
 
-def test_a_leak_is_not_called_unseen(run) -> None:
-    page = report(run("data.split=official", "data.val_from=test"))
+@pytest.mark.usefixtures("sketched")
+def test_a_leak_is_not_called_unseen(trained) -> None:
+    page = report(trained("data.split=official", "data.val_from=test"))
     assert "not used for training or selection" not in page.text
     assert "also selected the epoch" in page.text
 
@@ -270,6 +279,7 @@ def test_the_command_is_that_of_this_run_alone(imperfect: Run) -> None:
     assert Findings(Run(imperfect.folder)).command == f"ziffern train model=nn seed=1 threads=1 ckpt_path={last}"
 
 
+@pytest.mark.usefixtures("sketched")
 def test_a_folder_whose_name_is_no_text(imperfect: Run, tmp_path: Path) -> None:
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff"))
     report(Run(imperfect.folder.rename(odd)))
@@ -324,6 +334,7 @@ def test_text_from_data_and_config_is_escaped(imperfect: Run) -> None:
     assert page.text.count(evil) > 20
 
 
+@pytest.mark.usefixtures("sketched")
 def test_a_damaged_environment_is_left_out(imperfect: Run) -> None:
     (imperfect.folder / "environment.json").write_text("[")
     assert "python train.py" in report(imperfect).text
@@ -338,11 +349,13 @@ def test_normalised_pictures_show_zero_as_middle_grey() -> None:
     assert color[:, 0].tolist() == [[96, 128, 255], [96, 128, 255], [112, 128, 191]]  # in the units of all three
 
 
+@pytest.mark.usefixtures("sketched")
 def test_one_bad_folder_does_not_keep_the_others_from_their_reports(imperfect: Run, monkeypatch, capsys) -> None:
     assert call(monkeypatch, "report", "nowhere", str(imperfect.folder)) == 2
     assert capsys.readouterr().out == f"{imperfect.folder / 'report.html'}\n"
 
 
+@pytest.mark.usefixtures("sketched")
 def test_the_command_writes_into_the_run_or_where_it_is_told(imperfect: Run, monkeypatch, tmp_path, capsys) -> None:
     assert call(monkeypatch, "report", imperfect.folder) == 0
     assert capsys.readouterr().out == f"{imperfect.folder / 'report.html'}\n"
@@ -351,6 +364,7 @@ def test_the_command_writes_into_the_run_or_where_it_is_told(imperfect: Run, mon
     assert "Testgenauigkeit" in Page(elsewhere).text
 
 
+@pytest.mark.usefixtures("sketched")
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

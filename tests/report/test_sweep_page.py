@@ -106,6 +106,7 @@ def test_the_best_trial_with_its_commands(tmp_path: Path, language: str, best: s
     assert re.findall(r'<tr class="chosen"><th scope="row">(\d+)', made.source) == ["1"]
 
 
+@pytest.mark.usefixtures("sketched")
 def test_commands_that_cannot_be_known_are_left_out(tmp_path: Path) -> None:
     study = make()
     add(study, {"lr": 0.01}, 0.5)
@@ -115,6 +116,7 @@ def test_commands_that_cannot_be_known_are_left_out(tmp_path: Path) -> None:
     assert made.source.count("<svg") == 2  # history and one slice: no line through a single trial
 
 
+@pytest.mark.usefixtures("sketched")
 @pytest.mark.parametrize(("direction", "best"), [("maximize", "1"), ("minimize", "0")])
 def test_the_best_is_the_highest_or_the_lowest(tmp_path: Path, direction: str, best: str) -> None:
     study = make(direction)
@@ -126,6 +128,7 @@ def test_the_best_is_the_highest_or_the_lowest(tmp_path: Path, direction: str, b
     assert ranked == sorted(ranked, reverse=direction == "maximize")
 
 
+@pytest.mark.usefixtures("sketched")
 def test_what_matters_is_told(tmp_path: Path) -> None:
     study = lr_matters(40)
     shares = SearchFindings(study).importances.shares
@@ -146,6 +149,7 @@ def test_what_matters_to_the_lowest_and_to_the_first_of_two() -> None:
         assert SearchFindings(study).importances.shares["lr"] > 0.8
 
 
+@pytest.mark.usefixtures("sketched")
 def test_why_nothing_is_said_of_what_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few, one, equal = lr_matters(9), make(), make()
     for number in range(12):
@@ -191,6 +195,7 @@ def test_curves_only_where_trials_reported(tmp_path: Path) -> None:
     assert "Step (epoch)" not in page(without, tmp_path).text
 
 
+@pytest.mark.usefixtures("sketched")
 def test_the_front_of_two_objectives(tmp_path: Path) -> None:
     study = make("maximize", "minimize", names=["val/acc", "params"])
     for acc, params in ((0.9, 100), (0.95, 1000), (0.94, 2000), (0.99, 5000)):
@@ -204,6 +209,7 @@ def test_the_front_of_two_objectives(tmp_path: Path) -> None:
     assert "5,000" in made.text
 
 
+@pytest.mark.usefixtures("sketched")
 def test_three_nameless_objectives_have_a_table_alone(tmp_path: Path) -> None:
     study = make("maximize", "minimize", "minimize")
     add(study, {"lr": 0.01}, 0.9, 1, 2)
@@ -213,6 +219,7 @@ def test_three_nameless_objectives_have_a_table_alone(tmp_path: Path) -> None:
     assert "the connected" not in made.text
 
 
+@pytest.mark.usefixtures("sketched")
 @pytest.mark.parametrize(
     ("states", "note"),
     [
@@ -232,6 +239,7 @@ def test_a_search_without_a_score(tmp_path: Path, states, note: str, directions:
     assert len(rows(made.source)) == len(states)
 
 
+@pytest.mark.usefixtures("sketched")
 def test_a_running_search_says_so(tmp_path: Path) -> None:
     study = make()
     add(study, {"lr": 0.01}, 0.5)
@@ -260,6 +268,7 @@ def test_a_large_search_shows_the_best_300(tmp_path: Path) -> None:
     assert len(made.source) < 2_000_000
 
 
+@pytest.mark.usefixtures("sketched")
 def test_infinite_scores_are_not_the_best(tmp_path: Path) -> None:
     study = make()
     add(study, {"lr": 0.01}, math.inf)
@@ -267,6 +276,7 @@ def test_infinite_scores_are_not_the_best(tmp_path: Path) -> None:
     assert "The best trial: 1" in page(study, tmp_path).text
 
 
+@pytest.mark.usefixtures("sketched")
 def test_far_off_scores_do_not_hide_the_others(tmp_path: Path) -> None:
     assert outlier_limit(np.array([0.98, 0.97, 0.96, 0.1]), True) == pytest.approx(0.98 - 4 * 0.015)
     assert outlier_limit(np.array([0.02, 0.03, 0.04, 0.9]), False) == pytest.approx(0.02 + 4 * 0.015)

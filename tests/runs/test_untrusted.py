@@ -60,6 +60,7 @@ def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "trapped"
 
 
+@pytest.mark.usefixtures("sketched")
 @pytest.mark.mostly_slow(fast=9)
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("written", [f"${{{CALL}}}", f"\\${{{CALL}}}", f"\\\\${{{CALL}}}", f"\\\\\\${{{CALL}}}"])
@@ -184,7 +185,7 @@ def test_what_is_no_plain_file_is_one_line(imperfect: Run, file: str, kind: str)
         write_report(imperfect)
 
 
-@pytest.mark.mostly_slow(fast=1)
+@pytest.mark.usefixtures("sketched")
 @pytest.mark.parametrize("file", ["progress.jsonl", "environment.json", ".hydra/overrides.yaml"])
 def test_a_file_that_nothing_rests_on_is_left_out(imperfect: Run, file: str) -> None:
     (imperfect.folder / file).unlink(missing_ok=True)
@@ -283,6 +284,7 @@ def test_a_configuration_cannot_ask_for_more_than_the_weights(imperfect: Run, ne
         imperfect.load_model()
 
 
+@pytest.mark.usefixtures("sketched")
 def test_escapes_do_not_reach_the_terminal(
     imperfect: Run, other: Run, trap: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

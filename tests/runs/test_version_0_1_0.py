@@ -32,6 +32,7 @@ def test_recorded_predictions_are_those_of_the_loaded_model(name: str) -> None:
     np.testing.assert_allclose(logits.softmax(1), predictions.probability[predictions.mistake], atol=1e-5)
 
 
+@pytest.mark.usefixtures("sketched")
 @pytest.mark.parametrize("language", ["en", "de"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_report_is_written(name: str, language: str, tmp_path: Path) -> None:
@@ -45,6 +46,7 @@ def test_finished_runs_are_compared() -> None:
     assert len(comparison.pairs) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues(tmp_path: Path, command_line) -> None:
     shutil.copytree(FOLDERS / "killed_nn", tmp_path / "killed")
     overrides = [

@@ -40,6 +40,16 @@ def folder(written: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(written, tmp_path / "search"))
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of the same search."""
+    file = tmp_path_factory.mktemp("database") / "study.db"
+    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
+    write_search(file.parent, storage)
+    storage.engine.dispose()
+    return file
+
+
 def content(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -76,10 +86,9 @@ def test_a_journal_is_read_as_optuna_reads_it_and_left_as_it_is(folder: Path) ->
     assert found.trials[3].user_attrs == {"error": "RuntimeError: out of memory", "overrides": ["lr=0.01", "depth=2"]}
 
 
-def test_a_database_is_read_as_optuna_reads_it_and_left_as_it_is(folder: Path) -> None:
-    file = folder / "study.db"
+def test_a_database_is_read_as_optuna_reads_it_and_left_as_it_is(folder: Path, filled: Path) -> None:
+    file = Path(shutil.copy(filled, folder))
     storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
-    write_search(folder, storage)
     (folder / "multirun.yaml").write_text(CONFIG.replace("null", f"sqlite:///{file}"))
     before = content(folder)
     found = open_study(folder)
@@ -169,11 +178,7 @@ def test_a_database_that_is_too_much_or_cannot_be_read_alone(
         open_study(folder, f"sqlite:///{file}")
 
 
-def test_damaged_values_of_a_database_are_one_line(folder: Path, tmp_path: Path) -> None:
-    file = tmp_path / "study.db"
-    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
-    write_search(folder, storage)
-    storage.engine.dispose()
+def test_damaged_values_of_a_database_are_one_line(folder: Path, filled: Path, tmp_path: Path) -> None:
     edits = (
         'UPDATE trial_params SET distribution_json = \'{"name": "X"}\'',
         "UPDATE trial_params SET param_value = 1e300",
@@ -190,7 +195,7 @@ def test_damaged_values_of_a_database_are_one_line(folder: Path, tmp_path: Path)
         "UPDATE trial_user_attributes SET value_json = zeroblob(5000000)",
     )
     for number, edit in enumerate(edits):
-        copy = Path(shutil.copy(file, tmp_path / f"{number}.db"))
+        copy = Path(shutil.copy(filled, tmp_path / f"{number}.db"))
         connection = sqlite3.connect(copy)
         connection.execute(edit)
         connection.commit()

@@ -102,6 +102,7 @@ def test_every_search_of_the_configuration_begins(search, monkeypatch: pytest.Mo
         shutil.rmtree("outputs")
 
 
+@pytest.mark.slow
 def test_a_diverged_trial_is_pruned(search) -> None:
     rates = "model.optimizer.lr=choice(1e30,0.001)"
     _, study = search(*GRID, rates, "model.net.hidden=[8]", "model/optimizer=sgd", "trainer.max_epochs=2")

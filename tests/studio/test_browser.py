@@ -12,6 +12,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from tests.support.digits import synthetic_digits
 
 sync_api = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python")
-pytest.importorskip("gradio")
 from playwright.sync_api import Browser, Locator, Page, expect  # noqa: E402
 
 from ziffern.studio import settings  # noqa: E402
@@ -32,6 +32,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+    pytest.mark.skipif(find_spec("gradio") is None, reason="gradio is not installed"),
 ]
 
 PATIENCE = 120  # seconds; other programs may need the machine too

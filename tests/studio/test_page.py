@@ -1,5 +1,7 @@
 """What the page's form keeps of a run, which number a text means, and which thing a button is about."""
 
+from __future__ import annotations
+
 import base64
 import errno
 import gc
@@ -7,7 +9,7 @@ import io
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -24,17 +26,20 @@ from ziffern.studio.jobs import THREADS, Job, go_on, quoted, start, with_threads
 from ziffern.studio.numbers import as_number, as_text
 from ziffern.studio.server import Options
 from ziffern.studio.settings import composed, overrides_of
+from ziffern.studio.views import Words, data_view
 from ziffern.studio.workspace import Workspace
 
-pytest.importorskip("gradio")
-from ziffern.studio.page import Page, Studio
-from ziffern.studio.views import Words, data_view
+if TYPE_CHECKING:
+    from ziffern.studio.page import Page
 
 DIGITS = table(slice(None))
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Page]:
+    pytest.importorskip("gradio")
+    from ziffern.studio.page import Page, Studio
+
     studio = Studio(tmp_path_factory.mktemp("form"), None, is_shared=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Gradio deprecates things that it uses itself
@@ -93,7 +98,7 @@ RUNS = [
 TIPS = ["model.net.dropout=0.25", "model/augment=affine", "trainer.max_epochs=40"]
 
 
-@pytest.mark.mostly_slow(fast=6)
+@pytest.mark.mostly_slow(fast=4)
 @pytest.mark.parametrize(
     ("overrides", "tip"), [*((run, TIPS[2]) for run in RUNS), *((RUNS[0], tip) for tip in TIPS[:2]), (RUNS[3], TIPS[1])]
 )

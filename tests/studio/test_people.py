@@ -83,6 +83,7 @@ def test_people_that_cannot_be_read_are_one_line(tmp_path: Path, content: bytes 
         read_people(path)
 
 
+@pytest.mark.slow
 def test_person_is_added_and_changed_and_what_else_is_in_the_file_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +227,7 @@ async def several(*waiting: Coroutine[Any, Any, Any]) -> list[Any]:
     return await asyncio.gather(*waiting, return_exceptions=True)
 
 
+@pytest.mark.mostly_slow(fast=8)
 @pytest.mark.parametrize(
     ("given", "who"),
     [

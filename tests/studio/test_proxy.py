@@ -20,7 +20,6 @@ from ziffern.studio.logins import FREE
 from ziffern.studio.server import BEHIND_PROXY, Options
 
 httpx = pytest.importorskip("httpx")
-pytest.importorskip("gradio")
 
 HOST = "studio.example.org"
 NAMED = {"sni_hostname": HOST}
@@ -72,6 +71,7 @@ class Proxy(threading.Thread):
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    pytest.importorskip("gradio")
     folder = tmp_path_factory.mktemp("proxy")
     files = ["-keyout", "key.pem", "-out", "cert.pem"]
     subject = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]

@@ -390,7 +390,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield testclient.TestClient(guarded, base_url="http://127.0.0.1:7860", follow_redirects=False)
 
 
-@pytest.mark.mostly_slow(fast=3)
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("path", ["/", "/en/", "/en/config", "/en/theme.css", "/favicon.ico", "/report/en/x"])
 def test_nothing_is_shown_without_a_password(shared: Any, path: str) -> None:
     answer = shared.get(path)

@@ -17,7 +17,6 @@ from tests.support.studio import file_of, function, gradio_app, served
 from ziffern.studio.server import Options
 from ziffern.studio.sessions import API, MAX_PATHS, ROUTES
 
-pytest.importorskip("gradio")
 httpx = pytest.importorskip("httpx")
 
 CALLED = {  # every route of Gradio that the page calls
@@ -34,6 +33,7 @@ names = itertools.count()
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    pytest.importorskip("gradio")
     folder = tmp_path_factory.mktemp("sessions")
     options = Options(output=folder / "outputs", host="0.0.0.0", people=HASHED)
     with served(options, folder / "temporary") as guarded:
@@ -83,6 +83,7 @@ def session() -> str:
     return f"session{next(names)}"
 
 
+@pytest.mark.slow
 def test_everything_that_the_page_does_not_call_is_not_there(app: Any, anna: Person) -> None:
     called, refused = set(), 0
     top = gradio_app(app).routes

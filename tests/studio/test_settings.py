@@ -23,7 +23,7 @@ def test_the_form_the_folders_and_the_server_need_no_gradio_and_the_worker_no_to
 LONGER = "an2020_m7"  # its 150 epochs are more than the page asks for
 
 
-@pytest.mark.mostly_slow(fast=3)
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("preset", sorted({*PRESETS} - {LONGER}))
 def test_an_unchanged_recipe_is_typed_by_its_name_alone(preset: str) -> None:
     values = form([f"experiment={preset}"])
@@ -37,7 +37,7 @@ def test_a_recipe_of_more_epochs_is_typed_with_those_of_the_page() -> None:
     assert overrides_of("m7", LONGER, [], values) == [f"experiment={LONGER}", "trainer.max_epochs=100"]
 
 
-@pytest.mark.mostly_slow(fast=3)
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("preset", sorted({*PRESETS} - {LONGER}))
 def test_what_a_recipe_fills_in_is_what_the_form_can_show(preset: str) -> None:
     values = form([f"experiment={preset}"])
@@ -104,7 +104,7 @@ def test_early_stopping_is_switched_off_by_a_patience_of_none() -> None:
     assert composed(tuple(typed)).callbacks.early_stopping.patience is None
 
 
-@pytest.mark.mostly_slow(fast=3)
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("model", MODELS)
 def test_a_changed_form_composes_to_what_it_says_with_every_model(model: str) -> None:
     wanted = {"epochs": 2, "batch_size": 33, "rate": 0.02, "l2": 0.003, "patience": 4, "seed": 5}

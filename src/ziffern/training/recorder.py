@@ -7,6 +7,7 @@ environment.json. A run that was killed has those that it got to.
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,7 @@ class Recorder:
         writer.write_predictions(self.folder, index, outcome, images)
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)

@@ -31,7 +31,7 @@ def killed_at(step: int, run, monkeypatch, *settings: str) -> None:
             run(*settings, folder="killed")
 
 
-@pytest.mark.mostly_slow(fast=3)
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("micro_steps", [1, 4])
 @pytest.mark.parametrize("setting", ["model/scheduler=onecycle", "callbacks=ema"])
 @pytest.mark.parametrize("step", [36, 62])  # of 35 an epoch
