@@ -2,7 +2,7 @@
 
 import gc
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +18,12 @@ def own(tmp_path: Path) -> Iterator[Workspace]:
         worker.poll()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def remains() -> Iterator[None]:
-    """Collect the event loops that Gradio leaves open before they fail another module's test."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gc.collect()
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, bool, bool]:
+    """Collect the event loops that Gradio leaves open, after a module, before they fail another module's test."""
+    result = yield
+    if nextitem is None or nextitem.path != item.path:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gc.collect()
+    return result

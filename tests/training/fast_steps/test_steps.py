@@ -16,6 +16,7 @@ from ziffern.training.trainer import make_trainer
 
 
 @pytest.mark.mostly_slow(fast=3)
+@pytest.mark.mostly_slow(fast=3)
 @pytest.mark.parametrize(
     "setting",
     [
@@ -51,6 +52,7 @@ def test_several_steps_a_training_step_log_at_the_same_steps(run, tmp_path: Path
     assert logged[0] == logged[1]
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("algorithm", ["norm", "value"])
 def test_clipping_sees_gradients_that_are_not_scaled(run, monkeypatch, algorithm: str) -> None:
