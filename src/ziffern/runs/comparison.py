@@ -127,7 +127,7 @@ def _threads(recipes: Sequence[Recipe]) -> Iterator[Message]:
             if run.threads:
                 seeds.setdefault(run.threads, []).append(str(run.about["seed"]))
         if len(seeds) > 1:
-            parts.append(f"{recipe.name}: " + ", ".join(f"{n} (seed={','.join(own)})" for n, own in seeds.items()))
+            parts.append(f"{recipe.name}: " + ", ".join(f"{n} (seed={','.join(used)})" for n, used in seeds.items()))
         elif seeds:
             parts.append(f"{recipe.name}: {next(iter(seeds))}")
     yield Message("runs.note.threads", numbers="; ".join(parts))
