@@ -124,9 +124,6 @@ def imperfect(imperfect_folder: Path, tmp_path: Path) -> Run:
 def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Charts are drawn but not laid out and written, which takes most of the time of a page."""
 
-    def render(draw: Callable[[Axes], None], *_: object) -> str:
-
-
     def render(draw: Callable[[Axes], None], *_: object, **__: object) -> str:
         draw(Figure().add_subplot())
         return "<svg></svg>"
