@@ -16,6 +16,7 @@ import yaml
 PACKAGE = re.compile(r"# @package (\S+)")
 SKIPPED = ("defaults", "published")  # shown as choices, and on the page of results
 BASE = "_base"  # what all options of a group share; train.yaml includes it
+TEXTS = ("|", ">")  # styles of texts of several lines
 INTERNAL = ("hydra",)  # of train.yaml: how Hydra is set up here
 
 
@@ -88,14 +89,24 @@ def _settings(node: yaml.Node | None, prefix: str, text: str) -> Iterator[Settin
         return
     for key, value in node.value:
         name = f"{prefix}.{key.value}" if prefix else str(key.value)
-        is_section = isinstance(value, yaml.MappingNode) and not value.flow_style
-        description = _description(text, key.start_mark, (key if is_section else value).end_mark)
+        is_block = value.style in TEXTS if isinstance(value, yaml.ScalarNode) else not value.flow_style
+        is_section = is_block and isinstance(value, yaml.MappingNode)
+        description = _description(text, key.start_mark, (key if is_block else value).end_mark)
         if not is_section:
-            yield Setting(name, text[value.start_mark.index : value.end_mark.index], description)
+            yield Setting(name, _value(value, text), description)
             continue
         if description:
             yield Setting(name, "", description)
         yield from _settings(value, name, text)
+
+
+def _value(node: yaml.Node, text: str) -> str:
+    """Return a value as it is written in `text`, on one line; a text of several lines is left out."""
+    if isinstance(node, yaml.SequenceNode) and not node.flow_style:
+        return f"[{', '.join(_value(item, text) for item in node.value)}]"
+    if isinstance(node, yaml.ScalarNode) and node.style in TEXTS:
+        return "…"
+    return " ".join(text[node.start_mark.index : node.end_mark.index].split())
 
 
 def _description(text: str, start: yaml.Mark, end: yaml.Mark) -> str:

@@ -83,6 +83,17 @@ def test_a_package_decides_where_settings_belong(conf: Path) -> None:
     assert not read_option(conf, conf / "model/optimizer/none.yaml").settings
 
 
+def test_values_of_several_lines_are_written_on_one(conf: Path) -> None:
+    (conf / "model/long.yaml").write_text(
+        "files: # below dir\n  - a\n  - b\nnext: |  # kept\n  one [two]\n  three\nlast: 1 # end\n"
+    )
+    assert read_option(conf, conf / "model/long.yaml").settings == (
+        Setting("model.files", "[a, b]", "below dir"),
+        Setting("model.next", "…", "kept"),
+        Setting("model.last", "1", "end"),
+    )
+
+
 def test_a_base_of_a_group_is_no_option_and_includes_options_of_groups_below_it(conf: Path) -> None:
     (conf / "model/_base.yaml").write_text("# Shared.\ndefaults:\n  - optimizer: none\nloss: null\n")
     page = settings_page(conf)
