@@ -2,8 +2,8 @@
 
 The bare loop is a good one: fused Adam, channels_last, uint8 images in memory, batches by index. The usual recipe is
 that of lightning-hydra-template: one image at a time through PIL and torchvision transforms, a DataLoader, torchmetrics
-and `self.log` at each step. Keras gets the images as float32 in memory, and `fit`. The project runs with its defaults:
-TensorBoard, progress bar, checkpoints, validation.
+and `self.log` at each step. Keras receives the images as float32 in memory and calls `fit`. The project runs with its
+defaults: TensorBoard, progress bar, checkpoints, validation.
 """
 
 import contextlib
@@ -126,7 +126,7 @@ def project(cfg: DictConfig, model: ImageClassifier, data: ImageDataModule) -> t
 
 
 class ImageAtATime(Dataset[tuple[Tensor, int]]):
-    """Images as torchvision's MNIST gives them: to PIL, to tensor, normalized."""
+    """Images as torchvision's MNIST returns them: to PIL, to tensor, normalized."""
 
     def __init__(self, data: ImageDataModule) -> None:
         self.images = torch.from_numpy(data.dataset.images[data.parts.train, 0])

@@ -9,7 +9,7 @@ round's ratio to the bare loop, with its range. One thread, so other work on the
 
 loop        the training batches of an epoch, without validation: the second epoch of a fit, as the first one includes
             one-time work
-whole       five epochs as users have them: TensorBoard, progress bar, checkpoints, validation; the bare loop validates
+whole       five epochs with the defaults: TensorBoard, progress bar, checkpoints, validation; the bare loop validates
             and saves, too
 evaluation  14,000 digits through the compact CNN
 start       from the command to the first optimizer step, minus the import of torch and Lightning
@@ -89,9 +89,9 @@ def interleave(arms: dict[str, Callable[[], float]], rounds: int, what: str) -> 
     order = random.Random(0)
     for number in range(rounds + 1):
         for arm in order.sample(list(arms), len(arms)):
-            spent = arms[arm]()
+            duration = arms[arm]()
             if number:
-                seconds[arm].append(spent)
+                seconds[arm].append(duration)
         print(f"{what}: round {number} of {rounds}", file=sys.stderr)
     return seconds
 
@@ -124,13 +124,13 @@ def loop(overrides: list[str], rounds: int) -> str:
             arms["Keras"] = keras
             arms[f"Keras, {TWENTY}"] = keras_arm(name, data, 20) or keras
         seconds = interleave(arms, rounds, f"loop: {name}, batch {size}")
-        for arm, spent in seconds.items():
-            speed = len(data.parts.train) / statistics.median(spent)
+        for arm, durations in seconds.items():
+            speed = len(data.parts.train) / statistics.median(durations)
             note = f"at most {aim:.2f}" if arm == "ziffern" else ""
             lines.append(f"| {name} | {size} | {arm} | {speed:,.0f} | {spread(ratios(seconds, arm))} | {note} |")
-        for arm, least in (("usual recipe", 3.0 if size < 100 else None), ("Keras", 1.0), (f"Keras, {TWENTY}", None)):  # noqa: PLR2004
+        for arm, minimum in (("usual recipe", 3.0 if size < 100 else None), ("Keras", 1.0), (f"Keras, {TWENTY}", None)):  # noqa: PLR2004
             if arm in seconds:
-                note = "" if least is None else f"at least {least:.2f}"
+                note = "" if minimum is None else f"at least {minimum:.2f}"
                 faster = spread(ratios(seconds, arm, "ziffern"))
                 lines.append(f"| {name} | {size} | {arm}, ratio to ziffern | | {faster} | {note} |")
     return "## One epoch\n\nTraining batches only.\n\n" + "\n".join(lines)
@@ -201,9 +201,9 @@ def fast(overrides: list[str], rounds: int) -> str:
 
     def train() -> float:
         began = time.process_time()
-        spent = project(cfg, fresh(cfg, data), data)[1]
+        duration = project(cfg, fresh(cfg, data), data)[1]
         used.append(time.process_time() - began)
-        return spent
+        return duration
 
     arms = {"bare loop": lambda: BareLoop(fresh(other, digits), digits).epoch(HALF), "fast": train}
     seconds = interleave(arms, rounds, "fast")
@@ -256,12 +256,12 @@ def sweep(overrides: list[str], rounds: int) -> str:
         "| how | seconds | speedup | aim | best (batch size, rate): validation % | largest difference |",
         "|---|---:|---:|---:|---:|---:|",
     ]
-    for arm, spent in seconds.items():
+    for arm, times in seconds.items():
         best = max(scores[arm], key=lambda point: scores[arm][point])
         differs = max(abs(scores[arm][point] - scores[first][point]) for point in scores[first])
         faster = statistics.median(ratios(seconds, first, arm))
         shown = ("1.00", "", "") if arm == first else (f"{faster:.2f}", "at least 2.50", f"{100 * differs:.2f} points")
-        figures = (f"{statistics.median(spent):.0f}", *shown[:2], f"{best}: {100 * scores[arm][best]:.2f}", shown[2])
+        figures = (f"{statistics.median(times):.0f}", *shown[:2], f"{best}: {100 * scores[arm][best]:.2f}", shown[2])
         lines.append(f"| {arm} | {' | '.join(figures)} |")
     about = f"12 trials of 5 epochs, one thread each, on two cores; {rounds} round{'s' * (rounds > 1)}."
     return f"## The published grid\n\n{about}\n\n" + "\n".join(lines)
@@ -282,7 +282,7 @@ def main() -> None:
     for noise in (".*does not have many workers.*", ".*no `val_dataloader`.*", ".*isinstance.treespec, LeafSpec.*"):
         warnings.filterwarnings("ignore", noise)
     known: dict[str, Callable[[list[str], int], str]] = {
-        **{"loop": loop, "whole": whole, "evaluation": evaluation, "start": start, "fast": fast, "sweep": sweep}
+        part.__name__: part for part in (loop, whole, evaluation, start, fast, sweep)
     }
     chosen = options.parts.split(",")
     if unknown := set(chosen) - known.keys():

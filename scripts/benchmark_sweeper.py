@@ -1,4 +1,4 @@
-"""Measure the sweeper's cost per trial against Hydra's own and the official Optuna plugin, with an empty job.
+"""Measure the sweeper's overhead per trial against Hydra's own and the official Optuna plugin, with an empty job.
 
     python scripts/benchmark_sweeper.py [--official PYTHON]     # some minutes; writes docs/benchmark_sweeper.md
 
@@ -34,7 +34,7 @@ main()
 SHORT, LONG = 5, 65
 AIM = 0.2  # additional seconds per trial over Hydra's own sweeper
 QUEUE = ["hydra/sweeper=optuna", "hydra.sweep.dir=sweep"]
-ARMS = {  # what is added to `app.py -m`, where N is the number of trials
+ARMS = {  # arguments added to `app.py -m`, where N is the number of trials
     "Hydra's basic sweeper": ["+x=range(0,N)"],
     "grid, journal": [*QUEUE, "hydra/sweeper/sampler=grid", "+x=range(0,N)"],
     "TPE, journal": [*QUEUE, "hydra.sweeper.n_trials=N", "+x=interval(0,1)"],
@@ -74,25 +74,25 @@ def main() -> None:
     cost: dict[str, list[float]] = {name: [] for name, _, _ in arms}
     for number in range(1, options.rounds + 1):
         for name, python, more in arms:
-            spent = [seconds(python, more, count) for count in (SHORT, LONG)]
-            cost[name].append((spent[1] - spent[0]) / (LONG - SHORT))
+            short, long = (seconds(python, more, count) for count in (SHORT, LONG))
+            cost[name].append((long - short) / (LONG - SHORT))
         print(f"round {number} of {options.rounds}", file=sys.stderr)
     base = cost["Hydra's basic sweeper"]
     lines = [
         "| sweeper | milliseconds per trial (range) | more than Hydra's own (range) | aim |",
         "|---|---:|---:|---|",
     ]
-    for name, found in cost.items():
-        more_than = [1000 * (own - other) for own, other in zip(found, base, strict=True)]
-        own = [1000 * value for value in found]
+    for name, values in cost.items():
+        more_than = [1000 * (own - other) for own, other in zip(values, base, strict=True)]
+        own = [1000 * value for value in values]
         extra, aim = "", ""
-        if found is not base:
+        if values is not base:
             extra = f"{statistics.median(more_than):.0f} ({min(more_than):.0f} to {max(more_than):.0f})"
             aim = "" if name in OFFICIAL else f"at most {1000 * AIM:.0f}"
         lines.append(f"| {name} | {statistics.median(own):.0f} ({min(own):.0f} to {max(own):.0f}) | {extra} | {aim} |")
     packages = ", ".join(f"{name} {version(name)}" for name in ("hydra-core", "optuna"))
     text = (
-        f"# What the sweeper costs\n\nFor a job that does nothing: the slope between {SHORT} and {LONG} trials. The "
+        f"# The sweeper's overhead\n\nFor a job that does nothing: the slope between {SHORT} and {LONG} trials. The "
         f"arms take turns; median of {options.rounds} rounds.\n\n"
         + "\n".join(lines)
         + f"\n\n{processor_name()}, {packages}, "

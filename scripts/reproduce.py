@@ -7,7 +7,7 @@ Five seeds of lin2024 take about two minutes, of gomez2025_nn two and of gomez20
 an2020 nets need a GPU, or hours for each run of fewer epochs (trainer.max_epochs=20 trainer.precision=bf16-mixed
 threads=2).
 
-Decisions: a run is `train.py` in a process of its own, as anybody would start it; finished runs are not repeated and
+Decisions: a run is `train.py` in a process of its own, as anyone would start it; finished runs are not repeated and
 stopped ones continue, so the same command always completes the work. After each run its metrics and history are
 copied to docs/results, without any command or path, and docs/results.md is written again, from those files alone
 (`results_page.py`). With overrides that change a recipe they go to a docs folder beside the runs instead, unless
@@ -36,7 +36,7 @@ from ziffern.runs.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = {"lin2024": 5, "gomez2025_nn": 5, "gomez2025_dnn": 5, "an2020_m3": 1, "an2020_m5": 1, "an2020_m7": 1}
-OWN_SEEDS = {"fast": 10, "champion": 5, "champion_fashion": 3}  # of recipes that are trained only if named
+OWN_SEEDS = {"fast": 10, "champion": 5, "champion_fashion": 3}  # recipes that are trained only if named
 HARDWARE = ("processor", "cpu_count", "threads", "device", "precision")
 OMITTED = ("experiment=", "seed=", "hydra.", "data.dir=", "ckpt_path=")  # set by this script, or paths
 PATHS = ("/", "~", "./", "../")

@@ -110,7 +110,7 @@ def spread(values: Sequence[float], show: Callable[[float], str] = percent) -> s
 
 
 def span(values: Sequence[float]) -> str:
-    """Return the mean and range of whole numbers, or the one that all are."""
+    """Return the mean and range of whole numbers, or the number itself if all are equal."""
     return (
         f"{mean(values):.1f} ({min(values):.0f} to {max(values):.0f})" if len(set(values)) > 1 else f"{values[0]:.0f}"
     )
@@ -129,8 +129,8 @@ def overview(measured: Sequence[Measured]) -> str:
         test = f"{spread(own.all('test/acc'))} (n = {len(own.metrics)})"
         between = " to ".join(map(percent, interval(own)))
         gap = spread([fit.gap for fit in own.fits])
-        verdict_here, count = Counter(str(fit.verdict) for fit in own.fits).most_common(1)[0]
-        fit = (own.published("verdict") or "–", f"{verdict_here} ({count} of {len(own.fits)})")
+        own_verdict, count = Counter(str(fit.verdict) for fit in own.fits).most_common(1)[0]
+        fit = (own.published("verdict") or "–", f"{own_verdict} ({count} of {len(own.fits)})")
         val = (percent(own.published("val/acc")), spread(own.all("val/acc")))
         name, figure = f"`{own.name}`", percent(own.published("test/acc"))
         scores.append([name, figure, test, between, *val, percent(own.published("gap")), gap, *fit])
@@ -175,7 +175,7 @@ def recipes(measured: Sequence[Measured]) -> str:
 
 
 def ablation(docs: Path) -> str:
-    """Return what each part of a recipe is worth, from docs/results/ablation.json, or an empty string."""
+    """Return the effect of each part of a recipe, from docs/results/ablation.json, or an empty string."""
     path = docs / "results" / "ablation.json"
     if not path.exists():
         return ""
@@ -193,7 +193,7 @@ def ablation(docs: Path) -> str:
         rows.append([change, typed, len(own), *shown])
     header = ("change", "override", "seeds", "wrong", "difference", "validation loss", "seconds")
     return (
-        f"\n## What the parts of `{study['experiment']}` are worth\n\nEach row removes or replaces one part of the "
+        f"\n## The effect of each part of `{study['experiment']}`\n\nEach row removes or replaces one part of the "
         f"recipe, trains for {study['epochs']} epochs, and validates on {study['val']:,} digits that were not trained "
         "on; nothing was tested. *Wrong* is the mean number of misclassified validation digits, and the difference is "
         "to the full recipe with the same seed and split. The number of a single seed has a standard error of about "
@@ -227,11 +227,11 @@ def verdict(own: Measured) -> str:
         better = f"better by {percent(ours - figure)}" if ours > figure else f"not reached by {percent(figure - ours)}"
         side = "below" if ours > figure else "above"
         conclusion = f"**{better} points**: the published {percent(figure)} % lies {side} {bounds}"
-    return f"- `{own.name}`: {conclusion}. What differs: {'; '.join(differences(own))}.{caution(own)}\n"
+    return f"- `{own.name}`: {conclusion}. Differences: {'; '.join(differences(own))}.{caution(own)}\n"
 
 
 def caution(own: Measured) -> str:
-    """Return what a reader must know beyond what differs, or an empty string."""
+    """Return a caution about the comparison, or an empty string."""
     if OmegaConf.select(own.recipe, "model.normalize.fit_on") == "all":
         return " As published, mean and deviation of the pixels are those of all images, including the test images."
     return ""
@@ -299,7 +299,7 @@ def patience_study(docs: Path) -> str:
     ]
     missed = [net for net, epoch in goal.items() if not min(chosen[net]["stops"]) <= epoch <= max(chosen[net]["stops"])]
     named = " and ".join(f"`{net}`" for net in missed)
-    frank = (
+    conclusion = (
         f"No rule explains both: even with the best one, the published epoch of {named} lies outside the range of our "
         "seeds, so the rule is our choice."
         if missed
@@ -314,7 +314,7 @@ def patience_study(docs: Path) -> str:
         "each, and every patience from 1 to 30 was simulated on both validation scores. Mean and range over the seeds, "
         "best rule first:\n"
         f"{table(header, rows)}\n"
-        f"Chosen for both recipes: `{chosen['monitor']}`, patience {chosen['patience']}. {frank}\n"
+        f"Chosen for both recipes: `{chosen['monitor']}`, patience {chosen['patience']}. {conclusion}\n"
         f"\n{study['hardware']}.\n\n`python scripts/patience.py data.dir=FOLDER`\n"
     )
 

@@ -43,7 +43,7 @@ def read_option(conf: Path, file: Path) -> Option:
     text = file.read_text(encoding="utf-8")
     group = file.parent.relative_to(conf).as_posix().removeprefix(".")
     header = list(takewhile(lambda line: line.startswith("#"), text.splitlines()))
-    packages = [found[1] for line in header if (found := PACKAGE.match(line))]
+    packages = [match[1] for line in header if (match := PACKAGE.match(line))]
     prefix = packages[0].removeprefix("_global_") if packages else group.replace("/", ".")
     description = " ".join(line.removeprefix("#").strip() for line in header if not PACKAGE.match(line))
     root = yaml.compose(text, Loader=yaml.SafeLoader)

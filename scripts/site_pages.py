@@ -45,24 +45,24 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fill in the settings and the output of commands."""
     if SETTINGS in markdown:
         markdown = markdown.replace(SETTINGS, settings_page(ROOT / "conf"))
-    return COMMAND.sub(lambda found: f"```text\n$ {found[1]}\n{output(found[1])}```", markdown)
+    return COMMAND.sub(lambda match: f"```text\n$ {match[1]}\n{output(match[1])}```", markdown)
 
 
 def rooms(source: Path) -> dict[str, list[str]]:
     """Return the public modules below `source` by the room (the package of the second level) that they belong to."""
-    found: dict[str, list[str]] = {}
+    modules: dict[str, list[str]] = {}
     for file in source.rglob("*.py"):
         parts = file.relative_to(source).with_suffix("").parts
         parts = parts[:-1] if parts[-1] == "__init__" else parts
         if not any(part.startswith("_") for part in parts):
-            found.setdefault(".".join(parts[:2]), []).append(".".join(parts))
+            modules.setdefault(".".join(parts[:2]), []).append(".".join(parts))
     return {
-        room: sorted(found[room]) for room in sorted(found, key=lambda room: (not room.startswith("ziffern"), room))
+        room: sorted(modules[room]) for room in sorted(modules, key=lambda room: (not room.startswith("ziffern"), room))
     }
 
 
 def api_page(room: str, modules: Sequence[str]) -> str:
-    """Return the page of a room: what its docstring says, then each of its modules.
+    """Return the page of a room: its docstring, then each of its modules.
 
     The members of a package that has modules are documented where they are defined.
     """

@@ -1,4 +1,4 @@
-"""A launch goes on with a study only where all that determines the search is the same; what differs is named."""
+"""A launch continues a study only if everything that determines the search is the same; the difference is named."""
 
 import json
 import shutil
@@ -115,7 +115,7 @@ def test_an_edited_configuration_is_noticed(app, file: str, old: str, new: str, 
     with pytest.raises(SweepError, match=f"study study was begun with {named}: .*hydra.sweeper.study_name=study-2"):
         app("x=interval(0,1)")
     path.write_text(kept)
-    app("x=interval(0,1)")  # the former goes on
+    app("x=interval(0,1)")  # the former study continues
 
 
 def test_every_option_that_is_searched_belongs_to_the_search(app) -> None:

@@ -669,11 +669,11 @@ def test_picture_of_a_digit_is_read_kept_and_used_as_a_test(page: Page) -> None:
     expect(page.get_by_text("1 digit kept.")).to_be_visible()
     expect(page.get_by_label("Intended digit")).to_have_value("")
     page.get_by_role("button", name="Test the models on my digits").click()
-    rows = page.locator("table", has_text="Your own digits, read correctly").locator("tbody tr")
+    rows = page.locator("table", has_text="Your own digits that were read correctly").locator("tbody tr")
     expect(rows).to_have_count(2)
     assert all(text.endswith("1 of 1") for text in rows.all_inner_texts())
     page.get_by_role("button", name="Remove all my digits").click()
-    expect(page.get_by_text("None are kept yet.")).to_be_visible()
+    expect(page.get_by_text("No digits are kept yet.")).to_be_visible()
 
 
 def test_picture_that_is_none_is_told_and_not_kept(page: Page) -> None:

@@ -16,7 +16,7 @@ import pytest
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_json
 from ziffern.studio.failures import read_failure
-from ziffern.studio.jobs import MAX_TRAININGS, Job, State, go_on, jobs, quoted, run_folder, start
+from ziffern.studio.jobs import MAX_TRAININGS, Job, State, jobs, quoted, resume, run_folder, start
 from ziffern.studio.settings import composed
 from ziffern.studio.views import Words, jobs_view
 from ziffern.studio.workspace import Workspace
@@ -85,7 +85,7 @@ def test_a_training_that_goes_on_elsewhere_is_not_offered_again(own: Workspace) 
     with at_work(new):
         assert jobs_view(Words("en"), own)[2] == []
         with pytest.raises(InputError):
-            go_on(own, old.trainings()[0])
+            resume(own, old.trainings()[0])
 
 
 def test_a_failure_keeps_its_reason(own: Workspace) -> None:
@@ -315,7 +315,7 @@ def test_two_who_go_on_at_once_do_not_both(own: Workspace, monkeypatch: pytest.M
 
     def go() -> None:
         try:
-            go_on(own, training)
+            resume(own, training)
         except InputError as error:
             refused.append(str(error))
 
@@ -337,7 +337,7 @@ def test_a_killed_training_is_found_again_and_goes_on(own: Workspace) -> None:
     wait(lambda: not job.is_at_work)
     assert states(job) == [State.INTERRUPTED]
     assert [name for _, name in jobs_view(Words("en"), own)[2]] == [f"{job.folder.name}:0"]
-    again = go_on(own, job.trainings()[0])
+    again = resume(own, job.trainings()[0])
     assert again.plan[0]["folder"] == job.plan[0]["folder"]
     wait(lambda: has_ended(again))
     assert states(again) == [State.DONE]

@@ -20,7 +20,7 @@ from ziffern.data.dataset import LabelledImages
 from ziffern.errors import InputError
 from ziffern.studio import settings
 from ziffern.studio.extra import check_extra, with_tip
-from ziffern.studio.jobs import THREADS, Job, go_on, quoted, start, with_threads
+from ziffern.studio.jobs import THREADS, Job, quoted, resume, start, with_threads
 from ziffern.studio.numbers import as_number, as_text
 from ziffern.studio.server import Options
 from ziffern.studio.settings import composed, overrides_of
@@ -118,8 +118,8 @@ def test_what_the_form_cannot_show_stands_in_the_command_is_kept_and_can_be_remo
     form = taken(page, ["model=nn", "model/scheduler=onecycle", "seed=4"], TIPS[0])
     assert form[-1] == ["model/scheduler=onecycle", TIPS[0]]
     assert "model/scheduler=onecycle" in page.show_command(None, *form)[1]  # type: ignore[arg-type]
-    page.keep_form(None, *form)  # type: ignore[arg-type]
-    kept = [update["value"] for update in page.fill_kept("mnist5k", None)[3:]]  # type: ignore[arg-type]
+    page.save_form(None, *form)  # type: ignore[arg-type]
+    kept = [update["value"] for update in page.restore("mnist5k", None)[3:]]  # type: ignore[arg-type]
     assert [form[0], *kept] == form
     without = [*form[:-1], [TIPS[0]]]
     assert "scheduler" not in page.show_command(None, *without)[1]  # type: ignore[arg-type]
@@ -203,7 +203,7 @@ def test_threads_of_the_shown_command_are_those_of_the_job_and_stay(
         (job.folder / "0.log").touch()
         (training,) = Job(job.folder).trainings()
         assert training.overrides == ("model=nn", wanted)
-        assert go_on(own, training).plan[0]["overrides"] == ["model=nn", wanted]
+        assert resume(own, training).plan[0]["overrides"] == ["model=nn", wanted]
 
 
 def test_worker_changes_no_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -338,7 +338,7 @@ def test_name_that_is_none_of_the_list_is_told(built: Any, tmp_path: Path, name:
     assert page.show_mistakes(name, name, name, nobody) == ""
     assert lost in page.compare([name, name], nobody)
     assert lost in page.test_digits([name], nobody)
-    for act in (page.end, page.end_now, page.take_up):
+    for act in (page.end, page.end_now, page.resume):
         assert lost in act(name, nobody)[0]
     assert page.tick("", name, name, nobody)[0]
     assert page.run_choices(name, (None,), nobody)
@@ -427,9 +427,9 @@ def test_workspaces_are_chosen_by_who_asks_and_by_nothing_else(tmp_path: Path) -
     anna.keep_digit(np.zeros((28, 28), np.uint8), 1)
     assert len(anna.digits()[0]) == 1
     assert len(bert.digits()[0]) == 0
-    anna.keep_form({"source": "mnist"})
-    assert anna.kept_form() == {"source": "mnist"}
-    assert bert.kept_form() == {}
+    anna.save_form({"source": "mnist"})
+    assert anna.saved_form() == {"source": "mnist"}
+    assert bert.saved_form() == {}
     assert Studio(tmp_path, None, is_shared=False).workspace(Asked("anna")).root == tmp_path
     with pytest.raises(InputError, match="no longer exists"):
         studio.data_overrides(bert, "upload:hers.csv")

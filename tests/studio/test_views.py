@@ -34,7 +34,7 @@ def png(*size: int) -> bytes:
     return raw.getvalue()
 
 
-def test_a_picture_is_grey_on_white() -> None:
+def test_a_picture_is_gray_on_white() -> None:
     raw = io.BytesIO()
     clear = Image.new("RGBA", (30, 20), (0, 0, 0, 0))
     clear.putpixel((0, 0), (0, 0, 0, 255))

@@ -31,9 +31,9 @@ GOOD_FORM = {
 
 
 def test_form_is_kept_and_found_again(own: Workspace) -> None:
-    assert own.kept_form() == {}
-    own.keep_form(GOOD_FORM)
-    assert own.kept_form() == GOOD_FORM
+    assert own.saved_form() == {}
+    own.save_form(GOOD_FORM)
+    assert own.saved_form() == GOOD_FORM
     assert can_be_shown(GOOD_FORM)
 
 
@@ -58,24 +58,24 @@ def test_form_is_kept_and_found_again(own: Workspace) -> None:
     ],
     ids=repr,
 )
-def test_kept_form_that_fits_the_page_no_more_is_not_shown(wrong: dict[str, Any]) -> None:
+def test_saved_form_that_fits_the_page_no_more_is_not_shown(wrong: dict[str, Any]) -> None:
     assert not can_be_shown(GOOD_FORM | wrong)
     assert not can_be_shown({})
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", "null", '"text"', "\0", "[" * 100_000])
 def test_damaged_file_of_a_form_is_no_form(own: Workspace, content: str) -> None:
-    own.keep_form(GOOD_FORM)
+    own.save_form(GOOD_FORM)
     (file,) = own.root.rglob("form.json")
     file.write_text(content, encoding="utf-8")
-    assert own.kept_form() == {}
+    assert own.saved_form() == {}
 
 
 def test_form_is_not_kept_where_nothing_can_be_written(own: Workspace) -> None:
     own.root.mkdir()
     (own.root / "studio").write_text("no folder")
-    own.keep_form(GOOD_FORM)
-    assert own.kept_form() == {}
+    own.save_form(GOOD_FORM)
+    assert own.saved_form() == {}
 
 
 @pytest.mark.parametrize("name", OUTSIDE)

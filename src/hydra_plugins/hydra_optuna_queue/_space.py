@@ -64,10 +64,10 @@ class Parameter:
         if isinstance(distribution, CategoricalDistribution):
             return trial.suggest_categorical(self.name, distribution.choices)
         assert isinstance(distribution, IntDistribution | FloatDistribution)
-        low, high = distribution.low, distribution.high
+        low, high, step, log = distribution.low, distribution.high, distribution.step, distribution.log
         if isinstance(distribution, IntDistribution):
-            return trial.suggest_int(self.name, low, high, step=distribution.step, log=distribution.log)
-        number = trial.suggest_float(self.name, low, high, step=distribution.step, log=distribution.log)
+            return trial.suggest_int(self.name, int(low), int(high), step=distribution.step, log=log)
+        number = trial.suggest_float(self.name, low, high, step=step, log=log)
         return min(self.values, key=lambda value: abs(float(value or 0) - number)) if self.values else number
 
     def text(self, value: Value) -> str:

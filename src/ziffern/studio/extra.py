@@ -12,7 +12,7 @@ from ziffern.errors import InputError
 from ziffern.studio import settings
 
 MAX_EXTRA, MAX_LENGTH = 40, 300
-NOT_RESULTS = ("ckpt_path", "hydra", "logger", "report")  # they say where output goes, which the page decides itself
+NOT_RESULTS = ("ckpt_path", "hydra", "logger", "report")  # they set where output goes, which the page decides
 ALLOWED = re.compile(
     r"(model|data|trainer|callbacks|experiment|monitor|objective|seed|test|threads)([./@].*)?", re.DOTALL
 )
@@ -48,7 +48,7 @@ def check_extra(overrides: Sequence[object], may_name_data: bool) -> list[str]:
 
 
 def with_tip(overrides: Sequence[str], tip: str) -> list[str]:
-    """Return a run's overrides with a suggestion, without those that say where things go."""
+    """Return a run's overrides with a suggestion, without those that set where output goes."""
     key = key_of(tip)
     typed = [item for item in overrides if key_of(item).split(".")[0] not in NOT_RESULTS and key_of(item) != key]
     if key == "model":
@@ -57,7 +57,7 @@ def with_tip(overrides: Sequence[str], tip: str) -> list[str]:
 
 
 def is_shown(override: str, beside: Sequence[str] = ()) -> bool:
-    """Return whether the form shows exactly the value of an override, and those of the overrides `beside` it."""
+    """Return whether the form shows exactly the value of an override, and those of its settings in `beside`."""
     key, _, value = override.partition("=")
     inner = key.replace("/", ".") + "."  # of an option whose settings are changed one by one
     if any(key_of(item).startswith(inner) and not is_shown(item) for item in beside):

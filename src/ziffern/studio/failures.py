@@ -1,7 +1,7 @@
 """Why a training failed, in every language of the page.
 
 Decision: the training's own process writes the texts, since it has the error with its code and values; the page looks
-up its language, and nothing parses what the training printed.
+up the text in its own language, and nothing parses what the training printed.
 """
 
 import json
@@ -15,7 +15,7 @@ from ziffern.text.language import LANGUAGES
 
 
 def record_failure(run: Callable[[], None], file: Path) -> None:
-    """Run a command; where it exits because of an error that it has explained, write that error's texts to a file."""
+    """Run a command; if it exits because of an error that it has explained, write that error's texts to a file."""
     try:
         run()
     except SystemExit as end:
@@ -26,7 +26,7 @@ def record_failure(run: Callable[[], None], file: Path) -> None:
 
 
 def read_failure(file: Path, language: str) -> str:
-    """Return the text in a language; empty where none was written."""
+    """Return the text in a language; empty if none was written."""
     try:
         return str(json.loads(file.read_bytes()).get(language, ""))
     except (OSError, ValueError, AttributeError):

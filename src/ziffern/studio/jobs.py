@@ -2,8 +2,8 @@
 
 A job is a folder: `job.json` has the requested trainings; `lock` is held by its processes, worker and training, from
 before the first of them starts (the kernel releases it, however they end); `N.json` records how training N ended,
-`N.log` has what it printed, and `N.failure.json` why it failed. All else that is known of a training is in its run
-folder. So a page that was reloaded, or a server that was restarted, has all of it.
+`N.log` has what it printed, and `N.failure.json` why it failed. Everything else about a training is in its run
+folder. So a page that was reloaded, or a server that was restarted, finds all of it.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ from filelock import FileLock
 
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_json
-from ziffern.studio.names import unique
+from ziffern.studio.names import unique_name
 from ziffern.training.callbacks import STOP
 
 if TYPE_CHECKING:  # the worker must start at once
@@ -118,7 +118,7 @@ class Job:
         """Whether a process works on it."""
         try:
             with (self.folder / "lock").open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look do not see each other
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two observers do not see each other's lock
         except BlockingIOError:
             return True
         except OSError:
@@ -175,7 +175,7 @@ class Job:
 
 
 def with_threads(overrides: Sequence[str]) -> list[str]:
-    """Return overrides with a number of threads."""
+    """Return overrides that set the number of threads."""
     return [*overrides] if any(item.startswith("threads=") for item in overrides) else [*overrides, THREADS]
 
 
@@ -187,13 +187,13 @@ def start(workspace: "Workspace", trainings: Sequence[Sequence[str]]) -> Job:
         trainings: The overrides of each.
 
     Raises:
-        InputError: None, or too many.
+        InputError: There are none, or too many.
     """
     if not trainings:
         raise InputError("studio.job.empty")
     if len(trainings) > MAX_TRAININGS:
         raise InputError("studio.job.too_many_trainings", count=len(trainings), limit=MAX_TRAININGS)
-    name = unique()
+    name = unique_name()
     planned = [
         {"overrides": with_threads(overrides), "folder": str(run_folder(workspace, overrides, name, number))}
         for number, overrides in enumerate(trainings)
@@ -202,7 +202,7 @@ def start(workspace: "Workspace", trainings: Sequence[Sequence[str]]) -> Job:
         return _begin(workspace, name, planned)
 
 
-def go_on(workspace: "Workspace", training: Training) -> Job:
+def resume(workspace: "Workspace", training: Training) -> Job:
     """Continue an interrupted training from its last checkpoint.
 
     Raises:
@@ -215,26 +215,26 @@ def go_on(workspace: "Workspace", training: Training) -> Job:
         checkpoint = training.folder / "checkpoints/last.ckpt"
         more = [f"ckpt_path={quoted(checkpoint)}"] if checkpoint.is_file() else []
         kept = with_threads([item for item in training.overrides if not item.startswith("ckpt_path=")])
-        return _begin(workspace, unique(), [{"overrides": [*kept, *more], "folder": str(training.folder)}])
+        return _begin(workspace, unique_name(), [{"overrides": [*kept, *more], "folder": str(training.folder)}])
 
 
 def jobs(workspace: "Workspace") -> list[Job]:
     """Return the jobs of a workspace, the newest first."""
     folder = workspace.jobs_folder
     folders = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
-    known = [Job(each) for each in folders if (each / "job.json").is_file()]
-    return [job for place, job in enumerate(known) if place < MAX_SHOWN or job.is_at_work]
+    existing = [Job(each) for each in folders if (each / "job.json").is_file()]
+    return [job for place, job in enumerate(existing) if place < MAX_SHOWN or job.is_at_work]
 
 
 def run_folder(workspace: "Workspace", overrides: Sequence[str], name: str, number: int) -> Path:
-    """Return the folder of a run: its model or recipe, and when."""
+    """Return the folder of a run, named by its model or recipe and the time."""
     first = overrides[0].partition("=")[2]
     return (workspace.runs_folder / f"{first}_{name}-{number}").absolute()
 
 
 def quoted(path: Path) -> str:
     """Return a path as a value in Hydra's grammar, whatever characters it has."""
-    # Hydra's grammar treats backslashes specially only before a quote.
+    # In Hydra's grammar a backslash is special only before a quote.
     escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), str(path))
     return str(path) if all(c.isalnum() or c in "/._-" for c in str(path)) else f"'{escaped}'"
 
@@ -282,5 +282,4 @@ def _parsed(line: str) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    lines = _lines(path)
-    return _parsed("\n".join(lines)) if lines else {}
+    return _parsed("\n".join(_lines(path)))

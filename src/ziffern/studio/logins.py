@@ -1,10 +1,10 @@
 """Checks names and passwords: guessing is slow, and guesses at a name do not lock its owner out.
 
-Decisions, after OWASP's "device cookies": whoever has given the right password gets a cookie that proves it, and is
-neither delayed nor checked with scrypt again. Without it, every failed guess makes the next ones wait: up to
-30 s from the same client address, up to 4 s for the same name. The wait comes before the password is checked, so the
-right one is accepted after a few seconds even while somebody elsewhere guesses at the name. Counts are kept in a fixed
-number of buckets, chosen by a keyed hash, so memory is bounded, and unknown names are treated as known ones.
+Decisions, after OWASP's "device cookies": a browser that has sent the right password gets a cookie that proves it, and
+is neither delayed nor checked with scrypt again. Without it, every failed guess makes the next ones wait: up to 30 s
+from the same client address, up to 4 s for the same name. The wait comes before the password is checked, so the right
+one is accepted after a few seconds even while somebody elsewhere guesses at the name. Counts are kept in a fixed number
+of buckets, chosen by a keyed hash, so memory is bounded, and unknown names are treated as known ones.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from ziffern.studio.people import verify
 
 BUCKETS = 4096
-FREE = 3  # failed guesses that cost nothing: people mistype
+FREE = 3  # failed guesses without a delay: people mistype
 FIRST_DELAY = 0.5  # seconds; doubled by each further guess
 MAX_NAME_DELAY, MAX_ADDRESS_DELAY = 4.0, 30.0  # seconds
 FORGOTTEN = 900.0  # seconds after the last failed guess
@@ -34,7 +34,7 @@ class Failures:
     """Failed guesses, counted in buckets.
 
     Args:
-        clock: Seconds, never going back.
+        clock: Returns monotonic seconds.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -84,15 +84,15 @@ class Logins:
         self._at_once = asyncio.Semaphore(MAX_AT_ONCE)
 
     async def person(self, authorization: str, cookie: str, address: str) -> tuple[str | None, str]:
-        """Return the name of whoever gave the right password, and the cookie that proves it.
+        """Return the name that belongs to a right password, and the cookie that proves it.
 
         Args:
             authorization: The header of HTTP's basic authentication.
-            cookie: What the browser returned of an earlier proof.
-            address: Of the client.
+            cookie: An earlier proof that the browser has kept, or an empty string.
+            address: The client's address.
 
         Raises:
-            TooManyError: Too many guesses wait already.
+            TooManyError: Too many guesses are waiting.
         """
         name, password = _parse(authorization)
         if not name:
@@ -118,7 +118,7 @@ class Logins:
         counted = (f"name {name.casefold()}", f"address {where}")
         limits = (MAX_NAME_DELAY, MAX_ADDRESS_DELAY)
         delay = max(self.failures.delay(what, limit) for what, limit in zip(counted, limits, strict=True))
-        for what in counted:  # now, so that guesses sent at once do not all see the same count
+        for what in counted:  # now, so that simultaneous guesses do not all see the same count
             self.failures.change(what, 1)
         if delay:
             await self.sleep(delay)
@@ -131,11 +131,11 @@ class Logins:
 
 
 def _parse(authorization: str) -> tuple[str, str]:
-    kind, _, given = authorization.partition(" ")
+    kind, _, credentials = authorization.partition(" ")
     if kind.lower() != "basic":
         return "", ""
     try:
-        name, _, password = base64.b64decode(given, validate=True).decode().partition(":")
+        name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         return "", ""
     return name, password

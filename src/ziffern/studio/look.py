@@ -29,7 +29,7 @@ def head(language: str) -> str:
 
 
 def theme() -> Any:
-    """Return Gradio's theme: system fonts, so that nothing is fetched, and contrasts that hold in light and dark."""
+    """Return Gradio's theme: system fonts, so that nothing is fetched, and enough contrast in light and dark mode."""
     import gradio as gr
 
     fonts = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Arial", "sans-serif")

@@ -4,6 +4,6 @@ import secrets
 from datetime import datetime
 
 
-def unique() -> str:
+def unique_name() -> str:
     """Return a name that sorts by time."""
     return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"

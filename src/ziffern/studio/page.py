@@ -20,19 +20,19 @@ from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run
 from ziffern.studio import settings, views
 from ziffern.studio.extra import check_extra, is_shown, with_tip
-from ziffern.studio.jobs import ACTIVE, Job, go_on, jobs, quoted, start, with_threads
+from ziffern.studio.jobs import ACTIVE, Job, jobs, quoted, resume, start, with_threads
 from ziffern.studio.numbers import as_number, as_text
 from ziffern.studio.theory import theory
 from ziffern.studio.views import Words
 from ziffern.studio.workspace import PERSON_FOLDER, UPLOADS, Workspace
 
-Update = Any  # what Gradio takes for a component: a value, or gr.update(...)
+Update = Any  # for a component of Gradio's: a value, or gr.update(...)
 CLOUD = ("mnist5k", "mnist", "fashion_mnist", "kmnist", "qmnist", "emnist_digits", "usps")
 UPLOADED = "upload:"
 EMBEDDED = "mnist5k"  # without a published test part
 CHECKED = ("models", *(field.name for field in settings.NUMBERS), "split")
 MAX_TIPS = 4
-FEW = 3  # runs that are chosen at first
+FEW = 3  # runs that are selected initially
 MAX_DRAWING = 8_000_000  # characters of a drawing
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 SLOW: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
@@ -47,7 +47,7 @@ def _html(value: str = "", js_on_load: str | None = None, **more: Any) -> gr.HTM
 
 
 class Studio:
-    """What the pages of all languages share.
+    """The part that the pages of all languages share.
 
     Args:
         output: The folder of runs and uploads.
@@ -75,7 +75,7 @@ class Studio:
             return ["data=local", f"data.dir={quoted(path)}"]
         if source not in CLOUD:
             raise InputError("studio.choice.no_data", name=source)
-        where = [f"data.dir={quoted(self.data)}"] if self.data and source != "mnist5k" else []
+        where = [f"data.dir={quoted(self.data)}"] if self.data and source != EMBEDDED else []
         return [f"data={source}", *where]
 
     def page(self, language: str) -> gr.Blocks:
@@ -88,8 +88,8 @@ class Page:
     """The page in one language.
 
     Args:
-        studio: Whose page.
-        words: Its language.
+        studio: The part that all languages share.
+        words: The texts of its language.
     """
 
     def __init__(self, studio: Studio, words: Words) -> None:
@@ -132,7 +132,7 @@ class Page:
             for chosen in (self.compared, self.asked):  # the first choice is made when its tab opens
                 blocks.load(self.known_models, None, chosen, **QUIET)
             kept = [self.source, self.upload_choice, self.remove, *self.form[1:]]
-            blocks.load(self.fill_kept, self.source, kept, **QUIET)
+            blocks.load(self.restore, self.source, kept, **QUIET)
             blocks.load(self.watch, None, self.watched, **QUIET)
         blocks.queue(default_concurrency_limit=8, max_size=100)
         return cast(gr.Blocks, blocks)
@@ -184,7 +184,7 @@ class Page:
         return self.s("data.remove", name=name or "")
 
     def name_removal(self, name: str | None) -> Update:
-        """Show on the button which upload it removes."""
+        """Show on the button the upload that it removes."""
         return gr.update(value=self._removal(name))
 
     def follow_source(self, source: str) -> tuple[Update, Update]:
@@ -215,7 +215,7 @@ class Page:
         return (self.words.message(notice) if notice else "", *self._source_updates(workspace, chosen))
 
     def remove_upload(self, name: str | None, label: str, source: str, request: gr.Request) -> tuple[Update, ...]:
-        """Remove the upload that is named on the button which was pressed."""
+        """Remove the upload that the pressed button names."""
         workspace = self.studio.workspace(request)
         notice = ""
         if label != self._removal(name):  # the choice has changed since
@@ -301,7 +301,7 @@ class Page:
         return values | {field.name: as_number(values[field.name], self.words.code) for field in settings.NUMBERS}
 
     def read(self, form: Sequence[Any], request: gr.Request) -> list[list[str]]:
-        """Return the overrides of each training that the form asks for.
+        """Return the overrides of each training that the form describes.
 
         Raises:
             InputError: A value is out of bounds, or a choice no longer exists.
@@ -319,14 +319,11 @@ class Page:
             if model not in settings.MODELS:
                 raise InputError("studio.choice.no_model", name=model)
             recipe = preset if preset and model == settings.model_of(preset) else None
-            overrides = settings.overrides_of(model, recipe, self._for_recipe(data, recipe), values, extra)
+            overrides = settings.overrides_of(
+                model, recipe, [item for item in data if not recipe or item != "data=mnist"], values, extra
+            )
             chosen.append(with_threads(overrides))
         return chosen
-
-    @staticmethod
-    def _for_recipe(data: list[str], recipe: str | None) -> list[str]:
-        """Return the overrides of the data beside a recipe, which has its own data set."""
-        return [item for item in data if item != "data=mnist"] if recipe else data
 
     def problems(self, form: Sequence[Any]) -> dict[str, str]:
         """Return what is wrong with the form, by the name of the field."""
@@ -362,12 +359,12 @@ class Page:
             return [gr.Timer(active=False), *[gr.skip()] * (1 + len(hints))]
         return [again, command, *hints]
 
-    def keep_form(self, request: gr.Request, *form: Any) -> None:
+    def save_form(self, request: gr.Request, *form: Any) -> None:
         """Save the form for the next time the page is opened."""
         source, preset, models, *given, extra = form
         whole = {"source": source, "preset": preset, "models": models, **self.values(given), "extra": extra or []}
         if settings.can_be_shown(whole):
-            self.studio.workspace(request).keep_form(whole)
+            self.studio.workspace(request).save_form(whole)
 
     def name(self, field: str) -> str:
         """Return the label of a field that is checked."""
@@ -383,7 +380,7 @@ class Page:
     def fill(
         self, overrides: Sequence[str], models: list[str] | None = None, extra: Sequence[str] = ()
     ) -> list[Update]:
-        """Return updates of the form's fields, except the data, to the values that overrides mean."""
+        """Return updates of the form's fields, except the data, to the values that overrides stand for."""
         values = settings.form(overrides)
         for field in settings.NUMBERS:  # a recipe may exceed the limits of the page
             values[field.name] = min(cast(float, values[field.name]), field.high)
@@ -424,15 +421,15 @@ class Page:
             self.stop_now = gr.Button(s("train.stop_now"), variant="stop", visible=False)
         with gr.Row():
             self.broken = gr.Dropdown([], label=s("train.broken"), visible=False)
-            self.go_on = gr.Button(s("train.go_on"), visible=False)
+            self.resume_button = gr.Button(s("train.resume"), visible=False)
         self.live = _html()
-        self.stamp = gr.Textbox(visible=False)  # of what the browser shows: two answers may arrive in any order
+        self.stamp = gr.Textbox(visible=False)  # identifies what the browser shows: two answers may arrive in any order
         self.timer = gr.Timer(1.0)
 
     @property
     def watched(self) -> list[gr.components.Component]:
-        """What `watch` updates."""
-        return [self.live, self.active, self.stop, self.stop_now, self.broken, self.go_on, self.stamp]
+        """The components that `watch` updates."""
+        return [self.live, self.active, self.stop, self.stop_now, self.broken, self.resume_button, self.stamp]
 
     def watch(self, request: gr.Request) -> list[Update]:
         """Show the progress of the trainings."""
@@ -445,16 +442,16 @@ class Page:
         if stamp == before:
             return [gr.skip()] * len(self.watched)
 
-        def choice(choices: list[tuple[str, str]], chosen: str | None, least: int) -> Update:
+        def choice(choices: list[tuple[str, str]], chosen: str | None, minimum: int) -> Update:
             names = [name for _, name in choices]
             has_gone = bool(chosen and names) and chosen not in names
-            # Nothing replaces what has just disappeared: a person who presses a button now means that one.
+            # A choice that has just disappeared is not replaced: who presses a button now means that one.
             value = chosen if chosen in names else None if has_gone else next(iter(names), None)
-            return gr.update(choices=choices, value=value, visible=has_gone or len(choices) >= least)
+            return gr.update(choices=choices, value=value, visible=has_gone or len(choices) >= minimum)
 
-        stops = [gr.update(visible=bool(active)) for _ in (self.stop, self.stop_now)]  # Gradio uses each one up
-        take_up = gr.update(visible=bool(broken))
-        return [shown, choice(active, stopping, 2), *stops, choice(broken, going_on, 1), take_up, stamp]
+        stops = [gr.update(visible=bool(active)) for _ in (self.stop, self.stop_now)]  # one each: Gradio modifies them
+        resuming = gr.update(visible=bool(broken))
+        return [shown, choice(active, stopping, 2), *stops, choice(broken, going_on, 1), resuming, stamp]
 
     def train(self, request: gr.Request, *form: Any) -> tuple[Update, ...]:
         """Start the trainings of the form, and show them."""
@@ -464,14 +461,10 @@ class Page:
             return (gr.skip(), self.words.message(notice), *self.watch(request))
         try:
             job = start(self.studio.workspace(request), self.read(form, request))
+            notice = self.words.message(self.s("train.started", count=len(job.plan)))
         except (InputError, OSError) as error:
-            return (gr.Tabs(selected="train"), self.words.message(error), *self.watch(request))
-        count = len(job.plan)
-        return (
-            gr.Tabs(selected="train"),
-            self.words.message(self.s("train.started", count=count)),
-            *self.watch(request),
-        )
+            notice = self.words.message(error)
+        return (gr.Tabs(selected="train"), notice, *self.watch(request))
 
     def end(self, name: str | None, request: gr.Request) -> list[Update]:
         """Stop a job after the epoch that is being trained."""
@@ -489,12 +482,12 @@ class Page:
             notice = self.words.message(error)
         return [notice, *self.watch(request)]
 
-    def take_up(self, name: str | None, request: gr.Request) -> list[Update]:
+    def resume(self, name: str | None, request: gr.Request) -> list[Update]:
         """Continue an interrupted training."""
         workspace = self.studio.workspace(request)
         try:
             folder, _, number = str(name).partition(":")
-            go_on(workspace, Job(workspace.job_folder(folder)).trainings()[int(number)])
+            resume(workspace, Job(workspace.job_folder(folder)).trainings()[int(number)])
             notice = ""
         except (InputError, OSError, ValueError, IndexError) as error:
             notice = self.words.message(error)
@@ -744,15 +737,15 @@ class Page:
         workspace.remove_digits()
         return views.own_view(self.words, workspace, [], tested=False)
 
-    # What calls what
+    # Events
 
-    def fill_kept(self, source: str, request: gr.Request) -> list[Update]:
-        """Restore what the browser does not have: the uploads, and the saved form."""
+    def restore(self, source: str, request: gr.Request) -> list[Update]:
+        """Show the uploads and the saved form, which the browser does not keep."""
         workspace = self.studio.workspace(request)
-        kept = workspace.kept_form()
+        kept = workspace.saved_form()
         shown = settings.can_be_shown(kept)
         updates = self._source_updates(workspace, str(kept["source"]) if shown else source)
-        if not shown:  # and leave what may have been chosen since the page was asked for
+        if not shown:  # and keep choices that were made since the page was requested
             choices = gr.update(choices=self.sources(workspace))
             return [choices, *updates[1:], *[gr.skip()] * (len(settings.WHOLE) - 1)]
         first = [gr.update(value=kept[name]) for name in ("preset", "models")]
@@ -762,7 +755,7 @@ class Page:
         data = [self.source, self.upload_choice, self.remove]
         self.look.click(self.show_data, [self.source, self.split], self.shown_data, **SLOW)
         # On a change made by a program several fields may be half filled, so the form is saved after it.
-        keep: tuple[Any, ...] = (self.keep_form, self.form, None)
+        keep: tuple[Any, ...] = (self.save_form, self.form, None)
         one_by_one = QUIET | {"concurrency_limit": 1, "concurrency_id": "form"}
         typed = [getattr(each, "input") for each in self.form if each is not self.preset]  # noqa: B009
         gr.on(typed, *keep, trigger_mode="always_last", **one_by_one)
@@ -786,7 +779,7 @@ class Page:
         ended = [self.notice, *self.watched]
         self.stop.click(self.end, self.active, ended, **QUIET, **LISTED)
         self.stop_now.click(self.end_now, self.active, ended, **QUIET, **LISTED)
-        self.go_on.click(self.take_up, self.broken, ended, **QUIET, **LISTED)
+        self.resume_button.click(self.resume, self.broken, ended, **QUIET, **LISTED)
         shown = [self.file, *self.parts.values(), *self.tips, self.tip_keys, self.true, self.predicted]
         wrong = [self.run, self.true, self.predicted]
         self.run.input(self.choose_run, [self.run, self.shown], self.shown, **QUIET, **LISTED)

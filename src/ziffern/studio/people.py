@@ -41,7 +41,7 @@ def hashed(password: str, salt: bytes | None = None) -> str:
     return f"{PREFIX}{b64encode(salt).decode()}${b64encode(key).decode()}"
 
 
-NOBODY = f"{PREFIX}{b64encode(bytes(16)).decode()}${b64encode(bytes(KEY)).decode()}"  # of no known password
+NOBODY = f"{PREFIX}{b64encode(bytes(16)).decode()}${b64encode(bytes(KEY)).decode()}"  # matches no password
 
 
 def verify(people: Mapping[str, str], name: str, password: str) -> bool:

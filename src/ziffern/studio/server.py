@@ -31,7 +31,7 @@ MAX_SENT = 16 * 2**20  # bytes of any other request: a drawing takes some thousa
 LOCAL = ("127.0.0.1", "localhost", "::1")
 MAX_HOST = 253  # characters
 HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*")
-UNTRUSTED = (b"x-forwarded-", b"x-gradio-")  # headers from which Gradio takes its address: Host says it, and is checked
+UNTRUSTED = (b"x-forwarded-", b"x-gradio-")  # Gradio would take its address from these; Host has it, and is checked
 BEHIND_PROXY: dict[str, Any] = {"proxy_headers": True, "forwarded_allow_ips": "127.0.0.1,::1"}  # of uvicorn
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; frame-ancestors 'self'"
 HEADERS = (
@@ -50,7 +50,7 @@ class Options:
         data: The folder of data sets, where they are also downloaded to; `data` where None, as on the command line.
         host: The address to listen on.
         port: The first port to try; the next free one is used.
-        people: Names and hashed passwords; needed for another host than this machine.
+        people: Names and hashed passwords; required unless the host is this machine.
         browser: Open the page in a browser.
         public_hosts: Names under which a proxy serves the page with TLS.
     """
@@ -81,8 +81,8 @@ class Guard:
     """Refuses requests that name another host, come from another site, or have no password.
 
     Args:
-        app: What answers the others.
-        people: Names and hashed passwords; without, nobody is asked for one.
+        app: Answers the other requests.
+        people: Names and hashed passwords; without any, no password is required.
         shared: The page is served beyond this machine: addresses and this machine's name are its hosts too.
         public_hosts: Names under which a proxy serves the page with TLS.
     """
@@ -129,11 +129,11 @@ class Guard:
             fix = "" if self.public_hosts else ": behind a proxy, start it with --public-host NAME"
             return 400, f"{host[:80]}: this page is not served under that name{fix}\n"
         origin = headers.get("origin")
-        own = f"https://{host}" if self._is_public(host) else None  # behind a proxy with TLS
+        own = f"https://{host}" if _host_name(host) in self.public_hosts else None  # behind a proxy with TLS
         if origin is not None and (_place(origin) != host or own not in (None, origin)):
-            return 403, "asked for from another site's page\n"
+            return 403, "requested by another site's page\n"
         if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
-            return 403, "asked for from another site's page\n"
+            return 403, "requested by another site's page\n"
         return 0, ""
 
     async def _person(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[str, str]:
@@ -141,7 +141,7 @@ class Guard:
 
         Raises:
             RefusedError: The name or the password is wrong.
-            TooManyError: Too many guesses wait already.
+            TooManyError: Too many guesses are waiting.
         """
         cookie = re.search(rf"(?:^|;\s*){_cookie_name(scope)}=([0-9a-f]{{64}})(?:;|$)", headers.get("cookie", ""))
         known = cookie[1] if cookie else ""
@@ -160,12 +160,9 @@ class Guard:
         except ValueError:
             return False
 
-    def _is_public(self, host: str) -> bool:
-        return _host_name(host) in self.public_hosts
-
 
 def _host_name(host: str) -> str:
-    """Return the name in a header `Host`, without its port; an empty string where there is none."""
+    """Return the name in a header `Host`, without its port; an empty string if it has none."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -210,7 +207,7 @@ def _too_long(headers: Mapping[str, str], path: str) -> tuple[int, str]:
 
 
 def _place(address: str) -> str:
-    """Return host and port of an address; an empty string where there are none."""
+    """Return host and port of an address; an empty string if it has none."""
     try:
         return urlsplit(address).netloc
     except ValueError:
@@ -246,7 +243,9 @@ def serve(options: Options) -> None:
 
         class Server(uvicorn.Server):
             def handle_exit(self, sig: int, frame: Any) -> None:
-                logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # of what it cuts off
+                logging.getLogger("uvicorn.error").setLevel(
+                    logging.CRITICAL
+                )  # no errors about connections that it cuts off
                 super().handle_exit(sig, frame)
 
         # An open page never closes its connection.
@@ -291,9 +290,7 @@ def make_app(options: Options) -> Callable[..., Any]:
 
     for language in LANGUAGES:
         page = studio.page(language)
-        page.has_launched = (
-            True  # otherwise Gradio accepts files that were not uploaded: mounting alone does not set this
-        )
+        page.has_launched = True  # mounting does not set this, and Gradio would accept files that were not uploaded
         app = gr.mount_gradio_app(
             app,
             page,
@@ -314,7 +311,7 @@ def free_socket(host: str, port: int) -> socket.socket:
     """Return a listening socket at the first free port from `port` on.
 
     Raises:
-        InputError: None of twenty is free, or the address is not this machine's.
+        InputError: None of twenty ports is free, or the address does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     problem: OSError | None = None

@@ -1,9 +1,10 @@
 """Limits which of Gradio's routes may be called, and ties its sessions and uploads to the person who made them.
 
 Decisions: Gradio has some sixty routes, and the page calls a dozen of them; all others are answered with 404, whatever
-they do. Gradio itself ties nothing to a person: whoever names a session may read and use it. So the names that a
+they do. Gradio itself ties nothing to a person: anyone who names a session may read and use it. So the names that a
 browser gives to its sessions and uploads are prefixed with the person's name before Gradio sees them, and nobody can
-name another person's. Gradio identifies uploaded files by their path alone; only whoever uploaded a file may use it.
+name another person's. Gradio identifies uploaded files by their path alone; only the person who uploaded a file may use
+it.
 """
 
 import json
@@ -41,10 +42,10 @@ class RefusedError(Exception):
 
 
 class Sessions:
-    """Ties what goes to Gradio to a person.
+    """Ties requests to Gradio to a person.
 
     Args:
-        app: Answers what is let through.
+        app: Answers the permitted requests.
     """
 
     def __init__(self, app: Callable[..., Any]) -> None:
@@ -52,10 +53,10 @@ class Sessions:
         self._uploaded: dict[str, deque[str]] = {}  # paths by person
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, person: str) -> None:
-        """Answer one request of a person; an empty name where nobody is asked for one.
+        """Answer one request of a person; the name is empty if no password is required.
 
         Raises:
-            RefusedError: The page makes no such request, or it names a session or a file that it may not.
+            RefusedError: The page makes no such request, or it names a session or a file of somebody else.
         """
         route = PAGE.fullmatch(scope["path"])
         if route is None:  # our own routes, which look names up in the person's workspace
@@ -68,7 +69,7 @@ class Sessions:
         if route[2] == f"{API}/queue/join":
             scope, receive = await self._joined(scope, receive, person)
         if route[2] == f"{API}/upload":
-            send = self._noting(send, person)
+            send = self._recording(send, person)
         await self.app(scope, receive, send)
 
     async def _joined(self, scope: Scope, receive: Receive, person: str) -> tuple[Scope, Receive]:
@@ -90,12 +91,12 @@ class Sessions:
 
         return {**scope, "headers": [*headers, (b"content-length", str(len(content)).encode())]}, again
 
-    def _noting(self, send: Send, person: str) -> Send:
+    def _recording(self, send: Send, person: str) -> Send:
         """Return a `send` that passes an answer on, and records the paths in it as the person's uploads."""
         content = bytearray()
         status = 0
 
-        async def note(message: Message) -> None:
+        async def record(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -105,7 +106,7 @@ class Sessions:
                 own.extend(map(str, json.loads(content)))
             await send(message)
 
-        return note
+        return record
 
 
 def _own(person: str, name: str) -> str:
@@ -127,7 +128,7 @@ def _tied(scope: Scope, person: str) -> Scope:
 
 
 def _paths(value: Any) -> list[str]:
-    """Return every value under a key `path` in a call: Gradio takes them for files."""
+    """Return every value under a key `path` in a call: Gradio treats them as files."""
     if isinstance(value, dict):
         here = [str(value["path"])] if value.get("path") is not None else []
         return here + [path for item in value.values() for path in _paths(item)]

@@ -1,4 +1,4 @@
-"""The fields of the form, and the overrides that they mean.
+"""The fields of the form, and the overrides that they stand for.
 
 Decision: a field is a dotted name of the configuration, so presets, suggestions and earlier runs fill the form by being
 composed; only what differs from the composed recipe becomes an override.
@@ -38,7 +38,7 @@ class Field:
     whole: bool = True
 
     def problem(self, value: object) -> str:
-        """Return the name of the text about what is wrong with a value, or an empty string."""
+        """Return the key of the text that explains what is wrong with a value, or an empty string."""
         if value is None or value == "":
             return "empty"
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -104,7 +104,7 @@ def composed(overrides: tuple[str, ...]) -> DictConfig:
 
 
 def form(overrides: Sequence[str]) -> dict[str, Value]:
-    """Return the values of the form that overrides mean."""
+    """Return the form's values for overrides."""
     cfg = composed(tuple(overrides))
     values: dict[str, Value] = {field.name: OmegaConf.select(cfg, field.key, default=0) or 0 for field in NUMBERS}
     typed = [item.partition("=")[2] for item in overrides if item.startswith(f"{DROPOUT}=")]

@@ -1,4 +1,4 @@
-"""What the page shows, as HTML: blocks of the reports, and of this package's own templates. No Gradio here."""
+"""The content of the page as HTML: blocks of the reports and of this package's own templates, without Gradio."""
 
 import io
 from collections.abc import Sequence
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from ziffern.data.dataset import LabelledImages
     from ziffern.data.split import Split
     from ziffern.models.normalization import Normalize
-    from ziffern.text.catalog import Message
     from ziffern.training.module import ImageClassifier
 
 FOLDER = Path(__file__).parent
@@ -46,7 +45,7 @@ MAX_DATA = 3  # data sets in memory
 MAX_STAMPED = 100_000  # files: more than a data set of 70,000 pictures
 MARGIN = 0.002  # as `ziffern compare`: a larger model must be better by so much
 PARTS = ("summary", "curves", "published", "data", "classes", "confusion", "sure", "again")
-BY_SOMEBODY = ("SIGINT", "SIGTERM")  # signals that somebody sends, and no lack of memory
+BY_SOMEBODY = ("SIGINT", "SIGTERM")  # signals from people or a shutdown; others may mean a lack of memory
 UNSURE = 0.5  # a less probable answer is called a guess
 
 
@@ -198,20 +197,17 @@ def _training(words: Words, job: Job, training: Training, pictured: bool) -> dic
     try:
         return _readable_training(words, job, training, pictured)
     except (InputError, KeyError, TypeError, ValueError, OSError) as error:
-        shown = {
-            "title": training.folder.name,
-            "state": training.state.value,
-            "share": None,
-            "line": "",
-            "charts": None,
-        }
-        return {**shown, "reason": words.text(error), "command": training.command}
+        return _blank(training) | {"title": training.folder.name, "reason": words.text(error)}
+
+
+def _blank(training: Training) -> dict[str, Any]:
+    blank = {"share": None, "line": "", "reason": "", "charts": None}
+    return {**blank, "state": training.state.value, "command": training.command}
 
 
 def _readable_training(words: Words, job: Job, training: Training, pictured: bool) -> dict[str, Any]:
     s, t, event, run = words.s, words.t, training.last_event, training.run
-    shown: dict[str, Any] = {"title": title(run, training.overrides), "state": training.state.value, "share": None}
-    shown |= {"line": "", "reason": "", "charts": None, "command": training.command}
+    shown = _blank(training) | {"title": title(run, training.overrides)}
     if training.state is State.RUNNING:
         shown["line"] = s("train.starting")
         shown["share"] = 0.0
@@ -274,7 +270,7 @@ def run_views(words: Words, run: Run) -> dict[str, str]:
     """Return the parts of a run's report, by the names of PARTS; empty where there is nothing to show.
 
     Raises:
-        InputError: The folder is no run, or a file in it was changed or is damaged.
+        InputError: The folder is not a run, or a file in it was changed or is damaged.
     """
     findings = Findings(run)
     context = run_page.page_context(findings, words.t)
@@ -391,7 +387,7 @@ def decode(content: bytes) -> NDArray[np.uint8]:
     """Return a picture (H, W) uint8 in gray levels, transparent pixels white.
 
     Raises:
-        InputError: It is not a picture, or too large.
+        InputError: It is not a picture, or it is too large.
     """
     from PIL import Image, UnidentifiedImageError
 

@@ -1,8 +1,8 @@
 """The process behind a job: runs the trainings of job.json one after the other, and records how each ended.
 
-It inherits the job's lock and hands it on to each training, so that the job is at work as long as any of them lives. A
-training is `ziffern train`, as it would be typed. After a SIGTERM that the page did not send (a shutdown) the training
-ends, and can be continued later, and no other starts.
+It inherits the job's lock and hands it on to each training, so that the job is at work as long as any of them is alive.
+A training is a process of `ziffern train`. After a SIGTERM that the page did not send (a shutdown) the training ends,
+and can be continued later, and no other starts.
 """
 
 import signal
@@ -45,14 +45,14 @@ class Worker:
         signal.signal(signal.SIGTERM, self._terminate)
         for number, one in enumerate(self.job.plan):
             run = Path(one["folder"])
-            (run / STOP).unlink(missing_ok=True)  # of an earlier attempt; one that comes from here on is meant
+            (run / STOP).unlink(missing_ok=True)  # of an earlier attempt; a later one counts
             if not self.job.is_stopping and not self._is_terminated:
                 self._train(number, [*one["overrides"], f"hydra.run.dir={quoted(run)}"])
 
     def _terminate(self, number: int, frame: object) -> None:
         self._is_terminated = True
         if self._training is not None:
-            self._training.terminate()  # how it ended is recorded
+            self._training.terminate()  # _train records how it ended
 
     def _train(self, number: int, overrides: list[str]) -> None:
         log, failure = self.job.folder / f"{number}.log", self.job.failure_file(number)
@@ -61,7 +61,7 @@ class Worker:
             self._training = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, pass_fds=(self.lock,)
             )
-            if self._is_terminated:  # in the moment before
+            if self._is_terminated:  # since the last check
                 self._training.terminate()
             code = self._training.wait()
         state, reason = self._outcome(code, log)

@@ -17,7 +17,7 @@ from ziffern.data.sources.local import read_local
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_atomically, write_json
 from ziffern.runs.run import Run
-from ziffern.studio.names import unique
+from ziffern.studio.names import unique_name
 from ziffern.text.catalog import Message
 
 UPLOADS = (".zip", ".csv", ".npz")
@@ -61,12 +61,12 @@ class Workspace:
     def _form_file(self) -> Path:
         return self.root / "studio" / "form.json"
 
-    def keep_form(self, form: Mapping[str, Any]) -> None:
+    def save_form(self, form: Mapping[str, Any]) -> None:
         """Save the form for the next time the page is opened, if it can be written."""
         with suppress(OSError, ValueError):
             write_json(self._form_file, form)
 
-    def kept_form(self) -> dict[str, Any]:
+    def saved_form(self) -> dict[str, Any]:
         """Return the saved form; empty where there is none, or it is damaged."""
         try:
             return dict(json.loads(self._form_file.read_bytes()))
@@ -123,7 +123,7 @@ class Workspace:
             raise InputError("studio.upload.kind", name=plain, kinds=UPLOADS)
         if len(self.uploads()) >= MAX_UPLOADS:
             raise InputError("studio.upload.too_many", count=MAX_UPLOADS)
-        kept = self._uploads_folder / f"{stem}_{unique()}{suffix}"
+        kept = self._uploads_folder / f"{stem}_{unique_name()}{suffix}"
         part = self._uploads_folder.with_name("incoming") / kept.name  # where it cannot be chosen yet
         for folder in (kept.parent, part.parent):
             folder.mkdir(parents=True, exist_ok=True)
@@ -143,16 +143,16 @@ class Workspace:
         self._known(self._uploads_folder, name).unlink(missing_ok=True)
 
     def keep_digit(self, image: NDArray[np.uint8], label: int) -> None:
-        """Keep one digit (28, 28) of the person's own.
+        """Keep one of the person's own digits (28, 28).
 
         Raises:
-            InputError: There are too many.
+            InputError: The label is not a digit, or there are too many.
         """
         if not 0 <= label <= 9:  # noqa: PLR2004
             raise InputError("studio.digits.label", label=label)
         if len(list(self.digits_folder.glob("*/*.png"))) >= MAX_DIGITS:
             raise InputError("studio.digits.too_many", count=MAX_DIGITS)
-        path = self.digits_folder / str(label) / f"{unique()}.png"
+        path = self.digits_folder / str(label) / f"{unique_name()}.png"
         write_atomically(path, lambda file: Image.fromarray(image).save(file, "PNG"))
 
     def digits(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
