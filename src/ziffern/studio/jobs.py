@@ -10,14 +10,12 @@ import fcntl
 import json
 import os
 import re
-import secrets
 import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +25,7 @@ from filelock import FileLock
 
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_json
+from ziffern.studio.names import unique_name
 from ziffern.training.callbacks import STOP
 
 if TYPE_CHECKING:  # the worker must start at once
@@ -173,11 +172,6 @@ class Job:
         worker = _read(self.folder / "worker.json").get("pid")
         if isinstance(worker, int) and self.is_at_work:
             os.killpg(worker, signal.SIGTERM)  # the lock is held, so the group is still its own
-
-
-def unique_name() -> str:
-    """Return a name for a job, an upload or a picture; names sort by time."""
-    return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 def with_threads(overrides: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from ziffern.data.sources.local import read_local
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_atomically, write_json
 from ziffern.runs.run import Run
-from ziffern.studio.jobs import unique_name
+from ziffern.studio.names import unique_name
 from ziffern.text.catalog import Message
 
 UPLOADS = (".zip", ".csv", ".npz")
