@@ -166,7 +166,6 @@ def test_why_nothing_is_said_of_what_matters(tmp_path: Path, monkeypatch: pytest
     assert "(RuntimeError: <odd>)" in page(lr_matters(10), tmp_path).text
 
 
-@pytest.mark.usefixtures("sketched")
 def test_conditional_parameters_and_mixed_kinds(tmp_path: Path) -> None:
     study = make()
     for number in range(12):
@@ -183,7 +182,6 @@ def test_conditional_parameters_and_mixed_kinds(tmp_path: Path) -> None:
     assert "not used" in page(study, tmp_path).text
 
 
-@pytest.mark.usefixtures("sketched")
 def test_curves_only_where_trials_reported(tmp_path: Path) -> None:
     study = make()
     add(study, {"lr": 0.01}, 0.9, curve=(0.5, 0.9))

@@ -38,7 +38,7 @@ def test_a_terminal_sees_a_bar_and_a_file_sees_lines(run, monkeypatch: pytest.Mo
     def shown(terminal: bool) -> str:
         text = io.StringIO()
         console = Console(file=text, force_terminal=terminal, width=120, color_system=None)
-        monkeypatch.setattr("ziffern.experiment.run._console", lambda: console)
+        monkeypatch.setattr("ziffern.experiment.run.Console", lambda **_: console)
         monkeypatch.setattr(ProgressReport.__init__, "__defaults__", (0.0, 0.0))  # show every step
         run(folder=str(terminal))
         return text.getvalue()
