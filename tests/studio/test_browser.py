@@ -496,8 +496,8 @@ def test_misread_digits_are_filtered_by_what_they_were(page: Page) -> None:
     expect(wrong.first).to_be_visible()
     everything = wrong.count()
     choose(page, "Correct digit", "8")
-    expect(shown.locator("li img[alt^='a 8 read as']").filter(visible=True).first).to_be_visible()
-    expect(shown.locator("li img[alt*='classified as']:not([alt^='a 8 '])").filter(visible=True)).to_have_count(0)
+    expect(shown.locator("li img[alt^='8, classified as']").filter(visible=True).first).to_be_visible()
+    expect(shown.locator("li img[alt*='classified as']:not([alt^='8, '])").filter(visible=True)).to_have_count(0)
     assert 0 < wrong.count() < everything
     choose(page, "Read as", "8")
     expect(shown.get_by_text("Pictures: 0.")).to_be_visible()
