@@ -38,7 +38,7 @@ MISTAKES = {  # arguments -> what the one line has to say
     "+model.net.foo=3": ["model.net.foo", "does not take foo"],
     "model.net.dropout=1.5": ["model.net.dropout=1.5", "below 1"],
     "model.net.activation=relux": ["model.net.activation=relux", "relu, sigmoid, tanh, gelu"],
-    "model.normalize.kind=none": ["model.normalize.kind=none", "standardize, unit or symmetric"],
+    "model.normalize.kind=none": ["model.normalize.kind=none", "standardize, unit, symmetric"],
     "model.optimizer._target_=os.system": ["os.system is not allowed"],
     "model.loss=foo": ["model.loss=foo", "an object (with a _target_)"],
     "model.net=foo": ["model.net=foo"],

@@ -100,7 +100,7 @@ BEST = {  # the content of experiment/best.yaml -> the setting that the line nam
     f"{GLOBAL}x: '${{hydra:sweeper.storage}}'": "x=${hydra:sweeper.storage}",
     f"{GLOBAL}a: '${{b}}${{b}}'\nb: '${{c}}${{c}}'\nc: x": "refers to b, which is not a plain value",
     f"{GLOBAL}a: ['${{b}}', '${{b}}']\nb: [1]": "refers to b, which is not a plain value",
-    f"{GLOBAL}x: &x [1]\ny: *x": "aliases (*name)",
+    f"{GLOBAL}x: &x [1]\ny: *x": "an alias (*name)",
     f"{GLOBAL}x: {'[' * 40}{']' * 40}": "more than 30 levels",
     f"{GLOBAL}x: {'[' * 40000}": "more than 30 levels",
     f"{GLOBAL}x: {'y' * MAX_BYTES}": "at most 100,000 are read",
