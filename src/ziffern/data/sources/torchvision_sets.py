@@ -34,10 +34,7 @@ RESERVED = ("root", "download", "transform", "target_transform", "transforms")  
 class TorchvisionSet:
     """One data set.
 
-    Args:
-        name: Its name in the configuration and in the records of a run.
-        class_name: One of KINDS, in torchvision.datasets.
-        files, train, test, transpose, first_label, margin: As in `ziffern.data.sources.Torchvision`.
+    Its fields are the arguments of `ziffern.data.sources.Torchvision`, with `kind` as `class_name`, one of KINDS.
 
     Raises:
         InputError: An unknown class, an argument that is not allowed, or a file outside the folder.
