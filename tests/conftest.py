@@ -137,13 +137,14 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+        full_error = os.environ.get("HYDRA_FULL_ERROR")
         monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
         try:
             train()
             code = 0
         except SystemExit as stop:
             code = int(stop.code or 0)
+        assert os.environ.get("HYDRA_FULL_ERROR") == full_error  # later processes must not inherit it
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 

@@ -34,6 +34,7 @@ from ziffern.text.language import terminal_language, terminal_words
 if TYPE_CHECKING:
     from optuna import Study
 
+FULL_ERROR = "HYDRA_FULL_ERROR"
 SEARCH = ("hparams_search=", "hydra/sweeper=")  # overrides that choose the sweeper of a search
 
 
@@ -58,8 +59,8 @@ def train(arguments: Sequence[str] | None = None) -> None:
     if not processes.is_first() and processes.launched() > 1:
         # The first process writes the configuration, as with the processes that Lightning starts.
         options.overrides += ["hydra.output_subdir=null", f"hydra.job.name=train_rank_{processes.rank()}"]
-    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1" and "LOCAL_RANK" not in os.environ
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises its exceptions instead of printing them
+    given = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"  # so that Hydra raises its exceptions instead of printing them
     try:
         _compose_and_run(options)
     except KeyboardInterrupt:
@@ -67,11 +68,15 @@ def train(arguments: Sequence[str] | None = None) -> None:
             print(terminal_words()("cli.stopped_early"), file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
-        if wants_traceback:
+        if given == "1" and "LOCAL_RANK" not in os.environ:  # Lightning's other processes inherit ours
             raise
         _explain_and_exit(error, options)
     finally:
         run_folder.release()
+        if given is None:
+            del os.environ[FULL_ERROR]
+        else:
+            os.environ[FULL_ERROR] = given
 
 
 def _compose_and_run(options: Namespace) -> None:
