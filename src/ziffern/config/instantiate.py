@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from ziffern.config.signature import check_values
+from ziffern.config.signature import check_values, takes_tensor
 from ziffern.config.targets import allowed_class
 from ziffern.config.upgrade import with_current_targets
 from ziffern.errors import InputError
@@ -40,7 +40,7 @@ def build(
     if not issubclass(target, kind):
         raise InputError("config.target.wrong_kind", where=where, target=plain["_target_"], name=target.__name__)
     try:
-        return instantiate(plain, **more)
+        return instantiate(_with_tensors(plain), **more)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, InputError):
@@ -81,6 +81,21 @@ def refuse_interpolations(plain: Any, where: str) -> None:
             refuse_interpolations(item, f"{where}[{number}]")
     elif isinstance(plain, str) and "${" in plain:
         raise InputError("config.value.interpolation", where=where, value=plain)
+
+
+def _with_tensors(plain: Any) -> Any:
+    """Return plain containers that make tensors of lists of numbers where a class takes tensors alone."""
+    if isinstance(plain, list):
+        return [_with_tensors(item) for item in plain]
+    if not isinstance(plain, dict):
+        return plain
+    target = allowed_class(plain["_target_"], "_target_") if "_target_" in plain else None
+    return {
+        key: {"_target_": "torch.tensor", "_args_": [[float(item) for item in value]], "_convert_": "all"}
+        if target is not None and takes_tensor(target, key, value)
+        else _with_tensors(value)
+        for key, value in plain.items()
+    }
 
 
 def _check(plain: Any, where: str, given: frozenset[str]) -> None:

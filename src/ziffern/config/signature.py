@@ -89,6 +89,14 @@ def fits(value: Any, hint: Any) -> bool:  # noqa: PLR0911
     return True
 
 
+def takes_tensor(target: type, key: str, value: Any) -> bool:
+    """Return whether a class takes a tensor where a configuration has a list of numbers: the weights of a loss, say."""
+    hint = _hints(target).get(key)
+    names = {getattr(item, "__name__", "") for item in (hint, *typing.get_args(hint))}
+    is_list = isinstance(value, list) and bool(value) and all(type(item) in (int, float) for item in value)
+    return is_list and "Tensor" in names and not names & {"Sequence", "list", "tuple"}
+
+
 def _mistyped(key: str, value: Any, target: str, hint: Any) -> InputError:
     shown = value if isinstance(value, bool) else "null" if value is None else str(value)  # as in an override
     return InputError("config.argument.mistyped", key=key, value=shown, target=target, expected=_expected(hint))

@@ -1,5 +1,6 @@
 """Checks of settings that no constructor checks, or that Lightning would report less clearly."""
 
+import math
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from ziffern.experiment.objectives import objectives
 from ziffern.text.catalog import Message
 
 if TYPE_CHECKING:
+    import torch
+
     from ziffern.training.module import ImageClassifier
 
 MAX_SEED = 2**32 - 1
@@ -60,7 +63,7 @@ def check_settings(cfg: DictConfig) -> None:
 
 
 def check_logits(model: "ImageClassifier", classes: int) -> None:
-    """Raise InputError unless the net returns one logit per class and the loss accepts them."""
+    """Raise InputError unless the net returns one logit per class, and the loss is a mean that accepts them."""
     import torch
 
     images, labels = torch.zeros(2, *model.normalize.image, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
@@ -69,15 +72,44 @@ def check_logits(model: "ImageClassifier", classes: int) -> None:
     try:
         with torch.no_grad(), warnings.catch_warnings(action="ignore"):
             logits = model(images)
+            if not isinstance(logits, torch.Tensor):
+                raise InputError("experiment.net.no_tensor", kind=type(logits).__name__)
             loss = model.loss(logits, labels)
         if logits.shape == (2, classes) and loss.dim() == 0:
+            _check_loss(model.loss, logits)
             return
         problem = Message("experiment.net.shapes", logits=str(tuple(logits.shape)), loss=str(tuple(loss.shape)))
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
         problem = str(error)
     finally:
         model.train()
     raise InputError("experiment.net.wrong_logits", classes=classes, problem=problem)
+
+
+def _check_loss(loss: "torch.nn.Module", logits: "torch.Tensor") -> None:
+    """Check that a loss is a mean over images, and that it and the net agree on where the softmax is computed.
+
+    Args:
+        loss: Accepts logits (N, C) and labels (N,).
+        logits: (N, C) float, of any images.
+
+    Raises:
+        InputError: It is a sum, or needs probabilities where the net returns logits, or the other way round.
+    """
+    import torch
+
+    sample = torch.randn(64, logits.shape[1], generator=torch.Generator().manual_seed(0)).to(logits)
+    labels = torch.arange(64, device=logits.device) % logits.shape[1]
+    once, twice = (float(loss(sample.repeat(n, 1), labels.repeat(n))) for n in (1, 2))
+    if once and math.isclose(twice, 2 * once, rel_tol=1e-3):
+        raise InputError("experiment.loss.sum", loss=type(loss).__name__)
+    sums = torch.ones(len(logits), dtype=logits.dtype, device=logits.device)
+    if isinstance(loss, torch.nn.NLLLoss) and not torch.allclose(logits.exp().sum(1), sums, atol=1e-3):
+        raise InputError("experiment.loss.needs_log_softmax")
+    if bool((logits >= 0).all()) and torch.allclose(logits.sum(1), sums, atol=1e-4):
+        raise InputError("experiment.net.softmax")
 
 
 def _check_accelerator(accelerator: str) -> None:

@@ -19,7 +19,7 @@ from ziffern.data.batches import Batch, derived_seed
 from ziffern.errors import DivergedError
 from ziffern.models.normalization import Normalize
 from ziffern.training.optimizers import Optimization, OptimizerMaker, SchedulerMaker
-from ziffern.training.scores import Scores
+from ziffern.training.scores import Scores, scores_of
 
 
 class ImageClassifier(pl.LightningModule):
@@ -29,12 +29,14 @@ class ImageClassifier(pl.LightningModule):
         net: Maps float images (B, C, H, W) to logits (B, classes).
         optimizer: Makes the optimizer from the net's parameters (a partial).
         scheduler: Makes the learning-rate scheduler from the optimizer (a partial), or None. One whose
-            constructor takes `total_steps` receives them and steps every batch; others step every epoch.
+            constructor takes `total_steps` receives them.
         normalize: The first step of the model; fitted to the data before training.
         augment: Maps uint8 images (B, C, H, W) of training batches to float ones in levels from 0 to 255.
         loss: Mean loss of logits (B, classes) and labels (B,); None is cross-entropy.
         seed: Seed of the random streams in training.
         fuse: Use the optimizer's fused kernel where it has one.
+        scheduler_interval: `step` or `epoch`; None is what torch documents for the scheduler.
+        monitor: The validation score that ReduceLROnPlateau follows.
 
     Raises:
         InputError: The optimizer or the scheduler refuses its settings (a negative rate, say).
@@ -51,6 +53,8 @@ class ImageClassifier(pl.LightningModule):
         loss: nn.Module | None = None,
         seed: int = 0,
         fuse: bool = True,
+        scheduler_interval: str | None = None,
+        monitor: str = "val/loss",
     ) -> None:
         super().__init__()
         # channels_last: convolutions are up to a quarter faster on the CPU; nothing else is affected.
@@ -58,13 +62,14 @@ class ImageClassifier(pl.LightningModule):
         self.normalize = normalize or Normalize()
         self.augment = augment
         self.loss = loss or nn.CrossEntropyLoss()
-        self.train_scores, self.val_scores = Scores(), Scores()
+        self.train_scores = Scores()
         self.seed = seed
         self.batches_seen = 0  # in this epoch
         self.provenance: dict[str, bool | int | float | str] = {}  # plain values that every checkpoint carries
         self.epoch_scores: dict[str, float] = {}  # training scores of the latest finished epoch
+        self.val_outputs: list[tuple[Tensor, Tensor]] = []  # logits and labels of each batch
         self.test_logits: list[Tensor] = []
-        self.optimization = Optimization(optimizer, scheduler, fuse)
+        self.optimization = Optimization(optimizer, scheduler, fuse, scheduler_interval, monitor)
         # Bad settings are refused now.
         self.optimization.make_scheduler(self.optimization.make_optimizer(self.net.parameters()), total_steps=100)
 
@@ -83,6 +88,11 @@ class ImageClassifier(pl.LightningModule):
         images, labels = batch
         logits = self.forward(images if self.augment is None else self.augment(images))
         return self.loss(logits, labels), logits
+
+    def on_train_start(self) -> None:
+        """Let a restored cosine end with the epochs of this run."""
+        if self.optimization.scheduler:
+            self.optimization.adopt_length(self.lr_schedulers())
 
     def on_train_epoch_start(self) -> None:
         """Seed the epoch's random stream."""
@@ -103,14 +113,14 @@ class ImageClassifier(pl.LightningModule):
         self.batches_seen += 1
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # 0 is Lightning's value for never
         if every and self.batches_seen % every == 0:
-            scores = self.train_scores.settle()
+            scores = self.train_scores.settle(self.loss)
             self._check_finite("train/loss", scores["loss"])
             self._log({f"train/{name}": value for name, value in scores.items()}, self.trainer.global_step + 1)
         return loss
 
     def finish_epoch(self, step: int) -> None:
         """Compute the training scores of the epoch, and log them at an optimizer step."""
-        self.epoch_scores = self.train_scores.compute()
+        self.epoch_scores = self.train_scores.compute(self.loss)
         self._check_finite("train/loss", self.epoch_scores["loss"])
         self._log({f"train/{name}_epoch": value for name, value in self.epoch_scores.items()}, step)
 
@@ -118,19 +128,22 @@ class ImageClassifier(pl.LightningModule):
         """Step an epoch's scheduler before the checkpoint is saved; Lightning would do it after."""
         scheduler: Any = self.lr_schedulers() if self.optimization.scheduler else None
         if isinstance(scheduler, ReduceLROnPlateau):
-            scheduler.step(self.trainer.callback_metrics["val/loss"])
+            scheduler.step(self.trainer.callback_metrics[self.optimization.monitor])
         elif scheduler is not None and not self.optimization.steps_each_batch:
             scheduler.step()
 
+    def on_validation_start(self) -> None:
+        """Drop the outputs of an earlier validation."""
+        self.val_outputs = []
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add a batch to the validation scores."""
+        """Keep the logits (B, classes) and labels, to be scored together."""
         images, labels = batch
-        logits = self(images)
-        self.val_scores.add(self.loss(logits, labels), logits, labels)
+        self.val_outputs.append((self(images), labels))
 
     def on_validation_epoch_end(self) -> None:
         """Log `val/loss` and `val/acc`."""
-        scores = self.val_scores.compute()
+        scores = scores_of(self.loss, self.val_outputs, self.trainer.world_size)
         self._check_finite("val/loss", scores["loss"])
         values = {f"val/{name}": value for name, value in scores.items()}
         # For callbacks that monitor them; equal in all processes already, which sync_dist tells Lightning.
@@ -153,7 +166,7 @@ class ImageClassifier(pl.LightningModule):
             return optimizer
         scheduler = self.optimization.make_scheduler(optimizer, self.total_steps())
         interval = "step" if self.optimization.steps_each_batch else "epoch"
-        monitor = {"monitor": "val/loss"} if self.automatic_optimization else {}
+        monitor = {"monitor": self.optimization.monitor} if self.automatic_optimization else {}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval, **monitor}}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:

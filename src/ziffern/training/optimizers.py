@@ -8,11 +8,18 @@ from typing import Any
 
 from torch import nn
 from torch.optim import LBFGS, Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, ReduceLROnPlateau
 
 from ziffern.errors import InputError
 
 OptimizerMaker = Callable[..., Optimizer]
 SchedulerMaker = Callable[..., Any]
+INTERVALS = ("step", "epoch")
+
+
+def monitor_mode(monitor: str) -> str:
+    """Return `max` where a higher score is better, or `min`."""
+    return "min" if monitor.endswith("loss") else "max"
 
 
 @dataclass(frozen=True)
@@ -23,17 +30,41 @@ class Optimization:
         optimizer: Makes the optimizer from parameters (a partial).
         scheduler: Makes the scheduler from the optimizer (a partial), or None.
         fuse: Use one kernel for all parameters, where the optimizer has it and the partial does not choose otherwise.
+        interval: When the scheduler steps: after each `step` of the optimizer, or each `epoch`; None is the interval
+            that torch documents for it.
+        monitor: The validation score that ReduceLROnPlateau follows.
+
+    Raises:
+        InputError: The interval is unknown, or does not suit the scheduler.
     """
 
     optimizer: OptimizerMaker
     scheduler: SchedulerMaker | None = None
     fuse: bool = True
+    interval: str | None = None
+    monitor: str = "val/loss"
+
+    def __post_init__(self) -> None:
+        if self.interval not in (None, *INTERVALS):
+            raise InputError("training.scheduler.unknown_interval", value=self.interval, known=INTERVALS)
+        if self.interval == "step" and self._scheduler_class is ReduceLROnPlateau:
+            raise InputError("training.scheduler.plateau_steps")
+
+    @property
+    def _scheduler_class(self) -> Any:
+        return getattr(self.scheduler, "func", self.scheduler)
+
+    @property
+    def takes_total_steps(self) -> bool:
+        """Whether the scheduler spans the whole run: whether its constructor takes `total_steps`."""
+        return self.scheduler is not None and "total_steps" in inspect.signature(self._scheduler_class).parameters
 
     @property
     def steps_each_batch(self) -> bool:
-        """Whether the scheduler steps every batch, not every epoch: whether its constructor takes `total_steps`."""
-        maker = getattr(self.scheduler, "func", self.scheduler)
-        return maker is not None and "total_steps" in inspect.signature(maker).parameters
+        """Whether the scheduler steps after each step of the optimizer, not after each epoch."""
+        if self.interval is None:
+            return self.takes_total_steps or self._scheduler_class is CyclicLR
+        return self.scheduler is not None and self.interval == "step"
 
     def make_optimizer(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
         """Return a fresh optimizer of `parameters`.
@@ -63,7 +94,24 @@ class Optimization:
         """
         if self.scheduler is None:
             return None
+        more: dict[str, Any] = {"total_steps": total_steps} if self.takes_total_steps else {}
+        if self._scheduler_class is ReduceLROnPlateau:
+            mode, own_mode = monitor_mode(self.monitor), getattr(self.scheduler, "keywords", {}).get("mode")
+            if own_mode not in (None, mode):
+                raise InputError("training.scheduler.other_mode", mode=own_mode, monitor=self.monitor, needed=mode)
+            more["mode"] = mode
         try:
-            return self.scheduler(optimizer, **({"total_steps": total_steps} if self.steps_each_batch else {}))
+            return self.scheduler(optimizer, **more)
         except (ValueError, TypeError, ZeroDivisionError) as error:
             raise InputError("training.scheduler.bad_setting", reason=str(error)) from error
+
+    def adopt_length(self, scheduler: Any) -> None:
+        """Give a restored cosine the number of epochs that is configured now, from its next step on."""
+        length = getattr(self.scheduler, "keywords", {}).get("T_max")
+        if not isinstance(scheduler, CosineAnnealingLR) or length in (None, scheduler.T_max):
+            return
+        scheduler.T_max, low = length, scheduler.eta_min
+        share = (1 + math.cos(math.pi * scheduler.last_epoch / length)) / 2
+        for group, base in zip(scheduler.optimizer.param_groups, scheduler.base_lrs, strict=True):
+            group["lr"] = low + (base - low) * share
+        scheduler._last_lr = [group["lr"] for group in scheduler.optimizer.param_groups]

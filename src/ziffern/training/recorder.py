@@ -20,9 +20,9 @@ from ziffern.config.command import this_command
 from ziffern.files.atomic import writing
 from ziffern.records import writer
 from ziffern.training.callbacks.checkpoints import RunCheckpoints
-from ziffern.training.callbacks.early_stopping import monitor_mode
 from ziffern.training.callbacks.history import History
 from ziffern.training.callbacks.progress import ProgressReport
+from ziffern.training.optimizers import monitor_mode
 
 PACKAGES = ("ziffern", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "scipy")
 

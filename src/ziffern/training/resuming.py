@@ -28,6 +28,7 @@ MAY_CHANGE = (  # prefixes of settings that a resumed run may change, besides `h
     *("trainer.max_epochs", "trainer.min_epochs", "callbacks.early_stopping"),  # they end the run, and change no step
     *("trainer.strategy", "trainer.profiler"),  # they change how steps are taken, not their result
 )
+LENGTH, FOLLOWS = "model.scheduler.T_max", "trainer.max_epochs"
 SOURCE = "data.source"  # not compared: the fingerprint identifies the data, also where a fallback replaced them
 
 
@@ -35,8 +36,10 @@ def provenance(model: ImageClassifier, data: ImageDataModule, settings: Settings
     """Return the settings that a checkpoint must share with a run that continues it, and the number of threads."""
     dataset = data.dataset
     compared = {key: value for key, value in settings.items() if not key.startswith((*MAY_CHANGE, SOURCE))}
-    if model.optimization.steps_each_batch:  # such a scheduler depends on the number of steps
+    if model.optimization.takes_total_steps:
         compared["trainer.max_epochs"] = int(trainer.max_epochs or 0)
+    if compared.get(LENGTH) == trainer.max_epochs:  # it may change with the number of epochs
+        compared[LENGTH] = FOLLOWS
     origin = {"data": dataset.name, "fingerprint": dataset.fingerprint, "split": data.split_name}
     return compared | origin | {THREADS: torch.get_num_threads()}
 
@@ -83,7 +86,10 @@ def check_checkpoint(path: Path, model: ImageClassifier, trainer: pl.Trainer) ->
         )
     if "nowhere" in checkpoint.get(MIDDLE, {}):
         raise InputError("training.checkpoint.within_step", path=path)
-    _check_settings(path, checkpoint.get("ziffern", {}), model.provenance)
+    saved = dict(checkpoint.get("ziffern", {}))
+    if saved.get(LENGTH) == trainer.max_epochs:  # version 0.1.0 saved the number
+        saved[LENGTH] = FOLLOWS
+    _check_settings(path, saved, model.provenance)
     epochs, limit = epochs_done(checkpoint), trainer.max_epochs
     if limit is not None and epochs > limit:
         raise InputError("training.checkpoint.beyond_max_epochs", path=path, epochs=epochs, limit=limit)

@@ -4,11 +4,7 @@ import pytorch_lightning as pl
 from pytorch_lightning import callbacks
 
 from ziffern.errors import InputError
-
-
-def monitor_mode(monitor: str) -> str:
-    """Return `max` where a higher score is better, or `min`."""
-    return "min" if monitor.endswith("loss") else "max"
+from ziffern.training.optimizers import monitor_mode
 
 
 class EarlyStopping(callbacks.EarlyStopping):

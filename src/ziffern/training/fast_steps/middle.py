@@ -29,7 +29,7 @@ class _Loader(TypedDict):
 
 
 class _Scores(TypedDict):
-    sums: Annotated[list[Number], Meta(min_length=3, max_length=3)]
+    sums: Annotated[list[Number], Meta(min_length=3, max_length=4)]  # three in version 0.1.0
     waiting: list[Annotated[list[Any], Meta(min_length=3, max_length=3)]]
 
 
