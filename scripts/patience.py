@@ -20,7 +20,7 @@ from typing import Any
 
 from ziffern.files.atomic import write_json
 from ziffern.runs.run import Run
-from ziffern.training.callbacks.early_stopping import monitor_mode
+from ziffern.training.optimizers import monitor_mode
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = {"gomez2025_nn": 37, "gomez2025_dnn": 25}

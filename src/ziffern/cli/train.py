@@ -50,6 +50,8 @@ def train(arguments: Sequence[str] | None = None) -> None:
     _check_encoding(arguments)
     parser = get_args_parser()
     options = parser.parse_args(arguments)
+    # The settings of a loss are added to null, its default, or replace those of a recipe.
+    options.overrides = [f"++{item}" if item.startswith("model.loss.") else item for item in options.overrides]
     if options.experimental_rerun is not None:
         fail(InputError("cli.train.rerun"))
     processes.set_trains_alone(options.multirun and any(item.startswith(SEARCH) for item in options.overrides))

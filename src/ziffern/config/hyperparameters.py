@@ -8,13 +8,13 @@ from omegaconf import DictConfig, OmegaConf
 from ziffern.data.spec import MNIST_SHAPE
 
 PLUMBING = (  # prefixes of settings that change no result, or that repeat another one
-    *("ckpt_path", "threads", "test", "monitor", "data.dir", "data.eval_batch_size", "data.seed", "model.seed", "model.monitor"),
+    *("ckpt_path", "threads", "test", "monitor", "data.dir", "data.eval_batch_size", "data.seed", "model.seed"),
+    "model.monitor",
     *("callbacks.early_stopping.monitor", "trainer.accelerator", "trainer.log_every", "model.fuse"),
     *("trainer.micro_steps", "published", "report", "objective"),
     *(f"data.source.{name}" for name in ("kind", "files", "train", "test", "transpose", "first_label", "margin")),
 )
-LOSS = "model.loss"  # null for cross-entropy in version 0.1.0
-ADDED = ("model.loss.weight", "model.scheduler_interval")  # since version 0.1.0: null is what it did
+ADDED = ("model.scheduler_interval",)  # since version 0.1.0: null is what it did
 SHAPE = ".image"  # suffix of the settings that repeat data.image, itself omitted for the shape of version 0.1.0
 
 
@@ -26,8 +26,6 @@ def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float |
     """
     flat = flatten({key: value for key, value in config.items() if key != "logger"})
     flat = {key: value for key, value in flat.items() if key not in ADDED or value != "None"}
-    if flat.get(LOSS) == "CrossEntropyLoss" and not any(key.startswith(f"{LOSS}.") for key in flat):
-        flat[LOSS] = "None"
     return {key: value for key, value in flat.items() if not key.startswith(PLUMBING) and not _repeats(key, value)}
 
 

@@ -61,11 +61,15 @@ def check_targets(node: Any, where: str) -> None:
 def resolved(node: Any, where: str) -> Any:
     """Return a node as plain containers, every interpolation resolved; other values as they are.
 
+    A model's loss without a `_target_` is cross-entropy.
+
     Raises:
         InputError: Resolving left an interpolation, which a later step would resolve once more.
     """
     plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     refuse_interpolations(plain, where)
+    if where == "model" and isinstance(plain, dict) and isinstance(plain.get("loss"), dict):
+        plain = {**plain, "loss": {"_target_": "torch.nn.CrossEntropyLoss", **plain["loss"]}}
     return with_current_targets(plain)
 
 

@@ -48,6 +48,8 @@ def check_values(target: type, node: dict[str, Any], where: str, given: frozense
             if not isinstance(value, SPECIAL[key]):
                 raise _mistyped(f"{where}.{key}", value, "Hydra", SPECIAL[key])
             continue
+        if key in given:
+            raise InputError("config.argument.reserved", key=f"{where}.{key}")
         if key not in parameters and not takes_any:
             near = suggestion(key, parameters)
             raise InputError("config.argument.unknown", where=where, name=key, target=target.__name__, near=near)

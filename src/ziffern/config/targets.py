@@ -23,7 +23,10 @@ KINDS = {  # base classes allowed in each part of the configuration; elsewhere, 
     ),
     "callbacks": ("pytorch_lightning.Callback",),
     "logger": ("pytorch_lightning.loggers.Logger",),
-    "trainer": ("pytorch_lightning.Trainer", "pytorch_lightning.strategies.Strategy"),
+    "trainer": (
+        *("pytorch_lightning.Trainer", "pytorch_lightning.strategies.Strategy"),
+        "pytorch_lightning.profilers.Profiler",
+    ),
 }
 
 

@@ -121,8 +121,9 @@ class ImageDataModule(pl.LightningDataModule):
         self.parts  # noqa: B018
 
     def train_dataloader(self) -> Batches:
-        """Shuffled batches of the training part, sharded under DDP."""
-        return self._batches("train", self.batch_size, self.seed)
+        """Shuffled batches of the training part, sharded under DDP; in order if the same ones are to be learned."""
+        overfits = getattr(self.trainer, "overfit_batches", 0) > 0
+        return self._batches("train", self.batch_size, None if overfits else self.seed)
 
     def val_dataloader(self) -> Batches:
         """Batches of the validation part in order, sharded under DDP."""

@@ -5,6 +5,7 @@ this one receives the whole configuration; epochs and trials are chosen by valid
 """
 
 import logging
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,8 @@ def run_experiment(
     Raises:
         InputError: The configuration, the data or the machine does not allow this run.
     """
+    import ziffern.machine.plotting  # noqa: F401  # before torchmetrics imports matplotlib
+
     check_settings(cfg)
     import pytorch_lightning as pl
     from pytorch_lightning.accelerators import CPUAccelerator
@@ -114,8 +117,13 @@ def quieten() -> None:
     """Silence Lightning's notes on hardware and its tips; its warnings stay."""
     for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    summary = logging.getLogger("pytorch_lightning.callbacks.model_summary")  # a user asked to see it
+    summary.setLevel(logging.INFO)
+    if not summary.handlers:
+        summary.addHandler(logging.StreamHandler(sys.stdout))
     # Few batches per epoch are normal for small data, and using the CPU despite a GPU is a choice.
     warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", ".*GPU available but not used.*")
     warnings.filterwarnings("ignore", ".*exists and is not empty.*")  # a run that continues in its folder
+    warnings.filterwarnings("ignore", ".*requested to overfit.*")  # our batches are in order then
     warnings.filterwarnings("ignore", ".*LeafSpec.*")  # Lightning 2.6 with torch 2.14; users cannot prevent it

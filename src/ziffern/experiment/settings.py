@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig, OmegaConf
 
 from ziffern.config.instantiate import check_targets
+from ziffern.config.targets import allowed_class
 from ziffern.errors import InputError
 from ziffern.experiment.objectives import objectives
 from ziffern.text.catalog import Message
@@ -23,6 +24,13 @@ WHOLE_EPOCHS = (  # settings that would leave an epoch without the validation by
     *("max_steps", "min_steps", "max_time", "fast_dev_run", "check_val_every_n_epoch", "limit_val_batches"),
     *("limit_test_batches", "enable_checkpointing", "barebones"),
 )
+WITHOUT_EFFECT = ("use_distributed_sampler", "limit_predict_batches", "enable_autolog_hparams", "model_registry")
+REFUSED_CALLBACKS = {  # they change what is trained, but not what is tested and recorded: what to use instead
+    **{"WeightAveraging": "ema", "StochasticWeightAveraging": "ema"},
+    **{"BatchSizeFinder": "batch_size", "LearningRateFinder": "learning_rate"},
+    "GradientAccumulationScheduler": "accumulation",
+    **{"BaseFinetuning": "finetuning", "ModelPruning": "pruning", "ProgressBar": "progress"},
+}
 
 
 def check_settings(cfg: DictConfig) -> None:
@@ -45,10 +53,21 @@ def check_settings(cfg: DictConfig) -> None:
     source = cfg.data.source
     if "fallback" in source and not str(source.get("_target_")).endswith(".Torchvision"):
         raise InputError("experiment.data.not_of_recipe")
+    _check_callbacks(cfg.callbacks)
     for name in ("data", "model", "callbacks", "logger"):
         check_targets(cfg[name], name)
-    trainer = cfg.trainer
+    if cfg.ckpt_path is not None and not Path(str(cfg.ckpt_path)).is_file():
+        raise InputError("experiment.checkpoint.missing", path=cfg.ckpt_path)
+    _check_trainer(cfg.trainer)
+
+
+def _check_trainer(trainer: DictConfig) -> None:
     check_targets(OmegaConf.create({key: value for key, value in trainer.items() if key != "micro_steps"}), "trainer")
+    for name in WITHOUT_EFFECT:
+        if name in trainer:
+            raise InputError("config.argument.reserved", key=f"trainer.{name}")
+    if trainer.get("val_check_interval") not in (None, 1.0):
+        raise InputError("experiment.trainer.val_check_interval", value=trainer.val_check_interval)
     clip = trainer.gradient_clip_val
     if clip is not None and not clip >= 0:  # also refuses NaN
         raise InputError("experiment.trainer.bad_clip", value=clip)
@@ -57,9 +76,21 @@ def check_settings(cfg: DictConfig) -> None:
             raise InputError("experiment.trainer.partial_epochs", name=name, value=trainer[name])
     if type(trainer.max_epochs) is not int or trainer.max_epochs < 0:
         raise InputError("experiment.trainer.bad_max_epochs", value=trainer.max_epochs)
-    if cfg.ckpt_path is not None and not Path(str(cfg.ckpt_path)).is_file():
-        raise InputError("experiment.checkpoint.missing", path=cfg.ckpt_path)
     _check_accelerator(str(trainer.accelerator))
+
+
+def _check_callbacks(nodes: DictConfig | None) -> None:
+    """Raise InputError for one of Lightning's callbacks that acts on another model than the one that is recorded."""
+    foreign = {
+        str(name): str(node.get("_target_"))
+        for name, node in (nodes or {}).items()
+        if isinstance(node, DictConfig) and not str(node.get("_target_")).startswith("ziffern.")
+    }
+    for name, target in foreign.items():
+        bases = [base.__name__ for base in allowed_class(target, f"callbacks.{name}._target_").__mro__]
+        for refused, code in REFUSED_CALLBACKS.items():
+            if refused in bases:
+                raise InputError(f"experiment.callbacks.{code}", name=name, target=target.rpartition(".")[2])
 
 
 def check_logits(model: "ImageClassifier", classes: int) -> None:

@@ -58,6 +58,12 @@ DESCRIPTION: dict[str, Any] = {
     "data/leak_message": _field(RecordedMessage | None, "the same as code and values"),
     "data/note": _field(Text, "other warning about the data, in English"),
     "data/note_message": _field(RecordedMessage | None, "the same as code and values"),
+    "data/limit": _field(Text, "images that an epoch used, where it did not use all, in English"),
+    "data/limit_message": _field(RecordedMessage | None, "the same as code and values"),
+}
+ENDING: dict[str, Any] = {
+    "ended": _field(Text, "why training ended before the maximum number of epochs, in English"),
+    "ended_message": _field(RecordedMessage | None, "the same as code and values"),
 }
 EPOCH: dict[str, Any] = {
     "epoch": _field(Count, "counted from 1"),
@@ -125,7 +131,7 @@ def models() -> Models:
 def _models(registered: tuple[Metric, ...]) -> Models:
     optional = {metric.key: TYPES[metric.kind] | None for metric in registered}
     required = {metric.key: Required[TYPES[metric.kind]] for metric in registered if metric.is_required}
-    metrics = _typed_dict("Metrics", {**DESCRIPTION, **optional, **required})
+    metrics = _typed_dict("Metrics", {**DESCRIPTION, **ENDING, **optional, **required})
     published = {"source": Required[Text], "verdict": Text | None, **optional}
     common = {"event": _field(Text, "name of the event", True), "time": _field(Text, "UTC, in ISO 8601")}
     ending = {"reason": _field(Text, "why the run ended early")}

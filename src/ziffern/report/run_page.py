@@ -18,6 +18,7 @@ from ziffern.runs.run import Run
 from ziffern.text.language import LANGUAGES, Language
 from ziffern.text.metrics import explanation, label, written
 
+NOTES = ("data/note", "data/leak", "data/limit", "ended")  # recorded messages that are shown first
 MAX_MISTAKES = 60  # misclassified images on the page
 SURE = 0.99  # accuracy for which the report gives the coverage
 Z95 = 1.96  # quantile of the normal distribution, for a 95% interval
@@ -172,5 +173,5 @@ def _heat(confusion: NDArray[np.int64]) -> Callable[[int], int]:
 
 def _notes(findings: Findings, t: Language) -> list[str]:
     """Return the warnings to show first."""
-    recorded = (message_text(findings.about, key, t.code) for key in ("data/note", "data/leak"))
+    recorded = (message_text(findings.about, key, t.code) for key in NOTES)
     return [*filter(None, recorded), *(note.in_language(t.code) for note in findings.notes)]

@@ -112,8 +112,7 @@ def form(overrides: Sequence[str]) -> dict[str, Value]:
     target = str(OmegaConf.select(cfg, "model.optimizer._target_", default=""))
     values["optimizer"] = target.rpartition(".")[2].lower()
     loss = OmegaConf.select(cfg, "model.loss", default=None)
-    given = None if loss is None else {key: value for key, value in loss.items() if value is not None}
-    given = None if given == {"_target_": "torch.nn.CrossEntropyLoss"} else given
+    given = None if loss is None else OmegaConf.to_container(loss)
     values["loss"] = next((name for name, node in LOSSES.items() if node == given), "own")
     is_elastic = OmegaConf.select(cfg, "model.augment.elastic", default=0)
     is_augmented = OmegaConf.select(cfg, "model.augment", default=None) is not None

@@ -4,10 +4,13 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ziffern.config.command import is_multirun, program, quoted, relative, this_command
 from ziffern.records.writer import append_event
+from ziffern.text.catalog import Message
 from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
 from ziffern.training.recorder import Recorder
@@ -24,6 +27,21 @@ def shell_exit_codes() -> Iterator[None]:
         if not isinstance(error.__context__, KeyboardInterrupt):  # a callback's own
             raise
         raise SystemExit(128 + signal.SIGINT) from error
+
+
+def ended_early(trainer: pl.Trainer, recorder: Recorder) -> Message | None:
+    """Return why training ended before `trainer.max_epochs`; None if it did not."""
+    epochs = len(recorder.history.rows)
+    if not epochs or epochs >= (trainer.max_epochs or 0):
+        return None
+    if recorder.progress.was_stopped:
+        return Message("training.ended.stop_file", count=epochs)
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by its connector
+    for callback in callbacks:
+        if isinstance(callback, EarlyStopping) and callback.wait_count >= callback.patience:
+            monitor, patience = str(callback.monitor), callback.patience
+            return Message("training.ended.patience", count=patience, epoch=epochs, monitor=monitor)
+    return Message("training.ended.callback", count=epochs)
 
 
 def record_ending(recorder: Recorder, error: BaseException) -> None:

@@ -13,6 +13,7 @@ from ziffern.data.datamodule import ImageDataModule
 from ziffern.records.checkpoint import read_checkpoint
 from ziffern.records.messages import recorded
 from ziffern.records.writer import write_predictions
+from ziffern.text.catalog import Message
 from ziffern.training.module import ImageClassifier
 from ziffern.training.recorder import Recorder
 from ziffern.training.tensorboard import log_results
@@ -60,7 +61,7 @@ def _evidence(
     return Evidence(columns(rows), best_epoch, outcome, train_counts)
 
 
-def description(name: str, data: ImageDataModule, model: ImageClassifier) -> Metrics:
+def description(name: str, data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer) -> Metrics:
     """Return the entries that describe the model, the data and the settings."""
     return {
         "model": name,
@@ -77,4 +78,16 @@ def description(name: str, data: ImageDataModule, model: ImageClassifier) -> Met
         "data/batch_size": data.batch_size,
         **recorded("data/leak", data.parts.leak),
         **recorded("data/note", data.dataset.note),
+        **recorded("data/limit", _limit(data, trainer)),
     }
+
+
+def _limit(data: ImageDataModule, trainer: pl.Trainer) -> Message | None:
+    """Return how many training images an epoch uses where a setting of the trainer leaves out batches."""
+    limit, images = trainer.limit_train_batches, len(data.parts.train)  # a share, or a number of batches
+    if limit == 1.0 and isinstance(limit, float):
+        return None
+    batches = len(data.train_dataloader())
+    used = min(int(limit * batches) if isinstance(limit, float) else limit, batches) * data.batch_size
+    used = min(used * trainer.world_size, images)
+    return Message("training.limit.images", used=used, images=images) if used < images else None

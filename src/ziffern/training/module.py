@@ -101,10 +101,7 @@ class ImageClassifier(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch for Lightning to step on."""
-        loss = self.scored_loss(batch)
-        if self.trainer.is_last_batch:
-            self.finish_epoch(self.trainer.global_step + 1)
-        return loss
+        return self.scored_loss(batch)
 
     def scored_loss(self, batch: Batch) -> Tensor:
         """Return the loss of a training batch and add it to the scores, which are logged every few batches."""
@@ -118,12 +115,6 @@ class ImageClassifier(pl.LightningModule):
             self._log({f"train/{name}": value for name, value in scores.items()}, self.trainer.global_step + 1)
         return loss
 
-    def finish_epoch(self, step: int) -> None:
-        """Compute the training scores of the epoch, and log them at an optimizer step."""
-        self.epoch_scores = self.train_scores.compute(self.loss)
-        self._check_finite("train/loss", self.epoch_scores["loss"])
-        self._log({f"train/{name}_epoch": value for name, value in self.epoch_scores.items()}, step)
-
     def on_train_epoch_end(self) -> None:
         """Step an epoch's scheduler before the checkpoint is saved; Lightning would do it after."""
         scheduler: Any = self.lr_schedulers() if self.optimization.scheduler else None
@@ -133,8 +124,13 @@ class ImageClassifier(pl.LightningModule):
             scheduler.step()
 
     def on_validation_start(self) -> None:
-        """Drop the outputs of an earlier validation."""
+        """Drop the outputs of an earlier validation; compute and log the training scores of the epoch that it ends."""
         self.val_outputs = []
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            self.epoch_scores = self.train_scores.compute(self.loss)
+            self._check_finite("train/loss", self.epoch_scores["loss"])
+            scores = {f"train/{name}_epoch": value for name, value in self.epoch_scores.items()}
+            self._log(scores, self.trainer.global_step)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the logits (B, classes) and labels, to be scored together."""

@@ -42,7 +42,8 @@ class Recorder:
             self.folder.mkdir(parents=True, exist_ok=True)
         self.history = History(self.folder)
         self.checkpoints = RunCheckpoints(self.folder / "checkpoints", monitor, monitor_mode(monitor))
-        self.callbacks: list[pl.Callback] = [self.history, ProgressReport(self.folder, console), self.checkpoints]
+        self.progress = ProgressReport(self.folder, console)
+        self.callbacks: list[pl.Callback] = [self.history, self.progress, self.checkpoints]
 
     def environment(self, trainer: pl.Trainer) -> None:
         """Write environment.json: versions, machine, device, threads, commit and command."""

@@ -1,9 +1,9 @@
 """Loss and accuracy over many batches at a low cost per step.
 
 Decisions: a training step only appends its logits to a list; every so many steps they are scored together, since a
-metric object and `self.log` at each step would cost as much as the step of a small net. A mean of batch means is not the
-mean over the images where classes have weights, or the last batch is smaller: losses are summed with their denominators
-in training, and computed once, over all images, in validation.
+metric object and `self.log` at each step would cost as much as the step of a small net. A mean of batch means is
+not the mean over the images where classes have weights, or the last batch is smaller: losses are summed with their
+denominators in training, and computed once, over all images, in validation.
 """
 
 from typing import Any

@@ -63,6 +63,9 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
         console.print(f"{name:<{width}}{value}", soft_wrap=True)
     language = terminal_language.get()
     _print_warnings(console, words, *(message_text(metrics, f"data/{kind}", language) for kind in ("note", "leak")))
+    for key in ("data/limit", "ended"):
+        if text := message_text(metrics, key, language):
+            console.print(words("start.note", text=printable(text)), style=WARNING, soft_wrap=True)
     if is_multirun():  # more runs follow
         return
     console.print(f"\n{words('next.heading')}")

@@ -14,10 +14,12 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.errors import InputError
 from ziffern.records.contents import Material
+from ziffern.records.messages import recorded
 from ziffern.records.writer import append_event, write_material
 from ziffern.text.printable import reason
 from ziffern.training.callbacks.atomic_io import AtomicCheckpointIO
-from ziffern.training.ending import record_ending, shell_exit_codes
+from ziffern.training.ending import ended_early, record_ending, shell_exit_codes
+from ziffern.training.loggers import close_loggers, continue_logs
 from ziffern.training.metrics import Metrics, description, test_metrics, validation_metrics
 from ziffern.training.module import ImageClassifier
 from ziffern.training.recorder import Recorder
@@ -67,26 +69,31 @@ def train(
     recorder.checkpoints.resumed_from = path
     if isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO):
         trainer.strategy.checkpoint_io.checked = checkpoint or None
+    continue_logs(trainer.loggers if trainer.is_global_zero else (), checkpoint)
     if trainer.is_global_zero:
         _record_start(data, model, trainer, recorder, name, settings, checkpoint)
     try:
         with shell_exit_codes():
             trainer.fit(model, datamodule=data, ckpt_path=path, weights_only=True)
+            ended = ended_early(trainer, recorder)
             metrics = validation_metrics(data, model, trainer, recorder)
             if test:
                 metrics |= test_metrics(data, model, trainer, recorder)
-    except MisconfigurationException as error:
+    except (MisconfigurationException, ModuleNotFoundError) as error:  # such as psutil, for one of its callbacks
+        close_loggers(trainer.loggers, "failed")
         raise InputError("training.trainer.refused", reason=str(error)) from error
     except BaseException as error:
         if path and isinstance(error, Exception) and is_restoring(error):
             raise InputError("training.checkpoint.not_restorable", path=path, reason=reason(error)) from error
         if trainer.is_global_zero:
             record_ending(recorder, error)
+            close_loggers(trainer.loggers, "failed")
         raise
     seconds = round(recorder.history.seconds + prior_seconds, 3)
-    metrics |= description(name, data, model) | {"train_seconds": seconds}
+    metrics |= description(name, data, model, trainer) | recorded("ended", ended) | {"train_seconds": seconds}
     if trainer.is_global_zero:
         log_outcome(trainer.loggers, metrics)
+        close_loggers(trainer.loggers, "success")
         recorder.metrics(metrics)
         print_summary(recorder.console, metrics, recorder.folder)
     return metrics
@@ -104,7 +111,7 @@ def _record_start(
     """Record and print what is about to be trained."""
     recorder.environment(trainer)
     write_material(recorder.folder, Material.of(data.dataset, data.parts, model.normalize))
-    append_event(recorder.folder, "start", **description(name, data, model), max_epochs=trainer.max_epochs)
+    append_event(recorder.folder, "start", **description(name, data, model, trainer), max_epochs=trainer.max_epochs)
     print_start(recorder, name, data, model, trainer, epochs_done(checkpoint))
     if threads := other_threads(checkpoint, trainer):
         print_threads_warning(recorder.console, threads)

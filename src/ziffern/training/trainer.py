@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import RichModelSummary
 from pytorch_lightning.loggers import Logger
 
 from ziffern.config.instantiate import build
@@ -13,6 +14,9 @@ from ziffern.training.fast_steps.choice import lightning_settings, step_callback
 from ziffern.training.recorder import Recorder
 
 EARLY_STOPPING = f"{EarlyStopping.__module__}.{EarlyStopping.__qualname__}"
+PROFILERS = {  # they write to the run folder; Lightning would log their tables where nobody sees them
+    name: f"pytorch_lightning.profilers.{name.capitalize()}Profiler" for name in ("simple", "advanced")
+} | {"pytorch": "pytorch_lightning.profilers.PyTorchProfiler"}
 Nodes = Mapping[str, Mapping[str, Any] | None]  # of a group of the configuration, by name
 
 
@@ -31,7 +35,12 @@ def make_trainer(
     Raises:
         InputError: A target that is not allowed, or settings that cannot be combined.
     """
-    used = used_callbacks(callbacks)
+    used, settings = used_callbacks(callbacks), dict(settings)
+    if not settings.pop("enable_progress_bar", True):
+        recorder.progress.is_hidden = True
+    if (kind := settings.get("profiler")) in PROFILERS:
+        settings["profiler"] = {"_target_": PROFILERS[kind], "dirpath": str(recorder.folder), "filename": "profile"}
+    summary = [RichModelSummary()] if settings.pop("enable_model_summary", False) else []
     trainer: pl.Trainer = build(
         lightning_settings(settings, used),
         "trainer",
@@ -42,6 +51,7 @@ def make_trainer(
             *more,
             *(build(dict(node), f"callbacks.{name}", pl.Callback) for name, node in used.items()),
             *recorder.callbacks,
+            *summary,
         ],
         logger=[
             build(dict(node), f"logger.{name}", Logger) for name, node in loggers.items() if isinstance(node, Mapping)
@@ -52,6 +62,7 @@ def make_trainer(
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
+    trainer.limit_val_batches = 1.0  # overfit_batches limits it too, but epochs are chosen by the whole part
     return trainer
 
 

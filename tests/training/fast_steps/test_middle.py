@@ -56,7 +56,7 @@ def test_a_checkpoint_that_owes_a_validation_is_refused(run, monkeypatch, micro_
     settings = ("trainer.max_epochs=3", "data.batch_size=7", f"trainer.micro_steps={micro_steps}")
     killed_at(70, run, monkeypatch, *settings)
     killed = run("trainer.max_epochs=0", folder="other").folder.parent / "killed"
-    with pytest.raises(InputError, match="between an epoch's last step and its validation"):
+    with pytest.raises(InputError, match="before an epoch's validation"):
         run(*settings, f"ckpt_path={killed}/middle.ckpt", folder="resumed")
 
 

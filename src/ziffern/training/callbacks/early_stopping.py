@@ -1,5 +1,7 @@
 """Early stopping on a validation score."""
 
+from typing import Any
+
 import pytorch_lightning as pl
 from pytorch_lightning import callbacks
 
@@ -23,6 +25,10 @@ class EarlyStopping(callbacks.EarlyStopping):
         if patience is None or patience < 1:
             raise InputError("training.early_stopping.patience_too_small", patience=patience)
         super().__init__(monitor, min_delta, patience, mode=monitor_mode(monitor))
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the score to beat and the epochs without one; the patience is this run's own."""
+        super().load_state_dict(state_dict | {"patience": self.patience})
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop at once if the resumed run had already run out of patience."""

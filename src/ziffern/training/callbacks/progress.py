@@ -44,6 +44,8 @@ class ProgressReport(pl.Callback):
     ) -> None:
         self._folder, self._console = folder, console
         self._pause = refresh_seconds if console.is_terminal else line_seconds
+        self.was_stopped = False  # by the file
+        self.is_hidden = False  # neither bar nor lines; progress.jsonl is written
         self._bar: Progress | None = None
         self._began = self._next = 0.0
         self._first = self._total = 0
@@ -56,7 +58,7 @@ class ProgressReport(pl.Callback):
         self._first, self._total = trainer.global_step, pl_module.total_steps()
         self._began = time.monotonic()
         self._next = self._began + self._pause
-        if self._console.is_terminal and trainer.is_global_zero:
+        if self._console.is_terminal and trainer.is_global_zero and not self.is_hidden:
             columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[now]}"))
             self._bar = Progress(*columns, console=self._console, auto_refresh=False, transient=True)
             self._bar.add_task("", total=self._total, completed=self._first, now="")
@@ -101,7 +103,7 @@ class ProgressReport(pl.Callback):
             self._show(trainer, "")
         if (stop := self._folder / STOP).exists():
             stop.unlink(missing_ok=True)
-            trainer.should_stop = True
+            trainer.should_stop = self.was_stopped = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Close the bar before the test."""
@@ -144,7 +146,8 @@ class ProgressReport(pl.Callback):
 
     def _line(self, text: str) -> None:
         log.info(text)
-        self._console.print(text, soft_wrap=True)
+        if not self.is_hidden:
+            self._console.print(text, soft_wrap=True)
 
     def _close(self) -> None:
         if self._bar:

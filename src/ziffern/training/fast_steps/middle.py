@@ -53,7 +53,7 @@ class MiddleOfEpoch(pl.Callback):
 
     def __init__(self, fast_steps: FastSteps | None) -> None:
         self._fast_steps = fast_steps
-        self._is_epoch_done = True
+        self._is_epoch_done, self._was_cut = True, False
         self._resumed: dict[str, Any] = {}
 
     def resume(self, checkpoint: Mapping[str, Any], path: Path) -> None:
@@ -95,13 +95,13 @@ class MiddleOfEpoch(pl.Callback):
         self._is_epoch_done = False
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note whether the epoch is done: Lightning resumes correctly after validation, unless an epoch has several."""
+        """Note whether the epoch is done: Lightning resumes correctly after validation."""
         if trainer.state.fn == TrainerFn.FITTING:
-            self._is_epoch_done = trainer.is_last_batch and trainer.val_check_interval == 1.0
+            self._is_epoch_done = trainer.is_last_batch
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note that the epoch is done."""
-        self._is_epoch_done = True
+        """Note that the epoch is done, or was cut short by a callback and scored for the batches that it saw."""
+        self._is_epoch_done, self._was_cut = trainer.is_last_batch, not trainer.is_last_batch
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -111,7 +111,8 @@ class MiddleOfEpoch(pl.Callback):
         if self._is_epoch_done or not pl_module.batches_seen:
             return
         progress: Any = trainer.fit_loop.epoch_loop.batch_progress.current
-        if trainer.is_last_batch or progress.processed < progress.ready:  # a validation or a step is due
+        # A validation or a step is due, or the epoch's scores have been computed.
+        if trainer.is_last_batch or self._was_cut or progress.processed < progress.ready:
             checkpoint[KEY] = {"nowhere": True}  # no run can continue from here
             return
         cuda = pl_module.device.type == "cuda"

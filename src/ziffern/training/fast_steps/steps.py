@@ -86,8 +86,6 @@ class FastSteps(pl.Callback):
             optimizer.step()
             if scheduler is not None:
                 scheduler.step()
-        if model.trainer.is_last_batch:
-            model.finish_epoch(model.trainer.global_step)
 
 
 class ClipGradients(pl.Callback):
