@@ -60,16 +60,16 @@ def test_a_finished_run_takes_in_no_other(trained, finished) -> None:
     assert trained("seed=1", "hydra.run.dir=other")[0] == 0
 
 
-def test_a_stopped_run_is_continued_by_its_own_command_alone(trained, finished) -> None:
+@pytest.mark.parametrize("checkpoint", [(), ("ckpt_path=run/checkpoints/last.ckpt",)])
+def test_a_stopped_run_is_continued_by_its_own_command_alone(trained, finished, checkpoint) -> None:
     shutil.copytree("run", "other")
     unfinished()
     before = content(Path("run"))
     refused(trained("seed=1"), "holds a run with other settings")
     refused(trained("seed=1", "ckpt_path=run/checkpoints/last.ckpt"), "holds a run with other settings")
-    refused(trained(), "continue it with ckpt_path=run/checkpoints/last.ckpt")
     refused(trained("ckpt_path=other/checkpoints/last.ckpt"), "belongs to another run")
     assert content(Path("run")) == before
-    assert trained("ckpt_path=run/checkpoints/last.ckpt")[0] == 0
+    assert trained(*checkpoint)[0] == 0
 
 
 def test_a_run_that_ended_before_a_checkpoint_begins_again(trained, finished) -> None:

@@ -207,3 +207,12 @@ def test_an_experiment_of_a_logger_ends_with_the_run(run, monkeypatch) -> None:
     monkeypatch.setattr(CSVLogger, "finalize", lambda self, status: ended.append(status))
     run("+logger.csv={_target_: pytorch_lightning.loggers.CSVLogger, save_dir: x}")
     assert ended[-1] == "success"
+
+
+def test_float_images_in_shares_give_the_logits_of_their_levels(trained) -> None:
+    model = trained().load_model()
+    levels = torch.randint(0, 256, (6, 1, 28, 28), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = model(levels)
+        for images in (levels.float(), levels.float() / 255, levels.double() / 255):
+            assert torch.allclose(model(images).float(), expected, atol=1e-4)

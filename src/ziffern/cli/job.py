@@ -12,6 +12,7 @@ from ziffern.cli.terminal import chosen_language
 from ziffern.config.command import is_multirun
 from ziffern.errors import DivergedError, InputError, OutputError
 from ziffern.experiment import run_folder
+from ziffern.experiment.earlier_run import LAST
 from ziffern.experiment.failure import ENVIRONMENT, describe, fail
 from ziffern.machine.processes import is_first
 from ziffern.text.catalog import Message
@@ -33,6 +34,8 @@ def job(cfg: DictConfig) -> float | list[float]:
             return _run_trial(cfg, folder, name)
         from ziffern.experiment.run import run_experiment
 
+        if cfg.ckpt_path is None and (last := folder / LAST).is_file():  # the folder was claimed by this very command
+            cfg.ckpt_path = str(last)
         score = run_experiment(cfg, folder, name)
     except KeyboardInterrupt:
         run_folder.remove_if_unused(folder)

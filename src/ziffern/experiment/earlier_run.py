@@ -26,9 +26,7 @@ def check_vacant(folder: Path, overrides: Sequence[str]) -> None:
         raise InputError("experiment.folder.finished", folder=folder)
     if _overrides(folder) != _comparable(overrides):
         raise InputError("experiment.folder.other_settings", folder=folder)
-    checkpoint, last = _checkpoint(overrides), folder / LAST
-    if checkpoint is None and last.exists():
-        raise InputError("experiment.folder.same_run", folder=folder, checkpoint=last)
+    checkpoint = _checkpoint(overrides)
     if checkpoint is not None and checkpoint.resolve().parent.parent != folder.resolve():
         raise InputError("experiment.folder.other_checkpoint", folder=folder, checkpoint=checkpoint)
 

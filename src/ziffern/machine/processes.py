@@ -51,9 +51,8 @@ def agree(choose: Callable[[], str]) -> str:
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return _through_store(choose)
-    if _slurm():  # unique per srun, and per restart by SLURM
-        names = ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")
-        return "slurm-" + "-".join(os.environ.get(name, "0") for name in names)
+    if _slurm():  # unique per srun; a restart by SLURM continues in the same folder
+        return "slurm-" + "-".join(os.environ.get(name, "0") for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
     if not is_first():
         raise InputError("machine.processes.no_agreement")
     return choose()

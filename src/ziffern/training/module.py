@@ -79,14 +79,22 @@ class ImageClassifier(pl.LightningModule):
         return sum(parameter.numel() for parameter in self.net.parameters())
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, classes) of images (B, C, H, W) in levels from 0 to 255, uint8 or float32."""
+        """Return logits (B, classes) of images (B, C, H, W).
+
+        Their levels are 0 to 255, uint8 or float; floats of which none is above 1 are taken for shares of 255.
+        """
+        if images.is_floating_point():
+            images = images * torch.where(images.amax() <= 1, 255.0, 1.0)
+        return self._logits(images)
+
+    def _logits(self, images: Tensor) -> Tensor:
         logits: Tensor = self.net(self.normalize(images))
         return logits
 
     def loss_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the mean loss and the logits (B, classes) of a training batch."""
         images, labels = batch
-        logits = self.forward(images if self.augment is None else self.augment(images))
+        logits = self._logits(images if self.augment is None else self.augment(images))
         return self.loss(logits, labels), logits
 
     def on_train_start(self) -> None:

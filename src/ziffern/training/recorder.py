@@ -22,6 +22,7 @@ from ziffern.records import writer
 from ziffern.training.callbacks.checkpoints import RunCheckpoints
 from ziffern.training.callbacks.history import History
 from ziffern.training.callbacks.progress import ProgressReport
+from ziffern.training.callbacks.requeue import Requeue, slurm_job
 from ziffern.training.optimizers import monitor_mode
 
 PACKAGES = ("ziffern", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "scipy")
@@ -44,6 +45,8 @@ class Recorder:
         self.checkpoints = RunCheckpoints(self.folder / "checkpoints", monitor, monitor_mode(monitor))
         self.progress = ProgressReport(self.folder, console)
         self.callbacks: list[pl.Callback] = [self.history, self.progress, self.checkpoints]
+        if job := slurm_job():
+            self.callbacks.append(Requeue(self.checkpoints, job))
 
     def environment(self, trainer: pl.Trainer) -> None:
         """Write environment.json: versions, machine, device, threads, commit and command."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from pytorch_lightning.callbacks import RichModelSummary
 from pytorch_lightning.loggers import Logger
 
@@ -45,7 +46,7 @@ def make_trainer(
         lightning_settings(settings, used),
         "trainer",
         pl.Trainer,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), *([SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else [])],
         callbacks=[
             *step_callbacks(settings, used),
             *more,
