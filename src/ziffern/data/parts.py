@@ -18,6 +18,7 @@ from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
 MAX_CLASSES = 1000  # a larger label is an error in the file, not another class
+Content = tuple["Part", "Part | None", tuple[str, ...]]  # training part, test part, class names
 
 
 class Part(NamedTuple):
@@ -44,17 +45,17 @@ def join(
         InputError: There is no training image, or the images have another shape.
     """
     parts = [train] if test is None else [train, test]
-    arrays, count = [], 0
-    for part in parts:
-        images = with_channels(part.images)
-        count += part.converted
-        if images.shape[1:] != (image or MNIST_SHAPE):
-            if image is None:
-                shape = images.shape[1:]
-                values = {"shape": in_words(shape), "image": str(list(shape)), "wanted": in_words(MNIST_SHAPE)}
-                raise InputError("data.image.mismatch", name=name, **values)
-            images, count = converted(images, image, name), count + len(images)
-        arrays.append(images)
+    arrays, count = [], sum(part.converted for part in parts)
+    for images in (with_channels(part.images) for part in parts):
+        shape = images.shape[1:]
+        if image is None and shape != MNIST_SHAPE:
+            values = {"shape": in_words(shape), "image": str(list(shape)), "wanted": in_words(MNIST_SHAPE)}
+            raise InputError("data.image.mismatch", name=name, **values)
+        if image is None or shape == image:
+            arrays.append(images)
+        else:
+            arrays.append(converted(images, image, name))
+            count += len(images)
     return LabeledImages(
         name=name,
         images=np.concatenate(arrays),  # (N, C, H, W)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ziffern.data.conversion import scaled
 from ziffern.data.formats.archive import refuse_bomb, refuse_nested
 from ziffern.data.formats.members import Member, Members
-from ziffern.data.parts import Part, label_fix, numbered
+from ziffern.data.parts import Content, Part, label_fix, numbered
 from ziffern.data.spec import MNIST_SHAPE, Shape
 from ziffern.errors import InputError
 from ziffern.text.printable import one_line, reason
@@ -39,9 +39,7 @@ def has_pictures(members: Members) -> bool:
     return any(path.startswith("train/") for path in members)
 
 
-def read_pictures(
-    members: Members, num_classes: int, image: Shape | None = None
-) -> tuple[Part, Part | None, tuple[str, ...]]:
+def read_pictures(members: Members, num_classes: int, image: Shape | None = None, _label: str = "") -> Content:
     """Return the training part, the test part if there is one, and the class names.
 
     Pictures are converted to `image` (channels, height, width); without it they must be gray and 28×28.
