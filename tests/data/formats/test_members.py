@@ -46,7 +46,7 @@ def test_unreadable_file_and_folder_are_named(tmp_path, monkeypatch, error):
     def refuse(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(members, "open_regular", refuse)
+    monkeypatch.setattr(members, "read_bytes", refuse)
     monkeypatch.setattr(os, "scandir", refuse)
     monkeypatch.setattr("ziffern.data.formats.archive.open_regular", refuse)
     for path in (tmp_path, tmp_path / "a.zip", tmp_path / "a.csv", tmp_path / "a.npz"):

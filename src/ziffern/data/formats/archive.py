@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from ziffern.data.formats.members import MAX_BYTES, MAX_FILES, Member, Members, is_ignored
 from ziffern.errors import InputError
-from ziffern.files.untrusted import open_regular, unreadable
+from ziffern.files.untrusted import open_regular, reading
 from ziffern.text.catalog import Message
 from ziffern.text.printable import one_line, reason
 
@@ -36,22 +36,36 @@ def open_zip(path: Path) -> Iterator[Members]:
         InputError: The file is unreadable, not a ZIP, or damaged; a path leads out of the archive; a member is a link,
             encrypted, listed twice or compressed by a rare method; or unpacking would exhaust memory.
     """
-    label = one_line(path)
-    try:
+    with reading(path):
         file = open_regular(path, MAX_BYTES)
-    except OSError as error:
-        raise unreadable(label, error) from None
-    with file, open_zip_file(file, label) as members:
+    with file, open_zip_file(file, one_line(path)) as members:
         yield members
 
 
 @contextmanager
 def open_zip_file(file: BinaryIO, label: str, max_bytes: int = MAX_BYTES) -> Iterator[Members]:
     """Yield the files of an open ZIP of at most `max_bytes` unpacked, called `label` in messages; see `open_zip`."""
-    with _open_archive(file, label) as archive:
-        size = os.fstat(file.fileno()).st_size
-        refuse_bomb(sum(info.file_size for info in archive.infolist()), size, label, max_bytes)
-        yield _members(archive, label)
+    try:
+        archive = zipfile.ZipFile(file)
+    except Exception as error:  # zipfile leaks struct, Unicode and other errors for damaged directories
+        why: object = Message("data.archive.no_zip") if "not a zip file" in str(error) else reason(error)
+        raise InputError("data.archive.damaged", path=label, reason=why) from None
+    with archive:
+        infos = archive.infolist()
+        refuse_bomb(sum(info.file_size for info in infos), os.fstat(file.fileno()).st_size, label, max_bytes)
+        if len(infos) > MAX_FILES:
+            raise InputError("data.archive.too_many", path=label, members=len(infos), limit=MAX_FILES)
+        members: Members = {}
+        for info in infos:
+            where = f"{label}:{one_line(info.orig_filename)}"
+            _check(info, where)
+            path = PurePosixPath(info.filename).as_posix()
+            if info.is_dir() or is_ignored(path):
+                continue
+            if path in members:
+                raise InputError("data.archive.twice", path=where)
+            members[path] = Member(where, info.file_size, partial(_read, archive, info, where))
+        yield members
 
 
 def refuse_bomb(declared: int, packed: int, label: str, max_bytes: int = MAX_BYTES) -> None:
@@ -76,31 +90,6 @@ def refuse_nested(members: Members) -> None:
     for path, member in members.items():
         if path.lower().endswith(NESTED):
             raise InputError("data.archive.nested", path=member.label)
-
-
-def _open_archive(file: BinaryIO, label: str) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(file)
-    except Exception as error:  # zipfile leaks struct, Unicode and other errors for damaged directories
-        why: object = Message("data.archive.no_zip") if "not a zip file" in str(error) else reason(error)
-        raise InputError("data.archive.damaged", path=label, reason=why) from None
-
-
-def _members(archive: zipfile.ZipFile, label: str) -> Members:
-    infos = archive.infolist()
-    if len(infos) > MAX_FILES:
-        raise InputError("data.archive.too_many", path=label, members=len(infos), limit=MAX_FILES)
-    members: Members = {}
-    for info in infos:
-        where = f"{label}:{one_line(info.orig_filename)}"
-        _check(info, where)
-        path = PurePosixPath(info.filename).as_posix()
-        if info.is_dir() or is_ignored(path):
-            continue
-        if path in members:
-            raise InputError("data.archive.twice", path=where)
-        members[path] = Member(where, info.file_size, partial(_read, archive, info, where))
-    return members
 
 
 def _check(info: zipfile.ZipInfo, where: str) -> None:

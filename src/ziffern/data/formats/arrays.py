@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ziffern.data.dataset import Content, Part, check_labels, numbered
 from ziffern.data.formats.members import Member, Members
-from ziffern.data.parts import Content, Part, check_labels, numbered
 from ziffern.data.spec import Shape
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from ziffern.errors import InputError
-from ziffern.files.untrusted import open_regular, unreadable
+from ziffern.files.untrusted import read_bytes, reading
 from ziffern.text.printable import one_line
 
 MAX_BYTES = 4 * 2**30
@@ -67,7 +67,7 @@ def folder_members(root: Path) -> Members:
 
 
 def _walk(folder: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, Member]]:
-    try:
+    with reading(folder):
         with os.scandir(folder) as listing:
             entries = [entry for entry in listing if not is_ignored(entry.name)]
         for entry in entries:
@@ -77,8 +77,6 @@ def _walk(folder: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, Member]]:
                 yield "/".join(here), file_member(Path(entry.path), size)
             elif _may_hold_data(here):
                 yield from _walk(Path(entry.path), here)
-    except OSError as error:
-        raise unreadable(one_line(folder), error) from None
 
 
 def _may_hold_data(parts: tuple[str, ...]) -> bool:
@@ -88,8 +86,5 @@ def _may_hold_data(parts: tuple[str, ...]) -> bool:
 
 
 def _read_file(path: Path) -> bytes:
-    try:
-        with open_regular(path, MAX_BYTES) as file:
-            return file.read()
-    except OSError as error:
-        raise unreadable(one_line(path), error) from None
+    with reading(path):
+        return read_bytes(path, MAX_BYTES)

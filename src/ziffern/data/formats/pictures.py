@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.data.conversion import scaled
+from ziffern.data.dataset import Content, Part, label_fix, numbered
 from ziffern.data.formats.archive import refuse_bomb, refuse_nested
 from ziffern.data.formats.members import Member, Members
-from ziffern.data.parts import Content, Part, label_fix, numbered
 from ziffern.data.spec import MNIST_SHAPE, Shape
 from ziffern.errors import InputError
 from ziffern.text.printable import one_line, reason

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ziffern.data.dataset import Content, Part, label_fix, numbered
 from ziffern.data.formats.members import Member, Members
-from ziffern.data.parts import Content, Part, label_fix, numbered
 from ziffern.data.spec import MNIST_SHAPE, Shape
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message

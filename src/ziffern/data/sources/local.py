@@ -10,17 +10,16 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from ziffern.data.dataset import LabeledImages
+from ziffern.data.dataset import Content, LabeledImages, join
 from ziffern.data.formats.archive import open_zip
 from ziffern.data.formats.arrays import read_npz
 from ziffern.data.formats.idx import find_idx, read_idx_files
 from ziffern.data.formats.members import LABEL, Members, file_member, folder_members
 from ziffern.data.formats.pictures import has_pictures, read_pictures
 from ziffern.data.formats.tables import TRAIN_TABLES, find_tables, read_tables
-from ziffern.data.parts import Content, join
 from ziffern.data.spec import Shape
 from ziffern.errors import InputError
-from ziffern.files.untrusted import unreadable
+from ziffern.files.untrusted import reading
 from ziffern.text.catalog import Message
 from ziffern.text.printable import one_line
 
@@ -48,12 +47,11 @@ def read_local(path: Path, num_classes: int = 10, image: Shape | None = None) ->
             or of another shape.
     """
     label = one_line(path)
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
-        raise InputError("data.local.missing", path=path, accepted=ACCEPTED) from None
-    except OSError as error:
-        raise unreadable(label, error) from None
+    with reading(path):
+        try:
+            mode = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
+            raise InputError("data.local.missing", path=path, accepted=ACCEPTED) from None
     suffix = path.suffix.lower() if stat.S_ISREG(mode) else ""
     if stat.S_ISDIR(mode):
         content = _read_members(folder_members(path), num_classes, image, label)

@@ -11,6 +11,7 @@ import gzip
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from errno import EACCES
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -19,14 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.data.conversion import scaled
-from ziffern.data.dataset import DIGITS, LabeledImages
+from ziffern.data.dataset import DIGITS, LabeledImages, Part, join
 from ziffern.data.formats.cifar import read_cifar, read_cifar_names
-from ziffern.data.parts import Part, join
 from ziffern.data.sources.download import download
 from ziffern.data.sources.local import read_local
 from ziffern.data.spec import MNIST_SHAPE, Shape
 from ziffern.errors import InputError
-from ziffern.files.untrusted import unreadable
+from ziffern.files.untrusted import reading
 from ziffern.text.catalog import Message
 from ziffern.text.printable import reason
 
@@ -118,11 +118,12 @@ class Torchvision:
 
     def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabeledImages:
         """Return both parts, merged, training part first."""
-        try:
-            _check_folder(folder)
+        with reading(f"data.dir={folder}"):
+            if folder.exists() and not folder.is_dir():
+                raise InputError("data.dir.is_file", folder=folder)
+            if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+                raise PermissionError(EACCES, os.strerror(EACCES))
             missing = [name for name in self.files if not (folder / name).is_file()]
-        except OSError as error:
-            raise unreadable(f"data.dir={folder}", error) from error
         if missing:
             state_code = "incomplete" if len(missing) < len(self.files) else "absent"
             state = Message(f"data.torchvision.{state_code}", name=self.dataset, folder=folder, file=missing[0])
@@ -155,7 +156,8 @@ class Torchvision:
                 if len(part.labels) != len(part.images):
                     raise ValueError(f"{len(part.labels)} labels for {len(part.images)} images")  # noqa: TRY301
         except PermissionError as error:
-            raise unreadable(error.filename, error) from error
+            with reading(error.filename):
+                raise
         except Exception as error:  # torchvision's parsers may raise any error
             code = "data.torchvision.damaged"
             raise InputError(code, folder=folder, name=self.dataset, reason=reason(error)) from error
@@ -195,10 +197,3 @@ class Torchvision:
             raise InputError("data.torchvision.unreachable", state=state, reason=why)
         digits = Embedded().load(Path(), len(DIGITS), image)
         return replace(digits, note=Message("data.note.fallback", state=state, reason=why))
-
-
-def _check_folder(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError("data.dir.is_file", folder=folder)
-    if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
-        raise PermissionError(13, os.strerror(13))
