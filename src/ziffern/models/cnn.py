@@ -17,8 +17,6 @@ class CNN(nn.Sequential):
     Args:
         conv_dropout: Probability of dropping a whole channel after the second convolution.
         dropout: Probability of dropping a hidden unit of the linear layer.
-        image: Channels, height and width of the images; None is MNIST's shape.
-        num_classes: Logits per image.
 
     Raises:
         InputError: A probability out of range, or images smaller than 16×16.

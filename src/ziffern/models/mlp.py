@@ -23,8 +23,6 @@ class MLP(nn.Sequential):
         hidden: Units of each hidden layer; [128] is the NN, [512, 256, 128] the DNN.
         activation: relu, sigmoid, tanh or gelu.
         dropout: Probability of dropping a hidden unit; 0 leaves the layer out.
-        image: Channels, height and width of the images; None is MNIST's shape.
-        num_classes: Logits per image.
 
     Raises:
         InputError: A probability or number of units out of range, or an unknown activation.

@@ -25,8 +25,6 @@ class TorchvisionClassifier(nn.Module):
         name: One of `torchvision.models.list_models(module=torchvision.models)`, such as resnet18.
         weights_file: A file of initial weights (a state_dict, as published by torchvision); the last layer keeps its
             random weights if the number of classes differs. Nothing is downloaded.
-        image: Channels, height and width of the images; None is MNIST's shape.
-        num_classes: Logits per image.
         options: Further arguments of its builder, such as `image_size: 32` of vit_b_16.
 
     Raises:
