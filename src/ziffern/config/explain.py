@@ -17,8 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from hydra_plugins.hydra_optuna_queue._conf import PRUNERS, SAMPLERS, OptunaQueueConf
+from ziffern.config import suggestion
 from ziffern.config.hyperparameters import flatten
-from ziffern.config.nearest import suggestion
 from ziffern.errors import InputError
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
@@ -56,9 +56,9 @@ def explain(error: Exception, overrides: Sequence[str], folder: Path, config_dir
 def _sweeper(override: Override) -> InputError | None:
     """Explain a misspelled setting or option of the sweeper."""
     key, value = override.key_or_group, str(override.value())
-    for group, options in (("hydra/sweeper/sampler", SAMPLERS), ("hydra/sweeper/pruner", PRUNERS)):
-        if key == group and value not in options:
-            return _no_option(group, value, list(options))
+    options = {"hydra/sweeper/sampler": SAMPLERS, "hydra/sweeper/pruner": PRUNERS}.get(key)
+    if options is not None and value not in options:
+        return _no_option(key, value, list(options))
     parent, _, name = key.rpartition(".")
     known = [field.name for field in fields(OptunaQueueConf) if not field.name.startswith("_")]
     if parent == "hydra.sweeper" and name not in known:
@@ -123,7 +123,6 @@ def _compose(overrides: list[str], folder: Path) -> DictConfig | None:
 
 def _has(config: DictConfig, key: str) -> bool:
     try:
-        OmegaConf.select(config, key, throw_on_missing=False, throw_on_resolution_failure=False)
         parent, _, last = key.rpartition(".")
         node = OmegaConf.select(config, parent) if parent else config
     except OmegaConfBaseException:

@@ -4,6 +4,7 @@ Decision: a configuration is resolved once, to plain containers; what is checked
 Hydra would resolve once more is refused.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -75,16 +76,12 @@ def resolved(node: Any, where: str) -> Any:
 
 def refuse_interpolations(plain: Any, where: str) -> None:
     """Raise InputError where plain containers hold text that OmegaConf would resolve, or names that are not text."""
-    if isinstance(plain, dict):
-        for key, value in plain.items():
+    for place, value in _nodes(plain, where):
+        for key in value if isinstance(value, dict) else ():
             if not isinstance(key, str):  # YAML's 1 and "1" are two names, and a check might see only one
-                raise InputError("config.name.not_text", where=where, name=repr(key))
-            refuse_interpolations(value, f"{where}.{key}")
-    elif isinstance(plain, list):
-        for number, item in enumerate(plain):
-            refuse_interpolations(item, f"{where}[{number}]")
-    elif isinstance(plain, str) and "${" in plain:
-        raise InputError("config.value.interpolation", where=where, value=plain)
+                raise InputError("config.name.not_text", where=place, name=repr(key))
+        if isinstance(value, str) and "${" in value:
+            raise InputError("config.value.interpolation", where=place, value=value)
 
 
 def _with_tensors(plain: Any) -> Any:
@@ -103,12 +100,18 @@ def _with_tensors(plain: Any) -> Any:
 
 
 def _check(plain: Any, where: str, given: frozenset[str]) -> None:
-    if isinstance(plain, list):
+    for place, value in _nodes(plain, where):
+        if isinstance(value, dict) and "_target_" in value:
+            target = allowed_class(value["_target_"], f"{place}._target_")
+            check_values(target, value, place, given if value is plain else frozenset())
+
+
+def _nodes(plain: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield a node of plain containers and everything in it, each with its dotted name."""
+    yield where, plain
+    if isinstance(plain, dict):
+        for key, value in plain.items():
+            yield from _nodes(value, f"{where}.{key}")
+    elif isinstance(plain, list):
         for number, item in enumerate(plain):
-            _check(item, f"{where}[{number}]", frozenset())
-    if not isinstance(plain, dict):
-        return
-    if "_target_" in plain:
-        check_values(allowed_class(plain["_target_"], f"{where}._target_"), plain, where, given)
-    for key, value in plain.items():
-        _check(value, f"{where}.{key}", frozenset())
+            yield from _nodes(item, f"{where}[{number}]")

@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from ziffern.config.nearest import suggestion
+from ziffern.config import suggestion
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 

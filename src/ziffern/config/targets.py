@@ -8,9 +8,10 @@ here are called, and only where their kind belongs; Hydra's own block list would
 import importlib
 import inspect
 import os
+import pkgutil
 from typing import Any
 
-from ziffern.config.nearest import suggestion
+from ziffern.config import suggestion
 from ziffern.errors import InputError
 
 ALLOWED = ("ziffern.", "torch.nn.", "torch.optim.", "pytorch_lightning.")
@@ -54,12 +55,7 @@ def allowed_class(target: Any, key: str) -> type:
     # The package that defines it counts, not the path: `ziffern.runs.run.shutil` is not ours.
     if not inspect.isclass(value) or not f"{value.__module__}.".startswith(allowed):
         raise InputError("config.target.not_a_class", key=key, target=name)
-    if value.__module__.startswith(tuple(ALLOWED)) and not issubclass(value, _kinds(key)):
+    names = KINDS.get(key.partition(".")[0]) or [name for kinds in KINDS.values() for name in kinds]
+    if value.__module__.startswith(ALLOWED) and not issubclass(value, tuple(map(pkgutil.resolve_name, names))):
         raise InputError("config.target.wrong_place", key=key, target=name)
     return value
-
-
-def _kinds(key: str) -> tuple[type, ...]:
-    """Return the base classes that are allowed at a dotted name of the configuration."""
-    names = KINDS.get(key.partition(".")[0]) or [name for kinds in KINDS.values() for name in kinds]
-    return tuple(getattr(importlib.import_module(name.rpartition(".")[0]), name.rpartition(".")[2]) for name in names)

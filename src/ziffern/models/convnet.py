@@ -1,6 +1,6 @@
 """Networks of convolutions without padding, each with batch norm and ReLU, and without a bias, as batch norm follows.
 
-ConvNet is a list of layers (the recipes `fast` and `champion`); An2020 are the plain networks of An, Lee, Park, Yang and
+ConvNet is a list of layers (the recipes `fast` and `champion`); An2020 are the plain ones of An, Lee, Park, Yang and
 So (2020, arXiv 2008.10400): M3, M5 and M7.
 """
 
