@@ -26,21 +26,17 @@ FUNCTIONS = ("choice", "range", "interval", "tag", "glob", "shuffle", "sort", "i
 
 
 def explain(error: Exception, overrides: Sequence[str], folder: Path, config_dir: str | None = None) -> InputError:
-    """Return why Hydra could not compose `overrides` on the configuration in `folder`.
-
-    Args:
-        error: Hydra's exception.
-        overrides: The overrides as typed.
-        folder: The package's own configuration.
-        config_dir: Another folder of configurations, from --config-dir.
-    """
+    """Return why Hydra raised `error` for `overrides` of the configuration in `folder`, and in that of --config-dir."""
     if isinstance(error, OverrideParseException):
         if unknown := re.search(r"Unknown function '(\w+)'", str(error)):
             near = suggestion(unknown[1], FUNCTIONS) or "."
             return InputError("config.override.unknown_function", override=error.override, name=unknown[1], near=near)
         return InputError("config.override.invalid", override=error.override)
     if isinstance(error, MissingMandatoryValue | InterpolationResolutionError):
-        return _raised_by_resolver(error) or InputError("config.composition.failed", reason=_first_line(error))
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, InputError):  # raised by a resolver
+            cause = cause.__cause__ or cause.__context__
+        return cause or InputError("config.composition.failed", reason=_first_line(error))
     if "does not support sweep type" in str(error) or "requires --multirun" in str(error):
         return InputError("config.override.range_without_search")
     folders = [folder, Path(config_dir)] if config_dir else [folder]
@@ -102,38 +98,24 @@ def _unknown_key(override: Override, parsed: Sequence[Override], folder: Path) -
     if override.is_add() or override.is_force_add() or key.startswith("hydra") or _options(key, folder):
         return None
     chosen = [item.input_line for item in parsed if item.input_line and _options(item.key_or_group, folder)]
-    config = _compose(chosen, folder)
-    if config is None or _has(config, key):
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(folder), version_base="1.3"):
+            config = compose("train", overrides=chosen)
+    except HydraException:
+        return None
+    parent, _, last = key.rpartition(".")
+    try:
+        node = OmegaConf.select(config, parent) if parent else config
+    except OmegaConfBaseException:
+        node = None
+    if isinstance(node, DictConfig) and last in node:
         return None
     groups = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_dir()]
     value = str(override.value())
     near = [group for group in groups if value in _options(group, folder) and suggestion(key, [group])]
     known = near or [*groups, *flatten(OmegaConf.to_container(config, resolve=False))]
     return InputError("config.key.unknown", key=key, near=suggestion(key, known) or ".")
-
-
-def _compose(overrides: list[str], folder: Path) -> DictConfig | None:
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(folder), version_base="1.3"):
-            return compose("train", overrides=overrides)
-    except HydraException:
-        return None
-
-
-def _has(config: DictConfig, key: str) -> bool:
-    try:
-        parent, _, last = key.rpartition(".")
-        node = OmegaConf.select(config, parent) if parent else config
-    except OmegaConfBaseException:
-        return False
-    return isinstance(node, DictConfig) and last in node
-
-
-def _raised_by_resolver(error: BaseException | None) -> InputError | None:
-    while error is not None and not isinstance(error, InputError):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _first_line(error: BaseException) -> str:

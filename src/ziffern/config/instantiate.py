@@ -4,7 +4,7 @@ Decision: a configuration is resolved once, to plain containers; what is checked
 Hydra would resolve once more is refused.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -35,8 +35,7 @@ def build(
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
-    plain = resolved(node, where)
-    _check(plain, where, frozenset(more))
+    plain = check_targets(node, where, more)
     target = allowed_class(plain.get("_target_"), f"{where}._target_")
     if not issubclass(target, kind):
         raise InputError("config.target.wrong_kind", where=where, target=plain["_target_"], name=target.__name__)
@@ -50,13 +49,20 @@ def build(
         raise InputError("config.instantiation.failed", where=where, reason=" ".join(reason.split())) from error
 
 
-def check_targets(node: Any, where: str) -> None:
-    """Check every `_target_` below `node`, and the keys beside it against the target's signature.
+def check_targets(node: Any, where: str, given: Container[str] = ()) -> Any:
+    """Return a node as `resolved` does, after checking every `_target_` in it and the keys beside it.
+
+    `where` is the node's dotted name; arguments that are `given` are passed by the code to its own target.
 
     Raises:
         InputError: See `build`.
     """
-    _check(resolved(node, where), where, frozenset())
+    plain = resolved(node, where)
+    for place, value in _nodes(plain, where):
+        if isinstance(value, dict) and "_target_" in value:
+            target = allowed_class(value["_target_"], f"{place}._target_")
+            check_values(target, value, place, given if value is plain else ())
+    return plain
 
 
 def resolved(node: Any, where: str) -> Any:
@@ -97,13 +103,6 @@ def _with_tensors(plain: Any) -> Any:
         else _with_tensors(value)
         for key, value in plain.items()
     }
-
-
-def _check(plain: Any, where: str, given: frozenset[str]) -> None:
-    for place, value in _nodes(plain, where):
-        if isinstance(value, dict) and "_target_" in value:
-            target = allowed_class(value["_target_"], f"{place}._target_")
-            check_values(target, value, place, given if value is plain else frozenset())
 
 
 def _nodes(plain: Any, where: str) -> Iterator[tuple[str, Any]]:

@@ -9,6 +9,7 @@ import collections.abc
 import inspect
 import types
 import typing
+from collections.abc import Container
 from typing import Any
 
 from omegaconf import MISSING
@@ -22,20 +23,13 @@ NAMES = {int: "integer", float: "number", bool: "boolean", str: "text", type(Non
 LISTS = (collections.abc.Sequence, list, tuple)  # hints that a configuration's list fits
 OBJECTS = (collections.abc.Sequence, collections.abc.Callable)  # hints that no mapping of settings fits
 UNIONS = (typing.Union, types.UnionType)
-SPECIAL: dict[str, type] = {  # keys that are Hydra's own
-    **{"_target_": str, "_args_": list, "_convert_": str},
-    **{"_partial_": bool, "_recursive_": bool},
-}
+SPECIAL = {"_target_": str, "_args_": list, "_convert_": str, "_partial_": bool, "_recursive_": bool}  # of Hydra
 
 
-def check_values(target: type, node: dict[str, Any], where: str, given: frozenset[str]) -> None:
+def check_values(target: type, node: dict[str, Any], where: str, given: Container[str]) -> None:
     """Check the keys beside a `_target_` against its signature, and plain values against its type hints.
 
-    Args:
-        target: The class.
-        node: The part of the configuration that has the `_target_`.
-        where: Its dotted name.
-        given: Names of arguments that the code passes.
+    `node` has the `_target_`, `where` is its dotted name; arguments that are `given` are passed by the code.
 
     Raises:
         InputError: The class does not take a key, a key has no value or one of another type, or a key is missing.
@@ -44,21 +38,20 @@ def check_values(target: type, node: dict[str, Any], where: str, given: frozense
     hints = _hints(target)
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for key, value in node.items():
-        if key in SPECIAL:
-            if not isinstance(value, SPECIAL[key]):
-                raise _mistyped(f"{where}.{key}", value, "Hydra", SPECIAL[key])
-            continue
         if key in given:
             raise InputError("config.argument.reserved", key=f"{where}.{key}")
-        if key not in parameters and not takes_any:
+        if key not in parameters and key not in SPECIAL and not takes_any:
             near = suggestion(key, parameters)
             raise InputError("config.argument.unknown", where=where, name=key, target=target.__name__, near=near)
         if value == MISSING:
             raise InputError("config.argument.without_value", key=f"{where}.{key}")
         is_switch = key in parameters and isinstance(parameters[key].default, bool)
-        hint = hints.get(key, bool if is_switch else Any)
+        hint = SPECIAL.get(key) or hints.get(key, bool if is_switch else Any)
         if not fits(value, hint):
-            raise _mistyped(f"{where}.{key}", value, target.__name__, hint)
+            shown = value if isinstance(value, bool) else "null" if value is None else str(value)  # as in an override
+            owner = "Hydra" if key in SPECIAL else target.__name__
+            values = {"value": shown, "target": owner, "expected": _expected(hint)}
+            raise InputError("config.argument.mistyped", key=f"{where}.{key}", **values)
     missing = [
         name
         for name, parameter in parameters.items()
@@ -97,11 +90,6 @@ def takes_tensor(target: type, key: str, value: Any) -> bool:
     names = {getattr(item, "__name__", "") for item in (hint, *typing.get_args(hint))}
     is_list = isinstance(value, list) and bool(value) and all(type(item) in (int, float) for item in value)
     return is_list and "Tensor" in names and not names & {"Sequence", "list", "tuple"}
-
-
-def _mistyped(key: str, value: Any, target: str, hint: Any) -> InputError:
-    shown = value if isinstance(value, bool) else "null" if value is None else str(value)  # as in an override
-    return InputError("config.argument.mistyped", key=key, value=shown, target=target, expected=_expected(hint))
 
 
 def _expected(hint: Any) -> Message | str:

@@ -32,11 +32,7 @@ KINDS = {  # base classes allowed in each part of the configuration; elsewhere, 
 
 
 def allowed_class(target: Any, key: str) -> type:
-    """Return the class with a dotted name.
-
-    Args:
-        target: The value of a `_target_`.
-        key: Its key in the configuration, such as `model.net._target_`.
+    """Return the class that a `_target_` names; `key` is its place in the configuration, such as `model.net._target_`.
 
     Raises:
         InputError: It does not exist, is not a class of an allowed package, or does not belong there.

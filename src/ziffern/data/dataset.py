@@ -101,12 +101,7 @@ def join(
 ) -> LabeledImages:
     """Return the data set: the training part, then the test part if there is one.
 
-    Args:
-        name: Name of the data set.
-        train: Training part.
-        test: Test part.
-        class_names: One per class, in label order.
-        image: The shape that images are converted to; None refuses any other than MNIST's.
+    Images are converted to the shape `image`; None refuses any other than MNIST's.
 
     Raises:
         InputError: There is no training image, or the images have another shape.

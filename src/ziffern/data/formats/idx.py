@@ -30,12 +30,9 @@ FILE_NAME = re.compile(
 
 
 def read_idx(raw: bytes, name: str, ndim: int) -> NDArray[np.uint8]:
-    """Return the array in an IDX file of unsigned bytes.
+    """Return the array in an IDX file of unsigned bytes, plain or gzip; messages name it by `name`.
 
-    Args:
-        raw: The file's bytes, plain or gzip.
-        name: The file's name in messages.
-        ndim: Its axes: 3 for images (N, rows, columns), 1 for labels (N,).
+    It has `ndim` axes: 3 for images (N, rows, columns), 1 for labels (N,).
 
     Raises:
         InputError: The magic number is not 0x08 with `ndim` axes; the header declares more than 10 million

@@ -29,14 +29,9 @@ Opening = Callable[[Any, Path, bool], object]  # class, folder, whether to downl
 
 
 def download(name: str, kind: Any, files: Sequence[str], opening: Opening, folder: Path) -> None:
-    """Download a data set to `folder`, which is created if needed.
+    """Download the files of a data set to `folder`, which is created if needed.
 
-    Args:
-        name: Its name in messages.
-        kind: Its class in torchvision.datasets.
-        files: Its files below `folder`.
-        opening: Lets this class, or a subclass, download to a folder.
-        folder: Where the files are moved in the end.
+    `opening` lets `kind`, its class in torchvision.datasets, or a subclass download to a folder.
 
     Raises:
         ConnectionError: No mirror answers, or none delivers complete files.

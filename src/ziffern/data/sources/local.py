@@ -35,12 +35,8 @@ FORMATS: tuple[tuple[str, Callable[[Members], object], Callable[[Members, int, S
 def read_local(path: Path, num_classes: int = 10, image: Shape | None = None) -> LabeledImages:
     """Return the data set at a path: a folder, a .zip, a .csv or a .npz; its name is the path's stem.
 
-    Without a test part, all images are training images. They are in the order of the file, or of the sorted paths.
-
-    Args:
-        path: The file or folder.
-        num_classes: Labels run from 0 to num_classes - 1.
-        image: Channels, height and width that images are converted to; None requires 1×28×28.
+    Without a test part, all images are training images. They are in the order of the file, or of the sorted paths, and
+    are converted to the shape `image`; None requires 1×28×28. Labels run from 0 to num_classes - 1.
 
     Raises:
         InputError: The path is missing, unreadable or not in an accepted format, or its content is damaged, dangerous

@@ -40,12 +40,9 @@ class Source(Protocol):
     """An object that returns a data set."""
 
     def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabeledImages:
-        """Return the data set in `folder`, or downloaded to it.
+        """Return the data set in `folder`, or downloaded to it; the user expects `num_classes`.
 
-        Args:
-            folder: Folder of the data.
-            num_classes: How many classes the user expects.
-            image: Channels, height and width that images are converted to; None requires 1×28×28.
+        Images are converted to the shape `image` (channels, height and width); None requires 1×28×28.
         """
 
 
