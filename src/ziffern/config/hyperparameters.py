@@ -9,8 +9,7 @@ from ziffern.data.spec import MNIST_SHAPE
 
 PLUMBING = (  # prefixes of settings that change no result, or that repeat another one
     *("ckpt_path", "threads", "test", "monitor", "data.dir", "data.eval_batch_size", "data.seed", "model.seed"),
-    "model.monitor",
-    *("callbacks.early_stopping.monitor", "trainer.accelerator", "trainer.log_every", "model.fuse"),
+    *("model.monitor", "callbacks.early_stopping.monitor", "trainer.accelerator", "trainer.log_every", "model.fuse"),
     *("trainer.micro_steps", "published", "report", "objective"),
     *(f"data.source.{name}" for name in ("kind", "files", "train", "test", "transpose", "first_label", "margin")),
 )
@@ -19,7 +18,7 @@ SHAPE = ".image"  # suffix of the settings that repeat data.image, itself omitte
 
 
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    """Return the flat settings of a whole configuration that can change a result: no paths, none of execution alone."""
+    """Return the flat settings of a whole configuration that can change a result: no paths, none about execution."""
     flat = flatten({key: value for key, value in config.items() if key != "logger"})
     flat = {key: value for key, value in flat.items() if key not in ADDED or value != "None"}
     return {key: value for key, value in flat.items() if not key.startswith(PLUMBING) and not _repeats(key, value)}

@@ -9,8 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from ziffern.config.signature import check_values, takes_tensor
-from ziffern.config.targets import allowed_class
+from ziffern.config.targets import allowed_class, check_values, takes_tensor
 from ziffern.config.upgrade import with_current_targets
 from ziffern.errors import InputError
 

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.data.dataset import Content, Part, check_labels, numbered
-from ziffern.data.formats.archive import refuse_bomb
-from ziffern.data.formats.members import MAX_BYTES, Member, Members
+from ziffern.data.formats.members import MAX_BYTES, Member, Members, refuse_bomb
 from ziffern.data.spec import Shape
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message

@@ -16,8 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ziffern.data.conversion import scaled
 from ziffern.data.dataset import Content, Part, label_fix, numbered
-from ziffern.data.formats.archive import refuse_bomb, refuse_nested
-from ziffern.data.formats.members import Member, Members
+from ziffern.data.formats.members import Member, Members, refuse_bomb, refuse_nested
 from ziffern.data.spec import MNIST_SHAPE, Shape
 from ziffern.errors import InputError
 from ziffern.text.printable import one_line, reason

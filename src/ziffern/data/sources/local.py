@@ -11,10 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ziffern.data.dataset import Content, LabeledImages, join
-from ziffern.data.formats.archive import open_zip
 from ziffern.data.formats.arrays import read_npz
 from ziffern.data.formats.idx import find_idx, read_idx_files
-from ziffern.data.formats.members import LABEL, Members, file_member, folder_members
+from ziffern.data.formats.members import LABEL, Members, file_member, folder_members, open_zip
 from ziffern.data.formats.pictures import has_pictures, read_pictures
 from ziffern.data.formats.tables import TRAIN_TABLES, find_tables, read_tables
 from ziffern.data.spec import Shape
