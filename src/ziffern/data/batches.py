@@ -64,7 +64,11 @@ class Batches:
         return math.ceil(len(self._shard(self.indices)) / self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = self._shard(self._order())
+        order = self.indices
+        if self.shuffle_seed is not None:
+            generator = torch.Generator().manual_seed(derived_seed(self.shuffle_seed, self.epoch))
+            order = order[torch.randperm(len(order), generator=generator).to(order.device)]
+        order = self._shard(order)
         first, self._skip = self._skip, 0
         for start in range(first * self.batch_size, len(order), self.batch_size):  # torch.split would cut an empty one
             chosen = order[start : start + self.batch_size]
@@ -78,13 +82,6 @@ class Batches:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Start the next epoch where the checkpoint was saved."""
         self._taken = self._skip = state["taken"]
-
-    def _order(self) -> Tensor:
-        if self.shuffle_seed is None:
-            return self.indices
-        generator = torch.Generator().manual_seed(derived_seed(self.shuffle_seed, self.epoch))
-        order = torch.randperm(len(self.indices), generator=generator)
-        return self.indices[order.to(self.indices.device)]
 
     def _shard(self, order: Tensor) -> Tensor:
         if self.world_size == 1:

@@ -23,11 +23,7 @@ class CNN(nn.Sequential):
     """
 
     def __init__(
-        self,
-        conv_dropout: float = 0.5,
-        dropout: float = 0.5,
-        image: Sequence[int] | None = None,
-        num_classes: int = 10,
+        self, conv_dropout: float = 0.5, dropout: float = 0.5, image: Sequence[int] | None = None, num_classes: int = 10
     ) -> None:
         super().__init__()
         for name, value in (("conv_dropout", conv_dropout), ("dropout", dropout)):

@@ -70,11 +70,7 @@ class An2020(nn.Sequential):
     """
 
     def __init__(
-        self,
-        kernel_size: int,
-        channels: Sequence[int],
-        image: Sequence[int] | None = None,
-        num_classes: int = 10,
+        self, kernel_size: int, channels: Sequence[int], image: Sequence[int] | None = None, num_classes: int = 10
     ) -> None:
         super().__init__()
         in_channels, *size = image_shape(image)

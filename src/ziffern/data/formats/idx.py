@@ -37,15 +37,32 @@ def read_idx(raw: bytes, name: str, ndim: int) -> NDArray[np.uint8]:
         InputError: The magic number is not 0x08 with `ndim` axes; the header declares more than 10 million
             items or 4 GiB; there are too few or too many bytes; or the gzip stream is damaged.
     """
-    if not raw.startswith(b"\x1f\x8b"):
-        return _read_stream(io.BytesIO(raw), None, name, ndim)
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
-            return _read_stream(stream, len(raw), name, ndim)
-    except InputError:
-        raise
-    except Exception as error:  # gzip, zlib, EOF and struct errors alike
-        raise InputError("data.idx.gzip", path=name, reason=reason(error)) from None
+    is_packed = raw.startswith(b"\x1f\x8b")
+    stream = gzip.GzipFile(fileobj=io.BytesIO(raw)) if is_packed else io.BytesIO(raw)
+
+    def read(size: int) -> bytes:
+        try:
+            return stream.read(size)
+        except Exception as error:  # gzip, zlib, EOF and struct errors alike
+            raise InputError("data.idx.gzip", path=name, reason=reason(error)) from None
+
+    magic, length = bytes([0, 0, UBYTE, ndim]), 4 + 4 * ndim
+    header = read(length)
+    if not header.startswith(magic):
+        raise InputError("data.idx.magic", path=name, start=header[:4].hex(), magic=magic.hex())
+    if len(header) != length:
+        raise InputError("data.idx.header", path=name, size=len(header), expected=length)
+    shape = struct.unpack(f">{ndim}I", header[4:])
+    if shape[0] > MAX_ITEMS:
+        raise InputError("data.idx.items", path=name, items=shape[0], limit=MAX_ITEMS)
+    size = math.prod(shape)
+    if is_packed:
+        refuse_bomb(size, len(raw), name)
+    content = read(min(size, MAX_BYTES) + 1)  # a damaged header may declare 2**96
+    if len(content) != size:
+        code = "data.idx.too_long" if len(content) > size else "data.idx.cut"
+        raise InputError(code, path=name, size=len(content), declared=size)
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def read_idx_pair(images: Member, labels: Member, num_classes: int) -> Part:
@@ -90,23 +107,3 @@ def read_idx_files(members: Members, num_classes: int, _image: Shape | None, lab
             raise InputError("data.idx.missing", path=label, role=Message(f"data.idx.{role}"))
     train, *test = [read_idx_pair(files[f"{p}_images"], files[f"{p}_labels"], num_classes) for p in parts]
     return train, test[0] if test else None, numbered(num_classes)
-
-
-def _read_stream(stream: io.BufferedIOBase, packed: int | None, name: str, ndim: int) -> NDArray[np.uint8]:
-    magic, length = bytes([0, 0, UBYTE, ndim]), 4 + 4 * ndim
-    header = stream.read(length)
-    if not header.startswith(magic):
-        raise InputError("data.idx.magic", path=name, start=header[:4].hex(), magic=magic.hex())
-    if len(header) != length:
-        raise InputError("data.idx.header", path=name, size=len(header), expected=length)
-    shape = struct.unpack(f">{ndim}I", header[4:])
-    if shape[0] > MAX_ITEMS:
-        raise InputError("data.idx.items", path=name, items=shape[0], limit=MAX_ITEMS)
-    size = math.prod(shape)
-    if packed is not None:
-        refuse_bomb(size, packed, name)
-    content = stream.read(min(size, MAX_BYTES) + 1)  # a damaged header may declare 2**96
-    if len(content) != size:
-        code = "data.idx.too_long" if len(content) > size else "data.idx.cut"
-        raise InputError(code, path=name, size=len(content), declared=size)
-    return np.frombuffer(content, np.uint8).reshape(shape)

@@ -29,8 +29,8 @@ from ziffern.text.printable import one_line, reason
 MAX_BYTES = 4 * 2**30
 MAX_FILES = 2_000_000
 MAX_DEPTH = 4  # wrapper/train/class/folder: one deeper than allowed, so that a stray folder is detected
-DATA_FOLDERS = frozenset({"train", "test", "raw"})
 LABEL = re.compile(r"[0-9]{1,3}")  # a class folder's name
+DATA_FOLDER = re.compile(rf"train|test|raw|{LABEL.pattern}")  # everything in it is searched
 SYSTEM_FILES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 FREE_BYTES = 100 * 10**6  # smaller content may have any ratio: zeros compress 1000 : 1
 MAX_RATIO = 100
@@ -90,14 +90,8 @@ def _walk(folder: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, Member]]:
             if not entry.is_dir():
                 size = entry.stat().st_size if entry.is_file() else 0
                 yield "/".join(here), file_member(Path(entry.path), size)
-            elif _may_hold_data(here):
+            elif len(here) == 1 or (len(here) <= MAX_DEPTH and any(map(DATA_FOLDER.fullmatch, here[:2]))):
                 yield from _walk(Path(entry.path), here)
-
-
-def _may_hold_data(parts: tuple[str, ...]) -> bool:
-    """Return whether to search a folder: a wrapper, or anything in train/, test/, raw/ or the folder of a label."""
-    is_data = not DATA_FOLDERS.isdisjoint(parts[:2]) or any(map(LABEL.fullmatch, parts[:2]))
-    return len(parts) == 1 or (len(parts) <= MAX_DEPTH and is_data)
 
 
 def _read_file(path: Path) -> bytes:

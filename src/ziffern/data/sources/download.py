@@ -45,7 +45,15 @@ def download(name: str, kind: Any, files: Sequence[str], opening: Opening, folde
         socket.setdefaulttimeout(STALL_SECONDS)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
             print(Message("data.network.downloading", name=name, folder=folder), flush=True)
-            _fetch(kinds, opening, Path(temporary))
+            failures = []
+            for each in kinds:
+                try:
+                    opening(each, Path(temporary), True)
+                    break
+                except (OSError, RuntimeError, HTTPException) as error:
+                    failures.append(reason(error))
+            else:
+                raise ConnectionError("; ".join(failures))  # noqa: TRY301
             for file in files:
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(Path(temporary, file), folder / file)  # noqa: PTH105
@@ -56,18 +64,6 @@ def download(name: str, kind: Any, files: Sequence[str], opening: Opening, folde
         raise
     finally:
         socket.setdefaulttimeout(patience)
-
-
-def _fetch(kinds: Sequence[Any], opening: Opening, folder: Path) -> None:
-    failures = []
-    for kind in kinds:
-        try:
-            opening(kind, folder, True)
-        except (OSError, RuntimeError, HTTPException) as error:
-            failures.append(reason(error))
-        else:
-            return
-    raise ConnectionError("; ".join(failures))
 
 
 def _reachable_kinds(kind: Any) -> list[Any]:

@@ -129,7 +129,11 @@ class Torchvision:
             try:
                 download(self.dataset, self.kind, self.files, self._open, folder)
             except ConnectionError as error:
-                return self._fallback(state, error, image)
+                why = error.args[0] if error.args and isinstance(error.args[0], Message) else reason(error)
+                if not self.fallback:
+                    raise InputError("data.torchvision.unreachable", state=state, reason=why) from error
+                digits = Embedded().load(Path(), len(DIGITS), image)
+                return replace(digits, note=Message("data.note.fallback", state=state, reason=why))
             except OSError as error:
                 raise InputError("data.torchvision.not_writable", state=state, reason=reason(error)) from error
         return self.read(folder, image)
@@ -187,10 +191,3 @@ class Torchvision:
         if self.margin:
             images = scaled(images[:, None], MNIST_SHAPE[1:], self.margin)
         return Part(images, labels - self.first_label)
-
-    def _fallback(self, state: Message, error: ConnectionError, image: Shape | None) -> LabeledImages:
-        why = error.args[0] if error.args and isinstance(error.args[0], Message) else reason(error)
-        if not self.fallback:
-            raise InputError("data.torchvision.unreachable", state=state, reason=why)
-        digits = Embedded().load(Path(), len(DIGITS), image)
-        return replace(digits, note=Message("data.note.fallback", state=state, reason=why))
