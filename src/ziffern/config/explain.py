@@ -3,6 +3,7 @@
 It runs only after an error, so it may compose the configuration again to find the nearest existing name.
 """
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import fields
@@ -40,7 +41,10 @@ def explain(error: Exception, overrides: Sequence[str], folder: Path, config_dir
     if "does not support sweep type" in str(error) or "requires --multirun" in str(error):
         return InputError("config.override.range_without_search")
     folders = [folder, Path(config_dir)] if config_dir else [folder]
-    parsed = [item for item in (_parse(text) for text in overrides) if item is not None]
+    parsed: list[Override] = []
+    for text in overrides:
+        with contextlib.suppress(HydraException):
+            parsed.append(OverridesParser.create().parse_override(text))
     for override in parsed:
         mistake = _sweeper(override) or _unknown_option(override, folders) or _unknown_key(override, parsed, folder)
         if mistake:
@@ -50,32 +54,17 @@ def explain(error: Exception, overrides: Sequence[str], folder: Path, config_dir
 
 
 def _sweeper(override: Override) -> InputError | None:
-    """Explain a misspelled setting or option of the sweeper."""
-    key, value = override.key_or_group, str(override.value())
-    options = {"hydra/sweeper/sampler": SAMPLERS, "hydra/sweeper/pruner": PRUNERS}.get(key)
-    if options is not None and value not in options:
-        return _no_option(key, value, list(options))
-    parent, _, name = key.rpartition(".")
+    """Explain a misspelled setting of the sweeper."""
+    parent, _, name = override.key_or_group.rpartition(".")
     known = [field.name for field in fields(OptunaQueueConf) if not field.name.startswith("_")]
-    if parent == "hydra.sweeper" and name not in known:
-        return InputError("config.sweeper.unknown", key=key, near=suggestion(name, known) or ".")
-    return None
-
-
-def _no_option(group: str, value: str, options: Sequence[str]) -> InputError:
-    near = suggestion(value, options) or "."
-    return InputError("config.option.unknown", group=group, value=value, near=near, options=options)
-
-
-def _parse(text: str) -> Override | None:
-    try:
-        return OverridesParser.create().parse_override(text)
-    except HydraException:
+    if parent != "hydra.sweeper" or name in known:
         return None
+    return InputError("config.sweeper.unknown", key=f"{parent}.{name}", near=suggestion(name, known) or ".")
 
 
 def _options(group: str, *folders: Path) -> list[str]:
-    return sorted({path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml")})
+    own = {"hydra/sweeper/sampler": SAMPLERS, "hydra/sweeper/pruner": PRUNERS}.get(group, ())
+    return [*own] or sorted({path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml")})
 
 
 def _unknown_option(override: Override, folders: Sequence[Path]) -> InputError | None:
@@ -88,7 +77,8 @@ def _unknown_option(override: Override, folders: Sequence[Path]) -> InputError |
         if choice not in options and choice != "None":
             if group == "experiment" and choice == "best" and not any(folder.is_dir() for folder in folders[1:]):
                 return InputError("config.option.no_best", options=options)
-            return _no_option(group, choice, options)
+            near = suggestion(choice, options) or "."
+            return InputError("config.option.unknown", group=group, value=choice, near=near, options=options)
     return None
 
 
@@ -97,7 +87,8 @@ def _unknown_key(override: Override, parsed: Sequence[Override], folder: Path) -
     key = override.key_or_group
     if override.is_add() or override.is_force_add() or key.startswith("hydra") or _options(key, folder):
         return None
-    chosen = [item.input_line for item in parsed if item.input_line and _options(item.key_or_group, folder)]
+    choices = [item for item in parsed if not item.key_or_group.startswith("hydra")]
+    chosen = [item.input_line for item in choices if item.input_line and _options(item.key_or_group, folder)]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(folder), version_base="1.3"):

@@ -74,9 +74,8 @@ class ImportlibResourcesConfigSource(importlib_resources_config_source.Importlib
 
     def is_config(self, config_path: str) -> bool:
         """Return whether the package has such a file; a path that leads out of it is left to `FileConfigSource`."""
-        return (
-            ".." not in Path(config_path).parts and not config_path.startswith("/") and super().is_config(config_path)
-        )
+        path = Path(config_path)
+        return ".." not in path.parts and not path.is_absolute() and super().is_config(config_path)
 
 
 @dataclass

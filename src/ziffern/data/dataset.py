@@ -10,6 +10,7 @@ bytes.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -93,20 +94,17 @@ class Part(NamedTuple):
     converted: int = 0
 
 
-Content = tuple[Part, Part | None, tuple[str, ...]]  # training part, test part, class names
+Content = tuple[Sequence[Part], tuple[str, ...]]  # the training part and, if there is one, the test part; class names
 
 
-def join(
-    name: str, train: Part, test: Part | None, class_names: tuple[str, ...], image: Shape | None = None
-) -> LabeledImages:
-    """Return the data set: the training part, then the test part if there is one.
+def join(name: str, parts: Sequence[Part], class_names: tuple[str, ...], image: Shape | None = None) -> LabeledImages:
+    """Return the data set of one part, the training part, or of two.
 
     Images are converted to the shape `image`; None refuses any other than MNIST's.
 
     Raises:
         InputError: There is no training image, or the images have another shape.
     """
-    parts = [train] if test is None else [train, test]
     arrays, count = [], sum(part.converted for part in parts)
     for images in (with_channels(part.images) for part in parts):
         shape = images.shape[1:]
@@ -122,7 +120,7 @@ def join(
         name=name,
         images=np.concatenate(arrays),  # (N, C, H, W)
         labels=np.concatenate([part.labels for part in parts]),  # (N,)
-        train_size=len(train.labels),
+        train_size=len(parts[0].labels),
         class_names=class_names,
         note=Message("data.note.converted", count=count, shape=in_words(image)) if image and count else None,
     )

@@ -36,8 +36,7 @@ def read_npz(members: Members, num_classes: int, _image: Shape | None, label: st
         if f"{key}.npy" not in members:
             present: object = sorted(members) or Message("data.array.nothing")
             raise InputError("data.array.missing", path=label, key=key, present=present, save=SAVE)
-    train, test = (_read_part(members, part, num_classes) for part in ("train", "test"))
-    return train, test, numbered(num_classes)
+    return [_read_part(members, part, num_classes) for part in ("train", "test")], numbered(num_classes)
 
 
 def _read_part(members: Members, part: str, num_classes: int) -> Part:

@@ -105,5 +105,5 @@ def read_idx_files(members: Members, num_classes: int, _image: Shape | None, lab
     for role in [f"{part}_{kind}" for part in parts for kind in ("images", "labels")]:
         if role not in files:
             raise InputError("data.idx.missing", path=label, role=Message(f"data.idx.{role}"))
-    train, *test = [read_idx_pair(files[f"{p}_images"], files[f"{p}_labels"], num_classes) for p in parts]
-    return train, test[0] if test else None, numbered(num_classes)
+    read = [read_idx_pair(files[f"{part}_images"], files[f"{part}_labels"], num_classes) for part in parts]
+    return read, numbered(num_classes)

@@ -48,12 +48,11 @@ def read_pictures(members: Members, num_classes: int, image: Shape | None = None
     """
     if image is not None and image[0] not in MODES:
         raise InputError("data.picture.channels", image=str(list(image)))
-    paths = {part: sorted(path for path in members if path.startswith(f"{part}/")) for part in ("train", "test")}
-    pictures = {path: members[path] for part in paths.values() for path in part}
+    parts = [{path: members[path] for path in sorted(members) if path.startswith(top)} for top in ("train/", "test/")]
+    pictures = parts[0] | parts[1]
     refuse_nested(pictures)
     labels, names = _number(pictures, num_classes)
-    train, test = (_read_part({path: members[path] for path in part}, labels, image) for part in paths.values())
-    return train, test if paths["test"] else None, names
+    return [_read_part(part, labels, image) for part in parts if part], names
 
 
 def _number(members: Members, num_classes: int) -> tuple[dict[str, int], tuple[str, ...]]:

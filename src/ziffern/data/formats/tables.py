@@ -46,8 +46,7 @@ def read_tables(members: Members, num_classes: int, image: Shape | None, label: 
     if more or len(test) > 1:
         first, second = TRAIN_TABLES if more else TEST_TABLES
         raise InputError("data.local.tables", path=label, first=first, second=second)
-    train_part, *test_part = [read_csv(members[name], num_classes, shape) for name in (train, *test)]
-    return train_part, test_part[0] if test else None, numbered(num_classes)
+    return [read_csv(members[name], num_classes, shape) for name in (train, *test)], numbered(num_classes)
 
 
 def has_labels(member: Member, shape: Shape = MNIST_SHAPE) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.data.conversion import scaled
-from ziffern.data.dataset import DIGITS, LabeledImages, Part, join
+from ziffern.data.dataset import DIGITS, Content, LabeledImages, Part, join
 from ziffern.data.formats.cifar import read_cifar, read_cifar_names
 from ziffern.data.sources.download import download
 from ziffern.data.sources.local import read_local
@@ -55,7 +55,7 @@ class Embedded:
         with path.open("rb") as packed, gzip.open(packed, "rt") as file:
             table = np.loadtxt(file, delimiter=",", dtype=np.int64)  # (5000, 785), label last
         images = table[:, :-1].astype(np.uint8).reshape(-1, *MNIST_SHAPE)
-        return join("mnist5k", Part(images, table[:, -1].copy()), None, DIGITS, image)
+        return join("mnist5k", [Part(images, table[:, -1].copy())], DIGITS, image)
 
 
 class Local:
@@ -152,8 +152,8 @@ class Torchvision:
             InputError: A file is unreadable or damaged, or a part does not have one label per image.
         """
         try:
-            train, test, names = self._cifar(folder) if self.class_name in CIFAR else self._published(folder)
-            for part in (train, test):
+            parts, names = self._cifar(folder) if self.class_name in CIFAR else self._published(folder)
+            for part in parts:
                 if len(part.labels) != len(part.images):
                     raise ValueError(f"{len(part.labels)} labels for {len(part.images)} images")  # noqa: TRY301
         except PermissionError as error:
@@ -162,24 +162,24 @@ class Torchvision:
         except Exception as error:  # torchvision's parsers may raise any error
             code = "data.torchvision.damaged"
             raise InputError(code, folder=folder, name=self.dataset, reason=reason(error)) from error
-        return join(self.dataset, train, test, tuple(names), image)
+        return join(self.dataset, parts, names, image)
 
     def _open(self, kind: Any, folder: Path, download: bool) -> list[Any]:
         """Return torchvision's training and test data set; `kind` is the class or a subclass."""
         return [kind(str(folder), download=download, **arguments) for arguments in self.arguments]
 
-    def _cifar(self, folder: Path) -> tuple[Part, Part, Sequence[str]]:
+    def _cifar(self, folder: Path) -> Content:
         kind = self.kind
         folder = folder / kind.base_folder
-        train, test = (read_cifar(folder, [name for name, _ in files]) for files in (kind.train_list, kind.test_list))
-        return train, test, read_cifar_names(folder / kind.meta["filename"], kind.meta["key"])
+        parts = [read_cifar(folder, [name for name, _ in files]) for files in (kind.train_list, kind.test_list)]
+        return parts, read_cifar_names(folder / kind.meta["filename"], kind.meta["key"])
 
-    def _published(self, folder: Path) -> tuple[Part, Part, Sequence[str]]:
+    def _published(self, folder: Path) -> Content:
         # Parsing detects damage; the checksums were compared when the files were downloaded.
         kind = type(self.class_name, (self.kind,), {"_check_integrity": lambda _: True})
         train, test = self._open(kind, folder, download=False)
         names = [name.split(" - ")[0] for name in getattr(train, "classes", DIGITS)]
-        return self._part(train), self._part(test), names[self.first_label :]
+        return [self._part(train), self._part(test)], tuple(names[self.first_label :])
 
     def _part(self, dataset: Any) -> Part:
         images: NDArray[np.uint8] = np.asarray(dataset.data)  # (N, H, W) or (N, C, H, W)
