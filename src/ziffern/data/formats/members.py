@@ -41,16 +41,10 @@ NESTED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", "
 
 @dataclass(frozen=True)
 class Member:
-    """One file.
+    """One file; `read` returns its content, or raises InputError."""
 
-    Args:
-        label: Its name in messages; one printable line.
-        size: Its size in bytes, as the folder or the archive declares it.
-        read: Returns its content; raises InputError if that fails.
-    """
-
-    label: str
-    size: int
+    label: str  # its name in messages; one printable line
+    size: int  # in bytes, as the folder or the archive declares it
     read: Callable[[], bytes]
 
 
