@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 from ziffern.cli.main import main as cli
-from ziffern.config.foreign import FileConfigSource
-from ziffern.config.foreign_text import MAX_BYTES
+from ziffern.config.foreign import MAX_BYTES, FileConfigSource
 from ziffern.runs.run import Run
 
 QUICK = ("model=nn", "model.net.hidden=[8]", "trainer=cpu", "trainer.max_epochs=1", "logger=none", "report=null")

@@ -6,8 +6,7 @@ from omegaconf import OmegaConf
 
 from ziffern.config.hyperparameters import flatten
 from ziffern.config.instantiate import build, check_targets
-from ziffern.config.signature import fits
-from ziffern.config.targets import EXTRA
+from ziffern.config.targets import EXTRA, fits
 from ziffern.errors import InputError
 
 

@@ -13,7 +13,7 @@ from tests.support.documents import ROOT, blocks
 
 from site_pages import on_page_markdown
 from ziffern.analysis import metrics
-from ziffern.data.sources.torchvision_sets import KINDS
+from ziffern.data.sources.source import KINDS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -372,7 +372,7 @@ def test_data_that_stood_in_are_forgotten_when_the_network_is_back(
     images, labels = synthetic_digits(200, seed=1)
     real = LabeledImages("mnist", images.reshape(-1, 1, 28, 28), labels.astype(np.int64), 160)
     monkeypatch.setattr(sources, "download", lambda *_: None)
-    monkeypatch.setattr(sources.TorchvisionSet, "read", lambda *_: real)
+    monkeypatch.setattr(sources.Torchvision, "read", lambda *_: real)
     assert "instead of 70,000" not in look(tmp_path)
 
 

@@ -4,7 +4,6 @@ Decision: nothing parses `sys.argv`, so a job composed in Python, one job of a m
 described by their own overrides, as a command that runs just this job.
 """
 
-import os
 import shlex
 import shutil
 import sys
@@ -33,14 +32,15 @@ def this_command(**replaced: object) -> str:
 
     Outside of a Hydra job it is this process's own command line.
     """
+    assignments = [f"{key}={value}" for key, value in replaced.items()]
     if not HydraConfig.initialized():
-        return shlex.join(["python", *sys.argv, *_assignments(replaced)])
+        return shlex.join(["python", *sys.argv, *assignments])
     context = HydraConfig.get()
     overrides = plain(context.overrides.task)
     if context.mode != RunMode.MULTIRUN:  # Hydra's settings of a multirun do not apply to one of its jobs
         overrides += [item for item in plain(context.overrides.hydra) if not item.startswith("hydra.mode=")]
     kept = [item for item in overrides if item.split("=")[0] not in replaced]
-    return " ".join([invocation.get(), shlex.join([*_options(), *kept, *_assignments(replaced)])]).strip()
+    return " ".join([invocation.get(), shlex.join([*_options(), *kept, *assignments])]).strip()
 
 
 def plain(overrides: ListConfig | list[str]) -> list[str]:
@@ -54,25 +54,17 @@ def _options() -> Iterable[str]:
     context = HydraConfig.get()
     for source in context.runtime.config_sources:
         path = Path(source.path)
-        shown = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
         if source.provider == "command-line":
-            yield from ("--config-dir", shown)
+            yield from ("--config-dir", relative(path))
         elif source.provider == "main" and path != conf_folder():
             yield from ("--config-path", str(path))
     if context.job.config_name != PRIMARY:
         yield from ("--config-name", str(context.job.config_name))
 
 
-def _assignments(values: dict[str, object]) -> list[str]:
-    return [f"{key}={value}" for key, value in values.items()]
-
-
 def relative(path: Path) -> str:
     """Return a path relative to the working directory where it lies below it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def quoted(path: Path) -> str:

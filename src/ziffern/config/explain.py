@@ -3,6 +3,7 @@
 It runs only after an error, so it may compose the configuration again to find the nearest existing name.
 """
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import fields
@@ -17,8 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from hydra_plugins.hydra_optuna_queue._conf import PRUNERS, SAMPLERS, OptunaQueueConf
+from ziffern.config import suggestion
 from ziffern.config.hyperparameters import flatten
-from ziffern.config.nearest import suggestion
 from ziffern.errors import InputError
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
@@ -26,25 +27,24 @@ FUNCTIONS = ("choice", "range", "interval", "tag", "glob", "shuffle", "sort", "i
 
 
 def explain(error: Exception, overrides: Sequence[str], folder: Path, config_dir: str | None = None) -> InputError:
-    """Return why Hydra could not compose `overrides` on the configuration in `folder`.
-
-    Args:
-        error: Hydra's exception.
-        overrides: The overrides as typed.
-        folder: The package's own configuration.
-        config_dir: Another folder of configurations, from --config-dir.
-    """
+    """Return why Hydra raised `error` for `overrides` of the configuration in `folder`, and in that of --config-dir."""
     if isinstance(error, OverrideParseException):
         if unknown := re.search(r"Unknown function '(\w+)'", str(error)):
             near = suggestion(unknown[1], FUNCTIONS) or "."
             return InputError("config.override.unknown_function", override=error.override, name=unknown[1], near=near)
         return InputError("config.override.invalid", override=error.override)
     if isinstance(error, MissingMandatoryValue | InterpolationResolutionError):
-        return _raised_by_resolver(error) or InputError("config.composition.failed", reason=_first_line(error))
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, InputError):  # raised by a resolver
+            cause = cause.__cause__ or cause.__context__
+        return cause or InputError("config.composition.failed", reason=_first_line(error))
     if "does not support sweep type" in str(error) or "requires --multirun" in str(error):
         return InputError("config.override.range_without_search")
     folders = [folder, Path(config_dir)] if config_dir else [folder]
-    parsed = [item for item in (_parse(text) for text in overrides) if item is not None]
+    parsed: list[Override] = []
+    for text in overrides:
+        with contextlib.suppress(HydraException):
+            parsed.append(OverridesParser.create().parse_override(text))
     for override in parsed:
         mistake = _sweeper(override) or _unknown_option(override, folders) or _unknown_key(override, parsed, folder)
         if mistake:
@@ -54,32 +54,17 @@ def explain(error: Exception, overrides: Sequence[str], folder: Path, config_dir
 
 
 def _sweeper(override: Override) -> InputError | None:
-    """Explain a misspelled setting or option of the sweeper."""
-    key, value = override.key_or_group, str(override.value())
-    for group, options in (("hydra/sweeper/sampler", SAMPLERS), ("hydra/sweeper/pruner", PRUNERS)):
-        if key == group and value not in options:
-            return _no_option(group, value, list(options))
-    parent, _, name = key.rpartition(".")
+    """Explain a misspelled setting of the sweeper."""
+    parent, _, name = override.key_or_group.rpartition(".")
     known = [field.name for field in fields(OptunaQueueConf) if not field.name.startswith("_")]
-    if parent == "hydra.sweeper" and name not in known:
-        return InputError("config.sweeper.unknown", key=key, near=suggestion(name, known) or ".")
-    return None
-
-
-def _no_option(group: str, value: str, options: Sequence[str]) -> InputError:
-    near = suggestion(value, options) or "."
-    return InputError("config.option.unknown", group=group, value=value, near=near, options=options)
-
-
-def _parse(text: str) -> Override | None:
-    try:
-        return OverridesParser.create().parse_override(text)
-    except HydraException:
+    if parent != "hydra.sweeper" or name in known:
         return None
+    return InputError("config.sweeper.unknown", key=f"{parent}.{name}", near=suggestion(name, known) or ".")
 
 
 def _options(group: str, *folders: Path) -> list[str]:
-    return sorted({path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml")})
+    own = {"hydra/sweeper/sampler": SAMPLERS, "hydra/sweeper/pruner": PRUNERS}.get(group, ())
+    return [*own] or sorted({path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml")})
 
 
 def _unknown_option(override: Override, folders: Sequence[Path]) -> InputError | None:
@@ -92,7 +77,8 @@ def _unknown_option(override: Override, folders: Sequence[Path]) -> InputError |
         if choice not in options and choice != "None":
             if group == "experiment" and choice == "best" and not any(folder.is_dir() for folder in folders[1:]):
                 return InputError("config.option.no_best", options=options)
-            return _no_option(group, choice, options)
+            near = suggestion(choice, options) or "."
+            return InputError("config.option.unknown", group=group, value=choice, near=near, options=options)
     return None
 
 
@@ -101,40 +87,26 @@ def _unknown_key(override: Override, parsed: Sequence[Override], folder: Path) -
     key = override.key_or_group
     if override.is_add() or override.is_force_add() or key.startswith("hydra") or _options(key, folder):
         return None
-    chosen = [item.input_line for item in parsed if item.input_line and _options(item.key_or_group, folder)]
-    config = _compose(chosen, folder)
-    if config is None or _has(config, key):
+    choices = [item for item in parsed if not item.key_or_group.startswith("hydra")]
+    chosen = [item.input_line for item in choices if item.input_line and _options(item.key_or_group, folder)]
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(folder), version_base="1.3"):
+            config = compose("train", overrides=chosen)
+    except HydraException:
+        return None
+    parent, _, last = key.rpartition(".")
+    try:
+        node = OmegaConf.select(config, parent) if parent else config
+    except OmegaConfBaseException:
+        node = None
+    if isinstance(node, DictConfig) and last in node:
         return None
     groups = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_dir()]
     value = str(override.value())
     near = [group for group in groups if value in _options(group, folder) and suggestion(key, [group])]
     known = near or [*groups, *flatten(OmegaConf.to_container(config, resolve=False))]
     return InputError("config.key.unknown", key=key, near=suggestion(key, known) or ".")
-
-
-def _compose(overrides: list[str], folder: Path) -> DictConfig | None:
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(folder), version_base="1.3"):
-            return compose("train", overrides=overrides)
-    except HydraException:
-        return None
-
-
-def _has(config: DictConfig, key: str) -> bool:
-    try:
-        OmegaConf.select(config, key, throw_on_missing=False, throw_on_resolution_failure=False)
-        parent, _, last = key.rpartition(".")
-        node = OmegaConf.select(config, parent) if parent else config
-    except OmegaConfBaseException:
-        return False
-    return isinstance(node, DictConfig) and last in node
-
-
-def _raised_by_resolver(error: BaseException | None) -> InputError | None:
-    while error is not None and not isinstance(error, InputError):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _first_line(error: BaseException) -> str:

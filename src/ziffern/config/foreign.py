@@ -10,9 +10,11 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra._internal import hydra as hydra_internals
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import IConfigRepository
@@ -21,12 +23,19 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.default_element import ResultDefault
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
-from hydra.plugins.config_source import ConfigResult
+from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
 from ziffern.config import conf_folder
 from ziffern.config.foreign_rules import check_defaults, check_references, check_settings, refusal
-from ziffern.config.foreign_text import parse, read
+from ziffern.errors import InputError
+from ziffern.files.untrusted import read_text
+from ziffern.text.catalog import os_reason
+from ziffern.text.printable import reason
+
+MAX_BYTES = 100_000  # of one configuration file
+MAX_DEPTH = 30  # of mappings and lists within each other
+HEADER = 512  # characters in which Hydra looks for `# @package`
 
 
 class FileConfigSource(file_config_source.FileConfigSource):
@@ -46,7 +55,7 @@ class FileConfigSource(file_config_source.FileConfigSource):
         file = Path(self.path).absolute() / self._normalize_file_name(config_path)
         if not is_foreign(file):
             return super().load_config(config_path)
-        header, config = parse(file, read(file))
+        header, config = _read(file)
         if "hydra" in re.split(r"[.\[\]]", header["package"] or ""):
             raise refusal(file, f"# @package {header['package']}", "not_allowed")
         if isinstance(config, DictConfig):
@@ -65,18 +74,13 @@ class ImportlibResourcesConfigSource(importlib_resources_config_source.Importlib
 
     def is_config(self, config_path: str) -> bool:
         """Return whether the package has such a file; a path that leads out of it is left to `FileConfigSource`."""
-        return (
-            ".." not in Path(config_path).parts and not config_path.startswith("/") and super().is_config(config_path)
-        )
+        path = Path(config_path)
+        return ".." not in path.parts and not path.is_absolute() and super().is_config(config_path)
 
 
 @dataclass
 class ForeignResult(ConfigResult):
-    """The content of a file from outside this package.
-
-    Attributes:
-        file: Where it was read.
-    """
+    """The content of a file from outside this package; `file` is where it was read."""
 
     file: Path = Path()
 
@@ -139,3 +143,29 @@ def _is_at_own_package(default: ResultDefault, result: ConfigResult | None) -> b
     if package is None:
         package = str(default.config_path).rpartition("/")[0].replace("/", ".")
     return default.package == package.removeprefix("_global_").lstrip(".")
+
+
+def _read(file: Path) -> tuple[dict[str, str | None], Any]:
+    """Return the header and the content of a foreign configuration file.
+
+    Raises:
+        InputError: It cannot be read, is not regular or is too large; it is not a configuration, is nested too deeply,
+            or has aliases, which can grow exponentially.
+    """
+    try:
+        text, depth = read_text(file, MAX_BYTES), 0
+        for event in yaml.parse(text, yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent):
+                raise InputError("config.foreign.alias", file=file)  # noqa: TRY301
+            if depth > MAX_DEPTH:
+                raise InputError("config.foreign.too_deep", file=file, limit=MAX_DEPTH)  # noqa: TRY301
+        config = OmegaConf.load(StringIO(text))
+        str(OmegaConf.to_container(config, resolve=False))  # raises for 0xff..., a number too long to be printed
+        return ConfigSource._get_header_dict(text[:HEADER]), config
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError("config.foreign.unreadable", file=file, reason=os_reason(error)) from error
+    except Exception as error:  # a file that is not a configuration may raise anything
+        raise InputError("config.foreign.invalid", file=file, reason=reason(error)) from error

@@ -67,11 +67,11 @@ def check_settings(file: Path, content: Any) -> None:
         top = key[0] if key else ""
         shown = f"{'.'.join(key)}={value}"
         if top == "hydra":
-            _check_hydra(file, key, value)
+            _check_hydra(file, key, value, shown)
         elif top == "ckpt_path" and value is not None:
             raise refusal(file, shown, "ignored")
         elif top in WRITING:
-            _check_writing(file, key, value)
+            _check_writing(file, key, value, shown)
         if isinstance(value, str) and RESOLVED.search(REFERENCE.sub("", value.replace(OUTPUT, ""))):
             raise refusal(file, shown, "resolver")
 
@@ -88,8 +88,7 @@ def _leaves(node: Any, key: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], 
         yield key, node
 
 
-def _check_hydra(file: Path, key: tuple[str, ...], value: Any) -> None:
-    shown = f"{'.'.join(key)}={value}"
+def _check_hydra(file: Path, key: tuple[str, ...], value: Any, shown: str) -> None:
     if key[1:2] != ("sweeper",) or key[2:3] == () or key[2] not in SEARCH or any(k.startswith("_") for k in key):
         raise refusal(file, shown, "hydra_setting", allowed="|".join(SEARCH))
     names = {"params": key[3:4], "when": key[4:5]}.get(key[2], ())
@@ -101,16 +100,15 @@ def _check_hydra(file: Path, key: tuple[str, ...], value: Any) -> None:
             raise refusal(file, shown, "maybe_outside")
 
 
-def _check_writing(file: Path, key: tuple[str, ...], value: Any) -> None:
+def _check_writing(file: Path, key: tuple[str, ...], value: Any, shown: str) -> None:
     """Check a setting of a logger, a callback or the trainer: what it writes stays in the run folder."""
-    shown, name = f"{'.'.join(key)}={value}", key[-1]
     setting = key[2] if key[0] == "logger" and len(key) > 2 else "name"  # noqa: PLR2004
     if setting not in LOGGER_SETTINGS or (setting == "_target_" and value not in LOGGERS):
         raise refusal(file, shown, "ignored")
     if not isinstance(value, str):
         return
     inside = value.removeprefix(f"{OUTPUT}/") if value != OUTPUT else ""
-    if (PLACE.search(name) and inside == value) or OUTSIDE.search(inside):
+    if (PLACE.search(key[-1]) and inside == value) or OUTSIDE.search(inside):
         raise refusal(file, shown, "outside", folder=OUTPUT)
     if "${" in REFERENCE.sub("", inside) or not set(REFERENCE.findall(inside)) <= set(WRITING_REFERENCES):
         raise refusal(file, shown, "other_reference", allowed=WRITING_REFERENCES)

@@ -9,8 +9,7 @@ from ziffern.data.spec import MNIST_SHAPE
 
 PLUMBING = (  # prefixes of settings that change no result, or that repeat another one
     *("ckpt_path", "threads", "test", "monitor", "data.dir", "data.eval_batch_size", "data.seed", "model.seed"),
-    "model.monitor",
-    *("callbacks.early_stopping.monitor", "trainer.accelerator", "trainer.log_every", "model.fuse"),
+    *("model.monitor", "callbacks.early_stopping.monitor", "trainer.accelerator", "trainer.log_every", "model.fuse"),
     *("trainer.micro_steps", "published", "report", "objective"),
     *(f"data.source.{name}" for name in ("kind", "files", "train", "test", "transpose", "first_label", "margin")),
 )
@@ -19,11 +18,7 @@ SHAPE = ".image"  # suffix of the settings that repeat data.image, itself omitte
 
 
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    """Return the flat settings that can change a result: no paths, and none that only affect how the run is executed.
-
-    Args:
-        config: The whole configuration as plain containers.
-    """
+    """Return the flat settings of a whole configuration that can change a result: no paths, none about execution."""
     flat = flatten({key: value for key, value in config.items() if key != "logger"})
     flat = {key: value for key, value in flat.items() if key not in ADDED or value != "None"}
     return {key: value for key, value in flat.items() if not key.startswith(PLUMBING) and not _repeats(key, value)}
@@ -42,15 +37,12 @@ def plain_config(cfg: DictConfig) -> dict[str, Any]:
 
 def flatten(config: Any, prefix: str = "") -> dict[str, bool | int | float | str]:
     """Return plain scalars under dotted names, lists as text; targets by their class's name only."""
-    if isinstance(config, Mapping):
-        flat: dict[str, bool | int | float | str] = {}
-        for key, value in config.items():
-            if key == "_partial_":
-                continue
-            if key == "_target_":
-                flat[prefix] = str(value).rsplit(".", 1)[-1]
-            else:
-                flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
-        return flat
-    plain = config if isinstance(config, bool | int | float | str) else str(config)
-    return {prefix: plain}
+    if not isinstance(config, Mapping):
+        return {prefix: config if isinstance(config, bool | int | float | str) else str(config)}
+    flat: dict[str, bool | int | float | str] = {}
+    for key, value in config.items():
+        if key == "_target_":
+            flat[prefix] = str(value).rsplit(".", 1)[-1]
+        elif key != "_partial_":
+            flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat

@@ -4,12 +4,12 @@ Decision: a configuration is resolved once, to plain containers; what is checked
 Hydra would resolve once more is refused.
 """
 
+from collections.abc import Container, Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from ziffern.config.signature import check_values, takes_tensor
-from ziffern.config.targets import allowed_class
+from ziffern.config.targets import allowed_class, check_values, takes_tensor
 from ziffern.config.upgrade import with_current_targets
 from ziffern.errors import InputError
 
@@ -34,8 +34,7 @@ def build(
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
-    plain = resolved(node, where)
-    _check(plain, where, frozenset(more))
+    plain = check_targets(node, where, more)
     target = allowed_class(plain.get("_target_"), f"{where}._target_")
     if not issubclass(target, kind):
         raise InputError("config.target.wrong_kind", where=where, target=plain["_target_"], name=target.__name__)
@@ -49,13 +48,20 @@ def build(
         raise InputError("config.instantiation.failed", where=where, reason=" ".join(reason.split())) from error
 
 
-def check_targets(node: Any, where: str) -> None:
-    """Check every `_target_` below `node`, and the keys beside it against the target's signature.
+def check_targets(node: Any, where: str, given: Container[str] = ()) -> Any:
+    """Return a node as `resolved` does, after checking every `_target_` in it and the keys beside it.
+
+    `where` is the node's dotted name; arguments that are `given` are passed by the code to its own target.
 
     Raises:
         InputError: See `build`.
     """
-    _check(resolved(node, where), where, frozenset())
+    plain = resolved(node, where)
+    for place, value in _nodes(plain, where):
+        if isinstance(value, dict) and "_target_" in value:
+            target = allowed_class(value["_target_"], f"{place}._target_")
+            check_values(target, value, place, given if value is plain else ())
+    return plain
 
 
 def resolved(node: Any, where: str) -> Any:
@@ -75,16 +81,12 @@ def resolved(node: Any, where: str) -> Any:
 
 def refuse_interpolations(plain: Any, where: str) -> None:
     """Raise InputError where plain containers hold text that OmegaConf would resolve, or names that are not text."""
-    if isinstance(plain, dict):
-        for key, value in plain.items():
+    for place, value in _nodes(plain, where):
+        for key in value if isinstance(value, dict) else ():
             if not isinstance(key, str):  # YAML's 1 and "1" are two names, and a check might see only one
-                raise InputError("config.name.not_text", where=where, name=repr(key))
-            refuse_interpolations(value, f"{where}.{key}")
-    elif isinstance(plain, list):
-        for number, item in enumerate(plain):
-            refuse_interpolations(item, f"{where}[{number}]")
-    elif isinstance(plain, str) and "${" in plain:
-        raise InputError("config.value.interpolation", where=where, value=plain)
+                raise InputError("config.name.not_text", where=place, name=repr(key))
+        if isinstance(value, str) and "${" in value:
+            raise InputError("config.value.interpolation", where=place, value=value)
 
 
 def _with_tensors(plain: Any) -> Any:
@@ -102,13 +104,12 @@ def _with_tensors(plain: Any) -> Any:
     }
 
 
-def _check(plain: Any, where: str, given: frozenset[str]) -> None:
-    if isinstance(plain, list):
+def _nodes(plain: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield a node of plain containers and everything in it, each with its dotted name."""
+    yield where, plain
+    if isinstance(plain, dict):
+        for key, value in plain.items():
+            yield from _nodes(value, f"{where}.{key}")
+    elif isinstance(plain, list):
         for number, item in enumerate(plain):
-            _check(item, f"{where}[{number}]", frozenset())
-    if not isinstance(plain, dict):
-        return
-    if "_target_" in plain:
-        check_values(allowed_class(plain["_target_"], f"{where}._target_"), plain, where, given)
-    for key, value in plain.items():
-        _check(value, f"{where}.{key}", frozenset())
+            yield from _nodes(item, f"{where}[{number}]")

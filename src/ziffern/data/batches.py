@@ -8,6 +8,7 @@ uninterrupted one would have had. Several processes (DDP) cut the same order, ea
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ def derived_seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
+@dataclass(eq=False)
 class Batches:
     """An iterable of (images (B, C, H, W) uint8, labels (B,) int64), with a length, for a Lightning loop.
 
@@ -35,21 +37,16 @@ class Batches:
             is not divisible, since every process must take the same steps; ordered parts are dealt out exactly once.
     """
 
-    def __init__(
-        self,
-        images: Tensor,
-        labels: Tensor,
-        indices: Tensor,
-        batch_size: int,
-        shuffle_seed: int | None = None,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        self.images, self.labels, self.indices = images, labels, indices
-        self.batch_size, self.shuffle_seed = batch_size, shuffle_seed
-        self.rank, self.world_size = rank, world_size
-        self.epoch = 0
-        self._taken = self._skip = 0  # batches
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+    batch_size: int
+    shuffle_seed: int | None = None
+    rank: int = 0
+    world_size: int = 1
+    epoch: int = field(default=0, init=False)
+    _taken: int = field(default=0, init=False)  # batches
+    _skip: int = field(default=0, init=False)
 
     batch_sampler = None  # Lightning looks for it wherever there is a sampler
 
@@ -66,14 +63,12 @@ class Batches:
         """Batches per epoch, in this process."""
         return math.ceil(len(self._shard(self.indices)) / self.batch_size)
 
-    def with_batch_size(self, batch_size: int) -> "Batches":
-        """Return the same images in the same order, in batches of another size."""
-        return Batches(
-            self.images, self.labels, self.indices, batch_size, self.shuffle_seed, self.rank, self.world_size
-        )
-
     def __iter__(self) -> Iterator[Batch]:
-        order = self._shard(self._order())
+        order = self.indices
+        if self.shuffle_seed is not None:
+            generator = torch.Generator().manual_seed(derived_seed(self.shuffle_seed, self.epoch))
+            order = order[torch.randperm(len(order), generator=generator).to(order.device)]
+        order = self._shard(order)
         first, self._skip = self._skip, 0
         for start in range(first * self.batch_size, len(order), self.batch_size):  # torch.split would cut an empty one
             chosen = order[start : start + self.batch_size]
@@ -87,13 +82,6 @@ class Batches:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Start the next epoch where the checkpoint was saved."""
         self._taken = self._skip = state["taken"]
-
-    def _order(self) -> Tensor:
-        if self.shuffle_seed is None:
-            return self.indices
-        generator = torch.Generator().manual_seed(derived_seed(self.shuffle_seed, self.epoch))
-        order = torch.randperm(len(self.indices), generator=generator)
-        return self.indices[order.to(self.indices.device)]
 
     def _shard(self, order: Tensor) -> Tensor:
         if self.world_size == 1:

@@ -15,12 +15,7 @@ BLOCK = 1000  # images at once
 
 
 def converted(images: NDArray[np.uint8], shape: Shape, where: str) -> NDArray[np.uint8]:
-    """Return images (N, C, H, W) as (N, *shape).
-
-    Args:
-        images: uint8, any number of channels and any size.
-        shape: Channels, height and width of the result.
-        where: How messages name the images.
+    """Return images (N, C, H, W) of any size as (N, *shape); messages name them by `where`.
 
     Raises:
         InputError: The number of channels changes in another way than gray to color or color to gray.

@@ -8,6 +8,7 @@ all of it, so that predictions are in order and need no gathering.
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -42,6 +43,9 @@ class ImageDataModule(pl.LightningDataModule):
         folds: For kfold: how many folds.
         seed: Seed of the order of training batches.
 
+    Attributes:
+        split_name: The name of the split; equal names mean equal parts.
+
     Raises:
         InputError: A batch size below 1, fewer than 2 classes, or an invalid shape; from `setup`: unusable data, an
             impossible split, or a batch larger than the training part.
@@ -72,8 +76,14 @@ class ImageDataModule(pl.LightningDataModule):
             raise InputError("data.num_classes.too_small", classes=num_classes)
         self.source, self.dir = source, Path(dir).expanduser()
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.split_kind, self.fractions, self.split_seed = split, tuple(fractions), split_seed
-        self.val_from, self.val_share, self.fold, self.folds = val_from, val_share, fold, folds
+        parameters = {"val_from": val_from, "val_share": val_share, "fold": fold, "folds": folds}
+        self._split: dict[str, Any] = {"kind": split, "fractions": fractions, "seed": split_seed, **parameters}
+        how = "/".join(f"{share:g}" for share in fractions)
+        if split == "official":
+            how = "val = test" if val_from == "test" else f"val {val_share:g} of train"
+        elif split == "kfold":
+            how = f"fold {fold} of {folds}"
+        self.split_name = f"{split} {how}, split_seed {split_seed}"
         self.image = None if image is None else image_shape(image)
         self.num_classes, self.seed = num_classes, seed
         self._tensors: tuple[torch.device, Tensor, Tensor] | None = None
@@ -90,31 +100,10 @@ class ImageDataModule(pl.LightningDataModule):
     @cached_property
     def parts(self) -> Split:
         """The three parts as arrays of original indices."""
-        split = make_split(
-            self.dataset,
-            self.split_kind,
-            fractions=self.fractions,
-            seed=self.split_seed,
-            val_from=self.val_from,
-            val_share=self.val_share,
-            fold=self.fold,
-            folds=self.folds,
-        )
+        split = make_split(self.dataset, **self._split)
         if self.batch_size > len(split.train):
             raise InputError("data.batch_size.too_large", size=self.batch_size, images=len(split.train))
         return split
-
-    @property
-    def split_name(self) -> str:
-        """The name of the split; equal names mean equal parts."""
-        match self.split_kind:
-            case "official":
-                how = "val = test" if self.val_from == "test" else f"val {self.val_share:g} of train"
-            case "kfold":
-                how = f"fold {self.fold} of {self.folds}"
-            case _:
-                how = "/".join(f"{share:g}" for share in self.fractions)
-        return f"{self.split_kind} {how}, split_seed {self.split_seed}"
 
     def setup(self, stage: str | None = None) -> None:
         """Load and split now, so that errors appear before training starts."""

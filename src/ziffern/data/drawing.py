@@ -111,18 +111,14 @@ def _digit_parts(mask: Mask) -> Mask:
     """Drop specks, and parts at the picture's edges (a shadow, the table) if there is a digit inside."""
     parts, _ = ndimage.label(mask, NEIGHBORS)
     places = ndimage.find_objects(parts)
-    extents = np.array([max(side.stop - side.start for side in place) for place in places])
-    sides = np.array([_sides(place, mask.shape) for place in places])
+    ends = np.array([[(side.start, side.stop) for side in place] for place in places])  # (parts, 2, 2)
+    extents = np.ptp(ends, 2).max(1)
+    sides = (ends == np.stack([(0, 0), mask.shape], 1)).sum((1, 2))  # how many of the picture's sides a part touches
     wanted = extents >= MIN_EXTENT * extents.max()
     inner = wanted & (sides <= 1)  # a digit drawn over one edge is still a digit
     if inner.any():
         wanted = inner & (extents >= MIN_EXTENT * extents[inner].max())
     return np.asarray(np.append(False, wanted)[parts], np.bool_)
-
-
-def _sides(place: tuple[slice, ...], shape: tuple[int, ...]) -> int:
-    """Return how many of the picture's four sides a part touches."""
-    return sum((side.start == 0) + (side.stop == length) for side, length in zip(place, shape, strict=True))
 
 
 def _thicken(ink: Gray) -> Gray:

@@ -39,8 +39,8 @@ class Split:
 def resplit(count: int, fractions: Sequence[float], seed: int) -> Split:
     """Divide 0 ... count - 1 at random; fractions are the shares of train, val and test (sum 1)."""
     order = np.random.RandomState(seed).permutation(count)
-    train, val, _ = _ends(count, fractions)
-    return Split(np.sort(order[:train]), np.sort(order[train:val]), np.sort(order[val:]))
+    train, val, test = map(np.sort, np.split(order, _cuts(count, fractions)))
+    return Split(train, val, test)
 
 
 def stratified(labels: NDArray[np.int64], fractions: Sequence[float], seed: int) -> Split:
@@ -53,7 +53,7 @@ def stratified(labels: NDArray[np.int64], fractions: Sequence[float], seed: int)
     classes = [order[labels[order] == label] for label in np.unique(labels)]
     shares = np.outer([len(members) for members in classes], fractions)  # (C, 3)
     counts = np.floor(shares + 1e-9).astype(np.int64)  # 0.29 * 100 is 28.999..., not 29
-    lacking = np.diff([0, *_ends(len(order), fractions)]) - counts.sum(0)  # (3,)
+    lacking = np.diff([0, *_cuts(len(order), fractions), len(order)]) - counts.sum(0)  # (3,)
     cut = []
     for members, count in zip(classes, counts, strict=True):
         left_over = np.argsort(-lacking, kind="stable")[: len(members) - count.sum()]
@@ -136,16 +136,18 @@ def make_split(
 
 
 def _checked(fractions: Sequence[float]) -> Sequence[float]:
-    shown = str([float(part) for part in fractions])
-    if len(fractions) != 3:  # noqa: PLR2004
-        raise InputError("data.split.fractions.count", fractions=shown)
-    if not all(0 < part < 1 for part in fractions):
-        raise InputError("data.split.fractions.range", fractions=shown)
-    if abs(sum(fractions) - 1) > 1e-6:  # noqa: PLR2004
-        raise InputError("data.split.fractions.sum", fractions=shown, sum=f"{sum(fractions):.4g}")
+    shown, total = str([float(part) for part in fractions]), sum(fractions)
+    problems = {
+        "count": len(fractions) != 3,  # noqa: PLR2004
+        "range": not all(0 < part < 1 for part in fractions),
+        "sum": abs(total - 1) > 1e-6,  # noqa: PLR2004
+    }
+    for problem, exists in problems.items():
+        if exists:
+            raise InputError(f"data.split.fractions.{problem}", fractions=shown, sum=f"{total:.4g}")
     return fractions
 
 
-def _ends(count: int, fractions: Sequence[float]) -> tuple[int, int, int]:
-    """Return where train, val and test end in a sequence of `count` images."""
-    return round(count * fractions[0]), round(count * (fractions[0] + fractions[1])), count
+def _cuts(count: int, fractions: Sequence[float]) -> tuple[int, int]:
+    """Return where train and val end in a sequence of `count` images."""
+    return round(count * fractions[0]), round(count * (fractions[0] + fractions[1]))

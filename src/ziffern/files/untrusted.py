@@ -4,9 +4,11 @@ Decisions: a file is opened once, without waiting for a pipe's other end, and th
 replaced between check and read; only regular files are read, and only up to a limit.
 """
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,15 +45,15 @@ def open_below(folder: Path, name: str, max_bytes: int) -> BinaryIO:
         os.close(place)
 
 
-def unreadable(label: object, error: OSError) -> InputError:
-    """Return the error for a file or folder that the operating system failed to read.
-
-    Args:
-        label: Its path, or its name in messages.
-        error: The error of the operating system.
-    """
-    problem = "permission" if isinstance(error, PermissionError) else "failed"
-    return InputError(f"files.unreadable.{problem}", path=label, reason=error.strerror or type(error).__name__)
+@contextlib.contextmanager
+def reading(label: object) -> Iterator[None]:
+    """Turn an OSError into an InputError with `label`, the path of the file or folder, or its name in messages."""
+    try:
+        yield
+    except OSError as error:
+        problem = "permission" if isinstance(error, PermissionError) else "failed"
+        why = error.strerror or type(error).__name__
+        raise InputError(f"files.unreadable.{problem}", path=label, reason=why) from error
 
 
 def _open_part(place: int, part: str, kind: int, path: Path) -> int:

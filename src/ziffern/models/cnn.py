@@ -17,19 +17,13 @@ class CNN(nn.Sequential):
     Args:
         conv_dropout: Probability of dropping a whole channel after the second convolution.
         dropout: Probability of dropping a hidden unit of the linear layer.
-        image: Channels, height and width of the images; None is MNIST's shape.
-        num_classes: Logits per image.
 
     Raises:
         InputError: A probability out of range, or images smaller than 16×16.
     """
 
     def __init__(
-        self,
-        conv_dropout: float = 0.5,
-        dropout: float = 0.5,
-        image: Sequence[int] | None = None,
-        num_classes: int = 10,
+        self, conv_dropout: float = 0.5, dropout: float = 0.5, image: Sequence[int] | None = None, num_classes: int = 10
     ) -> None:
         super().__init__()
         for name, value in (("conv_dropout", conv_dropout), ("dropout", dropout)):

@@ -8,12 +8,7 @@ from torch import nn
 from ziffern.data.spec import image_shape
 from ziffern.errors import InputError
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "gelu": nn.GELU,
-}
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "gelu": nn.GELU}
 
 
 class MLP(nn.Sequential):
@@ -23,8 +18,6 @@ class MLP(nn.Sequential):
         hidden: Units of each hidden layer; [128] is the NN, [512, 256, 128] the DNN.
         activation: relu, sigmoid, tanh or gelu.
         dropout: Probability of dropping a hidden unit; 0 leaves the layer out.
-        image: Channels, height and width of the images; None is MNIST's shape.
-        num_classes: Logits per image.
 
     Raises:
         InputError: A probability or number of units out of range, or an unknown activation.

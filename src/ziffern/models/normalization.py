@@ -59,16 +59,16 @@ class Normalize(nn.Module):
         chosen = np.arange(len(images)) if self.fit_on == "all" else train
         # Counting the 256 levels is exact. One block at a time, as bincount converts every pixel to int64.
         blocks = np.array_split(chosen, math.ceil(len(chosen) / BLOCK))
-        levels = np.arange(256)
-        means, deviations = [], []
-        for channel in range(images.shape[1]):
-            counts = np.sum([np.bincount(images[block, channel].ravel(), minlength=256) for block in blocks], axis=0)
-            means.append(float((counts * levels).sum() / counts.sum()))
-            deviations.append(float(np.sqrt((counts * (levels - means[-1]) ** 2).sum() / counts.sum())))
-        if min(deviations) == 0:
+        levels, channels = np.arange(256), range(images.shape[1])
+        parts = [[np.bincount(images[block, each].ravel(), minlength=256) for each in channels] for block in blocks]
+        counts = np.sum(parts, axis=0)  # (C, 256)
+        pixels = counts.sum(1)  # (C,)
+        means = counts @ levels / pixels
+        deviations = np.sqrt((counts * (levels - means[:, None]) ** 2).sum(1) / pixels)
+        if deviations.min() == 0:
             raise InputError("models.normalize.constant")
-        self.mean.copy_(torch.tensor(means).view_as(self.mean))
-        self.std.copy_(torch.tensor(deviations).view_as(self.std))
+        for buffer, values in ((self.mean, means), (self.std, deviations)):
+            buffer.copy_(torch.from_numpy(values).view_as(buffer))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return images (B, C, H, W) in the model's precision, from levels (B, C, H, W) or gray (B, H, W)."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ziffern.data.spec import COLORS, image_shape
 from ziffern.errors import InputError
-from ziffern.files.untrusted import open_regular, unreadable
+from ziffern.files.untrusted import open_regular, reading
 from ziffern.text.printable import reason
 
 MAX_BYTES = 4 * 2**30  # of a file of weights
@@ -25,8 +25,6 @@ class TorchvisionClassifier(nn.Module):
         name: One of `torchvision.models.list_models(module=torchvision.models)`, such as resnet18.
         weights_file: A file of initial weights (a state_dict, as published by torchvision); the last layer keeps its
             random weights if the number of classes differs. Nothing is downloaded.
-        image: Channels, height and width of the images; None is MNIST's shape.
-        num_classes: Logits per image.
         options: Further arguments of its builder, such as `image_size: 32` of vit_b_16.
 
     Raises:
@@ -70,15 +68,13 @@ class TorchvisionClassifier(nn.Module):
 
     def _load(self, path: Path) -> None:
         """Load the weights in a file, except those of the last layer if its number of classes differs."""
-        try:
-            with open_regular(path, MAX_BYTES) as file:
+        with reading(path), open_regular(path, MAX_BYTES) as file:
+            try:
                 weights = torch.load(file, map_location="cpu", weights_only=True)
-        except OSError as error:
-            raise unreadable(path, error) from error
-        except InputError:
-            raise
-        except Exception as error:  # parsing a damaged file may raise any error
-            raise InputError("models.torchvision.damaged", path=path, reason=reason(error)) from error
+            except OSError:
+                raise
+            except Exception as error:  # parsing a damaged file may raise any error
+                raise InputError("models.torchvision.damaged", path=path, reason=reason(error)) from error
         own = {key: tensor for key, tensor in self.net.state_dict().items() if not key.endswith(COUNTER)}
         head = next(reversed(own)).rpartition(".")[0]
         known = {key: value for key, value in weights.items() if key in own} if isinstance(weights, Mapping) else {}

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from ziffern.data.formats.archive import open_zip_file
 from ziffern.data.formats.arrays import read_array
+from ziffern.data.formats.members import open_zip_file
 from ziffern.errors import InputError
 from ziffern.records.schema import MAX_NUMBER
 from ziffern.text.printable import one_line

@@ -17,7 +17,7 @@ import numpy as np
 from ziffern.config.upgrade import with_current_targets
 from ziffern.data.spec import MNIST_SHAPE, with_channels
 from ziffern.errors import InputError
-from ziffern.files.untrusted import open_below, read_all, read_text, unreadable
+from ziffern.files.untrusted import open_below, read_all, read_text, reading
 from ziffern.records import arrays, schema
 from ziffern.records.config import MAX_BYTES as MAX_YAML
 from ziffern.records.config import parse_config, read_yaml
@@ -60,12 +60,11 @@ def open_file(folder: Path, name: str) -> BinaryIO:
     Raises:
         InputError: It is missing, not a regular file, reached through a link, or too large.
     """
-    try:
-        return open_below(folder, name, MAX_SIZES[name])
-    except (FileNotFoundError, NotADirectoryError):
-        raise _missing(folder, name) from None
-    except OSError as error:
-        raise unreadable(folder / name, error) from error
+    with reading(folder / name):
+        try:
+            return open_below(folder, name, MAX_SIZES[name])
+        except (FileNotFoundError, NotADirectoryError):
+            raise _missing(folder, name) from None
 
 
 def read_configuration(folder: Path) -> dict[str, Any]:

@@ -30,14 +30,9 @@ def written(metric: Metric, value: float | None, t: Language) -> str:
 
 
 def explanation(metric: Metric, results: Mapping[str, Any], t: Language, text: str = "means", **more: str) -> str:
-    """Return a text of a metric, such as its meaning, with the values of all metrics in its placeholders.
+    """Return the text `text` of a metric, such as its meaning, with the values of all metrics in its placeholders.
 
-    Args:
-        metric: The metric.
-        results: The values by key.
-        t: The language.
-        text: The text's name in the catalog.
-        more: Values of further placeholders.
+    `results` are these values by key; `more` are the values of further placeholders.
     """
     values = {other.name: written(other, results.get(other.key), t) for other in registered()}
     return t(f"metrics.{metric.name}.{text}", **values, **more)

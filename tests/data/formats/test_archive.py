@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ziffern.data.formats import archive
-from ziffern.data.formats.archive import open_zip, refuse_bomb, refuse_nested
-from ziffern.data.formats.members import Member, folder_members
+from ziffern.data.formats import members as archive
+from ziffern.data.formats.members import Member, folder_members, open_zip, refuse_bomb, refuse_nested
 from ziffern.errors import InputError
 
 FILES = {"train/0/a.png": b"first", "train/1/b.png": b"second" * 50, "readme.md": b"text"}

@@ -87,20 +87,20 @@ def test_usual_names_are_found(folder, style, test):
     names = [style.format(f"{p}-{k}", n) for p in ("train", test) for k, n in (("images", 3), ("labels", 1))]
     members = {folder + name: member(b"", name) for name in names}
     found = find_idx(members | {"readme.txt": member(b"")})
-    roles = ["train images", "train labels", "test images", "test labels"]
+    roles = ["train_images", "train_labels", "test_images", "test_labels"]
     assert [found[role].label for role in roles] == names
 
 
 def test_plain_file_wins_over_its_gzip():
     names = ["train-images-idx3-ubyte.gz", "train-images-idx3-ubyte"]
-    assert find_idx({name: member(b"", name) for name in names})["train images"].label == names[1]
+    assert find_idx({name: member(b"", name) for name in names})["train_images"].label == names[1]
 
 
 def test_missing_file_is_named():
-    files = {"train images": member(idx(IMAGES)), "train labels": member(idx(LABELS))}
-    assert read_idx_files(files, 10, "here")[1] is None
+    files = {"train-images-idx3-ubyte": member(idx(IMAGES)), "train-labels-idx1-ubyte": member(idx(LABELS))}
+    assert len(read_idx_files(files, 10, None, "here")[0]) == 1
     with pytest.raises(InputError, match="here: the IDX file of the test labels is missing"):
-        read_idx_files(files | {"test images": member(idx(IMAGES))}, 10, "here")
+        read_idx_files(files | {"test-images-idx3-ubyte": member(idx(IMAGES))}, 10, None, "here")
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)

@@ -46,9 +46,9 @@ def test_unreadable_file_and_folder_are_named(tmp_path, monkeypatch, error):
     def refuse(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(members, "open_regular", refuse)
+    monkeypatch.setattr(members, "read_bytes", refuse)
     monkeypatch.setattr(os, "scandir", refuse)
-    monkeypatch.setattr("ziffern.data.formats.archive.open_regular", refuse)
+    monkeypatch.setattr("ziffern.data.formats.members.open_regular", refuse)
     for path in (tmp_path, tmp_path / "a.zip", tmp_path / "a.csv", tmp_path / "a.npz"):
         message = refusal(read_local, path)
         assert message.startswith(f"{path}: cannot be read ({error.strerror}): ")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from ziffern.data.sources.network import reachable
+from ziffern.data.sources.download import reachable
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 

@@ -25,7 +25,7 @@ from tests.support.cifar import python2_pickle, write_cifar10
 
 from ziffern.config import conf_folder
 from ziffern.data.sources import download as downloading
-from ziffern.data.sources.network import reachable
+from ziffern.data.sources.download import reachable
 from ziffern.data.sources.source import Embedded, Local, Torchvision
 from ziffern.errors import InputError
 
@@ -136,7 +136,7 @@ def test_usps_is_framed_as_mnist_is(tmp_path):
 
 
 def test_every_known_set_knows_its_files():
-    assert {name: sorted(source(name).set.files) for name in SETS} == {name: sorted(layout(name)) for name in SETS}
+    assert {name: sorted(source(name).files) for name in SETS} == {name: sorted(layout(name)) for name in SETS}
 
 
 @pytest.mark.parametrize("dataset", SETS)

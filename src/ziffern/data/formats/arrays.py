@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ziffern.data.dataset import Content, Part, check_labels, numbered
 from ziffern.data.formats.members import Member, Members
-from ziffern.data.parts import Part, check_labels
+from ziffern.data.spec import Shape
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 from ziffern.text.printable import reason
@@ -24,8 +25,8 @@ CHANNELS = (1, 3, 4)  # gray, color, color with transparency
 SAVE = Message("data.array.save")
 
 
-def read_npz(members: Members, num_classes: int, label: str) -> tuple[Part, Part]:
-    """Return training and test part: x (N, H, W), (N, H, W, C) or (N, C, H, W) uint8, y (N,) of any integer type.
+def read_npz(members: Members, num_classes: int, _image: Shape | None, label: str) -> Content:
+    """Return both parts: x (N, H, W), (N, H, W, C) or (N, C, H, W) uint8, y (N,) of any integer type.
 
     Raises:
         InputError: A key is missing, an array contains objects or is damaged, the images are not uint8 of such a shape,
@@ -35,7 +36,7 @@ def read_npz(members: Members, num_classes: int, label: str) -> tuple[Part, Part
         if f"{key}.npy" not in members:
             present: object = sorted(members) or Message("data.array.nothing")
             raise InputError("data.array.missing", path=label, key=key, present=present, save=SAVE)
-    return _read_part(members, "train", num_classes), _read_part(members, "test", num_classes)
+    return [_read_part(members, part, num_classes) for part in ("train", "test")], numbered(num_classes)
 
 
 def _read_part(members: Members, part: str, num_classes: int) -> Part:
@@ -58,29 +59,20 @@ def read_array(member: Member) -> NDArray[Any]:
         InputError: It is damaged, or contains objects.
     """
     raw = member.read()
-    shape, columns_first, dtype, start = _read_header(raw, member.label)
-    if dtype.hasobject:
-        raise InputError("data.array.objects", path=member.label, dtype=dtype, save=SAVE)
-    declared, size = math.prod(shape) * dtype.itemsize, len(raw) - start
-    if declared != size or dtype.itemsize == 0:
-        raise InputError("data.array.size", path=member.label, size=size, declared=declared, save=SAVE)
-    return np.frombuffer(raw, dtype, offset=start).reshape(shape, order="F" if columns_first else "C")
-
-
-def _read_header(raw: bytes, label: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Return shape, whether the first axis varies fastest, dtype, and where the content starts."""
     stream = io.BytesIO(raw)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy warns about headers written by Python 2, which are fine
             version = np.lib.format.read_magic(stream)
-            read = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[version]
-            shape, columns_first, dtype = read(stream)
+            headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            shape, columns_first, dtype = headers[version](stream)
         if min(shape, default=0) < 0:
             raise ValueError(f"shape {shape}")  # noqa: TRY301
     except Exception as error:  # numpy parses the header as Python text: almost any error is possible
-        raise InputError("data.array.damaged", path=label, reason=reason(error), save=SAVE) from None
-    return shape, columns_first, dtype, stream.tell()
+        raise InputError("data.array.damaged", path=member.label, reason=reason(error), save=SAVE) from None
+    if dtype.hasobject:
+        raise InputError("data.array.objects", path=member.label, dtype=dtype, save=SAVE)
+    declared, start = math.prod(shape) * dtype.itemsize, stream.tell()
+    if declared != len(raw) - start or dtype.itemsize == 0:
+        raise InputError("data.array.size", path=member.label, size=len(raw) - start, declared=declared, save=SAVE)
+    return np.frombuffer(raw, dtype, offset=start).reshape(shape, order="F" if columns_first else "C")

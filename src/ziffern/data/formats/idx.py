@@ -14,9 +14,9 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.data.formats.archive import refuse_bomb
-from ziffern.data.formats.members import MAX_BYTES, Member, Members
-from ziffern.data.parts import Part, check_labels
+from ziffern.data.dataset import Content, Part, check_labels, numbered
+from ziffern.data.formats.members import MAX_BYTES, Member, Members, refuse_bomb
+from ziffern.data.spec import Shape
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 from ziffern.text.printable import reason
@@ -29,26 +29,40 @@ FILE_NAME = re.compile(
 
 
 def read_idx(raw: bytes, name: str, ndim: int) -> NDArray[np.uint8]:
-    """Return the array in an IDX file of unsigned bytes.
+    """Return the array in an IDX file of unsigned bytes, plain or gzip; messages name it by `name`.
 
-    Args:
-        raw: The file's bytes, plain or gzip.
-        name: The file's name in messages.
-        ndim: Its axes: 3 for images (N, rows, columns), 1 for labels (N,).
+    It has `ndim` axes: 3 for images (N, rows, columns), 1 for labels (N,).
 
     Raises:
         InputError: The magic number is not 0x08 with `ndim` axes; the header declares more than 10 million
             items or 4 GiB; there are too few or too many bytes; or the gzip stream is damaged.
     """
-    if not raw.startswith(b"\x1f\x8b"):
-        return _read_stream(io.BytesIO(raw), None, name, ndim)
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
-            return _read_stream(stream, len(raw), name, ndim)
-    except InputError:
-        raise
-    except Exception as error:  # gzip, zlib, EOF and struct errors alike
-        raise InputError("data.idx.gzip", path=name, reason=reason(error)) from None
+    is_packed = raw.startswith(b"\x1f\x8b")
+    stream = gzip.GzipFile(fileobj=io.BytesIO(raw)) if is_packed else io.BytesIO(raw)
+
+    def read(size: int) -> bytes:
+        try:
+            return stream.read(size)
+        except Exception as error:  # gzip, zlib, EOF and struct errors alike
+            raise InputError("data.idx.gzip", path=name, reason=reason(error)) from None
+
+    magic, length = bytes([0, 0, UBYTE, ndim]), 4 + 4 * ndim
+    header = read(length)
+    if not header.startswith(magic):
+        raise InputError("data.idx.magic", path=name, start=header[:4].hex(), magic=magic.hex())
+    if len(header) != length:
+        raise InputError("data.idx.header", path=name, size=len(header), expected=length)
+    shape = struct.unpack(f">{ndim}I", header[4:])
+    if shape[0] > MAX_ITEMS:
+        raise InputError("data.idx.items", path=name, items=shape[0], limit=MAX_ITEMS)
+    size = math.prod(shape)
+    if is_packed:
+        refuse_bomb(size, len(raw), name)
+    content = read(min(size, MAX_BYTES) + 1)  # a damaged header may declare 2**96
+    if len(content) != size:
+        code = "data.idx.too_long" if len(content) > size else "data.idx.cut"
+        raise InputError(code, path=name, size=len(content), declared=size)
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def read_idx_pair(images: Member, labels: Member, num_classes: int) -> Part:
@@ -65,7 +79,7 @@ def read_idx_pair(images: Member, labels: Member, num_classes: int) -> Part:
 
 
 def find_idx(members: Members) -> dict[str, Member]:
-    """Return the IDX files among members under "train images", "train labels", "test images", "test labels".
+    """Return the IDX files among members under train_images, train_labels, test_images and test_labels.
 
     They may be at the top, in raw/ or in MNIST/raw/; the first of these folders that has any is used, and a plain file
     is preferred to its .gz. Roles without a file are omitted.
@@ -76,43 +90,20 @@ def find_idx(members: Members) -> dict[str, Member]:
     for match, path in sorted(matches, key=lambda pair: pair[1], reverse=True):  # reverse: the plain file wins
         if len(match["folder"]) == top:
             part = "train" if match["part"] == "train" else "test"
-            files[f"{part} {match['kind']}"] = members[path]
+            files[f"{part}_{match['kind']}"] = members[path]
     return files
 
 
-def read_idx_files(files: dict[str, Member], num_classes: int, label: str) -> tuple[Part, Part | None]:
-    """Return the training part and, if it has files, the test part, from the result of `find_idx`.
+def read_idx_files(members: Members, num_classes: int, _image: Shape | None, label: str) -> Content:
+    """Return the training part and, if it has files, the test part, from the files that `find_idx` finds.
 
     Raises:
         InputError: As `read_idx_pair`; or one file of a pair is missing.
     """
+    files = find_idx(members)
     parts = ["train", "test"] if any(role.startswith("test") for role in files) else ["train"]
-    for role in [f"{part} {kind}" for part in parts for kind in ("images", "labels")]:
+    for role in [f"{part}_{kind}" for part in parts for kind in ("images", "labels")]:
         if role not in files:
-            raise InputError("data.idx.missing", path=label, role=Message(f"data.idx.{role.replace(' ', '_')}"))
-    train, *test = [read_idx_pair(files[f"{p} images"], files[f"{p} labels"], num_classes) for p in parts]
-    return train, test[0] if test else None
-
-
-def _read_stream(stream: io.BufferedIOBase, packed: int | None, name: str, ndim: int) -> NDArray[np.uint8]:
-    shape = _read_shape(stream.read(4 + 4 * ndim), name, ndim)
-    size = math.prod(shape)
-    if packed is not None:
-        refuse_bomb(size, packed, name)
-    content = stream.read(min(size, MAX_BYTES) + 1)  # a damaged header may declare 2**96
-    if len(content) != size:
-        code = "data.idx.too_long" if len(content) > size else "data.idx.cut"
-        raise InputError(code, path=name, size=len(content), declared=size)
-    return np.frombuffer(content, np.uint8).reshape(shape)
-
-
-def _read_shape(header: bytes, name: str, ndim: int) -> tuple[int, ...]:
-    magic = bytes([0, 0, UBYTE, ndim])
-    if not header.startswith(magic):
-        raise InputError("data.idx.magic", path=name, start=header[:4].hex(), magic=magic.hex())
-    if len(header) != 4 + 4 * ndim:
-        raise InputError("data.idx.header", path=name, size=len(header), expected=4 + 4 * ndim)
-    shape = struct.unpack(f">{ndim}I", header[4:])
-    if shape[0] > MAX_ITEMS:
-        raise InputError("data.idx.items", path=name, items=shape[0], limit=MAX_ITEMS)
-    return shape
+            raise InputError("data.idx.missing", path=label, role=Message(f"data.idx.{role}"))
+    read = [read_idx_pair(files[f"{part}_images"], files[f"{part}_labels"], num_classes) for part in parts]
+    return read, numbered(num_classes)

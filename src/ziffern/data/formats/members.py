@@ -3,39 +3,48 @@
 Decisions: a member is read only when it is needed, so that a wrong path costs no memory; only subfolders that may
 hold data are searched, so that `data.dir=/` fails at once; links inside a folder are followed, since the user put them
 there; names in messages pass `one_line`, since names in a foreign archive may contain line breaks or terminal codes.
+
+A ZIP is read in memory, without extracting to disk: its whole directory is checked before the first byte is unpacked;
+only "stored" and "deflate" are accepted, because Python cannot limit the output of other methods; a bomb is detected by
+comparing the declared sizes, which zipfile never exceeds, to the archive's size on disk, which overlapping members
+cannot fake.
 """
 
 import os
 import re
+import stat
+import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from ziffern.errors import InputError
-from ziffern.files.untrusted import open_regular, unreadable
-from ziffern.text.printable import one_line
+from ziffern.files.untrusted import open_regular, read_bytes, reading
+from ziffern.text.catalog import Message
+from ziffern.text.printable import one_line, reason
 
 MAX_BYTES = 4 * 2**30
 MAX_FILES = 2_000_000
 MAX_DEPTH = 4  # wrapper/train/class/folder: one deeper than allowed, so that a stray folder is detected
-DATA_FOLDERS = frozenset({"train", "test", "raw"})
 LABEL = re.compile(r"[0-9]{1,3}")  # a class folder's name
+DATA_FOLDER = re.compile(rf"train|test|raw|{LABEL.pattern}")  # everything in it is searched
 SYSTEM_FILES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+FREE_BYTES = 100 * 10**6  # smaller content may have any ratio: zeros compress 1000 : 1
+MAX_RATIO = 100
+ENCRYPTED = 0x2041  # the flags of ordinary, strong and directory encryption
+CLIMBS = re.compile(r"^$|^/|^[A-Za-z]:|\\|\x00|(^|/)\.\.(/|$)")
+NESTED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".npz")
 
 
 @dataclass(frozen=True)
 class Member:
-    """One file.
+    """One file; `read` returns its content, or raises InputError."""
 
-    Args:
-        label: Its name in messages; one printable line.
-        size: Its size in bytes, as the folder or the archive declares it.
-        read: Returns its content; raises InputError if that fails.
-    """
-
-    label: str
-    size: int
+    label: str  # its name in messages; one printable line
+    size: int  # in bytes, as the folder or the archive declares it
     read: Callable[[], bytes]
 
 
@@ -67,7 +76,7 @@ def folder_members(root: Path) -> Members:
 
 
 def _walk(folder: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, Member]]:
-    try:
+    with reading(folder):
         with os.scandir(folder) as listing:
             entries = [entry for entry in listing if not is_ignored(entry.name)]
         for entry in entries:
@@ -75,21 +84,98 @@ def _walk(folder: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, Member]]:
             if not entry.is_dir():
                 size = entry.stat().st_size if entry.is_file() else 0
                 yield "/".join(here), file_member(Path(entry.path), size)
-            elif _may_hold_data(here):
+            elif len(here) == 1 or (len(here) <= MAX_DEPTH and any(map(DATA_FOLDER.fullmatch, here[:2]))):
                 yield from _walk(Path(entry.path), here)
-    except OSError as error:
-        raise unreadable(one_line(folder), error) from None
-
-
-def _may_hold_data(parts: tuple[str, ...]) -> bool:
-    """Return whether to search a folder: a wrapper, or anything in train/, test/, raw/ or the folder of a label."""
-    is_data = not DATA_FOLDERS.isdisjoint(parts[:2]) or any(map(LABEL.fullmatch, parts[:2]))
-    return len(parts) == 1 or (len(parts) <= MAX_DEPTH and is_data)
 
 
 def _read_file(path: Path) -> bytes:
+    with reading(path):
+        return read_bytes(path, MAX_BYTES)
+
+
+@contextmanager
+def open_zip(path: Path) -> Iterator[Members]:
+    """Yield the files of a ZIP by path, without the ignored ones; they can only be read inside the `with` block.
+
+    Raises:
+        InputError: The file is unreadable, not a ZIP, or damaged; a path leads out of the archive; a member is a link,
+            encrypted, listed twice or compressed by a rare method; or unpacking would exhaust memory.
+    """
+    with reading(path):
+        file = open_regular(path, MAX_BYTES)
+    with file, open_zip_file(file, one_line(path)) as members:
+        yield members
+
+
+@contextmanager
+def open_zip_file(file: BinaryIO, label: str, max_bytes: int = MAX_BYTES) -> Iterator[Members]:
+    """Yield the files of an open ZIP of at most `max_bytes` unpacked, called `label` in messages; see `open_zip`."""
     try:
-        with open_regular(path, MAX_BYTES) as file:
-            return file.read()
-    except OSError as error:
-        raise unreadable(one_line(path), error) from None
+        archive = zipfile.ZipFile(file)
+    except Exception as error:  # zipfile leaks struct, Unicode and other errors for damaged directories
+        why: object = Message("data.archive.no_zip") if "not a zip file" in str(error) else reason(error)
+        raise InputError("data.archive.damaged", path=label, reason=why) from None
+    with archive:
+        infos = archive.infolist()
+        refuse_bomb(sum(info.file_size for info in infos), os.fstat(file.fileno()).st_size, label, max_bytes)
+        if len(infos) > MAX_FILES:
+            raise InputError("data.archive.too_many", path=label, members=len(infos), limit=MAX_FILES)
+        members: Members = {}
+        for info in infos:
+            where = f"{label}:{one_line(info.orig_filename)}"
+            _check(info, where)
+            path = PurePosixPath(info.filename).as_posix()
+            if info.is_dir() or is_ignored(path):
+                continue
+            if path in members:
+                raise InputError("data.archive.twice", path=where)
+            members[path] = Member(where, info.file_size, partial(_read_member, archive, info, where))
+        yield members
+
+
+def refuse_bomb(declared: int, packed: int, label: str, max_bytes: int = MAX_BYTES) -> None:
+    """Check that `packed` bytes may be unpacked to `declared` bytes.
+
+    Raises:
+        InputError: More than `max_bytes`, or more than 100 MB at a ratio above 100.
+    """
+    if declared > max_bytes:
+        raise InputError("data.archive.too_large", path=label, size=declared, limit=max_bytes)
+    if declared > FREE_BYTES and declared > MAX_RATIO * packed:
+        ratio = round(declared / max(packed, 1))
+        raise InputError("data.archive.bomb", path=label, size=declared, ratio=ratio, limit=MAX_RATIO)
+
+
+def refuse_nested(members: Members) -> None:
+    """Check that no member is itself an archive.
+
+    Raises:
+        InputError: One is, judged by its name.
+    """
+    for path, member in members.items():
+        if path.lower().endswith(NESTED):
+            raise InputError("data.archive.nested", path=member.label)
+
+
+def _check(info: zipfile.ZipInfo, where: str) -> None:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    problems = {
+        "climbs": CLIMBS.search(info.orig_filename),
+        "link": kind == stat.S_IFLNK,
+        "special": kind not in (0, stat.S_IFREG, stat.S_IFDIR),
+        "encrypted": info.flag_bits & ENCRYPTED,
+        "method": info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED),
+    }
+    for problem, exists in problems.items():
+        if exists:
+            raise InputError(f"data.archive.{problem}", path=where, method=info.compress_type)
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> bytes:
+    try:
+        raw = archive.read(info)
+    except Exception as error:  # zlib, struct, EOF, CRC and OS errors alike: this member is damaged
+        raise InputError("data.archive.member_damaged", path=where, reason=reason(error)) from None
+    if len(raw) != info.file_size:
+        raise InputError("data.archive.cut", path=where, size=len(raw), declared=info.file_size)
+    return raw

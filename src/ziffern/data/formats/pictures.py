@@ -9,21 +9,17 @@ import io
 import re
 import warnings
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 
 from ziffern.data.conversion import scaled
-from ziffern.data.formats.archive import refuse_bomb, refuse_nested
-from ziffern.data.formats.members import Member, Members
-from ziffern.data.parts import Part, label_fix, numbered
+from ziffern.data.dataset import Content, Part, label_fix, numbered
+from ziffern.data.formats.members import Member, Members, refuse_bomb, refuse_nested
 from ziffern.data.spec import MNIST_SHAPE, Shape
 from ziffern.errors import InputError
 from ziffern.text.printable import one_line, reason
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "PPM", "WEBP")
 GRAY_MODES = ("L", "1")
@@ -39,9 +35,7 @@ def has_pictures(members: Members) -> bool:
     return any(path.startswith("train/") for path in members)
 
 
-def read_pictures(
-    members: Members, num_classes: int, image: Shape | None = None
-) -> tuple[Part, Part | None, tuple[str, ...]]:
+def read_pictures(members: Members, num_classes: int, image: Shape | None = None, _label: str = "") -> Content:
     """Return the training part, the test part if there is one, and the class names.
 
     Pictures are converted to `image` (channels, height, width); without it they must be gray and 28×28.
@@ -54,26 +48,21 @@ def read_pictures(
     """
     if image is not None and image[0] not in MODES:
         raise InputError("data.picture.channels", image=str(list(image)))
-    paths = {part: sorted(path for path in members if path.startswith(f"{part}/")) for part in ("train", "test")}
-    pictures = {path: members[path] for part in paths.values() for path in part}
+    parts = [{path: members[path] for path in sorted(members) if path.startswith(top)} for top in ("train/", "test/")]
+    pictures = parts[0] | parts[1]
     refuse_nested(pictures)
-    labels, names = _number(_class_folders(pictures), num_classes)
-    train, test = (_read_part({path: members[path] for path in part}, labels, image) for part in paths.values())
-    return train, test if paths["test"] else None, names
+    labels, names = _number(pictures, num_classes)
+    return [_read_part(part, labels, image) for part in parts if part], names
 
 
-def _class_folders(members: Members) -> dict[str, str]:
-    """Return the name of each class folder, and its name in messages."""
-    folders: dict[str, str] = {}
+def _number(members: Members, num_classes: int) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return the label of each class folder, and the class names."""
+    folders: dict[str, str] = {}  # and their names in messages
     for path, member in members.items():
         parts = PurePosixPath(path).parts
         if len(parts) != LEVELS:
             raise InputError("data.picture.place", path=member.label, place=path, part=parts[0])
         folders.setdefault(parts[1], member.label.rpartition("/")[0])
-    return folders
-
-
-def _number(folders: dict[str, str], num_classes: int) -> tuple[dict[str, int], tuple[str, ...]]:
     integers = sorted(name for name in folders if INTEGER.fullmatch(name))
     words = sorted(folders.keys() - set(integers))
     if integers and words:
@@ -102,8 +91,6 @@ def _read_part(members: Members, numbers: dict[str, int], image: Shape | None) -
 
 def _decode(member: Member, image: Shape | None) -> tuple[NDArray[np.uint8], bool]:
     """Return a picture (C, H, W), and whether its size or colors were converted."""
-    from PIL import Image, UnidentifiedImageError
-
     if member.size > MAX_FILE:
         raise InputError("data.picture.too_large", path=member.label, size=member.size, limit=MAX_FILE)
     raw = member.read()
@@ -119,7 +106,7 @@ def _decode(member: Member, image: Shape | None) -> tuple[NDArray[np.uint8], boo
         raise InputError("data.picture.damaged", path=member.label, reason=reason(error)) from None
 
 
-def _check_header(picture: "Image.Image", packed: int, label: str, image: Shape | None) -> None:
+def _check_header(picture: Image.Image, packed: int, label: str, image: Shape | None) -> None:
     """Check the size before the colors, as reading a palette decodes the pixels."""
     width, height = picture.size
     values = {"path": label, "width": width, "height": height, "mode": picture.mode}
@@ -131,10 +118,8 @@ def _check_header(picture: "Image.Image", packed: int, label: str, image: Shape 
         raise InputError("data.picture.mismatch", **values)
 
 
-def _pixels(picture: "Image.Image", shape: Shape) -> tuple[NDArray[np.uint8], bool]:
+def _pixels(picture: Image.Image, shape: Shape) -> tuple[NDArray[np.uint8], bool]:
     """Return the pixels (C, H, W) in `shape`, and whether size or colors were converted; transparent becomes black."""
-    from PIL import Image
-
     mode = MODES[shape[0]]
     same = picture.mode == mode or (mode == "L" and _is_gray(picture))
     if picture.has_transparency_data and mode != "RGBA":
@@ -147,7 +132,7 @@ def _pixels(picture: "Image.Image", shape: Shape) -> tuple[NDArray[np.uint8], bo
     return pixels, not same
 
 
-def _is_gray(picture: "Image.Image") -> bool:
+def _is_gray(picture: Image.Image) -> bool:
     """Return whether converting to gray loses nothing; GIF stores even gray levels in a palette."""
     if picture.mode != "P" or "transparency" in picture.info:
         return picture.mode in GRAY_MODES

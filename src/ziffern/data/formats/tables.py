@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.data.formats.members import Member
-from ziffern.data.parts import Part, label_fix
+from ziffern.data.dataset import Content, Part, label_fix, numbered
+from ziffern.data.formats.members import Member, Members
 from ziffern.data.spec import MNIST_SHAPE, Shape
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
@@ -24,8 +24,29 @@ from ziffern.text.printable import one_line
 if TYPE_CHECKING:
     import pandas as pd
 
-Pair = tuple[NDArray[np.uint8], NDArray[np.int64]]  # rows of pixels (N, P) and their labels (N,)
+TRAIN_TABLES = ("train.csv", "mnist_train.csv")
+TEST_TABLES = ("test.csv", "mnist_test.csv")  # Kaggle's has no labels, and is ignored
 VALUES_AT_ONCE = 6_400_000  # 8,192 rows of MNIST
+
+
+def find_tables(members: Members) -> list[str]:
+    """Return the training tables among members."""
+    return [path for path in TRAIN_TABLES if path in members]
+
+
+def read_tables(members: Members, num_classes: int, image: Shape | None, label: str) -> Content:
+    """Return the training part and, if it has a table with labels, the test part.
+
+    Raises:
+        InputError: As `read_csv`; or there are two tables of one part.
+    """
+    shape = image or MNIST_SHAPE
+    train, *more = find_tables(members)
+    test = [path for path in TEST_TABLES if path in members and has_labels(members[path], shape)]
+    if more or len(test) > 1:
+        first, second = TRAIN_TABLES if more else TEST_TABLES
+        raise InputError("data.local.tables", path=label, first=first, second=second)
+    return [read_csv(members[name], num_classes, shape) for name in (train, *test)], numbered(num_classes)
 
 
 def has_labels(member: Member, shape: Shape = MNIST_SHAPE) -> bool:
@@ -42,18 +63,25 @@ def read_csv(member: Member, num_classes: int, shape: Shape = MNIST_SHAPE) -> Pa
             0 ... 255).
     """
     raw = member.read().removeprefix(b"\xef\xbb\xbf").rstrip()  # Excel's byte order mark; trailing blank lines
-    pixels = math.prod(shape)
-    has_header = _check_columns(_first_line(raw), 1 + pixels, member.label)
-    limits = np.array([num_classes - 1] + [255] * pixels)
+    limits = np.array([num_classes - 1] + [255] * math.prod(shape))  # (columns,)
+    names = _first_line(raw)
+    _check_columns(len(names), limits, 1, member.label)
+    try:
+        float(names[0])
+        has_header = False
+    except ValueError:
+        has_header = True
+        if names[0].lower() != "label":
+            raise InputError("data.table.first", path=member.label, column=names[0], form=_form(limits)) from None
     tables = list(_read_rows(raw, has_header, limits, member.label))
     if not tables:
-        raise InputError("data.table.empty", path=member.label, form=_form(1 + pixels))
+        raise InputError("data.table.empty", path=member.label, form=_form(limits))
     images, labels = (np.concatenate(parts) for parts in zip(*tables, strict=True))
     return Part(images.reshape(-1, *shape), labels)
 
 
-def _form(columns: int) -> Message:
-    return Message("data.table.form", last=columns - 2)
+def _form(limits: NDArray[np.int64]) -> Message:
+    return Message("data.table.form", last=len(limits) - 2)
 
 
 def _first_line(raw: bytes) -> list[str]:
@@ -61,23 +89,16 @@ def _first_line(raw: bytes) -> list[str]:
     return [name.strip().strip('"') for name in line.split(",")]
 
 
-def _check_columns(names: list[str], expected: int, label: str) -> bool:
-    """Check the first line and return whether it is a header."""
-    if len(names) != expected:
-        values = {"line": 1, "columns": len(names), "expected": expected}
-        raise InputError("data.table.columns", path=label, **values, form=_form(expected))
-    try:
-        float(names[0])
-    except ValueError:
-        if names[0].lower() != "label":
-            form = _form(expected)
-            raise InputError("data.table.first", path=label, column=names[0], form=form) from None
-        return True
-    return False
+def _check_columns(columns: int, limits: NDArray[np.int64], line: int, label: str) -> None:
+    if columns != len(limits):
+        values = {"line": line, "columns": columns, "expected": len(limits)}
+        raise InputError("data.table.columns", path=label, **values, form=_form(limits))
 
 
-def _read_rows(raw: bytes, has_header: bool, limits: NDArray[np.int64], label: str) -> Iterator[Pair]:
-    """Yield checked chunks of rows, one image per row; nothing if there are no rows."""
+def _read_rows(
+    raw: bytes, has_header: bool, limits: NDArray[np.int64], label: str
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """Yield pixels (rows, P) and labels (rows,) of checked chunks of rows; nothing if there are no rows."""
     import pandas as pd
 
     line = 1 + has_header
@@ -91,6 +112,7 @@ def _read_rows(raw: bytes, has_header: bool, limits: NDArray[np.int64], label: s
             low_memory=False,
         ) as chunks:
             for frame in chunks:
+                _check_columns(frame.shape[1], limits, line, label)
                 values = _check_values(frame, limits, line, label)
                 yield values[:, 1:].astype(np.uint8), values[:, 0].astype(np.int64)
                 line += len(frame)
@@ -99,42 +121,31 @@ def _read_rows(raw: bytes, has_header: bool, limits: NDArray[np.int64], label: s
     except pd.errors.EmptyDataError:
         return
     except Exception as error:  # pandas raises its own, Unicode, overflow and other errors for broken text
-        columns = len(limits)
-        raise InputError("data.table.damaged", path=label, columns=columns, reason=error, form=_form(columns)) from None
+        form = _form(limits)
+        raise InputError("data.table.damaged", path=label, columns=len(limits), reason=error, form=form) from None
 
 
 def _check_values(frame: "pd.DataFrame", limits: NDArray[np.int64], line: int, label: str) -> NDArray[Any]:
     """Return a chunk as numbers, (rows, columns), all whole and from 0 to `limits` (columns,)."""
-    columns = len(limits)
-    if frame.shape[1] != columns:
-        values = {"line": line, "columns": frame.shape[1], "expected": columns}
-        raise InputError("data.table.columns", path=label, **values, form=_form(columns))
-    numbers = _numbers(frame)
-    good = (numbers >= 0) & (numbers <= limits)  # NaN, a missing value, fails both
-    if numbers.dtype.kind == "f":
-        good &= numbers == np.floor(numbers)
-    if not good.all():
-        row, column = divmod(int(np.argmin(good)), columns)
-        kind = "pixel" if column else "label"
-        where = Message(f"data.table.{kind}", path=label, line=line + row, pixel=column - 1)
-        shown = one_line(frame.iat[row, column])
-        if shown == "nan":
-            raise InputError("data.table.missing", where=where, columns=columns)
-        value, fix = float(numbers[row, column]), Message("data.table.fix_pixel")
-        if not column:
-            fix = label_fix(int(value)) if value.is_integer() else Message("data.table.fix_label")
-        shown_value = shown or Message("data.table.blank")
-        raise InputError("data.table.value", where=where, value=shown_value, limit=int(limits[column]), fix=fix)
-    return numbers
-
-
-def _numbers(frame: "pd.DataFrame") -> NDArray[Any]:
-    """Return the values as integers if all are, else as float64 with NaN for text that is not a number."""
     import pandas as pd
 
-    texts = [name for name, dtype in frame.dtypes.items() if dtype.kind not in "iuf"]
-    if texts:
-        frame = frame.copy()
-        for name in texts:
-            frame[name] = pd.to_numeric(frame[name].astype(str), errors="coerce").astype(np.float64)
-    return frame.to_numpy()
+    numbers = frame.copy(deep=False)  # integers if all are, else float64 with NaN for text that is not a number
+    for name in (name for name, dtype in frame.dtypes.items() if dtype.kind not in "iuf"):
+        numbers[name] = pd.to_numeric(frame[name].astype(str), errors="coerce").astype(np.float64)
+    values = numbers.to_numpy()
+    good = (values >= 0) & (values <= limits)  # NaN, a missing value, fails both
+    if values.dtype.kind == "f":
+        good &= values == np.floor(values)
+    if good.all():
+        return values
+    row, column = divmod(int(np.argmin(good)), len(limits))
+    kind = "pixel" if column else "label"
+    where = Message(f"data.table.{kind}", path=label, line=line + row, pixel=column - 1)
+    shown = one_line(frame.iat[row, column])
+    if shown == "nan":
+        raise InputError("data.table.missing", where=where, columns=len(limits))
+    value, fix = float(values[row, column]), Message(f"data.table.fix_{kind}")
+    if not column and value.is_integer():
+        fix = label_fix(int(value))
+    blank = Message("data.table.blank")
+    raise InputError("data.table.value", where=where, value=shown or blank, limit=int(limits[column]), fix=fix)

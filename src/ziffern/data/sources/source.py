@@ -1,41 +1,48 @@
 """Sources of images; each returns one `LabeledImages`.
 
-Decisions: only a source with `fallback` may replace missing data by other data, which keeps its own name and has a
-note; damaged or unreadable data is always an error.
+Decisions: torchvision has file formats, mirrors and checksums, so its classes read and download, except for CIFAR,
+which they would unpickle; the class, its arguments and its files are in the YAML file of a data set, so that a new data
+set needs no code; whether a data set is complete follows from its files, never from the text of an exception. Only a
+source with `fallback` may replace missing data by other data, which keeps its own name and has a note; damaged or
+unreadable data is always an error.
 """
 
 import gzip
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from errno import EACCES
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ziffern.data.dataset import DIGITS, LabeledImages
-from ziffern.data.parts import Part, join
+from ziffern.data.conversion import scaled
+from ziffern.data.dataset import DIGITS, Content, LabeledImages, Part, join
+from ziffern.data.formats.cifar import read_cifar, read_cifar_names
 from ziffern.data.sources.download import download
 from ziffern.data.sources.local import read_local
-from ziffern.data.sources.torchvision_sets import TorchvisionSet
 from ziffern.data.spec import MNIST_SHAPE, Shape
 from ziffern.errors import InputError
-from ziffern.files.untrusted import unreadable
+from ziffern.files.untrusted import reading
 from ziffern.text.catalog import Message
 from ziffern.text.printable import reason
+
+CIFAR = ("CIFAR10", "CIFAR100")
+# These hold all images in memory, and unpickle nothing.
+KINDS = ("MNIST", "FashionMNIST", "KMNIST", "EMNIST", "QMNIST", "USPS", "SVHN", "STL10", *CIFAR)
+RESERVED = ("root", "download", "transform", "target_transform", "transforms")  # arguments not allowed in YAML
 
 
 class Source(Protocol):
     """An object that returns a data set."""
 
     def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabeledImages:
-        """Return the data set in `folder`, or downloaded to it.
+        """Return the data set in `folder`, or downloaded to it; the user expects `num_classes`.
 
-        Args:
-            folder: Folder of the data.
-            num_classes: How many classes the user expects.
-            image: Channels, height and width that images are converted to; None requires 1×28×28.
+        Images are converted to the shape `image` (channels, height and width); None requires 1×28×28.
         """
 
 
@@ -48,7 +55,7 @@ class Embedded:
         with path.open("rb") as packed, gzip.open(packed, "rt") as file:
             table = np.loadtxt(file, delimiter=",", dtype=np.int64)  # (5000, 785), label last
         images = table[:, :-1].astype(np.uint8).reshape(-1, *MNIST_SHAPE)
-        return join("mnist5k", Part(images, table[:, -1].copy()), None, DIGITS, image)
+        return join("mnist5k", [Part(images, table[:, -1].copy())], DIGITS, image)
 
 
 class Local:
@@ -64,7 +71,7 @@ class Torchvision:
 
     Args:
         dataset: Its name in the records of a run.
-        kind: Its class in torchvision.datasets.
+        kind: Its class in torchvision.datasets, one of KINDS.
         files: The files that this class reads, below the data folder.
         train: Further arguments of the class for the training part; by default train=True.
         test: Further arguments for the test part; by default train=False.
@@ -92,40 +99,95 @@ class Torchvision:
         fallback: bool = False,
         download: bool = True,
     ) -> None:
-        arguments = ({"train": True} if train is None else train, {"train": False} if test is None else test)
-        self.set = TorchvisionSet(dataset, kind, tuple(files), *arguments, transpose, first_label, margin)
-        self.dataset, self.fallback, self.download = dataset, fallback, download
+        self.arguments = ({"train": True} if train is None else train, {"train": False} if test is None else test)
+        if kind not in KINDS:
+            raise InputError("data.torchvision.kind", kind=kind, known=KINDS)
+        for arguments in self.arguments:
+            for argument in RESERVED:
+                if argument in arguments:
+                    raise InputError("data.torchvision.argument", argument=argument)
+        for file in map(PurePosixPath, files):
+            if file.is_absolute() or ".." in file.parts:
+                raise InputError("data.torchvision.outside", file=file)
+        self.dataset, self.class_name, self.files = dataset, kind, tuple(files)
+        self.transpose, self.first_label, self.margin = transpose, first_label, margin
+        self.fallback, self.download = fallback, download
 
     def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabeledImages:
         """Return both parts, merged, training part first."""
-        try:
-            _check_folder(folder)
-            missing = self.set.missing(folder)
-        except OSError as error:
-            raise unreadable(f"data.dir={folder}", error) from error
+        with reading(f"data.dir={folder}"):
+            if folder.exists() and not folder.is_dir():
+                raise InputError("data.dir.is_file", folder=folder)
+            if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+                raise PermissionError(EACCES, os.strerror(EACCES))
+            missing = [name for name in self.files if not (folder / name).is_file()]
         if missing:
-            state_code = "incomplete" if len(missing) < len(self.set.files) else "absent"
+            state_code = "incomplete" if len(missing) < len(self.files) else "absent"
             state = Message(f"data.torchvision.{state_code}", name=self.dataset, folder=folder, file=missing[0])
             if not self.download:
                 raise InputError("data.torchvision.not_downloaded", state=state)
             try:
-                download(self.set, folder)
+                download(self.dataset, self.kind, self.files, self._open, folder)
             except ConnectionError as error:
-                return self._fallback(state, error, image)
+                why = error.args[0] if error.args and isinstance(error.args[0], Message) else reason(error)
+                if not self.fallback:
+                    raise InputError("data.torchvision.unreachable", state=state, reason=why) from error
+                digits = Embedded().load(Path(), len(DIGITS), image)
+                return replace(digits, note=Message("data.note.fallback", state=state, reason=why))
             except OSError as error:
                 raise InputError("data.torchvision.not_writable", state=state, reason=reason(error)) from error
-        return self.set.read(folder, image)
+        return self.read(folder, image)
 
-    def _fallback(self, state: Message, error: ConnectionError, image: Shape | None) -> LabeledImages:
-        why = error.args[0] if error.args and isinstance(error.args[0], Message) else reason(error)
-        if not self.fallback:
-            raise InputError("data.torchvision.unreachable", state=state, reason=why)
-        digits = Embedded().load(Path(), len(DIGITS), image)
-        return replace(digits, note=Message("data.note.fallback", state=state, reason=why))
+    @property
+    def kind(self) -> Any:
+        """The class in torchvision.datasets."""
+        import torchvision.datasets
 
+        return getattr(torchvision.datasets, self.class_name)
 
-def _check_folder(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError("data.dir.is_file", folder=folder)
-    if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
-        raise PermissionError(13, os.strerror(13))
+    def read(self, folder: Path, image: Shape | None = None) -> LabeledImages:
+        """Return both parts from the files in `folder`.
+
+        Raises:
+            InputError: A file is unreadable or damaged, or a part does not have one label per image.
+        """
+        try:
+            parts, names = self._cifar(folder) if self.class_name in CIFAR else self._published(folder)
+            for part in parts:
+                if len(part.labels) != len(part.images):
+                    raise ValueError(f"{len(part.labels)} labels for {len(part.images)} images")  # noqa: TRY301
+        except PermissionError as error:
+            with reading(error.filename):
+                raise
+        except Exception as error:  # torchvision's parsers may raise any error
+            code = "data.torchvision.damaged"
+            raise InputError(code, folder=folder, name=self.dataset, reason=reason(error)) from error
+        return join(self.dataset, parts, names, image)
+
+    def _open(self, kind: Any, folder: Path, download: bool) -> list[Any]:
+        """Return torchvision's training and test data set; `kind` is the class or a subclass."""
+        return [kind(str(folder), download=download, **arguments) for arguments in self.arguments]
+
+    def _cifar(self, folder: Path) -> Content:
+        kind = self.kind
+        folder = folder / kind.base_folder
+        parts = [read_cifar(folder, [name for name, _ in files]) for files in (kind.train_list, kind.test_list)]
+        return parts, read_cifar_names(folder / kind.meta["filename"], kind.meta["key"])
+
+    def _published(self, folder: Path) -> Content:
+        # Parsing detects damage; the checksums were compared when the files were downloaded.
+        kind = type(self.class_name, (self.kind,), {"_check_integrity": lambda _: True})
+        train, test = self._open(kind, folder, download=False)
+        names = [name.split(" - ")[0] for name in getattr(train, "classes", DIGITS)]
+        return [self._part(train), self._part(test)], tuple(names[self.first_label :])
+
+    def _part(self, dataset: Any) -> Part:
+        images: NDArray[np.uint8] = np.asarray(dataset.data)  # (N, H, W) or (N, C, H, W)
+        labels = np.asarray(dataset.targets if hasattr(dataset, "targets") else dataset.labels, np.int64)
+        if labels.ndim > 1:  # QMNIST: the class, and seven columns about the writer
+            labels = labels[:, 0]
+        if self.transpose:
+            images = np.ascontiguousarray(images.swapaxes(-1, -2))
+        if self.margin:
+            images = scaled(images[:, None], MNIST_SHAPE[1:], self.margin)
+        return Part(images, labels - self.first_label)

@@ -1,6 +1,7 @@
 """Lists of batches, for a `training_step` that takes several optimizer steps."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ziffern.data.batches import Batch, Batches
 
@@ -17,7 +18,7 @@ class Chunks:
 
     def __init__(self, batches: Batches, count: int) -> None:
         self.batch_size = batches.batch_size
-        self.large = batches.with_batch_size(count * batches.batch_size)
+        self.large = replace(batches, batch_size=count * batches.batch_size)
 
     @property
     def sampler(self) -> Batches:

@@ -1,10 +1,34 @@
-"""Test-time augmentation: a network that averages over shifted copies of an image."""
+"""Networks that average the probabilities of several networks, or of several views of an image."""
+
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ziffern.errors import InputError
+from ziffern.models.normalization import Normalize
+
+
+class Ensemble(nn.Module):
+    """The mean of the members' probabilities, each after its own normalization.
+
+    The surrounding module normalizes by `unit`, from which each member's input is recovered.
+
+    Args:
+        nets: Each maps images (B, C, H, W) to logits (B, K).
+        normalize: One per net; their statistics are loaded with the weights.
+    """
+
+    def __init__(self, nets: Sequence[nn.Module], normalize: Sequence[Normalize]) -> None:
+        super().__init__()
+        self.nets, self.normalize = nn.ModuleList(nets), nn.ModuleList(normalize)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logarithms of the mean probabilities (B, K) of images (B, C, H, W) in [0, 1]."""
+        levels = images * 255
+        members = zip(self.nets, self.normalize, strict=True)
+        return _log_mean(net(normalize(levels)) for net, normalize in members)
 
 
 class Views(nn.Module):
@@ -38,5 +62,9 @@ class Views(nn.Module):
         padded = F.pad(images - background, [self.pixels] * 4) + background
         steps = range(-self.pixels, self.pixels + 1)
         places = [(self.pixels + y, self.pixels + x) for y in steps for x in steps if abs(y) + abs(x) <= self.pixels]
-        views = [padded[:, :, y : y + height, x : x + width] for y, x in places]
-        return torch.stack([self.net(view).float().softmax(1) for view in views]).mean(0).clamp_min(1e-12).log()
+        return _log_mean(self.net(padded[:, :, y : y + height, x : x + width]) for y, x in places)
+
+
+def _log_mean(logits: Iterable[Tensor]) -> Tensor:
+    """Return the logarithms of the mean probabilities (B, K) of several logits (B, K)."""
+    return torch.stack([each.float().softmax(1) for each in logits]).mean(0).clamp_min(1e-12).log()
