@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from optuna import Study
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+ALL_FOLDS, FOLDS, DEFAULT_FOLDS = "data.fold=all", "data.folds=", 5  # as in conf/data/_base.yaml
 SEARCH = ("hparams_search=", "hydra/sweeper=")  # overrides that choose the sweeper of a search
 
 
@@ -52,6 +53,8 @@ def train(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     # The settings of a loss are added to null, its default, or replace those of a recipe.
     options.overrides = [f"++{item}" if item.startswith("model.loss.") else item for item in options.overrides]
+    if ALL_FOLDS in options.overrides:
+        options.overrides = _with_every_fold(options)
     if options.experimental_rerun is not None:
         fail(InputError("cli.train.rerun"))
     processes.set_trains_alone(options.multirun and any(item.startswith(SEARCH) for item in options.overrides))
@@ -93,6 +96,15 @@ def _compose_and_run(options: Namespace) -> None:
             config_name=PRIMARY,
         )
     print_after_multirun()
+
+
+def _with_every_fold(options: Namespace) -> list[str]:
+    """Return the overrides with one run for each fold of a cross-validation."""
+    if not _is_multirun(options):
+        fail(InputError("cli.train.all_folds"))
+    counts = [item.removeprefix(FOLDS) for item in options.overrides if item.startswith(FOLDS)]
+    every = f"data.fold=range({counts[-1] if counts else DEFAULT_FOLDS})"
+    return [every if item == ALL_FOLDS else item for item in options.overrides]
 
 
 def _is_multirun(options: Namespace) -> bool:
