@@ -162,7 +162,7 @@ def test_why_nothing_is_said_of_what_matters(tmp_path: Path, monkeypatch: pytest
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("<odd>")
 
-    monkeypatch.setattr(optuna.importance, "get_param_importances", fail)
+    monkeypatch.setattr("ziffern.search.findings.get_param_importances", fail)
     assert "(RuntimeError: <odd>)" in page(lr_matters(10), tmp_path).text
 
 

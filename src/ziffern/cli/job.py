@@ -15,6 +15,7 @@ from ziffern.experiment import run_folder
 from ziffern.experiment.earlier_run import LAST
 from ziffern.experiment.failure import ENVIRONMENT, describe, fail
 from ziffern.machine.processes import is_first
+from ziffern.search.agreement import agree_on_data, check_direction
 from ziffern.text.catalog import Message
 from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
@@ -57,7 +58,6 @@ def _run_trial(cfg: DictConfig, folder: Path, name: str) -> float | list[float]:
     """Run a trial of a search; return NaN where training diverged."""
     from ziffern.experiment.objectives import directions
     from ziffern.experiment.run import run_experiment
-    from ziffern.search.agreement import agree_on_data, check_direction
 
     check_direction(HydraConfig.get().sweeper.get("direction"), directions(cfg.objective))
     trial = current_trial()  # None in the other processes of DDP

@@ -12,11 +12,10 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from hydra import version
 from hydra._internal.utils import _run_hydra, get_args_parser
-from omegaconf import DictConfig
 
 from hydra_plugins.hydra_optuna_queue import check_finished_studies
 from ziffern.cli.job import error_line, job, print_after_multirun
@@ -29,10 +28,8 @@ from ziffern.experiment import run_folder
 from ziffern.experiment.failure import fail
 from ziffern.experiment.naming import register_resolvers
 from ziffern.machine import processes
+from ziffern.search.agreement import check_data
 from ziffern.text.language import terminal_language, terminal_words
-
-if TYPE_CHECKING:
-    from optuna import Study
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 SEARCH = ("hparams_search=", "hydra/sweeper=")  # overrides that choose the sweeper of a search
@@ -56,7 +53,7 @@ def train(arguments: Sequence[str] | None = None) -> None:
         fail(InputError("cli.train.rerun"))
     processes.set_trains_alone(options.multirun and any(item.startswith(SEARCH) for item in options.overrides))
     register_resolvers()
-    check_finished_studies(_check_data)
+    check_finished_studies(check_data)
     logging.raiseExceptions = False  # a line of train.log that cannot be written is no reason for a traceback
     if not processes.is_first() and processes.launched() > 1:
         # The first process writes the configuration, as with the processes that Lightning starts.
@@ -97,12 +94,6 @@ def _compose_and_run(options: Namespace) -> None:
 
 def _is_multirun(options: Namespace) -> bool:
     return options.multirun or "hydra.mode=MULTIRUN" in options.overrides
-
-
-def _check_data(study: "Study", cfg: DictConfig) -> None:
-    from ziffern.search.agreement import check_data
-
-    check_data(study, cfg)
 
 
 def _check_encoding(arguments: Sequence[str]) -> None:

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 def agree_on_data(study: "optuna.Study | None", data: "ImageDataModule", model: object = None) -> None:
     """Record in the study which data it uses, or check that it uses the same data as before.
 
-    Args:
-        study: None if this process has no study; nothing is checked then.
-        data: The loaded datamodule.
-        model: Unused; `run_experiment` passes it.
+    Nothing is checked if this process has no study; `run_experiment` passes a model, too.
 
     Raises:
         SweepError: The study was started with other data.

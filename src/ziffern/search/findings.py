@@ -10,16 +10,14 @@ import warnings
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
+import optuna
 from numpy.typing import NDArray
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial
 
 from ziffern.search.parameters import SearchedParameter
-
-if TYPE_CHECKING:
-    import optuna
-    from optuna.trial import FrozenTrial
 
 MIN_TRIALS = 10  # completed trials needed to compute importances
 MIN_BEST = 5  # minimum number of best trials, as PED-ANOVA's authors advise
@@ -41,27 +39,21 @@ class Objective:
 
 @dataclass(frozen=True)
 class Importances:
-    """How much each parameter mattered.
+    """How much each parameter mattered."""
 
-    Args:
-        shares: By name, the largest first; they add up to 1. Empty if they cannot be computed.
-        missing: The key of the text that explains why there are none.
-        error: The error, as a value of that text.
-    """
-
-    shares: dict[str, float]
-    missing: str = ""
-    error: str = ""
+    shares: dict[str, float]  # by name, the largest first; they add up to 1; empty if they cannot be computed
+    missing: str = ""  # the key of the text that explains why there are none
+    error: str = ""  # as a value of that text
 
 
 @dataclass(frozen=True)
 class SearchFindings:
     """The findings on a study; N is the number of scored trials."""
 
-    study: "optuna.Study"
+    study: optuna.Study
 
     @cached_property
-    def trials(self) -> "list[FrozenTrial]":
+    def trials(self) -> list[FrozenTrial]:
         """All trials, in order."""
         return sorted(self.study.get_trials(deepcopy=False), key=lambda trial: trial.number)
 
@@ -78,7 +70,7 @@ class SearchFindings:
         return [Objective(name, up) for name, up in zip(names, maximized, strict=True)]
 
     @cached_property
-    def scored(self) -> "list[FrozenTrial]":
+    def scored(self) -> list[FrozenTrial]:
         """The completed trials with finite scores, in order."""
         complete = (trial for trial in self.trials if trial.state.name == "COMPLETE")
         return [trial for trial in complete if np.isfinite(trial.values).all()]
@@ -160,8 +152,6 @@ class SearchFindings:
             return Importances({}, "sweep.no_importances", f"{type(error).__name__}: {error}")
 
     def _pedanova(self) -> dict[str, float]:
-        from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-
         sign = -1 if self.objectives[0].is_maximized else 1
         evaluator = PedAnovaImportanceEvaluator(target_quantile=self.best_share)
         with warnings.catch_warnings():
@@ -184,7 +174,7 @@ class SearchFindings:
         return (max(ends) - min(starts)).total_seconds() if starts and ends else None
 
 
-def seconds(trial: "FrozenTrial") -> float | None:
+def seconds(trial: FrozenTrial) -> float | None:
     """Return the duration of a trial; None if it has not ended."""
     return trial.duration.total_seconds() if trial.duration else None
 

@@ -5,25 +5,100 @@ quadratic time for many parameters; a line that does not fit the schema is an er
 without that line would be a different study.
 """
 
+import json
+import warnings
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import optuna
+from msgspec import Meta, Struct
+from optuna.distributions import json_to_distribution
 from optuna.study import StudyDirection
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from ziffern.errors import InputError
 from ziffern.files.untrusted import open_regular
-from ziffern.search import entries
-from ziffern.search.copies import DAMAGE, StudyCopy, TrialCopy, check_parameters
-from ziffern.search.entries import MAX_LINE, read_entry
+from ziffern.search.copies import DAMAGE, MAX_OBJECTIVES, Name, StoredStudy, Text
 
 MAX_BYTES = 128 * 2**20
+MAX_LINE = 2**20  # bytes
 MAX_STUDIES = 1000
 MAX_TRIALS = 100_000
 MAX_NAMES = 10  # of other studies in a message
+
+_Id = Annotated[int, Meta(ge=0, le=2**31)]
+_Direction = Annotated[int, Meta(ge=1, le=2)]
+_State = Annotated[int, Meta(ge=0, le=4)]
+_distribution = lru_cache(maxsize=1000)(json_to_distribution)
+
+
+class _CreateStudy(Struct):
+    study_name: Text
+    directions: Annotated[list[_Direction], Meta(min_length=1, max_length=MAX_OBJECTIVES)]
+
+
+class _OfStudy(Struct):  # this entry itself deletes the study
+    study_id: _Id
+
+
+class _StudyUserAttr(_OfStudy):
+    user_attr: dict[str, Any]
+
+
+class _StudySystemAttr(_OfStudy):
+    system_attr: dict[str, Any]
+
+
+class _CreateTrial(_OfStudy):
+    datetime_start: datetime | None
+    datetime_complete: datetime | None = None
+    state: _State = TrialState.RUNNING
+    value: float | None = None
+    values: list[float] | None = None
+    distributions: dict[Name, Text] = {}
+    params: dict[Name, float] = {}
+    user_attrs: dict[str, Any] = {}
+    intermediate_values: dict[int, float] = {}
+
+
+class _OfTrial(Struct):  # this entry itself is a sampler's attribute, which no report shows
+    trial_id: _Id
+
+
+class _SetParam(_OfTrial):
+    param_name: Name
+    param_value_internal: float
+    distribution: str
+
+
+class _SetState(_OfTrial):
+    state: _State
+    values: list[float] | None
+    datetime_start: datetime | None = None
+    datetime_complete: datetime | None = None
+
+
+class _SetIntermediate(_OfTrial):
+    step: int
+    intermediate_value: float
+
+
+class _TrialUserAttr(_OfTrial):
+    user_attr: dict[str, Any]
+
+
+class _Discarded(Struct):  # an operation of another implementation, which Optuna skips too
+    pass
+
+
+ENTRIES = (  # by Optuna's operation codes; decoding to a tagged union takes ten times as long
+    *(_CreateStudy, _OfStudy, _StudyUserAttr, _StudySystemAttr, _CreateTrial, _SetParam, _SetState),
+    *(_SetIntermediate, _TrialUserAttr, _OfTrial, _Discarded),
+)
 
 
 def read_journal(path: Path, name: str) -> optuna.Study:
@@ -34,17 +109,19 @@ def read_journal(path: Path, name: str) -> optuna.Study:
         OSError: It cannot be opened.
     """
     journal = _Journal()
-    for number, line in _lines(path):
-        try:
-            journal.apply(read_entry(line))
-        except DAMAGE as error:
-            raise InputError("search.journal.line", path=path, line=number, why=error) from error
-    studies = dict(journal.studies.values())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optuna's, about invalid choices, which the copy refuses
+        for number, line in _lines(path):
+            try:
+                journal.apply(_read_entry(line))
+            except DAMAGE as error:
+                raise InputError("search.journal.line", path=path, line=number, why=error) from error
+    studies = {study.name: study for study in journal.studies.values()}
     if not studies:
         raise InputError("search.journal.empty", path=path)
     if name not in studies:
         raise InputError("search.journal.no_study", path=path, name=name, names=list(studies)[:MAX_NAMES])
-    return studies[name].in_memory(name, path)
+    return studies[name].checked_copy(path)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -57,69 +134,86 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 raise InputError("search.journal.line_too_long", path=path, line=number, limit=MAX_LINE)
 
 
+def _read_entry(line: bytes) -> Struct:
+    """Return the entry in a line of a journal; raises ValueError if it does not fit the schema of its operation."""
+    plain = json.loads(line)
+    operation = plain.get("op_code") if isinstance(plain, dict) else None
+    if not isinstance(operation, int) or operation not in range(len(ENTRIES)):
+        raise InputError("search.journal.not_an_operation")
+    return msgspec.convert(plain, ENTRIES[operation], str_keys=True)
+
+
 class _Journal:
     """The studies of a journal by Optuna's numbers, built by applying one entry after the other."""
 
     def __init__(self) -> None:
-        self.studies: dict[int, tuple[str, StudyCopy]] = {}
-        self.trials: list[TrialCopy] = []
+        self.studies: dict[int, StoredStudy] = {}
+        self._trials: list[FrozenTrial] = []
         self._created = 0
-        self._parameters: set[str] = set()
 
-    def apply(self, entry: Any) -> None:
-        """Apply an entry; as in Optuna, an entry for an unknown study or trial has no effect."""
-        if isinstance(entry, entries.CreateStudy):
+    def apply(self, entry: Struct) -> None:
+        """Apply an entry; as in Optuna, an entry for an unknown study or a finished trial has no effect."""
+        if isinstance(entry, _CreateStudy):
             if self._created >= MAX_STUDIES:
                 raise InputError("search.journal.too_many_studies", limit=MAX_STUDIES)
-            if entry.study_name not in (name for name, _ in self.studies.values()):
+            if entry.study_name not in {study.name for study in self.studies.values()}:
                 directions = [StudyDirection(direction) for direction in entry.directions]
-                self.studies[self._created] = entry.study_name, StudyCopy(directions)
+                self.studies[self._created] = StoredStudy(entry.study_name, directions)
                 self._created += 1
-        elif isinstance(entry, entries.DeleteStudy):
-            self.studies.pop(entry.study_id, None)
-        elif isinstance(entry, entries.StudyUserAttr | entries.StudySystemAttr | entries.CreateTrial):
-            if entry.study_id in self.studies:
-                self._apply_to_study(entry, self.studies[entry.study_id][1])
-        elif isinstance(entry, entries.SetParam | entries.SetState | entries.SetIntermediate | entries.TrialUserAttr):
-            trial = self.trials[entry.trial_id] if entry.trial_id < len(self.trials) else None
-            if trial is not None and not TrialState(trial.state).is_finished():
-                self._apply_to_trial(entry, trial)
+        elif isinstance(entry, _OfStudy) and entry.study_id in self.studies:
+            self._apply_to_study(entry, self.studies[entry.study_id])
+        elif isinstance(entry, _OfTrial) and entry.trial_id < len(self._trials):
+            trial = self._trials[entry.trial_id]
+            if not trial.state.is_finished():
+                _apply_to_trial(entry, trial)
 
-    def _apply_to_study(self, entry: Any, study: StudyCopy) -> None:
-        if isinstance(entry, entries.StudyUserAttr):
-            study.add_attributes(entry.user_attr, {})
-        elif isinstance(entry, entries.StudySystemAttr):
-            study.add_attributes({}, entry.system_attr)
-        else:
-            if len(self.trials) >= MAX_TRIALS:
-                raise InputError("search.journal.too_many_trials", limit=MAX_TRIALS)
-            values = entry.values if entry.values is not None else None if entry.value is None else [entry.value]
-            trial = TrialCopy(entry.state, values, _local(entry.datetime_start), _local(entry.datetime_complete))
-            for name, internal in entry.params.items():
-                self._add_param(trial, name, internal, entry.distributions[name])
-            for step, value in entry.intermediate_values.items():
-                trial.add_step(step, value)
-            trial.add_attributes(entry.user_attrs)
-            self.trials.append(trial)
-            study.trials.append(trial)
+    def _apply_to_study(self, entry: _OfStudy, study: StoredStudy) -> None:
+        match entry:
+            case _StudyUserAttr():
+                study.user_attrs |= entry.user_attr
+            case _StudySystemAttr():
+                study.metric_names = entry.system_attr.get("study:metric_names", study.metric_names)
+            case _CreateTrial():
+                if len(self._trials) >= MAX_TRIALS:
+                    raise InputError("search.journal.too_many_trials", limit=MAX_TRIALS)
+                study.trials.append(_new_trial(entry))
+                self._trials.append(study.trials[-1])
+            case _:
+                del self.studies[entry.study_id]
 
-    def _apply_to_trial(self, entry: Any, trial: TrialCopy) -> None:
-        if isinstance(entry, entries.SetParam):
-            self._add_param(trial, entry.param_name, entry.param_value_internal, entry.distribution)
-        elif isinstance(entry, entries.SetIntermediate):
-            trial.add_step(entry.step, entry.intermediate_value)
-        elif isinstance(entry, entries.TrialUserAttr):
-            trial.add_attributes(entry.user_attr)
-        elif not entry.state == trial.state == TrialState.RUNNING:
-            trial.state = entry.state
-            trial.start = _local(entry.datetime_start) or trial.start
-            trial.complete = _local(entry.datetime_complete) or trial.complete
+
+def _new_trial(entry: _CreateTrial) -> FrozenTrial:
+    distributions = {name: _distribution(text) for name, text in entry.distributions.items()}
+    return FrozenTrial(
+        number=0,
+        trial_id=0,
+        state=TrialState(entry.state),
+        value=None if entry.values is not None else entry.value,
+        values=entry.values,
+        datetime_start=_local(entry.datetime_start),
+        datetime_complete=_local(entry.datetime_complete),
+        params={name: distributions[name].to_external_repr(value) for name, value in entry.params.items()},
+        distributions=distributions,
+        user_attrs=dict(entry.user_attrs),
+        system_attrs={},
+        intermediate_values=dict(entry.intermediate_values),
+    )
+
+
+def _apply_to_trial(entry: _OfTrial, trial: FrozenTrial) -> None:
+    match entry:
+        case _SetParam():
+            trial.distributions[entry.param_name] = distribution = _distribution(entry.distribution)
+            trial.params[entry.param_name] = distribution.to_external_repr(entry.param_value_internal)
+        case _SetIntermediate():
+            trial.intermediate_values[entry.step] = entry.intermediate_value
+        case _TrialUserAttr():
+            trial.user_attrs.update(entry.user_attr)
+        case _SetState() if not entry.state == trial.state == TrialState.RUNNING:
+            trial.state = TrialState(entry.state)
+            trial.datetime_start = _local(entry.datetime_start) or trial.datetime_start
+            trial.datetime_complete = _local(entry.datetime_complete) or trial.datetime_complete
             trial.values = trial.values if entry.values is None else entry.values
-
-    def _add_param(self, trial: TrialCopy, name: str, internal: float, distribution: str) -> None:
-        self._parameters.add(name)
-        check_parameters(self._parameters)
-        trial.add_param(name, internal, distribution)
 
 
 def _local(time: datetime | None) -> datetime | None:

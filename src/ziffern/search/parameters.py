@@ -3,13 +3,11 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class SearchedParameter:
         return np.asarray((scale(self.values) - low) / (high - low))
 
     @classmethod
-    def of(cls, name: str, trials: "Sequence[FrozenTrial]") -> "SearchedParameter":
+    def of(cls, name: str, trials: Sequence[FrozenTrial]) -> "SearchedParameter":
         """Return a parameter with its value in each trial and its whole range."""
         own_trials = [trial for trial in trials if name in trial.params]
         ranges: list[Any] = [trial.distributions[name] for trial in own_trials]
