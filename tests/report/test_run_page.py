@@ -11,7 +11,7 @@ from tests.support.console import call
 from tests.support.pages import Page
 
 from ziffern.errors import InputError
-from ziffern.report.charts.axes import short
+from ziffern.report.charts.drawing import short
 from ziffern.report.pictures import as_seen
 from ziffern.report.run_page import write_report
 from ziffern.runs.findings import Findings
@@ -229,7 +229,7 @@ def test_curves_and_pictures_are_not_mixed_up(
     imperfect: Run, monkeypatch: pytest.MonkeyPatch, digits_npz: Path
 ) -> None:
     drawn = []
-    monkeypatch.setattr("ziffern.report.charts.learning_curve", lambda *values: drawn.append(values) or "")
+    monkeypatch.setattr("ziffern.report.charts.run.learning_curve", lambda *values: drawn.append(values) or "")
     write_report(imperfect)
     history = Findings(imperfect).history
     assert [curves[:2] for curves in drawn] == [

@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 from tests.support.pages import Page
 
-from ziffern.report.sweep_charts import significant
+from ziffern.report.charts.drawing import significant
 from ziffern.report.sweep_page import write_sweep_report
 from ziffern.search.findings import SearchFindings, outlier_limit
 from ziffern.search.parameters import plain

@@ -35,7 +35,7 @@ def write_comparison(comparison: Comparison, path: Path, t: Language) -> None:
 
 def page_context(comparison: Comparison, t: Language) -> dict[str, Any]:
     """Return the context of the comparison template."""
-    from ziffern.report.charts import trade_chart
+    from ziffern.report.charts.run import trade_chart
 
     tested = [recipe for recipe in comparison.recipes if recipe.is_tested]
     chosen = comparison.recipes[comparison.choice.place] if comparison.choice else None

@@ -130,7 +130,7 @@ def _trends(findings: Findings, t: Language) -> str:
 
 def _charts(findings: Findings, t: Language) -> dict[str, str]:
     """Return each chart for which there are values, as SVG."""
-    from ziffern.report import charts
+    from ziffern.report.charts import run as charts
 
     drawn = {}
     for name in ("acc", "loss") if findings.epochs else ():

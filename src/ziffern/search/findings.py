@@ -23,6 +23,8 @@ MIN_TRIALS = 10  # completed trials needed to compute importances
 MIN_BEST = 5  # minimum number of best trials, as PED-ANOVA's authors advise
 MIN_BEST_SHARE = 0.1  # minimum share of best trials
 
+Curve = tuple[NDArray[np.int64], NDArray[np.float64]]  # steps and scores of a trial
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -109,6 +111,19 @@ class SearchFindings:
         """The last finite score of each pruned trial, by its number."""
         pruned = (trial for trial in self.trials if trial.state.name == "PRUNED" and trial.values)
         return {trial.number: float(trial.values[0]) for trial in pruned if math.isfinite(trial.values[0])}
+
+    @cached_property
+    def curves(self) -> dict[str, list[Curve]]:
+        """The finite intermediate scores of completed and pruned trials, by state, those of the best one as `best`."""
+        curves: dict[str, list[Curve]] = {"COMPLETE": [], "PRUNED": [], "best": []}
+        best = self.scored[self.ranked[0]].number if self.scored else None
+        for trial in self.trials:
+            points = sorted((step, value) for step, value in trial.intermediate_values.items() if math.isfinite(value))
+            kind = "best" if trial.number == best else trial.state.name
+            if points and kind in curves:
+                steps, scores = zip(*points, strict=True)
+                curves[kind].append((np.array(steps), np.array(scores)))
+        return curves
 
     @cached_property
     def limit(self) -> float | None:

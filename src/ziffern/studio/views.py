@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ziffern.data.spec import with_channels
 from ziffern.errors import InputError
 from ziffern.records.contents import Material
-from ziffern.report import charts, comparison_page, run_page
+from ziffern.report import comparison_page, run_page
+from ziffern.report.charts import run as charts
 from ziffern.report.page import environment, render_block
 from ziffern.report.pictures import as_seen
 from ziffern.runs.comparison import make_comparison
