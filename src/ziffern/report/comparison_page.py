@@ -6,7 +6,6 @@ from typing import Any
 
 from ziffern.analysis.metrics import Place, registered
 from ziffern.analysis.recommendation import LEVEL, Pair
-from ziffern.runs.advice import advise
 from ziffern.runs.comparison import Comparison
 from ziffern.runs.recipes import Recipe
 from ziffern.text.language import NONE, Language
@@ -38,7 +37,7 @@ def page_context(comparison: Comparison, t: Language) -> dict[str, Any]:
     from ziffern.report.charts.run import trade_chart
 
     tested = [recipe for recipe in comparison.recipes if recipe.is_tested]
-    chosen = comparison.recipes[comparison.choice.place] if comparison.choice else None
+    chosen = comparison.chosen
     values = [(recipe.name, recipe.params, recipe.test) for recipe in tested]
     return {
         "title": t("compare.title", count=len(comparison.recipes)),
@@ -49,7 +48,7 @@ def page_context(comparison: Comparison, t: Language) -> dict[str, Any]:
         "lines": lines(comparison, t),
         "upright": len(comparison.recipes) <= MAX_COLUMNS,
         "pair_rows": [pair_row(pair, comparison, t) for pair in comparison.pairs],
-        "chosen": comparison.choice.place if comparison.choice else None,
+        "chosen": comparison.recipes.index(chosen) if chosen else None,
         "advice": advice(comparison, t),
         "chart_svg": trade_chart(values, tested.index(chosen) if chosen in tested else None, t) if tested else "",
         "level": LEVEL,
@@ -90,7 +89,7 @@ def _cells(recipe: Recipe, size: int | None, speed: float | None, t: Language) -
 
 def pair_row(pair: Pair, comparison: Comparison, t: Language) -> list[str]:
     """Return the text of PAIR_COLUMNS for one pair."""
-    first, second = comparison.recipes[pair.first], comparison.recipes[pair.second]
+    first, second = comparison.compared[pair.first], comparison.compared[pair.second]
     difference = pair.difference
     return [
         f"{first.name} – {second.name}",
@@ -115,21 +114,48 @@ def _p(value: float | None, t: Language, name: str = "") -> str:
 
 def advice(comparison: Comparison, t: Language) -> list[str]:
     """Return the recommendation and its reasons, one sentence each."""
-    advised, recipes = advise(comparison), comparison.recipes
-    if comparison.choice is None or not advised.caution:
-        return [t(f"compare.{advised.code}")]
-    margin = t.number(100 * comparison.margin, 2)
-    sentences = [t(f"compare.{advised.code}", margin=margin, name=recipes[comparison.choice.place].name)]
-    for reason in advised.reasons:
-        small, large = recipes[reason.small], recipes[reason.large]
-        values = {
-            "margin": margin,
-            "small": small.name,
-            "large": large.name,
-            "p": _p(reason.pair.adjusted, t, "p "),
-            "difference": t.number(100 * abs(reason.better), 2),
-            "points": t.points(reason.better),
-            "size": t("compare.larger" if large.params > small.params else "compare.as_large"),
-        }
-        sentences.append(t(f"compare.{reason.code}", **values))
-    return [*sentences, t(f"compare.{advised.caution}"), t("compare.caution")]
+    choice = comparison.choice
+    if choice is None or len(comparison.recipes) == 1:
+        return [t("compare.no_advice" if choice is None else "compare.alone")]
+    beaten = [_reason(comparison, small, large, t, is_beaten=True) for small, large in choice.beaten]
+    kept = [_reason(comparison, choice.place, large, t) for large in choice.kept_over]
+    codes = {code for code, _ in kept}
+    if "no_test" in codes:
+        take = "take_untested"
+    elif beaten:
+        take = "take"
+    else:
+        take = "take_both" if codes <= {"worse", "no_better"} else "take_smallest"
+    name = comparison.compared[choice.place].name
+    recommendation = t(f"compare.{take}", margin=t.number(100 * comparison.margin, 2), name=name)
+    single = [len(recipe.runs) == 1 for recipe in comparison.compared]
+    caution = "caution_runs" if all(single) else "caution_mixed" if any(single) else "caution_seeds"
+    reasons = [sentence for _, sentence in (*beaten, *kept)]
+    return [recommendation, *reasons, t(f"compare.{caution}"), t("compare.caution")]
+
+
+def _reason(
+    comparison: Comparison, small_place: int, large_place: int, t: Language, is_beaten: bool = False
+) -> tuple[str, str]:
+    """Return why one of two recipes is preferred: a code, and a sentence."""
+    pair = next(pair for pair in comparison.pairs if {pair.first, pair.second} == {small_place, large_place})
+    small, large = comparison.compared[small_place], comparison.compared[large_place]
+    better = large.test.mean - small.test.mean
+    if pair.p is None:
+        code = "no_test"
+    elif is_beaten:
+        code = "beaten"
+    elif better <= 0:
+        code = "worse" if pair.is_significant else "no_better"
+    else:
+        code = "below_margin" if better <= comparison.margin else "not_significant"
+    return code, t(
+        f"compare.{code}",
+        margin=t.number(100 * comparison.margin, 2),
+        small=small.name,
+        large=large.name,
+        p=_p(pair.adjusted, t, "p "),
+        difference=t.number(100 * abs(better), 2),
+        points=t.points(better),
+        size=t("compare.larger" if large.params > small.params else "compare.as_large"),
+    )

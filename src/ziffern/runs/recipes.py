@@ -73,11 +73,6 @@ class Recipe:
         """The most frequent verdict on the fit, and how many seeds have it."""
         return Counter(run.fit.verdict.name for run in self.runs).most_common(1)[0]
 
-    @property
-    def test_images(self) -> tuple[object, ...]:
-        """The identity of the test images: the fingerprint of the data, and the images in their order."""
-        return _test_images(self.first)
-
     def load_model(self) -> "ImageClassifier | None":
         """Return the model of the first run, or None if it cannot be loaded."""
         try:
@@ -92,7 +87,7 @@ def group(runs: Sequence[Findings]) -> tuple[list[Recipe], list[tuple[Findings, 
     duplicates: list[tuple[Findings, Findings]] = []
     for run in sorted(runs, key=lambda run: not run.run.is_tested):  # of two duplicates, the tested one is kept
         settings = {key: value for key, value in _settings(run).items() if key != SEED and str(value) != "None"}
-        key = (*sorted((k, str(v)) for k, v in settings.items()), _test_images(run))
+        key = (*sorted((k, str(v)) for k, v in settings.items()), tested_images(run))
         seeds = groups.setdefault(key, {})
         seed = int(run.about["seed"])
         if seed in seeds:
@@ -111,7 +106,8 @@ def _settings(run: Findings) -> Settings:
     return run.run.settings | {"monitor": str(run.run.config.get("monitor"))}
 
 
-def _test_images(run: Findings) -> tuple[object, ...]:
+def tested_images(run: Findings) -> tuple[object, ...]:
+    """Return the identity of the test images: the fingerprint of the data, and the images in their order."""
     predictions = run.run.predictions if run.run.is_tested else None
     arrays = (predictions.index.tobytes(), predictions.target.tobytes()) if predictions else ()
     return (str(run.about["data/fingerprint"]), *arrays)

@@ -4,11 +4,14 @@ Nothing in a run folder is trusted: `ziffern.records` checks each file against i
 loaded, no link followed, and the configuration is built through the same allow list as any other.
 """
 
+import glob
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ziffern.errors import InputError
 from ziffern.records import reader
 from ziffern.records.contents import Material, Predictions
 from ziffern.records.convert import from_plain
@@ -94,8 +97,8 @@ class Run:
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
-        """One row per completed epoch."""
-        return reader.read_history(self.folder)
+        """One row per completed epoch; none if no epoch was completed."""
+        return reader.read_history(self.folder) if reader.has(self.folder, "history.csv") else []
 
     @cached_property
     def predictions(self) -> Predictions:
@@ -112,11 +115,6 @@ class Run:
         """Whether there are predictions on the test part."""
         return reader.has(self.folder, "predictions.npz")
 
-    @property
-    def has_history(self) -> bool:
-        """Whether there is a table of epochs."""
-        return reader.has(self.folder, "history.csv")
-
     def load_model(self, checkpoint: str = "best") -> "ImageClassifier":
         """Return the model with the weights of its `best` or `last` checkpoint, ready to predict.
 
@@ -128,3 +126,33 @@ class Run:
         name = f"checkpoints/{checkpoint}.ckpt"
         with reader.open_file(self.folder, name) as file:
             return load_model(self.config["model"], file, self.folder / name)
+
+
+def find_runs(names: Sequence[str]) -> list[Run]:
+    """Return the runs that folders, sweep folders and patterns match, each once, in the given order.
+
+    Raises:
+        InputError: A name matches no run, or a search, or there is only one run.
+    """
+    folders: dict[Path, Path] = {}
+    for name in names:
+        matches = [Path(name)] if Path(name).exists() else [Path(match) for match in sorted(glob.glob(name))]  # noqa: PTH207
+        if searches := [match for match in matches if reader.is_search(match)]:
+            raise InputError("runs.folders.search", folder=searches[0])
+        runs = [folder for match in matches for folder in _runs_in(match)]
+        if not runs:
+            raise InputError("runs.folders.none", name=name)
+        folders |= {folder.resolve(): folder for folder in runs}
+    if len(folders) == 1:
+        raise InputError("runs.folders.single", name=names[0])
+    return [Run(folder) for folder in folders.values()]
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    def is_run(path: Path) -> bool:
+        return any((path / name).is_file() for name in (reader.CONFIG, "metrics.json"))
+
+    if is_run(folder):
+        return [folder]
+    children = [path for path in folder.glob("*/") if is_run(path)]
+    return sorted(children, key=lambda path: (len(path.name), path.name))  # 2 before 10
