@@ -46,7 +46,7 @@ def test_a_finished_run_is_told_in_both_languages(imperfect: Run) -> None:
     english, german = report(imperfect), report(imperfect, "de")
     for page, decimal in ((english, "."), (german, ",")):
         assert f"{100 * outcome.accuracy:.2f}".replace(".", decimal) in page.text
-        assert f"{100 * outcome.interval.low:.2f}".replace(".", decimal) in page.text
+        assert f"{100 * outcome.interval[0]:.2f}".replace(".", decimal) in page.text
         true, predicted, count = outcome.confusions[0]
         assert f"{true}→{predicted} ({count}×)" in page.text
         assert page.source.count("<svg") == 5

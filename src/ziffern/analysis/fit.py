@@ -57,6 +57,8 @@ def trend(values: NDArray[np.float64]) -> Trend:
     must be CERTAIN standard errors away from 0; otherwise the curve is flat. A curve whose last value is not finite is
     rising (the loss exploded); other values that are not finite are ignored.
     """
+    from scipy.stats import linregress
+
     window = np.asarray(values, np.float64)[-max(WINDOW, -(-len(values) // 3)) :]
     if window.size and not np.isfinite(window[-1]):
         return Trend.RISING
@@ -64,12 +66,9 @@ def trend(values: NDArray[np.float64]) -> Trend:
     finite = window[epochs]
     if len(epochs) < 2 or finite.mean() == 0:  # noqa: PLR2004
         return Trend.FLAT
-    centered = epochs - epochs.mean()
-    slope = (centered @ finite) / (centered @ centered)
-    residual = finite - finite.mean() - slope * centered
-    error = np.sqrt(residual @ residual / max(len(epochs) - 2, 1) / (centered @ centered))
-    change = slope * (len(window) - 1) / abs(finite.mean())
-    if abs(change) <= STEADY or abs(slope) < CERTAIN * error:
+    line = linregress(epochs, finite)
+    change = line.slope * (len(window) - 1) / abs(finite.mean())
+    if abs(change) <= STEADY or abs(line.slope) < CERTAIN * line.stderr:
         return Trend.FLAT
     return Trend.RISING if change > 0 else Trend.FALLING
 

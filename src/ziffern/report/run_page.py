@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.analysis.calibration import coverage_at
-from ziffern.analysis.classes import macro
 from ziffern.analysis.fit import WINDOW, Verdict
 from ziffern.analysis.metrics import METRICS, Metric, Place, registered
+from ziffern.analysis.outcome import macro
 from ziffern.records.messages import message_text
 from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run
@@ -105,7 +104,7 @@ def _confidence_cards(findings: Findings, t: Language) -> list[Card]:
     if findings.outcome is None:
         return []
     cards = [_card(metric, findings, t) for metric in registered(Place.CONFIDENCE)]
-    share = t.percent(coverage_at(findings.outcome.risk_coverage, 1 - SURE), 1)
+    share = t.percent(findings.outcome.risk_coverage.coverage_at(1 - SURE), 1)
     means = t("sure.answered_means", sure=t.percent(SURE, 0))
     return [*cards, (t("sure.answered"), share, means, "")]
 
