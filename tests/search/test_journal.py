@@ -361,7 +361,7 @@ def test_many_parameters_take_linear_time(folder: Path, monkeypatch: pytest.Monk
         ([{"op_code": 11}], "not an operation"),
         ([{"op_code": 7, "trial_id": 15, "step": -1, "intermediate_value": 0.5}], "step -1"),
         (["{}"], "not an operation"),
-        ([{"op_code": 1}], "missing required field"),
+        ([{"op_code": 1}], "study_id is missing"),
         (["null"], "not an operation"),
     ],
 )

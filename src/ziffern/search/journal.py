@@ -9,6 +9,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from datetime import datetime
+from enum import IntEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,73 +33,53 @@ MAX_NAMES = 10  # of other studies in a message
 
 _Id = Annotated[int, Meta(ge=0, le=2**31)]
 _Direction = Annotated[int, Meta(ge=1, le=2)]
-_State = Annotated[int, Meta(ge=0, le=4)]
 _distribution = lru_cache(maxsize=1000)(json_to_distribution)
 
 
-class _CreateStudy(Struct):
-    study_name: Text
-    directions: Annotated[list[_Direction], Meta(min_length=1, max_length=MAX_OBJECTIVES)]
+class _Operation(IntEnum):  # Optuna's codes
+    CREATE_STUDY = 0
+    DELETE_STUDY = 1
+    SET_STUDY_USER_ATTR = 2
+    SET_STUDY_SYSTEM_ATTR = 3
+    CREATE_TRIAL = 4
+    SET_TRIAL_PARAM = 5
+    SET_TRIAL_STATE_VALUES = 6
+    SET_TRIAL_INTERMEDIATE_VALUE = 7
+    SET_TRIAL_USER_ATTR = 8
+    SET_TRIAL_SYSTEM_ATTR = 9  # a sampler's, which no report shows
+    DISCARDED = 10  # of another implementation, which Optuna skips too
 
 
-class _OfStudy(Struct):  # this entry itself deletes the study
-    study_id: _Id
+REQUIRED: tuple[set[str], ...] = (  # fields of an entry, by its operation
+    *({"study_name", "directions"}, {"study_id"}, {"study_id", "user_attr"}, {"study_id", "system_attr"}),
+    *({"study_id", "datetime_start"}, {"trial_id", "param_name", "param_value_internal", "distribution"}),
+    *({"trial_id", "state", "values"}, {"trial_id", "step", "intermediate_value"}, {"trial_id", "user_attr"}),
+    *({"trial_id"}, set()),
+)
 
 
-class _StudyUserAttr(_OfStudy):
-    user_attr: dict[str, Any]
-
-
-class _StudySystemAttr(_OfStudy):
-    system_attr: dict[str, Any]
-
-
-class _CreateTrial(_OfStudy):
-    datetime_start: datetime | None
-    datetime_complete: datetime | None = None
-    state: _State = TrialState.RUNNING
-    value: float | None = None
-    values: list[float] | None = None
-    distributions: dict[Name, Text] = {}
-    params: dict[Name, float] = {}
-    user_attrs: dict[str, Any] = {}
-    intermediate_values: dict[int, float] = {}
-
-
-class _OfTrial(Struct):  # this entry itself is a sampler's attribute, which no report shows
-    trial_id: _Id
-
-
-class _SetParam(_OfTrial):
-    param_name: Name
-    param_value_internal: float
-    distribution: str
-
-
-class _SetState(_OfTrial):
-    state: _State
-    values: list[float] | None
+class _Entry(Struct):
+    op_code: _Operation
+    study_name: Text = ""
+    directions: Annotated[list[_Direction], Meta(min_length=1, max_length=MAX_OBJECTIVES)] = []
+    study_id: _Id = 0
+    trial_id: _Id = 0
+    state: Annotated[int, Meta(ge=0, le=4)] = TrialState.RUNNING
     datetime_start: datetime | None = None
     datetime_complete: datetime | None = None
-
-
-class _SetIntermediate(_OfTrial):
-    step: int
-    intermediate_value: float
-
-
-class _TrialUserAttr(_OfTrial):
-    user_attr: dict[str, Any]
-
-
-class _Discarded(Struct):  # an operation of another implementation, which Optuna skips too
-    pass
-
-
-ENTRIES = (  # by Optuna's operation codes; decoding to a tagged union takes ten times as long
-    *(_CreateStudy, _OfStudy, _StudyUserAttr, _StudySystemAttr, _CreateTrial, _SetParam, _SetState),
-    *(_SetIntermediate, _TrialUserAttr, _OfTrial, _Discarded),
-)
+    value: float | None = None
+    values: list[float] | None = None
+    param_name: Name = ""
+    param_value_internal: float = 0
+    distribution: str = ""
+    params: dict[Name, float] = {}
+    distributions: dict[Name, Text] = {}
+    step: int = 0
+    intermediate_value: float = 0
+    intermediate_values: dict[int, float] = {}
+    user_attr: dict[str, Any] = {}
+    user_attrs: dict[str, Any] = {}
+    system_attr: dict[str, Any] = {}
 
 
 def read_journal(path: Path, name: str) -> optuna.Study:
@@ -134,13 +115,15 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 raise InputError("search.journal.line_too_long", path=path, line=number, limit=MAX_LINE)
 
 
-def _read_entry(line: bytes) -> Struct:
+def _read_entry(line: bytes) -> _Entry:
     """Return the entry in a line of a journal; raises ValueError if it does not fit the schema of its operation."""
     plain = json.loads(line)
     operation = plain.get("op_code") if isinstance(plain, dict) else None
-    if not isinstance(operation, int) or operation not in range(len(ENTRIES)):
+    if not isinstance(operation, int) or operation not in range(len(REQUIRED)):
         raise InputError("search.journal.not_an_operation")
-    return msgspec.convert(plain, ENTRIES[operation], str_keys=True)
+    if missing := REQUIRED[operation] - plain.keys():
+        raise InputError("records.field.missing", key=min(missing))
+    return msgspec.convert(plain, _Entry, str_keys=True)
 
 
 class _Journal:
@@ -151,38 +134,37 @@ class _Journal:
         self._trials: list[FrozenTrial] = []
         self._created = 0
 
-    def apply(self, entry: Struct) -> None:
+    def apply(self, entry: _Entry) -> None:
         """Apply an entry; as in Optuna, an entry for an unknown study or a finished trial has no effect."""
-        if isinstance(entry, _CreateStudy):
+        if entry.op_code == _Operation.CREATE_STUDY:
             if self._created >= MAX_STUDIES:
                 raise InputError("search.journal.too_many_studies", limit=MAX_STUDIES)
             if entry.study_name not in {study.name for study in self.studies.values()}:
                 directions = [StudyDirection(direction) for direction in entry.directions]
                 self.studies[self._created] = StoredStudy(entry.study_name, directions)
                 self._created += 1
-        elif isinstance(entry, _OfStudy) and entry.study_id in self.studies:
-            self._apply_to_study(entry, self.studies[entry.study_id])
-        elif isinstance(entry, _OfTrial) and entry.trial_id < len(self._trials):
-            trial = self._trials[entry.trial_id]
-            if not trial.state.is_finished():
-                _apply_to_trial(entry, trial)
+        elif entry.op_code <= _Operation.CREATE_TRIAL:
+            if entry.study_id in self.studies:
+                self._apply_to_study(entry, self.studies[entry.study_id])
+        elif entry.trial_id < len(self._trials) and not self._trials[entry.trial_id].state.is_finished():
+            _apply_to_trial(entry, self._trials[entry.trial_id])
 
-    def _apply_to_study(self, entry: _OfStudy, study: StoredStudy) -> None:
-        match entry:
-            case _StudyUserAttr():
+    def _apply_to_study(self, entry: _Entry, study: StoredStudy) -> None:
+        match entry.op_code:
+            case _Operation.DELETE_STUDY:
+                del self.studies[entry.study_id]
+            case _Operation.SET_STUDY_USER_ATTR:
                 study.user_attrs |= entry.user_attr
-            case _StudySystemAttr():
+            case _Operation.SET_STUDY_SYSTEM_ATTR:
                 study.metric_names = entry.system_attr.get("study:metric_names", study.metric_names)
-            case _CreateTrial():
+            case _Operation.CREATE_TRIAL:
                 if len(self._trials) >= MAX_TRIALS:
                     raise InputError("search.journal.too_many_trials", limit=MAX_TRIALS)
                 study.trials.append(_new_trial(entry))
                 self._trials.append(study.trials[-1])
-            case _:
-                del self.studies[entry.study_id]
 
 
-def _new_trial(entry: _CreateTrial) -> FrozenTrial:
+def _new_trial(entry: _Entry) -> FrozenTrial:
     distributions = {name: _distribution(text) for name, text in entry.distributions.items()}
     return FrozenTrial(
         number=0,
@@ -200,16 +182,16 @@ def _new_trial(entry: _CreateTrial) -> FrozenTrial:
     )
 
 
-def _apply_to_trial(entry: _OfTrial, trial: FrozenTrial) -> None:
-    match entry:
-        case _SetParam():
+def _apply_to_trial(entry: _Entry, trial: FrozenTrial) -> None:
+    match entry.op_code:
+        case _Operation.SET_TRIAL_PARAM:
             trial.distributions[entry.param_name] = distribution = _distribution(entry.distribution)
             trial.params[entry.param_name] = distribution.to_external_repr(entry.param_value_internal)
-        case _SetIntermediate():
+        case _Operation.SET_TRIAL_INTERMEDIATE_VALUE:
             trial.intermediate_values[entry.step] = entry.intermediate_value
-        case _TrialUserAttr():
+        case _Operation.SET_TRIAL_USER_ATTR:
             trial.user_attrs.update(entry.user_attr)
-        case _SetState() if not entry.state == trial.state == TrialState.RUNNING:
+        case _Operation.SET_TRIAL_STATE_VALUES if not entry.state == trial.state == TrialState.RUNNING:
             trial.state = TrialState(entry.state)
             trial.datetime_start = _local(entry.datetime_start) or trial.datetime_start
             trial.datetime_complete = _local(entry.datetime_complete) or trial.datetime_complete
