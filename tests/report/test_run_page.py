@@ -12,7 +12,7 @@ from tests.support.pages import Page
 
 from ziffern.errors import InputError
 from ziffern.report.charts.drawing import short
-from ziffern.report.pictures import as_seen
+from ziffern.report.page import as_seen
 from ziffern.report.run_page import write_report
 from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run

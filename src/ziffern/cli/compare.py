@@ -10,7 +10,8 @@ from rich.text import Text
 
 from ziffern.cli.terminal import chosen_language
 from ziffern.errors import InputError
-from ziffern.report.comparison_page import PAIR_COLUMNS, advice, lines, notes, pair_row, write_comparison
+from ziffern.report.comparison_page import PAIR_COLUMNS, advice, lines, page_context, pair_row
+from ziffern.report.page import write_page
 from ziffern.runs.comparison import Comparison, make_comparison
 from ziffern.runs.run import find_runs
 from ziffern.text.language import Language
@@ -39,7 +40,7 @@ def compare(folders: Sequence[str], output: Path | None, language: str, margin: 
     if output is None:
         is_sweep = len(folders) == 1 and Path(folders[0]).is_dir()
         output = Path(folders[0] if is_sweep else "") / "comparison.html"
-    write_comparison(comparison, output, t)
+    write_page(output, "comparison.html", t, page_context(comparison, t))
     _print(comparison, output, t)
     return comparison
 
@@ -53,8 +54,8 @@ def _print(comparison: Comparison, path: Path, t: Language) -> None:
     if comparison.pairs:
         names = [t(f"compare.pairs.{name}") for name in PAIR_COLUMNS]
         console.print(_table([names, *(pair_row(pair, comparison, t) for pair in comparison.pairs)]))
-    for note in notes(comparison, t):
-        console.print(Text(f"{t('compare.note')}: {note}", style="bold yellow"), soft_wrap=True)
+    for note in comparison.notes:
+        console.print(Text(f"{t('compare.note')}: {note.in_language(t.code)}", style="bold yellow"), soft_wrap=True)
     for line in [*advice(comparison, t), f"\n{path}"]:
         console.print(Text(line), soft_wrap=True)
 

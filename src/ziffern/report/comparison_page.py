@@ -1,50 +1,31 @@
 """The page of a comparison, and the rows of its tables as text, also for the terminal."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 from ziffern.analysis.metrics import Place, registered
 from ziffern.analysis.recommendation import LEVEL, Pair
+from ziffern.report.charts.run import trade_chart
 from ziffern.runs.comparison import Comparison
 from ziffern.runs.recipes import Recipe
 from ziffern.text.language import NONE, Language
 from ziffern.text.metrics import label, written
 
 PAIR_COLUMNS = ("pair", "difference", "interval", "only", "mcnemar", "p", "holm", "significant")
-EXPLAINED = {  # columns explained below the table, with the text keys of their names
-    "seeds": "compare.columns.seeds",
-    "test": "metrics.test_acc.label",
-    "val": "metrics.val_acc.label",
-    "fit": "fit.label",
-    "params": "metrics.params.label",
-    "seconds": "metrics.train_seconds.label",
-    "speed": "compare.columns.speed",
-}
 MAX_COLUMNS = 4  # models shown as columns on the page; more are shown as rows
 MIN_P = 0.0001  # smaller p values are shown as < 0.0001
 
 
-def write_comparison(comparison: Comparison, path: Path, t: Language) -> None:
-    """Write the page of a comparison."""
-    from ziffern.report.page import write_page
-
-    write_page(path, "comparison.html", t, page_context(comparison, t))
-
-
 def page_context(comparison: Comparison, t: Language) -> dict[str, Any]:
     """Return the context of the comparison template."""
-    from ziffern.report.charts.run import trade_chart
-
     tested = [recipe for recipe in comparison.recipes if recipe.is_tested]
     chosen = comparison.chosen
     values = [(recipe.name, recipe.params, recipe.test) for recipe in tested]
     return {
         "title": t("compare.title", count=len(comparison.recipes)),
         "comparison": comparison,
-        "notes": notes(comparison, t),
+        "notes": [note.in_language(t.code) for note in comparison.notes],
         "pair_columns": PAIR_COLUMNS,
-        "explained": [(name, t(title)) for name, title in EXPLAINED.items()],
         "lines": lines(comparison, t),
         "upright": len(comparison.recipes) <= MAX_COLUMNS,
         "pair_rows": [pair_row(pair, comparison, t) for pair in comparison.pairs],
@@ -53,11 +34,6 @@ def page_context(comparison: Comparison, t: Language) -> dict[str, Any]:
         "chart_svg": trade_chart(values, tested.index(chosen) if chosen in tested else None, t) if tested else "",
         "level": LEVEL,
     }
-
-
-def notes(comparison: Comparison, t: Language) -> list[str]:
-    """Return the warnings to show first."""
-    return [note.in_language(t.code) for note in comparison.notes]
 
 
 def lines(comparison: Comparison, t: Language) -> list[list[str]]:

@@ -1,17 +1,17 @@
 """The report of one run: its model and data, its training, its results, and suggestions."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ziffern.analysis.fit import WINDOW, Verdict
 from ziffern.analysis.metrics import METRICS, Metric, Place, registered
 from ziffern.analysis.outcome import macro
 from ziffern.records.messages import message_text
+from ziffern.report.charts import run as charts
+from ziffern.report.page import as_seen, write_page
 from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run
 from ziffern.text.language import LANGUAGES, Language
@@ -21,7 +21,6 @@ NOTES = ("data/note", "data/leak", "data/limit", "ended")  # recorded messages t
 MAX_MISTAKES = 60  # misclassified images on the page
 SURE = 0.99  # accuracy for which the report gives the coverage
 Z95 = 1.96  # quantile of the normal distribution, for a 95% interval
-MAX_HEAT = 75  # percent of the full color
 Card = tuple[str, str, str, str]  # name, value, explanation, style
 
 
@@ -36,8 +35,6 @@ def write_report(run: Run, path: Path | None = None, language: str | None = None
     Raises:
         InputError: The folder is not a run, or a file in it is damaged.
     """
-    from ziffern.report.page import write_page
-
     setting = run.config.get("report")  # read in any case: raises if this is not a run
     t = Language(language or (setting if setting in LANGUAGES else "en"))
     path = path or run.folder / "report.html"
@@ -47,12 +44,11 @@ def write_report(run: Run, path: Path | None = None, language: str | None = None
 
 def page_context(findings: Findings, t: Language) -> dict[str, Any]:
     """Return the context of the run template."""
-    from ziffern.report.pictures import as_seen
-
     run, about, outcome, material = findings.run, findings.about, findings.outcome, findings.run.material
     settings = run.settings
     f1 = outcome.classes.f1 if outcome else np.zeros(0)
     weakest = outcome.weakest if outcome else []
+    recorded = (message_text(about, key, t.code) for key in NOTES)
     return {
         "findings": findings,
         "about": findings.results,
@@ -62,13 +58,13 @@ def page_context(findings: Findings, t: Language) -> dict[str, Any]:
         "cards": _cards(findings, t),
         "confidence_cards": _confidence_cards(findings, t),
         "published": _published(findings, t),
-        "notes": _notes(findings, t),
+        "notes": [*filter(None, recorded), *(note.in_language(t.code) for note in findings.notes)],
         "charts": _charts(findings, t),
         "verdict": _verdict(findings, t),
-        "trends": _trends(findings, t),
+        "window": WINDOW,
         "seen": [as_seen(image, material.mean, material.std) for image in material.example_image] if material else [],
         "macro": macro,
-        "heat": _heat(outcome.confusion) if outcome else None,
+        "most_confused": max((pair.count for pair in outcome.confusions), default=1) if outcome else 1,
         "weak_names": ", ".join(f"{findings.class_names[place]} ({t.percent(f1[place])})" for place in weakest),
         "shown": findings.mistakes[:MAX_MISTAKES],
         "settings": {key: settings[key] for key in sorted(settings) if key != "model"},
@@ -115,22 +111,8 @@ def _verdict(findings: Findings, t: Language) -> str:
     return f"{means} {t('fit.learning')}" if findings.fit.still_improving else means
 
 
-def _trends(findings: Findings, t: Language) -> str:
-    """Return the direction of both losses, in a sentence or two."""
-    fit, losses = findings.fit, findings.history["val/loss"]
-    if findings.epochs < WINDOW:
-        return t("fit.too_few")
-    text = t("fit.trends", train=t(f"trend.{fit.train_trend}"), val=t(f"trend.{fit.val_trend}"))
-    if 0 < fit.best_epoch < findings.epochs and losses[fit.best_epoch - 1] > 0:
-        more = losses[-1] / losses[fit.best_epoch - 1] - 1
-        text += " " + t("fit.lowest", epoch=t.number(fit.best_epoch), more=t.percent(more, 0))
-    return text
-
-
 def _charts(findings: Findings, t: Language) -> dict[str, str]:
     """Return each chart for which there are values, as SVG."""
-    from ziffern.report.charts import run as charts
-
     drawn = {}
     for name in ("acc", "loss") if findings.epochs else ():
         train, val = findings.history[f"train/{name}"], findings.history[f"val/{name}"]
@@ -162,15 +144,3 @@ def _published(findings: Findings, t: Language) -> dict[str, Any]:
         margin = Z95 * math.sqrt(share * (1 - share) / total)  # of a binomial proportion
         caution = t("published.caution", total=t.number(total), margin=t.number(100 * margin, 2))
     return {"source": published["source"], "rows": rows, "caution": caution}
-
-
-def _heat(confusion: NDArray[np.int64]) -> Callable[[int], int]:
-    """Return a function from a count of mistakes to its color, from 0 to MAX_HEAT percent of the full color."""
-    largest = int((confusion * (1 - np.eye(len(confusion), dtype=np.int64))).max())
-    return lambda count: round(MAX_HEAT * int(count) / largest) if largest else 0
-
-
-def _notes(findings: Findings, t: Language) -> list[str]:
-    """Return the warnings to show first."""
-    recorded = (message_text(findings.about, key, t.code) for key in NOTES)
-    return [*filter(None, recorded), *(note.in_language(t.code) for note in findings.notes)]

@@ -21,7 +21,6 @@ from ziffern.analysis.suggestions import Suggestion, suggest
 from ziffern.runs.run import Run
 from ziffern.text.catalog import Message
 
-MAX_PER_CONFUSION = 8  # images
 ROUNDING = 0.002  # tolerance: seconds are written with three decimals, scores with seven
 
 
@@ -105,11 +104,6 @@ class Findings:
             Mistake(image, names[target[place]], names[predicted[place]], float(confidence[place]))
             for place, image in zip(predictions.mistake, predictions.mistake_image, strict=True)
         ]
-
-    def confused(self, true: int, predicted: int) -> list[Mistake]:
-        """Return the first MAX_PER_CONFUSION mistakes of one kind."""
-        names = self.class_names[true], self.class_names[predicted]
-        return [mistake for mistake in self.mistakes if (mistake.true, mistake.predicted) == names][:MAX_PER_CONFUSION]
 
     @cached_property
     def figures(self) -> dict[str, float]:
