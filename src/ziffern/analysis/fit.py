@@ -93,14 +93,7 @@ def diagnose(
     validation accuracy below LEARNED): underfitting, whatever the training accuracy was before; training accuracy of
     at least STARTED, and a gap above LARGE_GAP, or above GAP while the losses diverge (validation rises or has risen,
     training does not rise): overfitting; both accuracies below LEARNED: underfitting; otherwise optimal.
-
-    Raises:
-        ValueError: The curves differ in length.
     """
-    curves = {"train_loss": train_loss, "train_acc": train_acc, "val_loss": val_loss, "val_acc": val_acc}
-    lengths = {name: len(curve) for name, curve in curves.items()}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(f"the curves must have one value per epoch each, not {lengths}")
     if not len(val_loss):
         return Fit(Verdict.NOT_TRAINED, float("nan"), Trend.FLAT, Trend.FLAT, 0, False)
     best, trends = _best_epoch(val_loss), (trend(train_loss), trend(val_loss))

@@ -62,14 +62,12 @@ class Outcome:
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """The most probable class of each image, (N,)."""
-        predicted: NDArray[np.int64] = self.probability.argmax(1)
-        return predicted
+        return np.asarray(self.probability.argmax(1))
 
     @cached_property
     def confidence(self) -> NDArray[np.float32]:
         """The probability of the predicted class, (N,)."""
-        confidence: NDArray[np.float32] = self.probability.max(1)
-        return confidence
+        return np.asarray(self.probability.max(1))
 
     @cached_property
     def hit(self) -> NDArray[np.bool_]:

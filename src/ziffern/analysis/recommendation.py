@@ -81,14 +81,8 @@ def recommend(
     """Return the smallest model that no larger one beats by more than `margin` and significantly.
 
     Of models of equal size the one with the better validation accuracy counts as the smaller. A pair without a test
-    shows nothing, so a larger model that was not tested against the chosen one is among its `kept_over`.
-
-    Args:
-        params: Parameters of each model.
-        val_acc: Its validation accuracy.
-        test_acc: Its test accuracy.
-        pairs: All pairs of them.
-        margin: A share, such as 0.002 for 0.2 percentage points.
+    shows nothing, so a larger model that was not tested against the chosen one is among its `kept_over`. `pairs` are
+    all pairs of the models; `margin` is a share, such as 0.002 for 0.2 percentage points.
     """
     tested = {frozenset((pair.first, pair.second)): pair for pair in pairs}
     order = sorted(range(len(params)), key=lambda place: (params[place], -val_acc[place]))

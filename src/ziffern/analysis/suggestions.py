@@ -29,13 +29,9 @@ class Suggestion(NamedTuple):
 
 
 def suggest(fit: Fit, epochs: int, train_acc: float, settings: Settings) -> list[Suggestion]:
-    """Return the changes to try after a run.
+    """Return the changes to try after a run of `epochs` epochs, the last with this training accuracy (nan without one).
 
-    Args:
-        fit: The verdict on its curves.
-        epochs: Epochs trained.
-        train_acc: Training accuracy of the last epoch; nan if there is none.
-        settings: The run's flat settings; a setting that is not among them is not suggested.
+    A setting that is not among the run's flat `settings` is not suggested.
     """
     longer = Suggestion("more_epochs", f"trainer.max_epochs={2 * epochs}")
     match fit.verdict:

@@ -61,7 +61,10 @@ def train(arguments: Sequence[str] | None = None) -> None:
     given = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # so that Hydra raises its exceptions instead of printing them
     try:
-        _compose_and_run(options)
+        version.setbase("1.3")
+        with checked_configs():  # as `hydra.main` does, which would parse `sys.argv` itself
+            _run_hydra(options, parser, task_function=job, config_path=str(conf_folder()), config_name=PRIMARY)
+        print_after_multirun()
     except KeyboardInterrupt:
         if not _is_multirun(options):  # a search has printed how to continue it
             print(terminal_words()("cli.stopped_early"), file=sys.stderr)
@@ -76,20 +79,6 @@ def train(arguments: Sequence[str] | None = None) -> None:
             del os.environ[FULL_ERROR]
         else:
             os.environ[FULL_ERROR] = given
-
-
-def _compose_and_run(options: Namespace) -> None:
-    """Run Hydra as `hydra.main` does, which would parse `sys.argv` itself."""
-    version.setbase("1.3")
-    with checked_configs():
-        _run_hydra(
-            args=options,
-            args_parser=get_args_parser(),
-            task_function=job,
-            config_path=str(conf_folder()),
-            config_name=PRIMARY,
-        )
-    print_after_multirun()
 
 
 def _is_multirun(options: Namespace) -> bool:

@@ -86,5 +86,4 @@ def as_seen(image: NDArray[np.uint8], mean: NDArray[np.float64], std: NDArray[np
     mean, std = mean[:, None, None], std[:, None, None]
     low, high = (-mean / std).min(), ((255 - mean) / std).max()
     values = (image.astype(np.float64) - mean) / std / max(abs(low), abs(high))
-    shown: NDArray[np.uint8] = (127.5 + values * 127.5).round().astype(np.uint8)
-    return shown
+    return np.asarray((127.5 + values * 127.5).round(), np.uint8)

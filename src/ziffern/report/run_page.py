@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ziffern.analysis.fit import WINDOW, Verdict
+from ziffern.analysis.fit import WINDOW
 from ziffern.analysis.metrics import METRICS, Metric, Place, registered
 from ziffern.analysis.outcome import macro
 from ziffern.records.messages import message_text
@@ -20,7 +20,6 @@ from ziffern.text.metrics import explanation, label, written
 NOTES = ("data/note", "data/leak", "data/limit", "ended")  # recorded messages that are shown first
 MAX_MISTAKES = 60  # misclassified images on the page
 SURE = 0.99  # accuracy for which the report gives the coverage
-Z95 = 1.96  # quantile of the normal distribution, for a 95% interval
 Card = tuple[str, str, str, str]  # name, value, explanation, style
 
 
@@ -57,7 +56,10 @@ def page_context(findings: Findings, t: Language) -> dict[str, Any]:
         "title": t("title", model=about.get("model") or run.folder.name, data=about.get("data/name", "")),
         "cards": _cards(findings, t),
         "confidence_cards": _confidence_cards(findings, t),
-        "published": _published(findings, t),
+        "published": run.published,
+        "metrics": [metric for metric in METRICS if metric.key in run.published and metric.places],
+        "label": label,
+        "written": written,
         "notes": [*filter(None, recorded), *(note.in_language(t.code) for note in findings.notes)],
         "charts": _charts(findings, t),
         "verdict": _verdict(findings, t),
@@ -123,24 +125,3 @@ def _charts(findings: Findings, t: Language) -> dict[str, str]:
         drawn["reliability"] = charts.reliability_chart(outcome.reliability, t)
         drawn["risk"] = charts.risk_chart(outcome.risk_coverage, t)
     return drawn
-
-
-def _published(findings: Findings, t: Language) -> dict[str, Any]:
-    """Return published and own results, one row per metric, and a caution; empty without published results."""
-    published, results = findings.run.published, findings.results
-    if not published:
-        return {}
-    rows = [
-        [label(metric, t), written(metric, published[metric.key], t), written(metric, results.get(metric.key), t)]
-        for metric in METRICS
-        if metric.key in published and metric.places
-    ]
-    verdict = str(published.get("verdict")).upper()
-    if verdict in Verdict.__members__:
-        rows.append([t("fit.label"), t(f"verdict.{verdict}"), t(f"verdict.{findings.fit.verdict.name}")])
-    caution = ""
-    if "test/acc" in published and published.get("test/total"):
-        share, total = published["test/acc"], published["test/total"]
-        margin = Z95 * math.sqrt(share * (1 - share) / total)  # of a binomial proportion
-        caution = t("published.caution", total=t.number(total), margin=t.number(100 * margin, 2))
-    return {"source": published["source"], "rows": rows, "caution": caution}

@@ -62,12 +62,15 @@ def make_comparison(runs: Sequence[Run], margin: float) -> Comparison:
             "runs.comparison.too_few", finished=len(finished), total=len(runs), folder=unfinished[0].folder
         )
     recipes, duplicates = group([Findings(run) for run in finished])
-    models = [recipe.load_model() for recipe in recipes]
+    models = [_load_model(recipe.first.run) for recipe in recipes]
     compared, reason = same_test(recipes)
-    notes = [Message("runs.note.unfinished", run=run.folder) for run in unfinished]
-    notes += [_duplicate(run, kept) for run, kept in duplicates]
-    notes += [*_threads(recipes), *_contradictions(recipes, models)]
-    notes += [Message("runs.note.untested", name=recipe.name) for recipe in recipes if not recipe.is_tested]
+    notes = [
+        *(Message("runs.note.unfinished", run=run.folder) for run in unfinished),
+        *(_duplicate(run, kept) for run, kept in duplicates),
+        *_threads(recipes),
+        *_contradictions(recipes, models),
+        *(Message("runs.note.untested", name=recipe.name) for recipe in recipes if not recipe.is_tested),
+    ]
     if reason:
         names = [recipe.name for recipe in compared] if len(compared) > 1 else "–"
         notes.append(Message("runs.note.other_images", reason=reason, names=names))
@@ -85,6 +88,14 @@ def _judge(compared: Sequence[Recipe], margin: float) -> tuple[list[Pair], Choic
     val = [score.mean for recipe in compared if (score := recipe.mean("val/acc"))]
     test = [recipe.test.mean for recipe in compared]
     return pairs, recommend([recipe.params for recipe in compared], val, test, pairs, margin)
+
+
+def _load_model(run: Run) -> "ImageClassifier | None":
+    """Return the model of a run, or None if it cannot be loaded."""
+    try:
+        return run.load_model()
+    except InputError:
+        return None
 
 
 def same_test(recipes: Sequence[Recipe]) -> tuple[list[Recipe], Message | None]:

@@ -5,17 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.analysis.significance import MeanInterval, mean_interval
-from ziffern.errors import InputError
 from ziffern.runs.findings import Findings
-
-if TYPE_CHECKING:
-    from ziffern.training.module import ImageClassifier
 
 Settings = dict[str, bool | int | float | str]
 SEED = "seed"  # the setting in which runs of one recipe differ
@@ -72,13 +67,6 @@ class Recipe:
     def verdict(self) -> tuple[str, int]:
         """The most frequent verdict on the fit, and how many seeds have it."""
         return Counter(run.fit.verdict.name for run in self.runs).most_common(1)[0]
-
-    def load_model(self) -> "ImageClassifier | None":
-        """Return the model of the first run, or None if it cannot be loaded."""
-        try:
-            return self.first.run.load_model()
-        except InputError:
-            return None
 
 
 def group(runs: Sequence[Findings]) -> tuple[list[Recipe], list[tuple[Findings, Findings]]]:

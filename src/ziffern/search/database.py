@@ -41,9 +41,7 @@ TABLES = {"trials": MAX_TRIALS} | dict.fromkeys(
 def read_database(address: str, name: str) -> optuna.Study:
     """Return a checked copy of the study called `name` in a database, which is only read.
 
-    Args:
-        address: An SQLAlchemy address of sqlite, PostgreSQL or MySQL.
-        name: The study's name.
+    The address is SQLAlchemy's, of sqlite, PostgreSQL or MySQL.
 
     Raises:
         InputError: It cannot be read, or there is no such study.

@@ -82,15 +82,15 @@ class SearchFindings:
         """The scores of `scored`, (N, objectives)."""
         return np.array([trial.values for trial in self.scored], np.float64).reshape(-1, len(self.objectives))
 
-    @cached_property
-    def cost(self) -> NDArray[np.float64]:
-        """The scores with signs such that lower is better, (N, objectives)."""
-        return self.score * [-1 if objective.is_maximized else 1 for objective in self.objectives]
+    @property
+    def _sign(self) -> int:
+        """The factor that makes lower scores of the first objective better."""
+        return -1 if self.objectives[0].is_maximized else 1
 
     @cached_property
     def ranked(self) -> list[int]:
         """Places in `scored`, best first by the first objective, ties by order."""
-        return [int(place) for place in np.argsort(self.cost[:, 0], kind="stable")]
+        return list(map(int, np.argsort(self._sign * self.score[:, 0], kind="stable")))
 
     @cached_property
     def best_so_far(self) -> NDArray[np.float64]:
@@ -159,7 +159,7 @@ class SearchFindings:
             return Importances({}, "sweep.too_few")
         if len({name for trial in self.scored for name in trial.params}) == 1:
             return Importances({}, "sweep.one_parameter")
-        if len(set(self.cost[:, 0].tolist())) == 1:
+        if len(set(self.score[:, 0].tolist())) == 1:
             return Importances({}, "sweep.all_equal")
         try:
             return Importances(self._pedanova())
@@ -167,12 +167,11 @@ class SearchFindings:
             return Importances({}, "sweep.no_importances", f"{type(error).__name__}: {error}")
 
     def _pedanova(self) -> dict[str, float]:
-        sign = -1 if self.objectives[0].is_maximized else 1
         evaluator = PedAnovaImportanceEvaluator(target_quantile=self.best_share)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a warning that low scores count as good, which `sign` ensures
+            warnings.simplefilter("ignore")  # a warning that low scores count as good, which the sign ensures
             shares = get_param_importances(
-                self.study, evaluator=evaluator, target=lambda trial: sign * float(trial.values[0])
+                self.study, evaluator=evaluator, target=lambda trial: self._sign * float(trial.values[0])
             )
         return dict(sorted(shares.items(), key=lambda item: -item[1]))
 

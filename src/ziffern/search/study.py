@@ -74,8 +74,8 @@ def _study_of(folder: Path) -> tuple[str, str | None]:
     """
     config = folder / "multirun.yaml"
     try:
-        sweeper = from_plain(read_yaml(read_text(config, MAX_BYTES)), _Multirun).hydra.sweeper
-    except (OSError, ValueError) as error:
+        sweeper = from_plain(read_yaml(read_text(config, MAX_BYTES))["hydra"]["sweeper"], _Sweeper)
+    except (OSError, ValueError, LookupError, TypeError) as error:
         if not folder.exists():
             raise InputError("search.folder.missing", folder=folder) from error
         if (folder / "history.csv").exists():
@@ -89,11 +89,3 @@ def _study_of(folder: Path) -> tuple[str, str | None]:
 class _Sweeper(msgspec.Struct):
     study_name: str
     storage: str | None = None
-
-
-class _Hydra(msgspec.Struct):
-    sweeper: _Sweeper
-
-
-class _Multirun(msgspec.Struct):
-    hydra: _Hydra
