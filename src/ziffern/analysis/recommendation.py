@@ -52,8 +52,7 @@ class Choice:
 def pairwise(hits: Sequence[Hits]) -> list[Pair]:
     """Test each pair of models on the same N images, except one with a single seed against one with several.
 
-    Args:
-        hits: For each model (S, N) bool: whether each of its S seeds classified each image correctly.
+    `hits` is for each model (S, N): whether each of its S seeds classified each image correctly.
     """
     places = [(i, j) for i in range(len(hits)) for j in range(i + 1, len(hits))]
     tests = [_tested(hits[i], hits[j]) for i, j in places]
@@ -87,21 +86,14 @@ def recommend(
     tested = {frozenset((pair.first, pair.second)): pair for pair in pairs}
     order = sorted(range(len(params)), key=lambda place: (params[place], -val_acc[place]))
 
-    def beaten_by(small: int, larger: Sequence[int]) -> int | None:
-        """Return the best of the larger models that beat a small one, or None."""
-        better = [
-            large
-            for large in larger
-            if test_acc[large] - test_acc[small] > margin and tested[frozenset((small, large))].is_significant
-        ]
-        return max(better, key=lambda large: test_acc[large]) if better else None
-
     beaten: list[tuple[int, int]] = []
-    for rank, place in enumerate(order):
-        better = beaten_by(place, order[rank + 1 :])
-        if better is None:
-            return Choice(place, tuple(beaten), tuple(order[rank + 1 :]))
-        beaten.append((place, better))
+    for rank, small in enumerate(order):
+        larger = order[rank + 1 :]
+        relevant = [large for large in larger if test_acc[large] - test_acc[small] > margin]
+        better = [large for large in relevant if tested[frozenset((small, large))].is_significant]
+        if not better:
+            return Choice(small, tuple(beaten), tuple(larger))
+        beaten.append((small, max(better, key=lambda large: test_acc[large])))
     raise ValueError("there is no model to choose from")
 
 

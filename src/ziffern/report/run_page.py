@@ -20,7 +20,6 @@ from ziffern.text.metrics import explanation, label, written
 NOTES = ("data/note", "data/leak", "data/limit", "ended")  # recorded messages that are shown first
 MAX_MISTAKES = 60  # misclassified images on the page
 SURE = 0.99  # accuracy for which the report gives the coverage
-Card = tuple[str, str, str, str]  # name, value, explanation, style
 
 
 def write_report(run: Run, path: Path | None = None, language: str | None = None) -> Path:
@@ -47,22 +46,32 @@ def page_context(findings: Findings, t: Language) -> dict[str, Any]:
     settings = run.settings
     f1 = outcome.classes.f1 if outcome else np.zeros(0)
     weakest = outcome.weakest if outcome else []
+    verdict = t(f"verdict_means.{findings.fit.verdict.name}")
+    classes = len(findings.class_names)
+    guess = {"guess_nll": t.number(math.log(classes), 2), "guess_brier": t.number(1 - 1 / classes, 2)}
     recorded = (message_text(about, key, t.code) for key in NOTES)
+
+    def meaning(metric: Metric) -> str:
+        text = "means_leak" if metric.key == "test/acc" and findings.results.get("data/leak") else "means"
+        return explanation(metric, findings.results, t, text, classes=t.number(classes), **guess)
+
     return {
         "findings": findings,
         "about": findings.results,
         "outcome": outcome,
         "material": material,
         "title": t("title", model=about.get("model") or run.folder.name, data=about.get("data/name", "")),
-        "cards": _cards(findings, t),
-        "confidence_cards": _confidence_cards(findings, t),
+        "summary": [metric for metric in registered(Place.SUMMARY) if _has_card(metric, findings)],
+        "confidence": registered(Place.CONFIDENCE),
+        "meaning": meaning,
+        "sure": SURE,
         "published": run.published,
         "metrics": [metric for metric in METRICS if metric.key in run.published and metric.places],
         "label": label,
         "written": written,
         "notes": [*filter(None, recorded), *(note.in_language(t.code) for note in findings.notes)],
         "charts": _charts(findings, t),
-        "verdict": _verdict(findings, t),
+        "verdict": f"{verdict} {t('fit.learning')}" if findings.fit.still_improving else verdict,
         "window": WINDOW,
         "seen": [as_seen(image, material.mean, material.std) for image in material.example_image] if material else [],
         "macro": macro,
@@ -73,44 +82,11 @@ def page_context(findings: Findings, t: Language) -> dict[str, Any]:
     }
 
 
-def _card(metric: Metric, findings: Findings, t: Language) -> Card:
-    results, classes = findings.results, len(findings.class_names)
-    guess = {"guess_nll": t.number(math.log(classes), 2), "guess_brier": t.number(1 - 1 / classes, 2)}
-    text = "means_leak" if metric.key == "test/acc" and results.get("data/leak") else "means"
-    means = explanation(metric, results, t, text, classes=t.number(classes), **guess)
-    return label(metric, t), written(metric, results.get(metric.key), t), means, ""
-
-
-def _cards(findings: Findings, t: Language) -> list[Card]:
-    """Return the cards at the top: scores, the verdict on the fit, and costs."""
-
-    def is_shown(metric: Metric) -> bool:
-        if metric.stage == "val" and findings.outcome:  # the test replaces it
-            return False
-        return metric.key in findings.results and (metric.key != "train_seconds" or findings.epochs > 0)
-
-    metrics = [metric for metric in registered(Place.SUMMARY) if is_shown(metric)]
-    scores = [_card(metric, findings, t) for metric in metrics if metric.stage]
-    costs = [_card(metric, findings, t) for metric in metrics if not metric.stage]
-    verdict = findings.fit.verdict
-    fit = (t("fit.label"), t(f"verdict.{verdict.name}"), _verdict(findings, t), verdict.replace(" ", "-"))
-    return [*scores, fit, *costs]
-
-
-def _confidence_cards(findings: Findings, t: Language) -> list[Card]:
-    """Return the cards on confidence, and the share of images that the model can handle alone."""
-    if findings.outcome is None:
-        return []
-    cards = [_card(metric, findings, t) for metric in registered(Place.CONFIDENCE)]
-    share = t.percent(findings.outcome.risk_coverage.coverage_at(1 - SURE), 1)
-    means = t("sure.answered_means", sure=t.percent(SURE, 0))
-    return [*cards, (t("sure.answered"), share, means, "")]
-
-
-def _verdict(findings: Findings, t: Language) -> str:
-    """Return what the verdict means, and whether the model was still improving."""
-    means = t(f"verdict_means.{findings.fit.verdict.name}")
-    return f"{means} {t('fit.learning')}" if findings.fit.still_improving else means
+def _has_card(metric: Metric, findings: Findings) -> bool:
+    """Return whether the report has a card on a metric of the summary."""
+    if metric.stage == "val" and findings.outcome:  # the test replaces it
+        return False
+    return metric.key in findings.results and (metric.key != "train_seconds" or findings.epochs > 0)
 
 
 def _charts(findings: Findings, t: Language) -> dict[str, str]:

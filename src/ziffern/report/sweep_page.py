@@ -78,7 +78,8 @@ def _context(findings: SearchFindings, folder: Path, t: Language) -> dict[str, A
         "state_names": STATES,
         "best": front[0] if front and len(objectives) == 1 else None,
         "front": front if len(objectives) > 1 else [],
-        "best_command": _exported(folder),
+        "best_command": shlex.join(["python", "train.py", "--config-dir", str(folder), "experiment=best"]),
+        "is_exported": (folder / "experiment/best.yaml").is_file(),
         "charts": _charts(findings, names, t) if findings.scored else {},
         "trials": trials,
         "columns": sorted({name for trial in trials for name in trial.params}),
@@ -92,13 +93,6 @@ def _context(findings: SearchFindings, folder: Path, t: Language) -> dict[str, A
         "max_trials": MAX_TRIALS,
         "min_trials": MIN_TRIALS,
     }
-
-
-def _exported(folder: Path) -> str | None:
-    """Return the command that trains with the exported configuration; None if the search exported none."""
-    if not (folder / "experiment/best.yaml").is_file():
-        return None
-    return shlex.join(["python", "train.py", "--config-dir", str(folder), "experiment=best"])
 
 
 def _command(trial: FrozenTrial) -> str | None:

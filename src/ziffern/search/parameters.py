@@ -48,9 +48,7 @@ class SearchedParameter:
 def plain(value: Any, digits: int | None = None) -> str:
     """Return a parameter's value as in the configuration: text without Hydra's quotes, `true`, `null`.
 
-    Args:
-        value: The value.
-        digits: Significant digits of a float; all of them if None.
+    A float has that many significant digits, or all of them.
     """
     if isinstance(value, float):
         return f"{value:.{digits}g}" if digits else repr(value)
