@@ -96,7 +96,8 @@ def diagnose(
     """
     if not len(val_loss):
         return Fit(Verdict.NOT_TRAINED, float("nan"), Trend.FLAT, Trend.FLAT, 0, False)
-    best, trends = _best_epoch(val_loss), (trend(train_loss), trend(val_loss))
+    best = int(np.where(np.isfinite(val_loss), val_loss, np.inf).argmin()) + 1 if np.isfinite(val_loss).any() else 0
+    trends = trend(train_loss), trend(val_loss)
     acc = float(train_acc[-1]), float(val_acc[-1])
     gap = accuracy_gap(train_acc, val_acc)
     diverged = not np.isfinite(val_loss[-1]) and acc[1] < LEARNED
@@ -116,8 +117,3 @@ def _verdict(train_acc: float, val_acc: float, gap: float, is_parting: bool) -> 
     if max(train_acc, val_acc) < LEARNED:  # dropout lowers the training accuracy
         return Verdict.UNDERFITTING
     return Verdict.OPTIMAL
-
-
-def _best_epoch(val_loss: NDArray[np.float64]) -> int:
-    finite = np.where(np.isfinite(val_loss), val_loss, np.inf)
-    return int(finite.argmin()) + 1 if np.isfinite(finite.min()) else 0

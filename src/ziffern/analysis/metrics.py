@@ -63,23 +63,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of a finished run.
+    """A metric of a finished run."""
 
-    Args:
-        key: Its name in metrics.json: `stage/name`, or a name alone if it belongs to no part of the data.
-        kind: The kind of its value.
-        compute: Returns the value, or None if the evidence is incomplete.
-        direction: Which values are better; None if neither are.
-        places: Where it is shown.
-        is_required: Whether every metrics.json has it, those of earlier versions included.
-    """
-
-    key: str
+    key: str  # in metrics.json: `stage/name`, or a name alone if it belongs to no part of the data
     kind: Kind
-    compute: Callable[[Evidence], float | None]
-    direction: Literal["maximize", "minimize"] | None = None
+    compute: Callable[[Evidence], float | None]  # None if the evidence is incomplete
+    direction: Literal["maximize", "minimize"] | None = None  # of better values; None if neither are better
     places: Place = Place.EVERYWHERE
-    is_required: bool = False
+    is_required: bool = False  # whether every metrics.json has it, those of earlier versions included
 
     @property
     def stage(self) -> str:

@@ -39,16 +39,12 @@ class Confusion(NamedTuple):
 class Outcome:
     """Predictions of N images.
 
-    Args:
-        target: (N,) int64.
-        probability: (N, C) float32, rows that sum to 1.
-
     Raises:
         ValueError: N is 0, or the lengths differ.
     """
 
-    target: NDArray[np.int64]
-    probability: NDArray[np.float32]
+    target: NDArray[np.int64]  # (N,)
+    probability: NDArray[np.float32]  # (N, C), rows that sum to 1
 
     def __post_init__(self) -> None:
         if len(self.target) != len(self.probability) or not len(self.target):

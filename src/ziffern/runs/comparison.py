@@ -135,10 +135,8 @@ def _threads(recipes: Sequence[Recipe]) -> Iterator[Message]:
         for run in recipe.runs:
             if run.threads:
                 seeds.setdefault(run.threads, []).append(str(run.about["seed"]))
-        if len(seeds) > 1:
-            parts.append(f"{recipe.name}: " + ", ".join(f"{n} (seed={','.join(used)})" for n, used in seeds.items()))
-        elif seeds:
-            parts.append(f"{recipe.name}: {next(iter(seeds))}")
+        shown = [f"{n} (seed={','.join(used)})" if len(seeds) > 1 else str(n) for n, used in seeds.items()]
+        parts += [f"{recipe.name}: {', '.join(shown)}"] if shown else []
     yield Message("runs.note.threads", numbers="; ".join(parts))
 
 

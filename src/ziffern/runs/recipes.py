@@ -15,9 +15,8 @@ from ziffern.runs.findings import Findings
 Settings = dict[str, bool | int | float | str]
 SEED = "seed"  # the setting in which runs of one recipe differ
 MAX_DIFFERENCES = 3  # settings in a recipe's name
-NAMED_LAST = (  # prefixes of settings that come last in a recipe's name
-    *("published", "callbacks", "logger", "data.source.fallback", "model.augment.", "threads"),
-)
+# prefixes of settings that come last in a recipe's name
+NAMED_LAST = ("published", "callbacks", "logger", "data.source.fallback", "model.augment.", "threads")
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ def agree_on_data(study: "optuna.Study | None", data: "ImageDataModule", model: 
     identity = f"{data.dataset.name} ({data.dataset.fingerprint[:12]}), {data.split_name}"
     first = study.user_attrs.get("data")
     if first is None:
-        about = _about(data)
+        train, val = (len(part) for part in data.parts.indices[:2])
+        code = "search.data.about_with_note" if data.dataset.note else "search.data.about"
+        about = Message(code, name=data.dataset.name, train=train, val=val, note=data.dataset.note)
         study.set_user_attr("about", str(about))  # the sweeper prints it
         study.set_user_attr("about_by_language", {code: about.in_language(code) for code in LANGUAGES})
         study.set_user_attr("data", identity)
@@ -52,11 +54,3 @@ def check_direction(setting: object, expected: str | list[str]) -> None:
     direction = OmegaConf.to_container(setting) if isinstance(setting, ListConfig) else setting
     if direction is not None and direction != expected:
         raise InputError("search.direction.wrong", direction=direction, expected=expected)
-
-
-def _about(data: "ImageDataModule") -> Message:
-    train, val = (len(part) for part in data.parts.indices[:2])
-    values = {"name": data.dataset.name, "train": train, "val": val}
-    if not data.dataset.note:
-        return Message("search.data.about", **values)
-    return Message("search.data.about_with_note", **values, note=data.dataset.note)

@@ -32,7 +32,6 @@ MAX_TRIALS = 100_000
 MAX_NAMES = 10  # of other studies in a message
 
 _Id = Annotated[int, Meta(ge=0, le=2**31)]
-_Direction = Annotated[int, Meta(ge=1, le=2)]
 _distribution = lru_cache(maxsize=1000)(json_to_distribution)
 
 
@@ -61,7 +60,7 @@ REQUIRED: tuple[set[str], ...] = (  # fields of an entry, by its operation
 class _Entry(Struct):
     op_code: _Operation
     study_name: Text = ""
-    directions: Annotated[list[_Direction], Meta(min_length=1, max_length=MAX_OBJECTIVES)] = []
+    directions: Annotated[list[Annotated[int, Meta(ge=1, le=2)]], Meta(min_length=1, max_length=MAX_OBJECTIVES)] = []
     study_id: _Id = 0
     trial_id: _Id = 0
     state: Annotated[int, Meta(ge=0, le=4)] = TrialState.RUNNING
@@ -185,8 +184,8 @@ def _new_trial(entry: _Entry) -> FrozenTrial:
 def _apply_to_trial(entry: _Entry, trial: FrozenTrial) -> None:
     match entry.op_code:
         case _Operation.SET_TRIAL_PARAM:
-            trial.distributions[entry.param_name] = distribution = _distribution(entry.distribution)
-            trial.params[entry.param_name] = distribution.to_external_repr(entry.param_value_internal)
+            trial.distributions[entry.param_name] = known = _distribution(entry.distribution)
+            trial.params[entry.param_name] = known.to_external_repr(entry.param_value_internal)
         case _Operation.SET_TRIAL_INTERMEDIATE_VALUE:
             trial.intermediate_values[entry.step] = entry.intermediate_value
         case _Operation.SET_TRIAL_USER_ATTR:

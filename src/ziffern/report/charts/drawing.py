@@ -141,16 +141,13 @@ def _decimals(value: float, limit: int) -> int:
     return next((n for n in range(limit) if np.isclose(value * 10**n, round(value * 10**n))), limit)
 
 
-def significant(value: float | None, t: Language) -> str:
-    """Return a number with four significant digits, a tiny or huge one with a power of ten."""
+def score_text(value: float | None, is_share: bool, t: Language) -> str:
+    """Return an accuracy as a percentage, any other score with four digits, a tiny or huge one with a power of ten."""
+    if is_share:
+        return t.percent(value)
     if value is None or not math.isfinite(value):
         return NONE
     if value == 0 or MIN_PLAIN <= abs(value) < MAX_PLAIN:
         return t.number(value, max(0, DIGITS - 1 - math.floor(math.log10(abs(value)))) if value else 0)
     mantissa, power = f"{value:.{DIGITS - 1}e}".split("e")
     return f"{t.number(float(mantissa), DIGITS - 1)}e{int(power)}"
-
-
-def score_text(value: float | None, is_share: bool, t: Language) -> str:
-    """Return a score: an accuracy as a percentage, any other with four significant digits."""
-    return t.percent(value) if is_share else significant(value, t)
