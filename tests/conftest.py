@@ -17,7 +17,7 @@ from tests.support.digits import synthetic_digits
 from tests.support.runs import compose_config, run_in
 
 from ziffern.cli.train import train
-from ziffern.report.charts import svg
+from ziffern.report.charts import drawing
 from ziffern.runs.run import Run
 from ziffern.text.language import terminal_language
 
@@ -124,11 +124,11 @@ def imperfect(imperfect_folder: Path, tmp_path: Path) -> Run:
 def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Charts are drawn but not laid out and written, which takes most of the time of a page."""
 
-    def render(draw: Callable[[Axes], None], *_: object, **__: object) -> str:
+    def render(draw: Callable[[Axes], str], *_: object, **__: object) -> str:
         draw(Figure().add_subplot())
         return "<svg></svg>"
 
-    monkeypatch.setattr(svg, "render", render)
+    monkeypatch.setattr(drawing, "render", render)
 
 
 @pytest.fixture

@@ -1,6 +1,4 @@
-"""Calibration, the proper scores and risk against coverage, against hand-made values and plain loops."""
-
-import math
+"""Calibration and risk against coverage, against hand-made values and plain loops."""
 
 import numpy as np
 import pytest
@@ -8,14 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from ziffern.analysis.calibration import (
-    RiskCoverage,
-    brier,
-    coverage_at,
-    negative_log_likelihood,
-    reliability,
-    risk_coverage,
-)
+from ziffern.analysis import calibration
+from ziffern.analysis.calibration import Reliability, RiskCoverage
+from ziffern.analysis.outcome import Outcome
+
+
+def reliability(target: np.ndarray, probability: np.ndarray, **more: int) -> Reliability:
+    """Return the reliability of predictions."""
+    outcome = Outcome(target, probability)
+    return calibration.reliability(outcome.confidence, outcome.hit, **more)
+
+
+def risk_coverage(target: np.ndarray, probability: np.ndarray) -> RiskCoverage:
+    """Return the curve of predictions."""
+    return Outcome(target, probability).risk_coverage
 
 
 def two_classes(top):
@@ -70,29 +74,6 @@ def test_ece_is_the_definition(case):
     assert (found.count > 0).all()
 
 
-def test_negative_log_likelihood_by_hand():
-    probability = np.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]])
-    assert negative_log_likelihood(np.array([1, 1]), probability) == pytest.approx((math.log(4) - math.log(0.8)) / 2)
-    assert negative_log_likelihood(np.array([0]), np.array([[1.0, 0]])) == 0
-
-
-def test_a_probability_of_zero_costs_87():
-    for dtype in (np.float32, np.float64):
-        assert negative_log_likelihood(np.array([1]), np.array([[1, 0]], dtype)) == pytest.approx(87.3365, abs=1e-4)
-
-
-def test_brier_by_hand():
-    assert brier(np.array([1]), np.array([[0.5, 0.25, 0.25]])) == pytest.approx(0.25 + 0.5625 + 0.0625)
-    assert brier(np.array([0, 1]), np.array([[1.0, 0], [1.0, 0]])) == 1  # the best is 0, the worst 2
-    assert brier(np.zeros(5, np.int64), np.full((5, 10), 0.1)) == pytest.approx(0.9)
-
-
-def test_brier_leaves_its_input_alone():
-    probability = np.array([[0.5, 0.5]])
-    brier(np.array([0]), probability)
-    assert probability.tolist() == [[0.5, 0.5]]
-
-
 def test_risk_against_coverage_by_hand():
     # by confidence: 0.95 right, 0.9 wrong, 0.8 right, 0.6 wrong
     curve = risk_coverage(np.array([1, 0, 1, 0]), two_classes([0.6, 0.8, 0.9, 0.95]))
@@ -121,19 +102,6 @@ def test_the_curve_does_not_know_the_order_of_the_digits(case, random):
 
 def test_coverage_at_takes_the_largest():
     curve = RiskCoverage(np.array([0.25, 0.5, 0.75, 1]), np.array([0.1, 0.4, 0.2, 0.5]), 0.3)
-    found = [coverage_at(curve, risk) for risk in (0.05, 0.1, 0.2, 0.49, 0.5, 1)]
+    found = [curve.coverage_at(risk) for risk in (0.05, 0.1, 0.2, 0.49, 0.5, 1)]
     assert found == [0, 0.25, 0.75, 0.75, 1, 1]
     assert {type(value) for value in found} == {float}
-
-
-@pytest.mark.parametrize("score", [reliability, negative_log_likelihood, brier, risk_coverage])
-def test_no_images_and_other_lengths_are_refused(score):
-    with pytest.raises(ValueError, match="0 images"):
-        score(np.zeros(0, np.int64), np.zeros((0, 10)))
-    with pytest.raises(ValueError, match="1 images, but probability has 2"):
-        score(np.zeros(1, np.int64), np.full((2, 2), 0.5))
-
-
-def test_no_bins_are_refused():
-    with pytest.raises(ValueError, match="at least 1, not 0"):
-        reliability(np.array([0]), np.array([[1.0, 0]]), bins=0)

@@ -118,11 +118,6 @@ def test_the_first_of_equal_epochs_is_the_best():
     assert diagnose(*history(0.9, 0.9, (0.5,) * 4, (0.4, 0.3, 0.3, 0.4))).best_epoch == 2
 
 
-def test_curves_of_other_lengths_are_refused():
-    with pytest.raises(ValueError, match="'val_loss': 2"):
-        diagnose(np.ones(3), np.ones(3), np.ones(2), np.ones(3))
-
-
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

@@ -11,8 +11,8 @@ from tests.support.console import call
 from tests.support.pages import Page
 
 from ziffern.errors import InputError
-from ziffern.report.charts.axes import short
-from ziffern.report.pictures import as_seen
+from ziffern.report.charts.drawing import short
+from ziffern.report.page import as_seen
 from ziffern.report.run_page import write_report
 from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run
@@ -46,7 +46,7 @@ def test_a_finished_run_is_told_in_both_languages(imperfect: Run) -> None:
     english, german = report(imperfect), report(imperfect, "de")
     for page, decimal in ((english, "."), (german, ",")):
         assert f"{100 * outcome.accuracy:.2f}".replace(".", decimal) in page.text
-        assert f"{100 * outcome.interval.low:.2f}".replace(".", decimal) in page.text
+        assert f"{100 * outcome.interval[0]:.2f}".replace(".", decimal) in page.text
         true, predicted, count = outcome.confusions[0]
         assert f"{true}→{predicted} ({count}×)" in page.text
         assert page.source.count("<svg") == 5
@@ -229,7 +229,7 @@ def test_curves_and_pictures_are_not_mixed_up(
     imperfect: Run, monkeypatch: pytest.MonkeyPatch, digits_npz: Path
 ) -> None:
     drawn = []
-    monkeypatch.setattr("ziffern.report.charts.learning_curve", lambda *values: drawn.append(values) or "")
+    monkeypatch.setattr("ziffern.report.charts.run.learning_curve", lambda *values: drawn.append(values) or "")
     write_report(imperfect)
     history = Findings(imperfect).history
     assert [curves[:2] for curves in drawn] == [

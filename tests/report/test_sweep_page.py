@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 from tests.support.pages import Page
 
-from ziffern.report.sweep_charts import significant
+from ziffern.report.charts.drawing import score_text
 from ziffern.report.sweep_page import write_sweep_report
 from ziffern.search.findings import SearchFindings, outlier_limit
 from ziffern.search.parameters import plain
@@ -162,7 +162,7 @@ def test_why_nothing_is_said_of_what_matters(tmp_path: Path, monkeypatch: pytest
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("<odd>")
 
-    monkeypatch.setattr(optuna.importance, "get_param_importances", fail)
+    monkeypatch.setattr("ziffern.search.findings.get_param_importances", fail)
     assert "(RuntimeError: <odd>)" in page(lr_matters(10), tmp_path).text
 
 
@@ -309,8 +309,8 @@ def test_values_are_written_as_in_the_configuration() -> None:
     [(0.123456, "0.1235"), (12.3456, "12.35"), (61706, "61,706"), (-1.5, "−1.500"), (3.16e-5, "3.160e-5"), (0, "0")],
 )
 def test_four_significant_digits(value: float, text: str) -> None:
-    assert significant(value, Language()) == text
-    assert significant(None, Language()) == significant(math.nan, Language()) == "–"
+    assert score_text(value, False, Language()) == text
+    assert score_text(None, False, Language()) == score_text(math.nan, False, Language()) == "–"
 
 
 def test_output_and_language_are_the_callers(tmp_path: Path) -> None:

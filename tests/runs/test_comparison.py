@@ -14,8 +14,7 @@ from ziffern.cli.compare import compare
 from ziffern.errors import InputError
 from ziffern.report.comparison_page import page_context
 from ziffern.runs.comparison import make_comparison
-from ziffern.runs.folders import find_runs
-from ziffern.runs.run import Run
+from ziffern.runs.run import Run, find_runs
 from ziffern.text.language import Language
 
 SLOW = "model.optimizer.lr=0.0003"  # makes mistakes
@@ -180,10 +179,9 @@ def test_one_odd_run_does_not_take_the_others_apart(run, here: Path) -> None:
     odd, first, second = run("data.split_seed=1", folder="o"), run(SLOW, folder="a"), run(SLOW, LARGE, folder="b")
     untested = run("test=false", "model.net.hidden=[8]", folder="u")
     result = compared(odd, first, untested, second)
-    assert result.compared == (1, 3)
-    assert [(pair.first, pair.second) for pair in result.pairs] == [(1, 3)]
-    assert result.choice is not None
-    assert result.choice.place in (1, 3)
+    assert result.compared == (result.recipes[1], result.recipes[3])
+    assert [(pair.first, pair.second) for pair in result.pairs] == [(0, 1)]
+    assert result.chosen in result.compared
 
 
 def test_of_two_alike_the_tested_one_stays(run, here: Path) -> None:

@@ -24,7 +24,7 @@ from tests.support.runs import run_in
 from ziffern.cli.compare import compare
 from ziffern.errors import InputError
 from ziffern.experiment.ensemble import ensemble
-from ziffern.report.charts import svg
+from ziffern.report.charts import drawing
 from ziffern.report.run_page import page_context, write_report
 from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run
@@ -443,7 +443,7 @@ def read_all(run: Run) -> None:
 def test_edited_files_are_a_page_or_one_line(
     complete: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range
 ) -> None:
-    monkeypatch.setattr(svg, "render", lambda *arguments, **more: "")  # drawing takes most of the time
+    monkeypatch.setattr(drawing, "render", lambda *arguments, **more: "")  # drawing takes most of the time
     edited = {fuzz(complete, tmp_path / "run", seed, read_all) for seed in seeds}
     assert len(edited) == 9, "each file was among them"
 

@@ -9,8 +9,7 @@ import torch
 
 from ziffern.report.run_page import write_report
 from ziffern.runs.comparison import make_comparison
-from ziffern.runs.folders import find_runs
-from ziffern.runs.run import Run
+from ziffern.runs.run import Run, find_runs
 
 FOLDERS = Path(__file__).parents[1] / "fixtures/runs_0_1_0"
 NAMES = ("finished_cnn", "finished_nn", "killed_nn")

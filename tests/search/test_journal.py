@@ -348,26 +348,62 @@ def test_many_parameters_take_linear_time(folder: Path, monkeypatch: pytest.Monk
     [
         (
             [new_trial(state=1, values=[0.5, 0.5], datetime_complete="2026-01-01T00:00:01+00:00")],
-            "2 values, expected 1",
+            "2 values, which is different from the number of objectives 1",
         ),
         ([new_trial(state=1, value=0.5)], "datetime_complete"),
         ([new_trial(params={"x": 0.5}, distributions={})], "cannot be read: 'x'"),
-        ([new_trial(params={"x": 2.0}, distributions={"x": RANGE})], "x: 2.0 is not in FloatDistribution"),
-        ([new_trial(params={"x": float("nan")}, distributions={"x": RANGE})], "x: nan is not in"),
-        ([new_trial(user_attrs={"error": 3})], "error=3 is not text"),
         (
-            [{"op_code": 3, "study_id": 0, "system_attr": {"study:metric_names": ["a", "b"]}}],
-            "2 metric names, expected 1",
+            [new_trial(params={"x": 2.0}, distributions={"x": RANGE})],
+            "The value 2.0 of parameter 'x' isn't contained in",
         ),
+        ([new_trial(params={"x": float("nan")}, distributions={"x": RANGE})], "`nan` is invalid"),
+        ([new_trial(user_attrs={"error": 3})], "error=3 is not text"),
         ([{"op_code": 11}], "not an operation"),
         ([{"op_code": 7, "trial_id": 15, "step": -1, "intermediate_value": 0.5}], "step -1"),
         (["{}"], "not an operation"),
-        ([{"op_code": 1}], "missing required field"),
+        ([{"op_code": 1}], "study_id is missing"),
         (["null"], "not an operation"),
     ],
 )
 def test_a_contradiction_is_one_line_with_its_place(folder: Path, entries: list[Any], named: str) -> None:
     append(folder, *entries)
+    with pytest.raises(InputError, match=named) as error:
+        open_study(folder)
+    assert re.search(r"study\.journal: (line|trial) \d+", str(error.value))
+
+
+@pytest.mark.parametrize(
+    ("entry", "named"),
+    [
+        ({"op_code": 3, "system_attr": {"study:metric_names": ["a", "b"]}}, "number of objectives must match"),
+        ({"op_code": 3, "system_attr": {"study:metric_names": "a"}}, "metric_names='a' is not"),
+        ({"op_code": 2, "user_attr": {"about": 3}}, "about=3 is not"),
+    ],
+)
+def test_a_wrong_attribute_of_the_study_is_one_line(folder: Path, entry: dict[str, Any], named: str) -> None:
+    append(folder, {"study_id": 0, **entry})
+    with pytest.raises(InputError, match=rf"study\.journal: .*{named}"):
+        open_study(folder)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "named"),
+    [
+        ({"name": "CategoricalDistribution", "attributes": {"choices": [[1]]}}, "list: not a value of a parameter"),
+        ({"name": "CategoricalDistribution", "attributes": {"choices": [*range(10_001)]}}, "more than 10,000 choices"),
+        ({"name": "CategoricalDistribution", "attributes": {"choices": []}}, "must contain one or more"),
+        ({"name": "IntDistribution", "attributes": {"low": 0, "high": 10**200}}, "must lie between"),
+        ({"name": "FloatDistribution", "attributes": {"low": 1e-320, "high": 1}}, "must lie between"),
+        ({"name": "FloatDistribution", "attributes": {"low": 0, "high": float("nan")}}, "must lie between"),
+        ({"name": "FloatDistribution", "attributes": {"low": 0, "high": "x"}}, "not supported between"),
+        ({"name": "FloatDistribution", "attributes": 3}, "must be a mapping"),
+        ({"name": "X", "attributes": {}}, "Unknown distribution"),
+        ([], "list indices"),
+    ],
+)
+def test_a_wrong_distribution_is_one_line(folder: Path, distribution: Any, named: str) -> None:
+    entry = {"op_code": 5, "trial_id": 15, "param_name": "x", "param_value_internal": 0}
+    append(folder, {**entry, "distribution": json.dumps(distribution)})
     with pytest.raises(InputError, match=named) as error:
         open_study(folder)
     assert re.search(r"study\.journal: (line|trial) \d+", str(error.value))

@@ -57,6 +57,8 @@ def trend(values: NDArray[np.float64]) -> Trend:
     must be CERTAIN standard errors away from 0; otherwise the curve is flat. A curve whose last value is not finite is
     rising (the loss exploded); other values that are not finite are ignored.
     """
+    from scipy.stats import linregress
+
     window = np.asarray(values, np.float64)[-max(WINDOW, -(-len(values) // 3)) :]
     if window.size and not np.isfinite(window[-1]):
         return Trend.RISING
@@ -64,12 +66,9 @@ def trend(values: NDArray[np.float64]) -> Trend:
     finite = window[epochs]
     if len(epochs) < 2 or finite.mean() == 0:  # noqa: PLR2004
         return Trend.FLAT
-    centered = epochs - epochs.mean()
-    slope = (centered @ finite) / (centered @ centered)
-    residual = finite - finite.mean() - slope * centered
-    error = np.sqrt(residual @ residual / max(len(epochs) - 2, 1) / (centered @ centered))
-    change = slope * (len(window) - 1) / abs(finite.mean())
-    if abs(change) <= STEADY or abs(slope) < CERTAIN * error:
+    line = linregress(epochs, finite)
+    change = line.slope * (len(window) - 1) / abs(finite.mean())
+    if abs(change) <= STEADY or abs(line.slope) < CERTAIN * line.stderr:
         return Trend.FLAT
     return Trend.RISING if change > 0 else Trend.FALLING
 
@@ -94,17 +93,11 @@ def diagnose(
     validation accuracy below LEARNED): underfitting, whatever the training accuracy was before; training accuracy of
     at least STARTED, and a gap above LARGE_GAP, or above GAP while the losses diverge (validation rises or has risen,
     training does not rise): overfitting; both accuracies below LEARNED: underfitting; otherwise optimal.
-
-    Raises:
-        ValueError: The curves differ in length.
     """
-    curves = {"train_loss": train_loss, "train_acc": train_acc, "val_loss": val_loss, "val_acc": val_acc}
-    lengths = {name: len(curve) for name, curve in curves.items()}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(f"the curves must have one value per epoch each, not {lengths}")
     if not len(val_loss):
         return Fit(Verdict.NOT_TRAINED, float("nan"), Trend.FLAT, Trend.FLAT, 0, False)
-    best, trends = _best_epoch(val_loss), (trend(train_loss), trend(val_loss))
+    best = int(np.where(np.isfinite(val_loss), val_loss, np.inf).argmin()) + 1 if np.isfinite(val_loss).any() else 0
+    trends = trend(train_loss), trend(val_loss)
     acc = float(train_acc[-1]), float(val_acc[-1])
     gap = accuracy_gap(train_acc, val_acc)
     diverged = not np.isfinite(val_loss[-1]) and acc[1] < LEARNED
@@ -124,8 +117,3 @@ def _verdict(train_acc: float, val_acc: float, gap: float, is_parting: bool) -> 
     if max(train_acc, val_acc) < LEARNED:  # dropout lowers the training accuracy
         return Verdict.UNDERFITTING
     return Verdict.OPTIMAL
-
-
-def _best_epoch(val_loss: NDArray[np.float64]) -> int:
-    finite = np.where(np.isfinite(val_loss), val_loss, np.inf)
-    return int(finite.argmin()) + 1 if np.isfinite(finite.min()) else 0

@@ -63,23 +63,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of a finished run.
+    """A metric of a finished run."""
 
-    Args:
-        key: Its name in metrics.json: `stage/name`, or a name alone if it belongs to no part of the data.
-        kind: The kind of its value.
-        compute: Returns the value, or None if the evidence is incomplete.
-        direction: Which values are better; None if neither are.
-        places: Where it is shown.
-        is_required: Whether every metrics.json has it, those of earlier versions included.
-    """
-
-    key: str
+    key: str  # in metrics.json: `stage/name`, or a name alone if it belongs to no part of the data
     kind: Kind
-    compute: Callable[[Evidence], float | None]
-    direction: Literal["maximize", "minimize"] | None = None
+    compute: Callable[[Evidence], float | None]  # None if the evidence is incomplete
+    direction: Literal["maximize", "minimize"] | None = None  # of better values; None if neither are better
     places: Place = Place.EVERYWHERE
-    is_required: bool = False
+    is_required: bool = False  # whether every metrics.json has it, those of earlier versions included
 
     @property
     def stage(self) -> str:
@@ -115,12 +106,11 @@ def _gap(run: Evidence) -> float | None:
 
 
 def _baseline(run: Evidence) -> float | None:
-    from ziffern.analysis.accuracy import majority_baseline
-
+    """Return the accuracy of always predicting the class with the most training images."""
     outcome, counts = run.outcome, run.train_counts
     if outcome is None or counts is None or len(counts) != outcome.probability.shape[1]:
         return None
-    return majority_baseline(counts, outcome.target)
+    return float((outcome.target == counts.argmax()).mean())
 
 
 def _seconds(run: Evidence) -> float | None:
@@ -136,8 +126,8 @@ COSTS = Place.SUMMARY | Place.COMPARISON | Place.TERMINAL
 CONFIDENCE = Place.CONFIDENCE | Place.TENSORBOARD
 METRICS: tuple[Metric, ...] = (  # in the order in which they are shown
     Metric("test/acc", Kind.SHARE, _outcome(lambda outcome: outcome.accuracy), "maximize"),
-    Metric("test/acc_low", Kind.SHARE, _outcome(lambda outcome: outcome.interval.low), places=Place.NOWHERE),
-    Metric("test/acc_high", Kind.SHARE, _outcome(lambda outcome: outcome.interval.high), places=Place.NOWHERE),
+    Metric("test/acc_low", Kind.SHARE, _outcome(lambda outcome: outcome.interval[0]), places=Place.NOWHERE),
+    Metric("test/acc_high", Kind.SHARE, _outcome(lambda outcome: outcome.interval[1]), places=Place.NOWHERE),
     Metric("test/correct", Kind.COUNT, _outcome(lambda outcome: outcome.correct), places=Place.NOWHERE),
     Metric("test/total", Kind.COUNT, _outcome(lambda outcome: outcome.total), places=Place.NOWHERE),
     Metric("test/f1", Kind.SHARE, _outcome(lambda outcome: outcome.macro_f1), "maximize", DETAILS),

@@ -52,8 +52,7 @@ class Choice:
 def pairwise(hits: Sequence[Hits]) -> list[Pair]:
     """Test each pair of models on the same N images, except one with a single seed against one with several.
 
-    Args:
-        hits: For each model (S, N) bool: whether each of its S seeds classified each image correctly.
+    `hits` is for each model (S, N): whether each of its S seeds classified each image correctly.
     """
     places = [(i, j) for i in range(len(hits)) for j in range(i + 1, len(hits))]
     tests = [_tested(hits[i], hits[j]) for i, j in places]
@@ -67,14 +66,8 @@ def pairwise(hits: Sequence[Hits]) -> list[Pair]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p values in [0, 1] adjusted for the number of tests (Holm 1979), in the given order.
-
-    Raises:
-        ValueError: A p value is not in [0, 1].
-    """
+    """Return p values in [0, 1] adjusted for the number of tests (Holm 1979), in the given order."""
     p = np.asarray(p_values, np.float64)
-    if not ((p >= 0) & (p <= 1)).all():
-        raise ValueError(f"p values must be in [0, 1], not {list(p_values)}")
     order = p.argsort(kind="stable")
     adjusted = np.empty_like(p)
     adjusted[order] = np.maximum.accumulate(np.minimum(1, np.arange(len(p), 0, -1) * p[order]))
@@ -87,33 +80,20 @@ def recommend(
     """Return the smallest model that no larger one beats by more than `margin` and significantly.
 
     Of models of equal size the one with the better validation accuracy counts as the smaller. A pair without a test
-    shows nothing, so a larger model that was not tested against the chosen one is among its `kept_over`.
-
-    Args:
-        params: Parameters of each model.
-        val_acc: Its validation accuracy.
-        test_acc: Its test accuracy.
-        pairs: All pairs of them.
-        margin: A share, such as 0.002 for 0.2 percentage points.
+    shows nothing, so a larger model that was not tested against the chosen one is among its `kept_over`. `pairs` are
+    all pairs of the models; `margin` is a share, such as 0.002 for 0.2 percentage points.
     """
     tested = {frozenset((pair.first, pair.second)): pair for pair in pairs}
     order = sorted(range(len(params)), key=lambda place: (params[place], -val_acc[place]))
 
-    def beaten_by(small: int, larger: Sequence[int]) -> int | None:
-        """Return the best of the larger models that beat a small one, or None."""
-        better = [
-            large
-            for large in larger
-            if test_acc[large] - test_acc[small] > margin and tested[frozenset((small, large))].is_significant
-        ]
-        return max(better, key=lambda large: test_acc[large]) if better else None
-
     beaten: list[tuple[int, int]] = []
-    for rank, place in enumerate(order):
-        better = beaten_by(place, order[rank + 1 :])
-        if better is None:
-            return Choice(place, tuple(beaten), tuple(order[rank + 1 :]))
-        beaten.append((place, better))
+    for rank, small in enumerate(order):
+        larger = order[rank + 1 :]
+        relevant = [large for large in larger if test_acc[large] - test_acc[small] > margin]
+        better = [large for large in relevant if tested[frozenset((small, large))].is_significant]
+        if not better:
+            return Choice(small, tuple(beaten), tuple(larger))
+        beaten.append((small, max(better, key=lambda large: test_acc[large])))
     raise ValueError("there is no model to choose from")
 
 

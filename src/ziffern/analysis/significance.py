@@ -135,12 +135,9 @@ def crossed_variances(
 
 
 def half_width(parts: NDArray[np.float64], freedoms: Sequence[int], alpha: float) -> NDArray[np.float64]:
-    """Return half the width (...) of two-sided intervals of confidence 1 - alpha (Banerjee 1960).
+    """Return half the width (...) of two-sided intervals of confidence 1 - alpha, in [0, 1) (Banerjee 1960).
 
-    Args:
-        parts: (K, ...) the independent parts of the estimates' variances.
-        freedoms: (K,) their degrees of freedom.
-        alpha: In (0, 1].
+    The independent `parts` (K, ...) of the estimates' variances have `freedoms` (K,) degrees of freedom.
     """
     from scipy.special import stdtrit
 

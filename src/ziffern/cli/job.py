@@ -9,12 +9,13 @@ from omegaconf import DictConfig
 
 from hydra_plugins.hydra_optuna_queue import SweepError, current_trial, is_trial
 from ziffern.cli.terminal import chosen_language
-from ziffern.config.command import is_multirun
+from ziffern.config.command import is_multirun, program, quoted
 from ziffern.errors import DivergedError, InputError, OutputError
 from ziffern.experiment import run_folder
 from ziffern.experiment.earlier_run import LAST
 from ziffern.experiment.failure import ENVIRONMENT, describe, fail
 from ziffern.machine.processes import is_first
+from ziffern.search.agreement import agree_on_data, check_direction
 from ziffern.text.catalog import Message
 from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
@@ -57,7 +58,6 @@ def _run_trial(cfg: DictConfig, folder: Path, name: str) -> float | list[float]:
     """Run a trial of a search; return NaN where training diverged."""
     from ziffern.experiment.objectives import directions
     from ziffern.experiment.run import run_experiment
-    from ziffern.search.agreement import agree_on_data, check_direction
 
     check_direction(HydraConfig.get().sweeper.get("direction"), directions(cfg.objective))
     trial = current_trial()  # None in the other processes of DDP
@@ -81,14 +81,11 @@ def error_line(error: Exception, multirun: bool) -> Message | str:
 def print_after_multirun() -> None:
     """Print the command that compares the runs of each multirun of this process."""
     for folder in sorted(_multiruns):
-        from ziffern.config.command import program, quoted
-
         print(terminal_words()("cli.compare_multirun", ziffern=program("ziffern"), folder=quoted(folder)))
 
 
 def _write_report(folder: Path, language: str) -> None:
     """Write report.html; an error in it must not fail a finished run."""
-    from ziffern.config.command import program, quoted
     from ziffern.report.run_page import write_report
     from ziffern.runs.run import Run
 

@@ -94,17 +94,8 @@ def _studio(arguments: argparse.Namespace) -> None:
         print(terminal_words()(f"cli.person_{'added' if is_new else 'changed'}", name=arguments.add_person))
         return
     people = read_people(arguments.people) if arguments.people else {}
-    serve(
-        Options(
-            arguments.output,
-            arguments.data,
-            arguments.host,
-            arguments.port,
-            people,
-            browser=not arguments.no_browser,
-            public_hosts=arguments.public_host,
-        )
-    )
+    shown, names = not arguments.no_browser, arguments.public_host
+    serve(Options(arguments.output, arguments.data, arguments.host, arguments.port, people, shown, names))
 
 
 def _sweep_report(arguments: argparse.Namespace) -> None:

@@ -12,11 +12,10 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from hydra import version
 from hydra._internal.utils import _run_hydra, get_args_parser
-from omegaconf import DictConfig
 
 from hydra_plugins.hydra_optuna_queue import check_finished_studies
 from ziffern.cli.job import error_line, job, print_after_multirun
@@ -29,10 +28,8 @@ from ziffern.experiment import run_folder
 from ziffern.experiment.failure import fail
 from ziffern.experiment.naming import register_resolvers
 from ziffern.machine import processes
+from ziffern.search.agreement import check_data
 from ziffern.text.language import terminal_language, terminal_words
-
-if TYPE_CHECKING:
-    from optuna import Study
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 ALL_FOLDS, FOLDS, DEFAULT_FOLDS = "data.fold=all", "data.folds=", 5  # as in conf/data/_base.yaml
@@ -59,7 +56,7 @@ def train(arguments: Sequence[str] | None = None) -> None:
         fail(InputError("cli.train.rerun"))
     processes.set_trains_alone(options.multirun and any(item.startswith(SEARCH) for item in options.overrides))
     register_resolvers()
-    check_finished_studies(_check_data)
+    check_finished_studies(check_data)
     logging.raiseExceptions = False  # a line of train.log that cannot be written is no reason for a traceback
     if not processes.is_first() and processes.launched() > 1:
         # The first process writes the configuration, as with the processes that Lightning starts.
@@ -67,7 +64,10 @@ def train(arguments: Sequence[str] | None = None) -> None:
     given = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # so that Hydra raises its exceptions instead of printing them
     try:
-        _compose_and_run(options)
+        version.setbase("1.3")
+        with checked_configs():  # as `hydra.main` does, which would parse `sys.argv` itself
+            _run_hydra(options, parser, task_function=job, config_path=str(conf_folder()), config_name=PRIMARY)
+        print_after_multirun()
     except KeyboardInterrupt:
         if not _is_multirun(options):  # a search has printed how to continue it
             print(terminal_words()("cli.stopped_early"), file=sys.stderr)
@@ -84,20 +84,6 @@ def train(arguments: Sequence[str] | None = None) -> None:
             os.environ[FULL_ERROR] = given
 
 
-def _compose_and_run(options: Namespace) -> None:
-    """Run Hydra as `hydra.main` does, which would parse `sys.argv` itself."""
-    version.setbase("1.3")
-    with checked_configs():
-        _run_hydra(
-            args=options,
-            args_parser=get_args_parser(),
-            task_function=job,
-            config_path=str(conf_folder()),
-            config_name=PRIMARY,
-        )
-    print_after_multirun()
-
-
 def _with_every_fold(options: Namespace) -> list[str]:
     """Return the overrides with one run for each fold of a cross-validation."""
     if not _is_multirun(options):
@@ -109,12 +95,6 @@ def _with_every_fold(options: Namespace) -> list[str]:
 
 def _is_multirun(options: Namespace) -> bool:
     return options.multirun or "hydra.mode=MULTIRUN" in options.overrides
-
-
-def _check_data(study: "Study", cfg: DictConfig) -> None:
-    from ziffern.search.agreement import check_data
-
-    check_data(study, cfg)
 
 
 def _check_encoding(arguments: Sequence[str]) -> None:

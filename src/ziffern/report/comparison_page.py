@@ -1,64 +1,39 @@
 """The page of a comparison, and the rows of its tables as text, also for the terminal."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 from ziffern.analysis.metrics import Place, registered
 from ziffern.analysis.recommendation import LEVEL, Pair
-from ziffern.runs.advice import advise
+from ziffern.report.charts.run import trade_chart
 from ziffern.runs.comparison import Comparison
 from ziffern.runs.recipes import Recipe
 from ziffern.text.language import NONE, Language
 from ziffern.text.metrics import label, written
 
 PAIR_COLUMNS = ("pair", "difference", "interval", "only", "mcnemar", "p", "holm", "significant")
-EXPLAINED = {  # columns explained below the table, with the text keys of their names
-    "seeds": "compare.columns.seeds",
-    "test": "metrics.test_acc.label",
-    "val": "metrics.val_acc.label",
-    "fit": "fit.label",
-    "params": "metrics.params.label",
-    "seconds": "metrics.train_seconds.label",
-    "speed": "compare.columns.speed",
-}
 MAX_COLUMNS = 4  # models shown as columns on the page; more are shown as rows
 MIN_P = 0.0001  # smaller p values are shown as < 0.0001
 
 
-def write_comparison(comparison: Comparison, path: Path, t: Language) -> None:
-    """Write the page of a comparison."""
-    from ziffern.report.page import write_page
-
-    write_page(path, "comparison.html", t, page_context(comparison, t))
-
-
 def page_context(comparison: Comparison, t: Language) -> dict[str, Any]:
     """Return the context of the comparison template."""
-    from ziffern.report.charts import trade_chart
-
     tested = [recipe for recipe in comparison.recipes if recipe.is_tested]
-    chosen = comparison.recipes[comparison.choice.place] if comparison.choice else None
+    chosen = comparison.chosen
     values = [(recipe.name, recipe.params, recipe.test) for recipe in tested]
     return {
         "title": t("compare.title", count=len(comparison.recipes)),
         "comparison": comparison,
-        "notes": notes(comparison, t),
+        "notes": [note.in_language(t.code) for note in comparison.notes],
         "pair_columns": PAIR_COLUMNS,
-        "explained": [(name, t(title)) for name, title in EXPLAINED.items()],
         "lines": lines(comparison, t),
         "upright": len(comparison.recipes) <= MAX_COLUMNS,
         "pair_rows": [pair_row(pair, comparison, t) for pair in comparison.pairs],
-        "chosen": comparison.choice.place if comparison.choice else None,
+        "chosen": comparison.recipes.index(chosen) if chosen else None,
         "advice": advice(comparison, t),
         "chart_svg": trade_chart(values, tested.index(chosen) if chosen in tested else None, t) if tested else "",
         "level": LEVEL,
     }
-
-
-def notes(comparison: Comparison, t: Language) -> list[str]:
-    """Return the warnings to show first."""
-    return [note.in_language(t.code) for note in comparison.notes]
 
 
 def lines(comparison: Comparison, t: Language) -> list[list[str]]:
@@ -90,7 +65,7 @@ def _cells(recipe: Recipe, size: int | None, speed: float | None, t: Language) -
 
 def pair_row(pair: Pair, comparison: Comparison, t: Language) -> list[str]:
     """Return the text of PAIR_COLUMNS for one pair."""
-    first, second = comparison.recipes[pair.first], comparison.recipes[pair.second]
+    first, second = comparison.compared[pair.first], comparison.compared[pair.second]
     difference = pair.difference
     return [
         f"{first.name} – {second.name}",
@@ -115,21 +90,48 @@ def _p(value: float | None, t: Language, name: str = "") -> str:
 
 def advice(comparison: Comparison, t: Language) -> list[str]:
     """Return the recommendation and its reasons, one sentence each."""
-    advised, recipes = advise(comparison), comparison.recipes
-    if comparison.choice is None or not advised.caution:
-        return [t(f"compare.{advised.code}")]
-    margin = t.number(100 * comparison.margin, 2)
-    sentences = [t(f"compare.{advised.code}", margin=margin, name=recipes[comparison.choice.place].name)]
-    for reason in advised.reasons:
-        small, large = recipes[reason.small], recipes[reason.large]
-        values = {
-            "margin": margin,
-            "small": small.name,
-            "large": large.name,
-            "p": _p(reason.pair.adjusted, t, "p "),
-            "difference": t.number(100 * abs(reason.better), 2),
-            "points": t.points(reason.better),
-            "size": t("compare.larger" if large.params > small.params else "compare.as_large"),
-        }
-        sentences.append(t(f"compare.{reason.code}", **values))
-    return [*sentences, t(f"compare.{advised.caution}"), t("compare.caution")]
+    choice = comparison.choice
+    if choice is None or len(comparison.recipes) == 1:
+        return [t("compare.no_advice" if choice is None else "compare.alone")]
+    beaten = [_reason(comparison, small, large, t, is_beaten=True) for small, large in choice.beaten]
+    kept = [_reason(comparison, choice.place, large, t) for large in choice.kept_over]
+    codes = {code for code, _ in kept}
+    if "no_test" in codes:
+        take = "take_untested"
+    elif beaten:
+        take = "take"
+    else:
+        take = "take_both" if codes <= {"worse", "no_better"} else "take_smallest"
+    name = comparison.compared[choice.place].name
+    recommendation = t(f"compare.{take}", margin=t.number(100 * comparison.margin, 2), name=name)
+    single = [len(recipe.runs) == 1 for recipe in comparison.compared]
+    caution = "caution_runs" if all(single) else "caution_mixed" if any(single) else "caution_seeds"
+    reasons = [sentence for _, sentence in (*beaten, *kept)]
+    return [recommendation, *reasons, t(f"compare.{caution}"), t("compare.caution")]
+
+
+def _reason(
+    comparison: Comparison, small_place: int, large_place: int, t: Language, is_beaten: bool = False
+) -> tuple[str, str]:
+    """Return why one of two recipes is preferred: a code, and a sentence."""
+    pair = next(pair for pair in comparison.pairs if {pair.first, pair.second} == {small_place, large_place})
+    small, large = comparison.compared[small_place], comparison.compared[large_place]
+    better = large.test.mean - small.test.mean
+    if pair.p is None:
+        code = "no_test"
+    elif is_beaten:
+        code = "beaten"
+    elif better <= 0:
+        code = "worse" if pair.is_significant else "no_better"
+    else:
+        code = "below_margin" if better <= comparison.margin else "not_significant"
+    return code, t(
+        f"compare.{code}",
+        margin=t.number(100 * comparison.margin, 2),
+        small=small.name,
+        large=large.name,
+        p=_p(pair.adjusted, t, "p "),
+        difference=t.number(100 * abs(better), 2),
+        points=t.points(better),
+        size=t("compare.larger" if large.params > small.params else "compare.as_large"),
+    )

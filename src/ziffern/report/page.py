@@ -5,15 +5,20 @@ engine escapes every value from data or configuration; a file is written complet
 parts of the same pages, which are blocks of the templates.
 """
 
+import base64
+import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from numpy.typing import NDArray
+from PIL import Image
+
+from ziffern.data.spec import displayed
 from ziffern.files.atomic import write_text
-from ziffern.report.pictures import data_uri
 from ziffern.text.language import Language
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -37,11 +42,8 @@ def stylesheet(within: str = "") -> str:
     return f"{colors}{within} {{\n{rules}}}\n" if within else colors + rules
 
 
-def environment(language: Language, *folders: Path) -> "Environment":
+def environment(language: Language, *folders: Path) -> Environment:
     """Return the environment that renders templates of this package and of `folders`, in `language`."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
     rendering = Environment(
         loader=FileSystemLoader([TEMPLATES, *folders]),
         autoescape=True,
@@ -65,3 +67,23 @@ def environment(language: Language, *folders: Path) -> "Environment":
     macros = rendering.get_template("macros.html").module
     rendering.globals |= {name: getattr(macros, name) for name in ("card", "mistakes")}
     return rendering
+
+
+def data_uri(image: NDArray[np.uint8]) -> str:
+    """Return an image (C, H, W), or a gray one (H, W), as a data URI of a PNG."""
+    file = io.BytesIO()
+    Image.fromarray(displayed(image)).save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def as_seen(image: NDArray[np.uint8], mean: NDArray[np.float64], std: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return a normalized image (C, H, W) as uint8: 0 becomes medium gray, the value furthest from 0 white or black.
+
+    If the mean is 0, the image is returned unchanged. `mean` and `std` are (C,).
+    """
+    if mean.max() <= 0:
+        return image
+    mean, std = mean[:, None, None], std[:, None, None]
+    low, high = (-mean / std).min(), ((255 - mean) / std).max()
+    values = (image.astype(np.float64) - mean) / std / max(abs(low), abs(high))
+    return np.asarray((127.5 + values * 127.5).round(), np.uint8)

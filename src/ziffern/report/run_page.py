@@ -1,18 +1,17 @@
 """The report of one run: its model and data, its training, its results, and suggestions."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ziffern.analysis.calibration import coverage_at
-from ziffern.analysis.classes import macro
-from ziffern.analysis.fit import WINDOW, Verdict
+from ziffern.analysis.fit import WINDOW
 from ziffern.analysis.metrics import METRICS, Metric, Place, registered
+from ziffern.analysis.outcome import macro
 from ziffern.records.messages import message_text
+from ziffern.report.charts import run as charts
+from ziffern.report.page import as_seen, write_page
 from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run
 from ziffern.text.language import LANGUAGES, Language
@@ -21,9 +20,6 @@ from ziffern.text.metrics import explanation, label, written
 NOTES = ("data/note", "data/leak", "data/limit", "ended")  # recorded messages that are shown first
 MAX_MISTAKES = 60  # misclassified images on the page
 SURE = 0.99  # accuracy for which the report gives the coverage
-Z95 = 1.96  # quantile of the normal distribution, for a 95% interval
-MAX_HEAT = 75  # percent of the full color
-Card = tuple[str, str, str, str]  # name, value, explanation, style
 
 
 def write_report(run: Run, path: Path | None = None, language: str | None = None) -> Path:
@@ -37,8 +33,6 @@ def write_report(run: Run, path: Path | None = None, language: str | None = None
     Raises:
         InputError: The folder is not a run, or a file in it is damaged.
     """
-    from ziffern.report.page import write_page
-
     setting = run.config.get("report")  # read in any case: raises if this is not a run
     t = Language(language or (setting if setting in LANGUAGES else "en"))
     path = path or run.folder / "report.html"
@@ -48,90 +42,55 @@ def write_report(run: Run, path: Path | None = None, language: str | None = None
 
 def page_context(findings: Findings, t: Language) -> dict[str, Any]:
     """Return the context of the run template."""
-    from ziffern.report.pictures import as_seen
-
     run, about, outcome, material = findings.run, findings.about, findings.outcome, findings.run.material
     settings = run.settings
     f1 = outcome.classes.f1 if outcome else np.zeros(0)
     weakest = outcome.weakest if outcome else []
+    verdict = t(f"verdict_means.{findings.fit.verdict.name}")
+    classes = len(findings.class_names)
+    guess = {"guess_nll": t.number(math.log(classes), 2), "guess_brier": t.number(1 - 1 / classes, 2)}
+    recorded = (message_text(about, key, t.code) for key in NOTES)
+
+    def meaning(metric: Metric) -> str:
+        text = "means_leak" if metric.key == "test/acc" and findings.results.get("data/leak") else "means"
+        return explanation(metric, findings.results, t, text, classes=t.number(classes), **guess)
+
     return {
         "findings": findings,
         "about": findings.results,
         "outcome": outcome,
         "material": material,
         "title": t("title", model=about.get("model") or run.folder.name, data=about.get("data/name", "")),
-        "cards": _cards(findings, t),
-        "confidence_cards": _confidence_cards(findings, t),
-        "published": _published(findings, t),
-        "notes": _notes(findings, t),
+        "summary": [metric for metric in registered(Place.SUMMARY) if _has_card(metric, findings)],
+        "confidence": registered(Place.CONFIDENCE),
+        "meaning": meaning,
+        "sure": SURE,
+        "published": run.published,
+        "metrics": [metric for metric in METRICS if metric.key in run.published and metric.places],
+        "label": label,
+        "written": written,
+        "notes": [*filter(None, recorded), *(note.in_language(t.code) for note in findings.notes)],
         "charts": _charts(findings, t),
-        "verdict": _verdict(findings, t),
-        "trends": _trends(findings, t),
+        "verdict": f"{verdict} {t('fit.learning')}" if findings.fit.still_improving else verdict,
+        "window": WINDOW,
         "seen": [as_seen(image, material.mean, material.std) for image in material.example_image] if material else [],
         "macro": macro,
-        "heat": _heat(outcome.confusion) if outcome else None,
+        "most_confused": max((pair.count for pair in outcome.confusions), default=1) if outcome else 1,
         "weak_names": ", ".join(f"{findings.class_names[place]} ({t.percent(f1[place])})" for place in weakest),
         "shown": findings.mistakes[:MAX_MISTAKES],
         "settings": {key: settings[key] for key in sorted(settings) if key != "model"},
     }
 
 
-def _card(metric: Metric, findings: Findings, t: Language) -> Card:
-    results, classes = findings.results, len(findings.class_names)
-    guess = {"guess_nll": t.number(math.log(classes), 2), "guess_brier": t.number(1 - 1 / classes, 2)}
-    text = "means_leak" if metric.key == "test/acc" and results.get("data/leak") else "means"
-    means = explanation(metric, results, t, text, classes=t.number(classes), **guess)
-    return label(metric, t), written(metric, results.get(metric.key), t), means, ""
-
-
-def _cards(findings: Findings, t: Language) -> list[Card]:
-    """Return the cards at the top: scores, the verdict on the fit, and costs."""
-
-    def is_shown(metric: Metric) -> bool:
-        if metric.stage == "val" and findings.outcome:  # the test replaces it
-            return False
-        return metric.key in findings.results and (metric.key != "train_seconds" or findings.epochs > 0)
-
-    metrics = [metric for metric in registered(Place.SUMMARY) if is_shown(metric)]
-    scores = [_card(metric, findings, t) for metric in metrics if metric.stage]
-    costs = [_card(metric, findings, t) for metric in metrics if not metric.stage]
-    verdict = findings.fit.verdict
-    fit = (t("fit.label"), t(f"verdict.{verdict.name}"), _verdict(findings, t), verdict.replace(" ", "-"))
-    return [*scores, fit, *costs]
-
-
-def _confidence_cards(findings: Findings, t: Language) -> list[Card]:
-    """Return the cards on confidence, and the share of images that the model can handle alone."""
-    if findings.outcome is None:
-        return []
-    cards = [_card(metric, findings, t) for metric in registered(Place.CONFIDENCE)]
-    share = t.percent(coverage_at(findings.outcome.risk_coverage, 1 - SURE), 1)
-    means = t("sure.answered_means", sure=t.percent(SURE, 0))
-    return [*cards, (t("sure.answered"), share, means, "")]
-
-
-def _verdict(findings: Findings, t: Language) -> str:
-    """Return what the verdict means, and whether the model was still improving."""
-    means = t(f"verdict_means.{findings.fit.verdict.name}")
-    return f"{means} {t('fit.learning')}" if findings.fit.still_improving else means
-
-
-def _trends(findings: Findings, t: Language) -> str:
-    """Return the direction of both losses, in a sentence or two."""
-    fit, losses = findings.fit, findings.history["val/loss"]
-    if findings.epochs < WINDOW:
-        return t("fit.too_few")
-    text = t("fit.trends", train=t(f"trend.{fit.train_trend}"), val=t(f"trend.{fit.val_trend}"))
-    if 0 < fit.best_epoch < findings.epochs and losses[fit.best_epoch - 1] > 0:
-        more = losses[-1] / losses[fit.best_epoch - 1] - 1
-        text += " " + t("fit.lowest", epoch=t.number(fit.best_epoch), more=t.percent(more, 0))
-    return text
+def _has_card(metric: Metric, findings: Findings) -> bool:
+    """Return whether the report has a card on a metric of the summary."""
+    if metric.stage == "val" and findings.outcome:  # the test replaces it
+        return False
+    return metric.key in findings.results and (metric.key != "train_seconds" or findings.epochs > 0)
 
 
 def _charts(findings: Findings, t: Language) -> dict[str, str]:
     """Return each chart for which there are values, as SVG."""
-    from ziffern.report import charts
-
     drawn = {}
     for name in ("acc", "loss") if findings.epochs else ():
         train, val = findings.history[f"train/{name}"], findings.history[f"val/{name}"]
@@ -142,36 +101,3 @@ def _charts(findings: Findings, t: Language) -> dict[str, str]:
         drawn["reliability"] = charts.reliability_chart(outcome.reliability, t)
         drawn["risk"] = charts.risk_chart(outcome.risk_coverage, t)
     return drawn
-
-
-def _published(findings: Findings, t: Language) -> dict[str, Any]:
-    """Return published and own results, one row per metric, and a caution; empty without published results."""
-    published, results = findings.run.published, findings.results
-    if not published:
-        return {}
-    rows = [
-        [label(metric, t), written(metric, published[metric.key], t), written(metric, results.get(metric.key), t)]
-        for metric in METRICS
-        if metric.key in published and metric.places
-    ]
-    verdict = str(published.get("verdict")).upper()
-    if verdict in Verdict.__members__:
-        rows.append([t("fit.label"), t(f"verdict.{verdict}"), t(f"verdict.{findings.fit.verdict.name}")])
-    caution = ""
-    if "test/acc" in published and published.get("test/total"):
-        share, total = published["test/acc"], published["test/total"]
-        margin = Z95 * math.sqrt(share * (1 - share) / total)  # of a binomial proportion
-        caution = t("published.caution", total=t.number(total), margin=t.number(100 * margin, 2))
-    return {"source": published["source"], "rows": rows, "caution": caution}
-
-
-def _heat(confusion: NDArray[np.int64]) -> Callable[[int], int]:
-    """Return a function from a count of mistakes to its color, from 0 to MAX_HEAT percent of the full color."""
-    largest = int((confusion * (1 - np.eye(len(confusion), dtype=np.int64))).max())
-    return lambda count: round(MAX_HEAT * int(count) / largest) if largest else 0
-
-
-def _notes(findings: Findings, t: Language) -> list[str]:
-    """Return the warnings to show first."""
-    recorded = (message_text(findings.about, key, t.code) for key in NOTES)
-    return [*filter(None, recorded), *(note.in_language(t.code) for note in findings.notes)]

@@ -5,21 +5,24 @@ very same test images; the recommendation follows a stated rule; everything here
 the terminal put into words.
 """
 
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ziffern.analysis.recommendation import Choice, Pair, pairwise, recommend
 from ziffern.errors import InputError
 from ziffern.runs.findings import Findings
-from ziffern.runs.recipes import Recipe, group
+from ziffern.runs.recipes import Recipe, group, tested_images
 from ziffern.runs.run import Run
-from ziffern.runs.speed import images_per_second, weight_bytes
 from ziffern.text.catalog import Message
 
 if TYPE_CHECKING:
     from ziffern.training.module import ImageClassifier
 
+ROUNDS, BATCH = 7, 500  # of the measurement of speed
 DIFFERENCES = {"data/name": "data", "data/fingerprint": "content", "data/split": "split"}
 
 
@@ -30,11 +33,16 @@ class Comparison:
     recipes: tuple[Recipe, ...]
     notes: tuple[Message, ...]
     margin: float  # share by which a larger model must be better
-    compared: tuple[int, ...]  # places of the largest group of recipes that were tested on the same images
-    pairs: tuple[Pair, ...]  # of this group, by places among `recipes`
+    compared: tuple[Recipe, ...]  # the largest group of recipes that were tested on the same images
+    pairs: tuple[Pair, ...]  # by places in this group, as is the choice
     choice: Choice | None
     bytes: tuple[int | None, ...]  # of each recipe's weights
     speed: tuple[float | None, ...]  # images per second, on this machine
+
+    @property
+    def chosen(self) -> Recipe | None:
+        """The recommended recipe."""
+        return self.compared[self.choice.place] if self.choice else None
 
 
 def make_comparison(runs: Sequence[Run], margin: float) -> Comparison:
@@ -54,49 +62,50 @@ def make_comparison(runs: Sequence[Run], margin: float) -> Comparison:
             "runs.comparison.too_few", finished=len(finished), total=len(runs), folder=unfinished[0].folder
         )
     recipes, duplicates = group([Findings(run) for run in finished])
-    models = [recipe.load_model() for recipe in recipes]
+    models = [_load_model(recipe.first.run) for recipe in recipes]
     compared, reason = same_test(recipes)
-    notes = [Message("runs.note.unfinished", run=run.folder) for run in unfinished]
-    notes += [_duplicate(run, kept) for run, kept in duplicates]
-    notes += [*_threads(recipes), *_contradictions(recipes, models)]
-    notes += [Message("runs.note.untested", name=recipe.name) for recipe in recipes if not recipe.is_tested]
+    notes = [
+        *(Message("runs.note.unfinished", run=run.folder) for run in unfinished),
+        *(_duplicate(run, kept) for run, kept in duplicates),
+        *_threads(recipes),
+        *_contradictions(recipes, models),
+        *(Message("runs.note.untested", name=recipe.name) for recipe in recipes if not recipe.is_tested),
+    ]
     if reason:
-        names = [recipes[place].name for place in compared] if len(compared) > 1 else "–"
+        names = [recipe.name for recipe in compared] if len(compared) > 1 else "–"
         notes.append(Message("runs.note.other_images", reason=reason, names=names))
-    pairs, choice = judge(recipes, compared, margin) if len(compared) > 1 or len(recipes) == 1 else ([], None)
-    size, speed = tuple(map(weight_bytes, models)), tuple(images_per_second(models))
+    pairs, choice = _judge(compared, margin) if len(compared) > 1 or compared == recipes else ([], None)
+    size = tuple(
+        None if model is None else sum(value.nbytes for value in model.net.state_dict().values()) for model in models
+    )
+    speed = tuple(images_per_second(models))
     return Comparison(tuple(recipes), tuple(notes), margin, tuple(compared), tuple(pairs), choice, size, speed)
 
 
-def judge(recipes: Sequence[Recipe], compared: Sequence[int], margin: float) -> tuple[list[Pair], Choice | None]:
-    """Test each pair of the recipes at these places, all tested on the same images, and choose one of them."""
-    if not compared:
-        return [], None
-    chosen = [recipes[place] for place in compared]
-    pairs = pairwise([recipe.hits for recipe in chosen])
-    val = [score.mean for recipe in chosen if (score := recipe.mean("val/acc"))]
-    test = [recipe.test.mean for recipe in chosen]
-    choice = recommend([recipe.params for recipe in chosen], val, test, pairs, margin)
-    return (  # with places among all recipes
-        [replace(pair, first=compared[pair.first], second=compared[pair.second]) for pair in pairs],
-        Choice(
-            compared[choice.place],
-            tuple((compared[small], compared[large]) for small, large in choice.beaten),
-            tuple(compared[place] for place in choice.kept_over),
-        ),
-    )
+def _judge(compared: Sequence[Recipe], margin: float) -> tuple[list[Pair], Choice]:
+    """Test each pair of recipes that were all tested on the same images, and choose one of them."""
+    pairs = pairwise([recipe.hits for recipe in compared])
+    val = [score.mean for recipe in compared if (score := recipe.mean("val/acc"))]
+    test = [recipe.test.mean for recipe in compared]
+    return pairs, recommend([recipe.params for recipe in compared], val, test, pairs, margin)
 
 
-def same_test(recipes: Sequence[Recipe]) -> tuple[list[int], Message | None]:
-    """Return the places of the largest group of recipes tested on the same images, and how other groups differ."""
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for place, recipe in enumerate(recipes):
+def _load_model(run: Run) -> "ImageClassifier | None":
+    """Return the model of a run, or None if it cannot be loaded."""
+    try:
+        return run.load_model()
+    except InputError:
+        return None
+
+
+def same_test(recipes: Sequence[Recipe]) -> tuple[list[Recipe], Message | None]:
+    """Return the largest group of recipes tested on the same images, and how other groups differ."""
+    groups: dict[tuple[object, ...], list[Recipe]] = {}
+    for recipe in recipes:
         if recipe.is_tested:
-            groups.setdefault(recipe.test_images, []).append(place)
-    if not groups:
-        return [], None
-    firsts = [recipes[places[0]].first for places in groups.values()]
-    return max(groups.values(), key=len), _difference(firsts) if len(groups) > 1 else None
+            groups.setdefault(tested_images(recipe.first), []).append(recipe)
+    difference = _difference([group[0].first for group in groups.values()]) if len(groups) > 1 else None
+    return max(groups.values(), key=len, default=[]), difference
 
 
 def _difference(runs: Sequence[Findings]) -> Message:
@@ -126,10 +135,8 @@ def _threads(recipes: Sequence[Recipe]) -> Iterator[Message]:
         for run in recipe.runs:
             if run.threads:
                 seeds.setdefault(run.threads, []).append(str(run.about["seed"]))
-        if len(seeds) > 1:
-            parts.append(f"{recipe.name}: " + ", ".join(f"{n} (seed={','.join(used)})" for n, used in seeds.items()))
-        elif seeds:
-            parts.append(f"{recipe.name}: {next(iter(seeds))}")
+        shown = [f"{n} (seed={','.join(used)})" if len(seeds) > 1 else str(n) for n, used in seeds.items()]
+        parts += [f"{recipe.name}: {', '.join(shown)}"] if shown else []
     yield Message("runs.note.threads", numbers="; ".join(parts))
 
 
@@ -142,3 +149,26 @@ def _contradictions(recipes: Sequence[Recipe], models: Sequence["ImageClassifier
                 wrong = [*wrong, "params"]
             if wrong:
                 yield Message("runs.note.contradiction", run=run.run.folder, names=wrong)
+
+
+def images_per_second(models: Sequence["ImageClassifier | None"]) -> list[float | None]:
+    """Return images per second of prediction for each model; None for None.
+
+    All are measured in turn, round by round, on random images in batches of BATCH. The fastest round counts, because
+    other work on the machine can only slow a round down.
+    """
+    import torch
+
+    draw = np.random.default_rng(0).integers
+    shapes = {model.normalize.image for model in models if model is not None}
+    images = {shape: torch.from_numpy(draw(0, 256, (BATCH, *shape), dtype=np.uint8)) for shape in shapes}
+    seconds: list[list[float]] = [[] for _ in models]
+    with torch.inference_mode():
+        for _ in range(ROUNDS + 1):  # the first warms up
+            for model, times in zip(models, seconds, strict=True):
+                if model is not None:
+                    batch = images[model.normalize.image]
+                    start = time.perf_counter()
+                    model(batch)
+                    times.append(time.perf_counter() - start)
+    return [BATCH / min(times[1:]) if times else None for times in seconds]

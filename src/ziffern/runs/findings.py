@@ -21,7 +21,6 @@ from ziffern.analysis.suggestions import Suggestion, suggest
 from ziffern.runs.run import Run
 from ziffern.text.catalog import Message
 
-MAX_PER_CONFUSION = 8  # images
 ROUNDING = 0.002  # tolerance: seconds are written with three decimals, scores with seven
 
 
@@ -53,7 +52,7 @@ class Findings:
     @cached_property
     def history(self) -> dict[str, NDArray[np.float64]]:
         """The columns of the history, (E,) each; empty if no epoch was completed."""
-        return columns(self.run.history if self.run.has_history else [])
+        return columns(self.run.history)
 
     @property
     def epochs(self) -> int:
@@ -100,31 +99,19 @@ class Findings:
         if self.outcome is None:
             return []
         outcome, names, predictions = self.outcome, self.class_names, self.run.predictions
+        target, predicted, confidence = outcome.target, outcome.predicted, outcome.confidence
         return [
-            Mistake(
-                image,
-                names[outcome.target[place]],
-                names[outcome.predicted[place]],
-                float(outcome.confidence[place]),
-            )
+            Mistake(image, names[target[place]], names[predicted[place]], float(confidence[place]))
             for place, image in zip(predictions.mistake, predictions.mistake_image, strict=True)
         ]
-
-    def confused(self, true: int, predicted: int) -> list[Mistake]:
-        """Return the first MAX_PER_CONFUSION mistakes of one kind."""
-        names = self.class_names[true], self.class_names[predicted]
-        return [mistake for mistake in self.mistakes if (mistake.true, mistake.predicted) == names][:MAX_PER_CONFUSION]
 
     @cached_property
     def figures(self) -> dict[str, float]:
         """Metrics and counts, computed from predictions, history and data."""
-        material = self.run.material
-        counts = None if material is None else material.counts
+        counts = self.run.material.counts if self.run.material else None  # (3, C)
         figures = measure(Evidence(self.history, self.kept_epoch, self.outcome, None if counts is None else counts[0]))
-        if counts is not None:
-            names = ("data/train", "data/val", "data/test")
-            figures |= dict(zip(names, counts.sum(1).tolist(), strict=True))
-        return figures
+        sums = [] if counts is None else counts.sum(1).tolist()
+        return figures | dict(zip(("data/train", "data/val", "data/test"), sums, strict=False))
 
     @property
     def results(self) -> dict[str, Any]:

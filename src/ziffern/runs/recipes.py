@@ -5,24 +5,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.analysis.significance import MeanInterval, mean_interval
-from ziffern.errors import InputError
 from ziffern.runs.findings import Findings
-
-if TYPE_CHECKING:
-    from ziffern.training.module import ImageClassifier
 
 Settings = dict[str, bool | int | float | str]
 SEED = "seed"  # the setting in which runs of one recipe differ
 MAX_DIFFERENCES = 3  # settings in a recipe's name
-NAMED_LAST = (  # prefixes of settings that come last in a recipe's name
-    *("published", "callbacks", "logger", "data.source.fallback", "model.augment.", "threads"),
-)
+# prefixes of settings that come last in a recipe's name
+NAMED_LAST = ("published", "callbacks", "logger", "data.source.fallback", "model.augment.", "threads")
 
 
 @dataclass(frozen=True)
@@ -73,18 +67,6 @@ class Recipe:
         """The most frequent verdict on the fit, and how many seeds have it."""
         return Counter(run.fit.verdict.name for run in self.runs).most_common(1)[0]
 
-    @property
-    def test_images(self) -> tuple[object, ...]:
-        """The identity of the test images: the fingerprint of the data, and the images in their order."""
-        return _test_images(self.first)
-
-    def load_model(self) -> "ImageClassifier | None":
-        """Return the model of the first run, or None if it cannot be loaded."""
-        try:
-            return self.first.run.load_model()
-        except InputError:
-            return None
-
 
 def group(runs: Sequence[Findings]) -> tuple[list[Recipe], list[tuple[Findings, Findings]]]:
     """Return the recipes, and the runs left out, each with the run kept that has the same settings and seed."""
@@ -92,7 +74,7 @@ def group(runs: Sequence[Findings]) -> tuple[list[Recipe], list[tuple[Findings, 
     duplicates: list[tuple[Findings, Findings]] = []
     for run in sorted(runs, key=lambda run: not run.run.is_tested):  # of two duplicates, the tested one is kept
         settings = {key: value for key, value in _settings(run).items() if key != SEED and str(value) != "None"}
-        key = (*sorted((k, str(v)) for k, v in settings.items()), _test_images(run))
+        key = (*sorted((k, str(v)) for k, v in settings.items()), tested_images(run))
         seeds = groups.setdefault(key, {})
         seed = int(run.about["seed"])
         if seed in seeds:
@@ -111,7 +93,8 @@ def _settings(run: Findings) -> Settings:
     return run.run.settings | {"monitor": str(run.run.config.get("monitor"))}
 
 
-def _test_images(run: Findings) -> tuple[object, ...]:
+def tested_images(run: Findings) -> tuple[object, ...]:
+    """Return the identity of the test images: the fingerprint of the data, and the images in their order."""
     predictions = run.run.predictions if run.run.is_tested else None
     arrays = (predictions.index.tobytes(), predictions.target.tobytes()) if predictions else ()
     return (str(run.about["data/fingerprint"]), *arrays)

@@ -4,18 +4,28 @@ Nothing in a run folder is trusted: `ziffern.records` checks each file against i
 loaded, no link followed, and the configuration is built through the same allow list as any other.
 """
 
+import glob
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ziffern.errors import InputError
 from ziffern.records import reader
-from ziffern.records.contents import Material, Predictions
 from ziffern.records.convert import from_plain
-from ziffern.records.schema import Ensemble, Environment, models
+from ziffern.records.schema import Ensemble, models
 
 if TYPE_CHECKING:
     from ziffern.training.module import ImageClassifier
+
+
+Content = TypeVar("Content")
+
+
+def _content(read: Callable[[Path], Content]) -> "cached_property[Content]":
+    """Return a property that reads a file of the run folder when it is first used."""
+    return cached_property(lambda run: read(run.folder))
 
 
 @dataclass(frozen=True)
@@ -28,10 +38,18 @@ class Run:
 
     folder: Path
 
-    @cached_property
-    def config(self) -> dict[str, Any]:
-        """The composed configuration as plain containers; resolver calls in it remain text."""
-        return reader.read_configuration(self.folder)
+    config = _content(reader.read_configuration)
+    """The composed configuration as plain containers; resolver calls in it remain text."""
+    overrides = _content(reader.read_overrides)
+    """The overrides of this run as typed; None if they are unknown."""
+    metrics = _content(reader.read_metrics)
+    """The final metrics of a complete run."""
+    material = _content(reader.read_material)
+    """A summary of its data; None if the run stopped before it was written."""
+    environment = _content(reader.read_environment)
+    """Versions, machine and command; empty if the file is missing or damaged."""
+    predictions = _content(reader.read_predictions)
+    """The predictions on the test part."""
 
     @cached_property
     def settings(self) -> dict[str, bool | int | float | str]:
@@ -50,11 +68,6 @@ class Run:
         return {key: value for key, value in figures.items() if value is not None}
 
     @cached_property
-    def overrides(self) -> list[str] | None:
-        """The overrides of this run as typed; None if they are unknown."""
-        return reader.read_overrides(self.folder)
-
-    @cached_property
     def members(self) -> list[str]:
         """The names of the members of an ensemble; empty for any other run."""
         try:
@@ -68,11 +81,6 @@ class Run:
         return reader.has(self.folder, "metrics.json")
 
     @cached_property
-    def metrics(self) -> dict[str, Any]:
-        """The final metrics of a complete run."""
-        return reader.read_metrics(self.folder)
-
-    @cached_property
     def description(self) -> dict[str, Any]:
         """Model, data and settings, from the metrics or the event `start`; empty without both."""
         return self.metrics if self.is_finished else reader.read_start(self.folder)
@@ -83,24 +91,9 @@ class Run:
         return reader.read_last_event(self.folder) == "pruned"
 
     @cached_property
-    def material(self) -> Material | None:
-        """A summary of its data; None if the run stopped before it was written."""
-        return reader.read_material(self.folder)
-
-    @cached_property
-    def environment(self) -> Environment:
-        """Versions, machine and command; empty if the file is missing or damaged."""
-        return reader.read_environment(self.folder)
-
-    @cached_property
     def history(self) -> list[dict[str, float]]:
-        """One row per completed epoch."""
-        return reader.read_history(self.folder)
-
-    @cached_property
-    def predictions(self) -> Predictions:
-        """The predictions on the test part."""
-        return reader.read_predictions(self.folder)
+        """One row per completed epoch; none if no epoch was completed."""
+        return reader.read_history(self.folder) if reader.has(self.folder, "history.csv") else []
 
     @property
     def threads(self) -> int | None:
@@ -111,11 +104,6 @@ class Run:
     def is_tested(self) -> bool:
         """Whether there are predictions on the test part."""
         return reader.has(self.folder, "predictions.npz")
-
-    @property
-    def has_history(self) -> bool:
-        """Whether there is a table of epochs."""
-        return reader.has(self.folder, "history.csv")
 
     def load_model(self, checkpoint: str = "best") -> "ImageClassifier":
         """Return the model with the weights of its `best` or `last` checkpoint, ready to predict.
@@ -128,3 +116,33 @@ class Run:
         name = f"checkpoints/{checkpoint}.ckpt"
         with reader.open_file(self.folder, name) as file:
             return load_model(self.config["model"], file, self.folder / name)
+
+
+def find_runs(names: Sequence[str]) -> list[Run]:
+    """Return the runs that folders, sweep folders and patterns match, each once, in the given order.
+
+    Raises:
+        InputError: A name matches no run, or a search, or there is only one run.
+    """
+    folders: dict[Path, Path] = {}
+    for name in names:
+        matches = [Path(name)] if Path(name).exists() else [Path(match) for match in sorted(glob.glob(name))]  # noqa: PTH207
+        if searches := [match for match in matches if reader.is_search(match)]:
+            raise InputError("runs.folders.search", folder=searches[0])
+        runs = [folder for match in matches for folder in _runs_in(match)]
+        if not runs:
+            raise InputError("runs.folders.none", name=name)
+        folders |= {folder.resolve(): folder for folder in runs}
+    if len(folders) == 1:
+        raise InputError("runs.folders.single", name=names[0])
+    return [Run(folder) for folder in folders.values()]
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    def is_run(path: Path) -> bool:
+        return any((path / name).is_file() for name in (reader.CONFIG, "metrics.json"))
+
+    if is_run(folder):
+        return [folder]
+    children = [path for path in folder.glob("*/") if is_run(path)]
+    return sorted(children, key=lambda path: (len(path.name), path.name))  # 2 before 10

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 def agree_on_data(study: "optuna.Study | None", data: "ImageDataModule", model: object = None) -> None:
     """Record in the study which data it uses, or check that it uses the same data as before.
 
-    Args:
-        study: None if this process has no study; nothing is checked then.
-        data: The loaded datamodule.
-        model: Unused; `run_experiment` passes it.
+    Nothing is checked if this process has no study; `run_experiment` passes a model, too.
 
     Raises:
         SweepError: The study was started with other data.
@@ -31,7 +28,9 @@ def agree_on_data(study: "optuna.Study | None", data: "ImageDataModule", model: 
     identity = f"{data.dataset.name} ({data.dataset.fingerprint[:12]}), {data.split_name}"
     first = study.user_attrs.get("data")
     if first is None:
-        about = _about(data)
+        train, val = (len(part) for part in data.parts.indices[:2])
+        code = "search.data.about_with_note" if data.dataset.note else "search.data.about"
+        about = Message(code, name=data.dataset.name, train=train, val=val, note=data.dataset.note)
         study.set_user_attr("about", str(about))  # the sweeper prints it
         study.set_user_attr("about_by_language", {code: about.in_language(code) for code in LANGUAGES})
         study.set_user_attr("data", identity)
@@ -55,11 +54,3 @@ def check_direction(setting: object, expected: str | list[str]) -> None:
     direction = OmegaConf.to_container(setting) if isinstance(setting, ListConfig) else setting
     if direction is not None and direction != expected:
         raise InputError("search.direction.wrong", direction=direction, expected=expected)
-
-
-def _about(data: "ImageDataModule") -> Message:
-    train, val = (len(part) for part in data.parts.indices[:2])
-    values = {"name": data.dataset.name, "train": train, "val": val}
-    if not data.dataset.note:
-        return Message("search.data.about", **values)
-    return Message("search.data.about_with_note", **values, note=data.dataset.note)

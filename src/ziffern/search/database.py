@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ziffern.errors import InputError
 from ziffern.files.untrusted import open_regular
-from ziffern.search.copies import DAMAGE, METRIC_NAMES, StudyCopy, TrialCopy, check_parameters
+from ziffern.search.copies import StoredStudy
 from ziffern.search.journal import MAX_TRIALS
 from ziffern.text.catalog import Message
 
@@ -41,9 +41,7 @@ TABLES = {"trials": MAX_TRIALS} | dict.fromkeys(
 def read_database(address: str, name: str) -> optuna.Study:
     """Return a checked copy of the study called `name` in a database, which is only read.
 
-    Args:
-        address: An SQLAlchemy address of sqlite, PostgreSQL or MySQL.
-        name: The study's name.
+    The address is SQLAlchemy's, of sqlite, PostgreSQL or MySQL.
 
     Raises:
         InputError: It cannot be read, or there is no such study.
@@ -57,12 +55,15 @@ def read_database(address: str, name: str) -> optuna.Study:
             connection = _connect(sqlite_path(address))
             address, options = "sqlite://", {"creator": lambda: connection}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna's warnings about invalid values, which `_checked` refuses
+            warnings.simplefilter("ignore")  # Optuna's warnings about invalid values, which the copy refuses
             storage = optuna.storages.RDBStorage(
                 address, options, skip_table_creation=True, skip_compatibility_check=True
             )
             try:
-                return _checked(optuna.load_study(study_name=name, storage=storage), source)
+                study = optuna.load_study(study_name=name, storage=storage)
+                trials = study.get_trials(deepcopy=False)
+                stored = StoredStudy(name, study.directions, study.user_attrs, study.metric_names, trials)
+                return stored.checked_copy(source)
             finally:
                 storage.engine.dispose()
     except InputError:
@@ -74,32 +75,6 @@ def read_database(address: str, name: str) -> optuna.Study:
         raise InputError("search.database.unreadable", source=source, why=cause) from error
     except Exception as error:  # Optuna may raise anything for a damaged value
         raise InputError("search.database.damaged", source=source, kind=type(error).__name__, why=error) from error
-
-
-def _checked(study: optuna.Study, source: object) -> optuna.Study:
-    """Return a checked copy of a study from a database.
-
-    Args:
-        study: The study as Optuna reads it.
-        source: Its origin, for messages.
-
-    Raises:
-        InputError: It contains a value that no search writes.
-    """
-    try:
-        copy = StudyCopy(list(study.directions))
-        copy.add_attributes(study.user_attrs, {METRIC_NAMES: study.metric_names})
-    except DAMAGE as error:
-        raise InputError("search.study.damaged", source=source, why=error) from error
-    parameters: set[str] = set()
-    for trial in study.get_trials(deepcopy=False):
-        parameters |= trial.params.keys()
-        try:
-            check_parameters(parameters)
-            copy.trials.append(TrialCopy.of(trial))
-        except DAMAGE as error:
-            raise InputError("search.trial.damaged", source=source, trial=trial.number, why=error) from error
-    return copy.in_memory(study.study_name, source)
 
 
 def sqlite_path(address: str) -> Path:

@@ -10,20 +10,20 @@ import warnings
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
+import optuna
 from numpy.typing import NDArray
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial
 
 from ziffern.search.parameters import SearchedParameter
-
-if TYPE_CHECKING:
-    import optuna
-    from optuna.trial import FrozenTrial
 
 MIN_TRIALS = 10  # completed trials needed to compute importances
 MIN_BEST = 5  # minimum number of best trials, as PED-ANOVA's authors advise
 MIN_BEST_SHARE = 0.1  # minimum share of best trials
+
+Curve = tuple[NDArray[np.int64], NDArray[np.float64]]  # steps and scores of a trial
 
 
 @dataclass(frozen=True)
@@ -41,27 +41,21 @@ class Objective:
 
 @dataclass(frozen=True)
 class Importances:
-    """How much each parameter mattered.
+    """How much each parameter mattered."""
 
-    Args:
-        shares: By name, the largest first; they add up to 1. Empty if they cannot be computed.
-        missing: The key of the text that explains why there are none.
-        error: The error, as a value of that text.
-    """
-
-    shares: dict[str, float]
-    missing: str = ""
-    error: str = ""
+    shares: dict[str, float]  # by name, the largest first; they add up to 1; empty if they cannot be computed
+    missing: str = ""  # the key of the text that explains why there are none
+    error: str = ""  # as a value of that text
 
 
 @dataclass(frozen=True)
 class SearchFindings:
     """The findings on a study; N is the number of scored trials."""
 
-    study: "optuna.Study"
+    study: optuna.Study
 
     @cached_property
-    def trials(self) -> "list[FrozenTrial]":
+    def trials(self) -> list[FrozenTrial]:
         """All trials, in order."""
         return sorted(self.study.get_trials(deepcopy=False), key=lambda trial: trial.number)
 
@@ -78,7 +72,7 @@ class SearchFindings:
         return [Objective(name, up) for name, up in zip(names, maximized, strict=True)]
 
     @cached_property
-    def scored(self) -> "list[FrozenTrial]":
+    def scored(self) -> list[FrozenTrial]:
         """The completed trials with finite scores, in order."""
         complete = (trial for trial in self.trials if trial.state.name == "COMPLETE")
         return [trial for trial in complete if np.isfinite(trial.values).all()]
@@ -88,15 +82,15 @@ class SearchFindings:
         """The scores of `scored`, (N, objectives)."""
         return np.array([trial.values for trial in self.scored], np.float64).reshape(-1, len(self.objectives))
 
-    @cached_property
-    def cost(self) -> NDArray[np.float64]:
-        """The scores with signs such that lower is better, (N, objectives)."""
-        return self.score * [-1 if objective.is_maximized else 1 for objective in self.objectives]
+    @property
+    def _sign(self) -> int:
+        """The factor that makes lower scores of the first objective better."""
+        return -1 if self.objectives[0].is_maximized else 1
 
     @cached_property
     def ranked(self) -> list[int]:
         """Places in `scored`, best first by the first objective, ties by order."""
-        return [int(place) for place in np.argsort(self.cost[:, 0], kind="stable")]
+        return list(map(int, np.argsort(self._sign * self.score[:, 0], kind="stable")))
 
     @cached_property
     def best_so_far(self) -> NDArray[np.float64]:
@@ -117,6 +111,19 @@ class SearchFindings:
         """The last finite score of each pruned trial, by its number."""
         pruned = (trial for trial in self.trials if trial.state.name == "PRUNED" and trial.values)
         return {trial.number: float(trial.values[0]) for trial in pruned if math.isfinite(trial.values[0])}
+
+    @cached_property
+    def curves(self) -> dict[str, list[Curve]]:
+        """The finite intermediate scores of completed and pruned trials, by state, those of the best one as `best`."""
+        curves: dict[str, list[Curve]] = {"COMPLETE": [], "PRUNED": [], "best": []}
+        best = self.scored[self.ranked[0]].number if self.scored else None
+        for trial in self.trials:
+            points = sorted((step, value) for step, value in trial.intermediate_values.items() if math.isfinite(value))
+            kind = "best" if trial.number == best else trial.state.name
+            if points and kind in curves:
+                steps, scores = zip(*points, strict=True)
+                curves[kind].append((np.array(steps), np.array(scores)))
+        return curves
 
     @cached_property
     def limit(self) -> float | None:
@@ -152,7 +159,7 @@ class SearchFindings:
             return Importances({}, "sweep.too_few")
         if len({name for trial in self.scored for name in trial.params}) == 1:
             return Importances({}, "sweep.one_parameter")
-        if len(set(self.cost[:, 0].tolist())) == 1:
+        if len(set(self.score[:, 0].tolist())) == 1:
             return Importances({}, "sweep.all_equal")
         try:
             return Importances(self._pedanova())
@@ -160,14 +167,11 @@ class SearchFindings:
             return Importances({}, "sweep.no_importances", f"{type(error).__name__}: {error}")
 
     def _pedanova(self) -> dict[str, float]:
-        from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-
-        sign = -1 if self.objectives[0].is_maximized else 1
         evaluator = PedAnovaImportanceEvaluator(target_quantile=self.best_share)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a warning that low scores count as good, which `sign` ensures
+            warnings.simplefilter("ignore")  # a warning that low scores count as good, which the sign ensures
             shares = get_param_importances(
-                self.study, evaluator=evaluator, target=lambda trial: sign * float(trial.values[0])
+                self.study, evaluator=evaluator, target=lambda trial: self._sign * float(trial.values[0])
             )
         return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
@@ -184,7 +188,7 @@ class SearchFindings:
         return (max(ends) - min(starts)).total_seconds() if starts and ends else None
 
 
-def seconds(trial: "FrozenTrial") -> float | None:
+def seconds(trial: FrozenTrial) -> float | None:
     """Return the duration of a trial; None if it has not ended."""
     return trial.duration.total_seconds() if trial.duration else None
 

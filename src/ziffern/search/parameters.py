@@ -3,13 +3,11 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class SearchedParameter:
         return np.asarray((scale(self.values) - low) / (high - low))
 
     @classmethod
-    def of(cls, name: str, trials: "Sequence[FrozenTrial]") -> "SearchedParameter":
+    def of(cls, name: str, trials: Sequence[FrozenTrial]) -> "SearchedParameter":
         """Return a parameter with its value in each trial and its whole range."""
         own_trials = [trial for trial in trials if name in trial.params]
         ranges: list[Any] = [trial.distributions[name] for trial in own_trials]
@@ -50,9 +48,7 @@ class SearchedParameter:
 def plain(value: Any, digits: int | None = None) -> str:
     """Return a parameter's value as in the configuration: text without Hydra's quotes, `true`, `null`.
 
-    Args:
-        value: The value.
-        digits: Significant digits of a float; all of them if None.
+    A float has that many significant digits, or all of them.
     """
     if isinstance(value, float):
         return f"{value:.{digits}g}" if digits else repr(value)

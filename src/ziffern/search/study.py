@@ -38,11 +38,7 @@ def locate(folder: Path, storage: str | None = None) -> tuple[str, str]:
     """Return the name of a search's study and its storage: an SQLAlchemy address, or the path of a journal file.
 
     A folder may come from anywhere, so a database on another machine, or a file outside the folder, is opened only if
-    its address is given here or is in an environment variable that the search names.
-
-    Args:
-        folder: The sweep folder.
-        storage: An SQLAlchemy address, or the path of a journal file; None for the search's own.
+    `storage` is its address (or the path of a journal) or an environment variable that the search names has it.
 
     Raises:
         InputError: The folder has no study, or its storage must not be opened.
@@ -74,8 +70,8 @@ def _study_of(folder: Path) -> tuple[str, str | None]:
     """
     config = folder / "multirun.yaml"
     try:
-        sweeper = from_plain(read_yaml(read_text(config, MAX_BYTES)), _Multirun).hydra.sweeper
-    except (OSError, ValueError) as error:
+        sweeper = from_plain(read_yaml(read_text(config, MAX_BYTES))["hydra"]["sweeper"], _Sweeper)
+    except (OSError, ValueError, LookupError, TypeError) as error:
         if not folder.exists():
             raise InputError("search.folder.missing", folder=folder) from error
         if (folder / "history.csv").exists():
@@ -89,11 +85,3 @@ def _study_of(folder: Path) -> tuple[str, str | None]:
 class _Sweeper(msgspec.Struct):
     study_name: str
     storage: str | None = None
-
-
-class _Hydra(msgspec.Struct):
-    sweeper: _Sweeper
-
-
-class _Multirun(msgspec.Struct):
-    hydra: _Hydra

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from ziffern.data.spec import with_channels
 from ziffern.errors import InputError
 from ziffern.records.contents import Material
-from ziffern.report import charts, comparison_page, run_page
-from ziffern.report.page import environment, render_block
-from ziffern.report.pictures import as_seen
+from ziffern.report import comparison_page, run_page
+from ziffern.report.charts import run as charts
+from ziffern.report.page import as_seen, environment, render_block
 from ziffern.runs.comparison import make_comparison
 from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run

@@ -1,54 +1,65 @@
 """The parameters of a search: how much each mattered, its scores, and all of them side by side."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-from numpy.typing import NDArray
 
-from ziffern.report.charts import svg
-from ziffern.report.charts.axes import joined, score_axis, short, ticks
-from ziffern.report.charts.svg import PAGE, SERIES, TEXT
+from ziffern.report.charts.drawing import (
+    PAGE,
+    SERIES,
+    TEXT,
+    chart,
+    joined,
+    resize,
+    score_axis,
+    score_text,
+    short,
+    ticks,
+)
+from ziffern.search.findings import SearchFindings
 from ziffern.search.parameters import SearchedParameter
 from ziffern.text.language import Language
 
+MAX_AXES = 12  # parameters in the chart of parallel axes
+MAX_HIGHLIGHTED = 10  # trials in the chart of parallel axes
+BELOW = -0.16  # the height at which a line passes the axis of a parameter that its trial lacks
 
-def importance_chart(shares: Mapping[str, float], language: Language) -> str:
+
+@chart
+def importance_chart(axes: Axes, shares: Mapping[str, float], t: Language) -> str:
     """Draw a bar for the importance of each parameter, the first one on top."""
-
-    def draw(axes: Axes) -> None:
-        bars = axes.barh([short(name) for name in shares], list(shares.values()), color=SERIES[0], height=0.6)
-        axes.bar_label(bars, [language.percent(share, 0) for share in shares.values()], padding=4, fontsize=9)
-        axes.invert_yaxis()
-        axes.set_xlim(0, 1.15 * max(shares.values()))
-        axes.xaxis.set_major_formatter(ticks(language))
-        axes.grid(visible=False, axis="y")
-
-    return svg.render(draw, language("sweep.importances"), height=0.6 + 0.32 * len(shares))
+    resize(axes, height=0.6 + 0.32 * len(shares))
+    bars = axes.barh([short(name) for name in shares], list(shares.values()), color=SERIES[0], height=0.6)
+    axes.bar_label(bars, [t.percent(share, 0) for share in shares.values()], padding=4, fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.15 * max(shares.values()))
+    axes.xaxis.set_major_formatter(ticks(t))
+    axes.grid(visible=False, axis="y")
+    return t("sweep.importances")
 
 
-def slice_chart(
-    parameter: SearchedParameter, score: NDArray[np.float64], best: int, label: str, is_share: bool, language: Language
-) -> str:
-    """Draw the scores (N,) against a parameter's values; the one at the place `best` is marked."""
+@chart
+def slice_chart(axes: Axes, parameter: SearchedParameter, findings: SearchFindings, name: str, t: Language) -> str:
+    """Draw the scores against a parameter's values; the best one is marked."""
+    resize(axes, width=3.2, height=2.4)
+    score, best = findings.within(findings.score[:, 0]), findings.ranked[0]
     spread = 0.0
     if parameter.choices:  # trials with the same choice are spread side by side, evenly by the golden ratio
         spread = min(0.25, 0.03 * len(score))
     x = parameter.values + spread * (2 * (np.arange(len(score)) * 0.618034 % 1) - 1)
-
-    def draw(axes: Axes) -> None:
-        axes.plot(x, score, "o", color=SERIES[0], markersize=4, alpha=0.6, markeredgewidth=0)
-        axes.plot(x[best : best + 1], score[best : best + 1], "D", color=SERIES[1], markersize=6)
-        _scale_axis(axes, parameter)
-        room = 0.08 * np.ptp(score) or 0.01 * abs(score[0]) or 1  # the same scale in all slices
-        axes.set_ylim(score.min() - room, score.max() + room)
-        axes.set(xlabel=short(parameter.name), ylabel=label)
-        score_axis(axes, is_share, language)
-        axes.yaxis.set_major_locator(MaxNLocator(5))
-
-    return svg.render(draw, parameter.name, width=3.2, height=2.4)
+    axes.plot(x, score, "o", color=SERIES[0], markersize=4, alpha=0.6, markeredgewidth=0)
+    axes.plot(x[best], score[best], "D", color=SERIES[1], markersize=6)
+    _scale_axis(axes, parameter)
+    room = 0.08 * np.ptp(score) or 0.01 * abs(score[0]) or 1  # the same scale in all slices
+    axes.set_ylim(score.min() - room, score.max() + room)
+    axes.set(xlabel=short(parameter.name), ylabel=name)
+    score_axis(axes, findings.objectives[0].is_share, t)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    return parameter.name
 
 
 def _scale_axis(axes: Axes, parameter: SearchedParameter) -> None:
@@ -85,51 +96,45 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return sorted({low, high})
 
 
-def parallel_chart(
-    parameters: Sequence[SearchedParameter],
-    score: SearchedParameter,
-    is_maximized: bool,
-    best: Sequence[int],
-    score_text: Callable[[float], str],
-    language: Language,
-) -> str:
-    """Draw each trial as a line through its values and its score, better ones higher, those at `best` highlighted.
+@chart
+def parallel_chart(axes: Axes, findings: SearchFindings, name: str, t: Language) -> str:
+    """Draw each trial as a line through its values and its score, better ones higher, the best tenth highlighted.
 
     If a trial lacks a parameter, its line passes below the axis.
     """
-    columns = [parameter.places for parameter in parameters]
-    columns.append(score.places if is_maximized else 1 - score.places)
-    lines = np.stack(columns, axis=1)  # (N, P + 1)
+    objective, parameters = findings.objectives[0], findings.parameters[:MAX_AXES]
+    scores = findings.within(findings.score[:, 0])
+    score = SearchedParameter(name, scores, float(scores.min()), float(scores.max()))
+    best = findings.ranked[: min(MAX_HIGHLIGHTED, math.ceil(len(scores) / 10))]
+    places = [parameter.places for parameter in parameters]
+    lines = np.stack([*places, score.places if objective.is_maximized else 1 - score.places], axis=1)  # (N, P + 1)
     lacking = np.isnan(lines)
-    lines = np.where(lacking, -0.16, lines)
-    others = np.setdiff1d(np.arange(len(lines)), best)
-
-    def draw(axes: Axes) -> None:
-        x = np.arange(lines.shape[1])
-        alpha = float(np.clip(12 / max(len(others), 1), 0.08, 0.5))
-        axes.plot(*joined((x, lines[place]) for place in others), color=SERIES[0], linewidth=1, alpha=alpha)
-        axes.plot(*joined((x, lines[place]) for place in best[1:]), color=SERIES[1], linewidth=1.6, alpha=0.8)
-        axes.plot(x, lines[best[0]], color=SERIES[1], linewidth=3.2, marker="D", markersize=5)
-        for axis in range(len(x)):
-            axes.axvline(axis, color=TEXT, linewidth=0.8)
-        for place, parameter in enumerate(parameters):
-            for height, text in _marks(parameter):
-                _mark(axes, place, height, text)
-        ends = (score.low, score.high) if is_maximized else (score.high, score.low)
-        for height, end in zip((0, 1) if score.low < score.high else (0.5,), ends, strict=False):
-            _mark(axes, len(parameters), height, score_text(end))
-        for place in np.flatnonzero(lacking.any(axis=0)).tolist():
-            _mark(axes, place, -0.16, language("sweep.lacking"))
-        names = [short(name, 16) for name in (*(parameter.name for parameter in parameters), score.name)]
-        axes.set_xticks(x, labels=names, fontsize=9)
-        axes.xaxis.tick_top()
-        axes.tick_params(length=0)
-        axes.set_yticks([])
-        axes.set(xlim=(-0.15, len(x) - 0.45), ylim=(-0.24 if lacking.any() else -0.06, 1.06))
-        axes.grid(visible=False)
-        axes.spines[:].set_visible(False)
-
-    return svg.render(draw, language("sweep.parallel"), width=max(4.8, 1.35 * lines.shape[1]), height=3.4)
+    lines[lacking] = BELOW
+    x, others = np.arange(lines.shape[1]), np.setdiff1d(np.arange(len(lines)), best)
+    resize(axes, max(4.8, 1.35 * len(x)), 3.4)
+    alpha = float(np.clip(12 / max(len(others), 1), 0.08, 0.5))
+    axes.plot(*joined((x, lines[place]) for place in others), color=SERIES[0], linewidth=1, alpha=alpha)
+    axes.plot(*joined((x, lines[place]) for place in best[1:]), color=SERIES[1], linewidth=1.6, alpha=0.8)
+    axes.plot(x, lines[best[0]], color=SERIES[1], linewidth=3.2, marker="D", markersize=5)
+    for axis in range(len(x)):
+        axes.axvline(axis, color=TEXT, linewidth=0.8)
+    for place, parameter in enumerate(parameters):
+        for height, text in _marks(parameter):
+            _mark(axes, place, height, text)
+    ends = (score.low, score.high) if objective.is_maximized else (score.high, score.low)
+    for height, end in zip((0, 1) if score.low < score.high else (0.5,), ends, strict=False):
+        sign = ("≤ " if objective.is_maximized else "≥ ") if end == findings.limit else ""  # outliers are there, too
+        _mark(axes, len(parameters), height, sign + score_text(end, objective.is_share, t))
+    for place in np.flatnonzero(lacking.any(axis=0)).tolist():
+        _mark(axes, place, BELOW, t("sweep.lacking"))
+    axes.set_xticks(x, labels=[short(shown.name, 16) for shown in (*parameters, score)], fontsize=9)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.set_yticks([])
+    axes.set(xlim=(-0.15, len(x) - 0.45), ylim=(-0.24 if lacking.any() else -0.06, 1.06))
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    return t("sweep.parallel")
 
 
 def _marks(parameter: SearchedParameter) -> list[tuple[float, str]]:
