@@ -3,7 +3,8 @@
 Decisions: the choice is the smallest model that no larger one beats both by a relevant margin and by more than chance.
 Two single runs are compared by McNemar's exact test, which is about these two trained nets; recipes of several seeds by
 the variance of images and seeds together; a single run and a recipe of several seeds are not compared, since the
-variation between the seeds of the former is unknown. Holm's correction covers the tests that were made.
+variation between the seeds of the former is unknown. The folds of a cross-validation are compared by the corrected
+resampled t test. Holm's correction covers the tests that were made.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.analysis.significance import MIN_SEEDS, Difference, mcnemar, paired_bootstrap, recipe_difference
+from ziffern.analysis.significance import (
+    MIN_SEEDS,
+    Difference,
+    fold_difference,
+    mcnemar,
+    paired_bootstrap,
+    recipe_difference,
+)
 
 LEVEL = 0.05  # of significance, after Holm's correction
 
@@ -49,13 +57,16 @@ class Choice:
     kept_over: tuple[int, ...]  # larger models that do not beat it, tested or not
 
 
-def pairwise(hits: Sequence[Hits]) -> list[Pair]:
+def pairwise(hits: Sequence[Hits], folds: Sequence[Sequence[float]] = (), ratio: float = 0) -> list[Pair]:
     """Test each pair of models on the same N images, except one with a single seed against one with several.
 
-    `hits` is for each model (S, N): whether each of its S seeds classified each image correctly.
+    Args:
+        hits: For each model (S, N): whether each of its S seeds classified each image correctly.
+        folds: In a cross-validation, for each model the accuracy of each fold, which the test compares.
+        ratio: Test images per training image in a fold.
     """
     places = [(i, j) for i in range(len(hits)) for j in range(i + 1, len(hits))]
-    tests = [_tested(hits[i], hits[j]) for i, j in places]
+    tests = [fold_difference(folds[i], folds[j], ratio) if folds else _tested(hits[i], hits[j]) for i, j in places]
     adjusted = iter(holm([test[1] for test in tests if test]))
     pairs = []
     for (i, j), test in zip(places, tests, strict=True):

@@ -45,19 +45,22 @@ def lines(comparison: Comparison, t: Language) -> list[list[str]]:
 
 def _cells(recipe: Recipe, size: int | None, speed: float | None, t: Language) -> dict[str, str]:
     """Return the text of each column for a recipe, by the name of the column."""
-    seeds = len(recipe.runs)
-    cells = {t("compare.columns.name"): recipe.name, t("compare.columns.seeds"): t.number(seeds)}
+    runs = len(recipe.runs)
+    seeds = t.number(len({run.about["seed"] for run in recipe.runs}))
+    cells = {t("compare.columns.name"): recipe.name, t("compare.columns.seeds"): seeds}
     for metric in registered(Place.COMPARISON):
         mean = recipe.mean(metric.key)
         text = written(metric, mean.mean if mean else None, t)
         if mean and metric.stage == "test" and math.isfinite(mean.deviation):
             text += f" ± {t.number(100 * mean.deviation, 2)}"
+        if metric.key == "test/acc" and recipe.folds:
+            text += f" ({t('compare.folds', count=len(recipe.folds))})"
         cells[label(metric, t)] = text
         if metric.key == "test/acc":
             interval = f"{t.number(100 * mean.low, 2)} – {t.percent(mean.high)}" if mean else NONE
             cells[t("compare.columns.interval")] = interval
     verdict, agreeing = recipe.verdict
-    cells[t("fit.label")] = t(f"verdict.{verdict}") + (f" ({agreeing}/{seeds})" if seeds > 1 else "")
+    cells[t("fit.label")] = t(f"verdict.{verdict}") + (f" ({agreeing}/{runs})" if runs > 1 else "")
     cells[t("compare.columns.size")] = NONE if size is None else f"{t.number(size / 1000)} kB"
     cells[t("compare.columns.speed")] = t.number(speed)
     return cells
@@ -105,7 +108,15 @@ def advice(comparison: Comparison, t: Language) -> list[str]:
     name = comparison.compared[choice.place].name
     recommendation = t(f"compare.{take}", margin=t.number(100 * comparison.margin, 2), name=name)
     single = [len(recipe.runs) == 1 for recipe in comparison.compared]
-    caution = "caution_runs" if all(single) else "caution_mixed" if any(single) else "caution_seeds"
+    caution = (
+        "caution_folds"
+        if comparison.compared[0].folds
+        else "caution_runs"
+        if all(single)
+        else "caution_mixed"
+        if any(single)
+        else "caution_seeds"
+    )
     reasons = [sentence for _, sentence in (*beaten, *kept)]
     return [recommendation, *reasons, t(f"compare.{caution}"), t("compare.caution")]
 

@@ -1,8 +1,8 @@
 """Comparing finished runs: the results of each recipe over its seeds, and which recipe to use.
 
-Decisions: runs that differ only in their seed are one recipe; two recipes are tested against each other only on the
-very same test images; the recommendation follows a stated rule; everything here is values and codes, which reports and
-the terminal put into words.
+Decisions: runs that differ only in their seed or fold are one recipe; two recipes are tested against each other only on
+the very same test images; the recommendation follows a stated rule; everything here is values and codes, which reports
+and the terminal put into words.
 """
 
 import time
@@ -15,7 +15,7 @@ import numpy as np
 from ziffern.analysis.recommendation import Choice, Pair, pairwise, recommend
 from ziffern.errors import InputError
 from ziffern.runs.findings import Findings
-from ziffern.runs.recipes import Recipe, group, tested_images
+from ziffern.runs.recipes import Recipe, group
 from ziffern.runs.run import Run
 from ziffern.text.catalog import Message
 
@@ -84,7 +84,8 @@ def make_comparison(runs: Sequence[Run], margin: float) -> Comparison:
 
 def _judge(compared: Sequence[Recipe], margin: float) -> tuple[list[Pair], Choice]:
     """Test each pair of recipes that were all tested on the same images, and choose one of them."""
-    pairs = pairwise([recipe.hits for recipe in compared])
+    folds = [recipe.fold_accuracies for recipe in compared if recipe.folds]  # of all or none: they share their images
+    pairs = pairwise([recipe.hits for recipe in compared], folds, compared[0].test_ratio if folds else 0)
     val = [score.mean for recipe in compared if (score := recipe.mean("val/acc"))]
     test = [recipe.test.mean for recipe in compared]
     return pairs, recommend([recipe.params for recipe in compared], val, test, pairs, margin)
@@ -103,17 +104,20 @@ def same_test(recipes: Sequence[Recipe]) -> tuple[list[Recipe], Message | None]:
     groups: dict[tuple[object, ...], list[Recipe]] = {}
     for recipe in recipes:
         if recipe.is_tested:
-            groups.setdefault(tested_images(recipe.first), []).append(recipe)
-    difference = _difference([group[0].first for group in groups.values()]) if len(groups) > 1 else None
+            groups.setdefault(recipe.images, []).append(recipe)
+    difference = _difference([group[0] for group in groups.values()]) if len(groups) > 1 else None
     return max(groups.values(), key=len, default=[]), difference
 
 
-def _difference(runs: Sequence[Findings]) -> Message:
-    """Return how the test images of these runs differ."""
+def _difference(recipes: Sequence[Recipe]) -> Message:
+    """Return how the test images of these recipes differ."""
+    runs = [recipe.first for recipe in recipes]
     for key, name in DIFFERENCES.items():
         values = sorted({str(run.about[key]) for run in runs})
         if len(values) > 1:
             return Message(f"runs.difference.{name}", values=values)
+    if len(counts := sorted({len(recipe.folds) or 1 for recipe in recipes})) > 1:
+        return Message("runs.difference.folds", values=counts)
     return Message("runs.difference.order")
 
 
