@@ -9,10 +9,14 @@ import pytest
 from ziffern.errors import InputError
 from ziffern.experiment.failure import fail
 from ziffern.files.atomic import write_json
-from ziffern.studio.failures import read_failure, record_failure
-from ziffern.studio.jobs import THREADS, Job
+from ziffern.studio.jobs import THREADS, Job, State, Training
 from ziffern.studio.views import Words, jobs_view
+from ziffern.studio.worker import record_failure
 from ziffern.studio.workspace import Workspace
+
+
+def read_failure(file: Path, language: str) -> str:
+    return Training(0, (), file.parent, State.FAILED, "", file).failure(language)
 
 
 def failing(error: Exception) -> None:

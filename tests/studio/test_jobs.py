@@ -15,7 +15,6 @@ import pytest
 
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_json
-from ziffern.studio.failures import read_failure
 from ziffern.studio.jobs import MAX_TRAININGS, Job, State, jobs, quoted, resume, run_folder, start
 from ziffern.studio.settings import composed
 from ziffern.studio.views import Words, jobs_view
@@ -235,7 +234,7 @@ def test_a_training_comes_to_its_end_and_a_failure_does_not_stop_the_next(own: W
         assert training.reason.strip()
         assert "\n" not in training.reason
     for training in trainings[:3]:
-        assert read_failure(training.failure_file, "de") != read_failure(training.failure_file, "en") != ""
+        assert training.failure("de") != training.failure("en") != ""
     done = trainings[3]
     assert done.run.metrics["epochs"] == 1
     assert done.last_event["epoch"] == 1

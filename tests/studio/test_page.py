@@ -280,7 +280,7 @@ def test_comma_is_a_decimal_on_the_german_page_and_told_on_the_english_one(
     values = settings.form(["model=nn", "data=mnist5k"]) | {"rate": "0,01"}
     form = ["mnist5k", "", ["nn"], *(values[name] for name in settings.FORM), []]
     assert said in pages[code].show_command(None, *form)[1].replace("This must", "must")  # type: ignore[arg-type]
-    updates = pages[code]._field_updates(settings.form(["model=nn"]))
+    updates = pages[code]._field_updates({**settings.form(["model=nn"]), "extra": []})
     assert updates[settings.FORM.index("rate")]["value"] == {"en": "0.001", "de": "0,001"}[code]
 
 
@@ -343,7 +343,7 @@ def test_training_that_has_just_ended_is_not_replaced_by_another_under_the_butto
     del active[0]
     after = page.tick("", "job1", None, None)[1]  # type: ignore[arg-type]
     assert (after["value"], after["visible"]) == (None, True)
-    assert "no longer exists" in page.end(None, None)[0]  # type: ignore[arg-type]
+    assert "no longer exists" in page.end(None, False, None)[0]  # type: ignore[arg-type]
 
 
 def test_overrides_beside_the_form_win_over_its_fields() -> None:

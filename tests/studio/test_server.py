@@ -338,8 +338,9 @@ def test_name_that_is_none_of_the_list_is_told(built: Any, tmp_path: Path, name:
     assert page.show_mistakes(name, name, name, nobody) == ""
     assert lost in page.compare([name, name], nobody)
     assert lost in page.test_digits([name], nobody)
-    for act in (page.end, page.end_now, page.resume):
-        assert lost in act(name, nobody)[0]
+    for at_once in (False, True):
+        assert lost in page.end(name, at_once, nobody)[0]
+    assert lost in page.resume(name, nobody)[0]
     assert page.tick("", name, name, nobody)[0]
     assert page.run_choices(name, (None,), nobody)
     assert page.model_choices([name], nobody)
@@ -488,7 +489,7 @@ def test_each_handler_shows_people_their_own_things_alone(built: Any, tmp_path: 
             "no longer exists" not in str(page.show_run("nn_secret", who)[0]),
             "1 digit kept" in page.test_digits([], who),
             "model=nn" in page.watch(who)[0],
-            "no longer exists" not in str(page.end("20260101-000000-a", who)[0]),
+            "no longer exists" not in str(page.end("20260101-000000-a", False, who)[0]),
         ]
 
     assert seen(bert) == [False] * 5

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from ziffern.models import CNN, MLP
-from ziffern.studio.theory import FOLDER, theory, theory_css
+from ziffern.studio.look import FOLDER, read_file
 from ziffern.text.language import LANGUAGES
 
 CONTROLS = ("input", "select", "textarea")
@@ -22,7 +22,7 @@ class Fragment(HTMLParser):
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.open: list[str] = []
         self.text = ""
-        self.feed(theory(language)[0])
+        self.feed(read_file(f"theory/{language}.html"))
         self.close()
         assert self.open == []
 
@@ -74,13 +74,13 @@ def test_ids_are_unique_and_of_this_tab(fragment: Fragment) -> None:
 
 
 def test_what_the_script_looks_for_is_there(fragment: Fragment) -> None:
-    wanted = set(re.findall(r'"(th-[\w-]+)"', theory("en")[1]))
+    wanted = set(re.findall(r'"(th-[\w-]+)"', read_file("theory/theory.js")))
     assert wanted
     assert wanted <= set(fragment.all("id"))
 
 
 def test_words_that_the_script_writes_are_there(fragment: Fragment) -> None:
-    wanted = set(re.findall(r"dataset\.(\w+)", theory("en")[1])) - {"ready"}
+    wanted = set(re.findall(r"dataset\.(\w+)", read_file("theory/theory.js"))) - {"ready"}
     assert {f"data-{word}" for word in wanted} <= {name for _, attributes in fragment.elements for name in attributes}
 
 
@@ -113,12 +113,12 @@ def test_numbers_of_parameters_are_those_of_the_models() -> None:
     models = {"NN": MLP([128]), "DNN": MLP([512, 256, 128]), "CNN": CNN()}
     for name, model in models.items():
         count = f"{sum(each.numel() for each in model.parameters()):,}"
-        assert f">{name}: {count} parameters<" in theory("en")[0]
-        assert f">{name}: {count.replace(',', '.')} Parameter<" in theory("de")[0]
+        assert f">{name}: {count} parameters<" in read_file("theory/en.html")
+        assert f">{name}: {count.replace(',', '.')} Parameter<" in read_file("theory/de.html")
 
 
 def test_nothing_is_fetched_or_written_as_html() -> None:
-    files = sorted(FOLDER.iterdir())
+    files = sorted((FOLDER / "theory").iterdir())
     assert [path.name for path in files] == ["de.html", "en.html", "theory.css", "theory.js"]
     for path in files:
         text = path.read_text(encoding="utf-8")
@@ -128,7 +128,7 @@ def test_nothing_is_fetched_or_written_as_html() -> None:
 
 
 def test_rules_hold_for_this_tab_alone() -> None:
-    rules = re.sub(r"@media[^{]+{|/\*.*?\*/", "", theory_css())
+    rules = re.sub(r"@media[^{]+{|/\*.*?\*/", "", read_file("theory/theory.css"))
     selectors = [each.strip() for rule in re.findall(r"([^{}]+){", rules) for each in rule.split(",")]
     assert selectors
     assert all(each.startswith(".zf .theory") for each in selectors)
@@ -138,4 +138,4 @@ def test_rules_hold_for_this_tab_alone() -> None:
 
 def test_another_language_has_no_page() -> None:
     with pytest.raises(FileNotFoundError):
-        theory("fr")
+        read_file("theory/fr.html")

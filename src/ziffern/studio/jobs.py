@@ -25,7 +25,6 @@ from filelock import FileLock
 
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_json
-from ziffern.studio.names import unique_name
 from ziffern.training.callbacks import STOP
 
 if TYPE_CHECKING:  # the worker must start at once
@@ -64,14 +63,18 @@ class Training:
     folder: Path  # of its run
     state: State
     reason: str  # the signal that ended it, or the last line that it printed before it failed
-    failure_file: Path  # the texts of the error that ended it (`ziffern.studio.failures`)
+    failure_file: Path  # the texts of the error that ended it (`ziffern.studio.worker`)
+
+    def failure(self, language: str) -> str:
+        """Return why it failed; empty if that is unknown."""
+        return str(_read(self.failure_file).get(language, ""))
 
     @property
     def command(self) -> str:
         """The command to type for it."""
         return shlex.join(["ziffern", "train", *self.overrides])
 
-    @property
+    @cached_property
     def run(self) -> "Run":
         """Its run."""
         from ziffern.runs.run import Run
@@ -193,7 +196,7 @@ def start(workspace: "Workspace", trainings: Sequence[Sequence[str]]) -> Job:
         raise InputError("studio.job.empty")
     if len(trainings) > MAX_TRAININGS:
         raise InputError("studio.job.too_many_trainings", count=len(trainings), limit=MAX_TRAININGS)
-    name = unique_name()
+    name = workspace.unique_name()
     planned = [
         {"overrides": with_threads(overrides), "folder": str(run_folder(workspace, overrides, name, number))}
         for number, overrides in enumerate(trainings)
@@ -209,13 +212,13 @@ def resume(workspace: "Workspace", training: Training) -> Job:
         InputError: It is being trained.
     """
     with _one_at_a_time(workspace):
-        active = [each for job in jobs(workspace) for each in job.trainings() if each.state in ACTIVE]
-        if training.folder in [each.folder for each in active]:
+        if training.folder in [active.folder for active in active_trainings(workspace)]:
             raise InputError("studio.job.running", name=training.folder.name)
         checkpoint = training.folder / "checkpoints/last.ckpt"
         more = [f"ckpt_path={quoted(checkpoint)}"] if checkpoint.is_file() else []
         kept = with_threads([item for item in training.overrides if not item.startswith("ckpt_path=")])
-        return _begin(workspace, unique_name(), [{"overrides": [*kept, *more], "folder": str(training.folder)}])
+        planned = {"overrides": [*kept, *more], "folder": str(training.folder)}
+        return _begin(workspace, workspace.unique_name(), [planned])
 
 
 def jobs(workspace: "Workspace") -> list[Job]:
@@ -224,6 +227,11 @@ def jobs(workspace: "Workspace") -> list[Job]:
     folders = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
     existing = [Job(each) for each in folders if (each / "job.json").is_file()]
     return [job for place, job in enumerate(existing) if place < MAX_SHOWN or job.is_at_work]
+
+
+def active_trainings(workspace: "Workspace") -> list[Training]:
+    """Return the trainings that are running or waiting."""
+    return [training for job in jobs(workspace) for training in job.trainings() if training.state in ACTIVE]
 
 
 def run_folder(workspace: "Workspace", overrides: Sequence[str], name: str, number: int) -> Path:

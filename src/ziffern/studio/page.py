@@ -3,28 +3,34 @@
 Decisions: one `Blocks` per language; every handler is private and works on the workspace of the person who sends the
 request; a handler receives values of the form and names, which it looks up, and never a path; what the browser forgets
 on a reload is read from the workspace again; two answers may arrive in any order, so the browser sends what it shows.
+It is one long class, since handlers of one tab update components of others.
 """
 
 import base64
 import contextlib
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
 
 from ziffern.data.drawing import as_digit
+from ziffern.data.spec import MNIST_SHAPE
 from ziffern.errors import InputError
 from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run
 from ziffern.studio import settings, views
 from ziffern.studio.extra import check_extra, is_shown, with_tip
-from ziffern.studio.jobs import ACTIVE, Job, jobs, quoted, resume, start, with_threads
+from ziffern.studio.jobs import Job, active_trainings, quoted, resume, start, with_threads
+from ziffern.studio.look import read_file
 from ziffern.studio.numbers import as_number, as_text
-from ziffern.studio.theory import theory
 from ziffern.studio.views import Words
 from ziffern.studio.workspace import PERSON_FOLDER, UPLOADS, Workspace
+from ziffern.text.language import LANGUAGES
 
 Update = Any  # for a component of Gradio's: a value, or gr.update(...)
 CLOUD = ("mnist5k", "mnist", "fashion_mnist", "kmnist", "qmnist", "emnist_digits", "usps")
@@ -46,17 +52,13 @@ def _html(value: str = "", js_on_load: str | None = None, **more: Any) -> gr.HTM
     return gr.HTML(value, js_on_load=js_on_load, apply_default_css=False, **more)
 
 
+@dataclass
 class Studio:
-    """The part that the pages of all languages share.
+    """The part that the pages of all languages share."""
 
-    Args:
-        output: The folder of runs and uploads.
-        data: The folder of data sets; None for the command line's default.
-        is_shared: Several people use it, each with their own workspace.
-    """
-
-    def __init__(self, output: Path, data: Path | None, is_shared: bool) -> None:
-        self.output, self.data, self.is_shared = output, data, is_shared
+    output: Path  # the folder of runs and uploads
+    data: Path | None  # the folder of data sets; None for the command line's default
+    is_shared: bool  # several people use it, each with their own workspace
 
     def workspace(self, request: Any) -> Workspace:
         """Return the workspace of the person who sends a request."""
@@ -78,88 +80,78 @@ class Studio:
         where = [f"data.dir={quoted(self.data)}"] if self.data and source != EMBEDDED else []
         return [f"data={source}", *where]
 
-    def page(self, language: str) -> gr.Blocks:
-        """Return the page in one language."""
-        page: gr.Blocks = Page(self, Words(language)).build()
-        return page
-
 
 class Page:
-    """The page in one language.
-
-    Args:
-        studio: The part that all languages share.
-        words: The texts of its language.
-    """
+    """The page in the language of `words`."""
 
     def __init__(self, studio: Studio, words: Words) -> None:
-        self.studio, self.words = studio, words
-        self.s, self.t = words.s, words.t
+        self.studio, self.words, self.s = studio, words, words.s
 
     def build(self) -> gr.Blocks:
         """Return the page."""
-        s = self.s
-        other = "de" if self.words.code == "en" else "en"
-        with gr.Blocks(title=s("title"), analytics_enabled=False, delete_cache=(600, 600)) as blocks:
-            _html(
-                f'<div class="zf zf-top"><h1>{s("title")}</h1><a href="../{other}/" hreflang="{other}" lang="{other}">'
-                f'{s("other_language")}</a></div><div class="zf"><p>{s("intro")}</p></div>'
-            )
+        tabs: dict[str, gr.Tab] = {}
+        content = {
+            "data": self._data_tab,
+            "settings": self._settings_tab,
+            "train": self._train_tab,
+            "results": self._results_tab,
+            "compare": self._compare_tab,
+            "try": self._try_tab,
+            "theory": self._theory_tab,
+        }
+        with gr.Blocks(title=self.s("title"), analytics_enabled=False, delete_cache=(600, 600)) as blocks:
+            others = {code: Words(code).s("language") for code in LANGUAGES if code != self.words.code}
+            _html(self.words.render("parts.html", "top", others=others))
             self.mending = gr.Timer(1.0)  # inside a tab it would not run until that is opened
             with gr.Tabs() as self.tabs:
-                with gr.Tab(s("tabs.data"), id="data"):
-                    self._data_tab()
-                with gr.Tab(s("tabs.settings"), id="settings"):
-                    self._settings_tab()
-                with gr.Tab(s("tabs.train"), id="train") as train:
-                    self._train_tab()
-                with gr.Tab(s("tabs.results"), id="results") as results:
-                    self._results_tab()
-                with gr.Tab(s("tabs.compare"), id="compare") as compare:
-                    self._compare_tab()
-                with gr.Tab(s("tabs.try"), id="try") as trying:
-                    self._try_tab()
-                with gr.Tab(s("tabs.theory"), id="theory"):
-                    text, script = theory(self.words.code)
-                    _html(text, js_on_load=script)
+                for name, fill in content.items():
+                    with gr.Tab(self.s(f"tabs.{name}"), id=name) as tabs[name]:
+                        fill()
             self._connect()
-            train.select(self.watch, None, self.watched, **QUIET)
+            tabs["train"].select(self.watch, None, self.watched, **QUIET)
             chosen_run = [self.run, self.shown]
-            results.select(self.run_choices, chosen_run, chosen_run, **QUIET, **LISTED)
-            compare.select(self.model_choices, self.compared, self.compared, **QUIET, **LISTED)
-            trying.select(self.model_choices, self.asked, self.asked, **QUIET, **LISTED)
-            blocks.load(self.run_choices, chosen_run, chosen_run, **QUIET, **LISTED)
-            for chosen in (self.compared, self.asked):  # the first choice is made when its tab opens
-                blocks.load(self.known_models, None, chosen, **QUIET)
+            for opened in (tabs["results"].select, blocks.load):
+                opened(self.run_choices, chosen_run, chosen_run, **QUIET, **LISTED)
+            for tab, chosen in (("compare", self.compared), ("try", self.asked)):
+                tabs[tab].select(self.model_choices, chosen, chosen, **QUIET, **LISTED)
+                blocks.load(self.known_models, None, chosen, **QUIET)  # the first choice is made when its tab opens
             kept = [self.source, self.upload_choice, self.remove, *self.form[1:]]
             blocks.load(self.restore, self.source, kept, **QUIET)
             blocks.load(self.watch, None, self.watched, **QUIET)
         blocks.queue(default_concurrency_limit=8, max_size=100)
         return cast(gr.Blocks, blocks)
 
+    def _labels(self, key: str) -> dict[str, Any]:
+        """Return label and explanation of a component."""
+        return {"label": self.s(f"{key}.name"), "info": self.s(f"{key}.means")}
+
+    def _choice(self, name: str, kind: type[gr.Radio | gr.Dropdown] = gr.Dropdown, **more: Any) -> Any:
+        """Return a component for one of `settings.CHOICES`."""
+        texts = f"fields.{name}"
+        choices = [(o if o[:1].isdigit() else self.s(f"{texts}.{o or 'own'}"), o) for o in settings.CHOICES[name]]
+        return kind(choices, **self._labels(texts), **more)
+
+    def _message(self, key: str, **values: Any) -> str:
+        return self.words.message(self.s(key, **values))
+
     # Data
 
     def _data_tab(self) -> None:
         s = self.s
+        channels, height, width = MNIST_SHAPE  # of uploads, since the form has no `data.image`
         with gr.Row():
             with gr.Column(scale=1):
-                self.source = gr.Radio(
-                    self.sources(None), value="mnist5k", label=s("data.source"), info=s("data.source_means")
-                )
-                self.split = gr.Radio(
-                    [(s(f"data.{name}"), name) for name in settings.SPLITS],
-                    value="resplit",
-                    label=s("data.split"),
-                    info=s("data.split_means"),
-                )
+                self.source = gr.Radio(self.sources(None), value=EMBEDDED, **self._labels("data.source"))
+                self.split = self._choice("split", gr.Radio, value="resplit")
                 self.look = gr.Button(s("data.look"), variant="primary")
             with gr.Column(scale=1):
                 self.upload = gr.UploadButton(s("data.upload"), file_types=list(UPLOADS))
-                _html(f'<div class="zf"><p>{s("data.upload_means")}</p></div>')
+                size = {"pixels": channels * height * width, "height": height, "width": width}
+                _html(self.words.render("parts.html", "text", text=s("data.upload_means", **size)))
                 self.upload_notice = _html()
                 self.upload_choice = gr.Dropdown([], label=s("data.uploads"), visible=False)
                 self.remove = gr.Button(self._removal(None), visible=False)
-        self.shown_data = _html(self.words.message(s("data.press")))
+        self.shown_data = _html(self._message("data.press"))
 
     def sources(self, workspace: Workspace | None) -> list[tuple[str, str]]:
         """Return the data to choose from."""
@@ -192,7 +184,7 @@ class Page:
         if not source.startswith(UPLOADED):
             return gr.skip(), gr.skip()
         name = source.removeprefix(UPLOADED)
-        return gr.update(value=name), gr.update(value=self._removal(name))
+        return gr.update(value=name), self.name_removal(name)
 
     def show_data(self, source: str, split: str, request: gr.Request) -> str:
         """Show what the chosen data consists of."""
@@ -209,21 +201,20 @@ class Page:
         if file:
             try:
                 name = workspace.keep_upload(Path(file), Path(file).name)
-                chosen, notice = UPLOADED + name, self.s("data.kept", name=name)
+                chosen, notice = UPLOADED + name, self._message("data.kept", name=name)
             except (InputError, OSError) as error:
-                notice = self.s("data.refused", reason=self.words.text(error))
-        return (self.words.message(notice) if notice else "", *self._source_updates(workspace, chosen))
+                notice = self._message("data.refused", reason=self.words.text(error))
+        return (notice, *self._source_updates(workspace, chosen))
 
     def remove_upload(self, name: str | None, label: str, source: str, request: gr.Request) -> tuple[Update, ...]:
         """Remove the upload that the pressed button names."""
-        workspace = self.studio.workspace(request)
-        notice = ""
-        if label != self._removal(name):  # the choice has changed since
-            return (self.words.message(self.s("data.look_again")), *self._source_updates(workspace, source))
-        active = [each for job in jobs(workspace) for each in job.trainings() if each.state in ACTIVE]
+        workspace, notice = self.studio.workspace(request), ""
         path = workspace.uploads().get(str(name))
-        if path and any(f"data.dir={quoted(path)}" in training.overrides for training in active):
-            notice = self.words.message(self.s("data.needed", name=name))
+        needed = [override for training in active_trainings(workspace) for override in training.overrides]
+        if label != self._removal(name):  # the choice has changed since
+            notice = self._message("data.look_again")
+        elif path and f"data.dir={quoted(path)}" in needed:
+            notice = self._message("data.needed", name=name)
         else:
             try:
                 workspace.remove_upload(str(name))
@@ -235,54 +226,25 @@ class Page:
 
     def _settings_tab(self) -> None:
         s = self.s
-        values = settings.form(["model=nn", "data=mnist5k"])
-        with gr.Row():
-            self.preset = gr.Dropdown(
-                [(s("settings.own"), ""), *((s(f"presets.{name}"), name) for name in settings.PRESETS)],
-                value="",
-                label=s("settings.preset"),
-                info=s("settings.preset_means"),
-            )
-            self.models = gr.CheckboxGroup(
-                [(s(f"models.{name}"), name) for name in settings.MODELS],
-                value=["nn", "dnn"],
-                label=s("settings.models"),
-                info=s("settings.models_means"),
-            )
+        values = settings.form(["model=nn", f"data={EMBEDDED}"])
         self.fields: dict[str, gr.components.Component] = {}
         with gr.Row():
-            for field in settings.NUMBERS:
+            presets = [(s("settings.own"), ""), *((s(f"presets.{name}"), name) for name in settings.PRESETS)]
+            self.preset = gr.Dropdown(presets, value="", **self._labels("settings.preset"))
+            models = [(s(f"models.{name}"), name) for name in settings.MODELS]
+            self.models = gr.CheckboxGroup(models, value=["nn", "dnn"], **self._labels("fields.models"))
+        with gr.Row():
+            for name in (field.name for field in settings.NUMBERS):
                 # Not gr.Number: a browser's own number field drops the comma of 0,01 and sends 1.
-                self.fields[field.name] = gr.Textbox(
-                    value=self.written(values[field.name]),
-                    label=s(f"fields.{field.name}.name"),
-                    info=s(f"fields.{field.name}.means"),
-                    max_lines=1,
-                    min_width=220,
+                self.fields[name] = gr.Textbox(
+                    self.written(values[name]), **self._labels(f"fields.{name}"), max_lines=1, min_width=220
                 )
         with gr.Row():
-            for name, known in settings.CHOICES.items():
-                if name == "split":  # beside the data
-                    continue
-                self.fields[name] = gr.Dropdown(
-                    [
-                        (option if option[:1].isdigit() else s(f"fields.{name}.{option or 'own'}"), option)
-                        for option in known
-                    ],
-                    value=cast(Any, values[name]),
-                    label=s(f"fields.{name}.name"),
-                    info=s(f"fields.{name}.means"),
-                )
+            for name in (name for name in settings.CHOICES if name != "split"):  # it is beside the data
+                self.fields[name] = self._choice(name, value=values[name])
         self.fields["split"] = self.split
-        self.extra = gr.Dropdown(
-            [],
-            value=[],
-            multiselect=True,
-            allow_custom_value=True,
-            label=s("settings.extra"),
-            info=s("settings.extra_means"),
-            visible=False,
-        )
+        more: dict[str, Any] = {"multiselect": True, "allow_custom_value": True, "visible": False}
+        self.extra = gr.Dropdown([], value=[], **self._labels("settings.extra"), **more)
         self.command = _html()
         self.start_here = gr.Button(s("settings.start"), variant="primary", size="lg")
 
@@ -332,18 +294,21 @@ class Page:
         problems = {} if models else {"models": self.s("problems.no_model")}
         for field in settings.NUMBERS:
             if problem := field.problem(values[field.name]):
-                low, high = (f"{bound:g}" for bound in (field.low, field.high))
-                problems[field.name] = self.s(f"problems.{problem}", low=low, high=high)
+                problems[field.name] = self.s(f"problems.{problem}", low=f"{field.low:g}", high=f"{field.high:g}")
         if source == EMBEDDED and values["split"] == "official":
             problems["split"] = self.s("problems.no_test")
         return problems
+
+    def _in_one_line(self, problems: Mapping[str, str]) -> str:
+        return " ".join(f"{self.s(f'fields.{field}.name')}: {text}" for field, text in problems.items())
 
     def show_command(self, request: gr.Request, *form: Any) -> list[Update]:
         """Show the command to type, and beside each field what is wrong with it."""
         # Not by a validator of Gradio's: it looks at values without the session, to which the uploads belong.
         problems = self.problems(form)
-        hints = [gr.update(info=self.means(name, problems.get(name, ""))) for name in CHECKED]
-        lines, problem = [], " ".join(f"{self.name(field)}: {text}" for field, text in problems.items())
+        warnings = {name: f"⚠ {problem} " for name, problem in problems.items()}
+        hints = [gr.update(info=warnings.get(name, "") + self.s(f"fields.{name}.means")) for name in CHECKED]
+        lines, problem = [], self._in_one_line(problems)
         if not problem:
             try:
                 lines = [shlex.join(["ziffern", "train", *overrides]) for overrides in self.read(form, request)]
@@ -366,17 +331,6 @@ class Page:
         if settings.can_be_shown(whole):
             self.studio.workspace(request).save_form(whole)
 
-    def name(self, field: str) -> str:
-        """Return the label of a field that is checked."""
-        other = {"models": "settings.models", "split": "data.split"}
-        return self.s(other.get(field, f"fields.{field}.name"))
-
-    def means(self, field: str, problem: str = "") -> str:
-        """Return the text beside a field that is checked: what is wrong, and what it means."""
-        other = {"models": "settings.models_means", "split": "data.split_means"}
-        text = self.s(other.get(field, f"fields.{field}.means"))
-        return f"⚠ {problem} {text}" if problem else text
-
     def fill(
         self, overrides: Sequence[str], models: list[str] | None = None, extra: Sequence[str] = ()
     ) -> list[Update]:
@@ -387,20 +341,14 @@ class Page:
         for name, known in settings.CHOICES.items():  # a run may have an option that the form lacks
             if values[name] not in known:
                 values[name] = known[0]
-        return [
-            gr.update(value=models) if models else gr.skip(),
-            *self._field_updates(values),
-            self._extra_update(extra),
-        ]
+        return [gr.update(value=models) if models else gr.skip(), *self._field_updates({**values, "extra": extra})]
 
     def _field_updates(self, values: Mapping[str, Any]) -> list[Update]:
-        numbers = [field.name for field in settings.NUMBERS]
+        """Return updates of the fields from `values`, and of the further settings."""
+        numbers, extra = [field.name for field in settings.NUMBERS], list(values["extra"])
         shown = {name: self.written(values[name]) if name in numbers else values[name] for name in settings.FORM}
-        return [gr.update(value=shown[name]) for name in settings.FORM]
-
-    @staticmethod
-    def _extra_update(extra: Sequence[str]) -> Update:
-        return gr.update(choices=list(extra), value=list(extra), visible=bool(extra))
+        more = gr.update(choices=extra, value=extra, visible=bool(extra))
+        return [*(gr.update(value=shown[name]) for name in settings.FORM), more]
 
     def take_preset(self, preset: str) -> list[Update]:
         """Fill the form with a published experiment."""
@@ -456,28 +404,21 @@ class Page:
     def train(self, request: gr.Request, *form: Any) -> tuple[Update, ...]:
         """Start the trainings of the form, and show them."""
         if problems := self.problems(form):
-            notice = " ".join(f"{self.name(field)}: {text}" for field, text in problems.items())
-            notice = self.s("problems.not_started", problems=notice)
-            return (gr.skip(), self.words.message(notice), *self.watch(request))
+            notice = self._message("problems.not_started", problems=self._in_one_line(problems))
+            return (gr.skip(), notice, *self.watch(request))
         try:
             job = start(self.studio.workspace(request), self.read(form, request))
-            notice = self.words.message(self.s("train.started", count=len(job.plan)))
+            notice = self._message("train.started", count=len(job.plan))
         except (InputError, OSError) as error:
             notice = self.words.message(error)
         return (gr.Tabs(selected="train"), notice, *self.watch(request))
 
-    def end(self, name: str | None, request: gr.Request) -> list[Update]:
-        """Stop a job after the epoch that is being trained."""
-        return self._end(name, request, Job.stop, "train.asked")
-
-    def end_now(self, name: str | None, request: gr.Request) -> list[Update]:
-        """Stop a job at once."""
-        return self._end(name, request, Job.stop_now, "train.asked_now")
-
-    def _end(self, name: str | None, request: gr.Request, stop: Callable[[Job], None], answer: str) -> list[Update]:
+    def end(self, name: str | None, at_once: bool, request: gr.Request) -> list[Update]:
+        """Stop a job, at once or after the epoch that is being trained."""
         try:
-            stop(Job(self.studio.workspace(request).job_folder(str(name))))
-            notice = self.words.message(self.s(answer))
+            job = Job(self.studio.workspace(request).job_folder(str(name)))
+            (job.stop_now if at_once else job.stop)()
+            notice = self._message("train.asked_now" if at_once else "train.asked")
         except (InputError, OSError) as error:
             notice = self.words.message(error)
         return [notice, *self.watch(request)]
@@ -496,22 +437,16 @@ class Page:
     # Results
 
     def _results_tab(self) -> None:
-        s, t = self.s, self.t
-        self.run = gr.Dropdown([], label=s("results.run"), info=s("results.run_means"))
+        s, heading = self.s, self.words.t
+        self.run = gr.Dropdown([], **self._labels("results.run"))
         self.shown = gr.State((None,))  # the newest run, the shown one, and its progress
-        self.file = _html(self.words.message(s("results.none")))
-        self.parts: dict[str, gr.HTML] = {"summary": _html(), "published": _html(), "curves": _html()}
+        self.file = _html(self._message("results.none"))
+        self.parts = {name: _html() for name in ("summary", "published", "curves")}
         with gr.Row():
             self.tips = [gr.Button(visible=False) for _ in range(MAX_TIPS)]
         self.tip_keys = gr.State([])
-        for name, heading in (
-            ("classes", t("classes.heading")),
-            ("confusion", t("confusion.heading")),
-            ("sure", t("sure.heading")),
-            ("data", t("data.heading")),
-            ("again", t("again.heading")),
-        ):
-            with gr.Accordion(heading, open=False):
+        for name in ("classes", "confusion", "sure", "data", "again"):
+            with gr.Accordion(heading(f"{name}.heading"), open=False):
                 self.parts[name] = _html()
         with gr.Accordion(s("results.mistakes"), open=True):
             with gr.Row():
@@ -523,10 +458,8 @@ class Page:
         """Return the label of a run in a list."""
         try:
             metrics = run.metrics if run.is_finished else {}
-            score = (
-                self.t.percent(metrics.get("test/acc", metrics.get("val/acc"))) if metrics else self.s("results.open")
-            )
-            return f"{views.title(run)} · {score} · {run.folder.name[-24:]}"
+            score = self.words.t.percent(metrics.get("test/acc", metrics.get("val/acc")))
+            return f"{views.title(run)} · {score if metrics else self.s('results.open')} · {run.folder.name[-24:]}"
         except InputError:
             return f"{run.folder.name}: ?"
 
@@ -568,30 +501,25 @@ class Page:
 
     def show_run(self, name: str | None, request: gr.Request) -> list[Update]:
         """Show the report of a run, in parts."""
-        nothing: list[Update] = [""] * len(self.parts) + [gr.update(visible=False)] * MAX_TIPS
+        s = self.s
+        nothing: list[Update] = [""] * len(self.parts) + [gr.update(visible=False)] * MAX_TIPS + [[]] + [gr.skip()] * 2
         if not name:
-            return [self.words.message(self.s("results.none")), *nothing, [], gr.skip(), gr.skip()]
+            return [self._message("results.none"), *nothing]
         try:
             run = self.studio.workspace(request).run(name)
             shown = views.run_views(self.words, run)
             findings = Findings(run)
-            tips = findings.suggestions[:MAX_TIPS]
-            names = list(findings.class_names)
+            tips, names = findings.suggestions[:MAX_TIPS], findings.class_names
         except (InputError, OSError) as error:
-            return [self.words.message(error), *nothing, [], gr.skip(), gr.skip()]
-        link = f"../report/{self.words.code}/{name}"
-        file = f'<div class="zf"><p><a href="{link}" target="_blank">{self.s("results.file")}</a> · ' + (
-            f'<a href="{link}" download="{name}.html">{self.s("results.download")}</a></p></div>'
-        )
-        buttons = [
-            gr.update(value=self.s("results.tip", tip=self.t(f"tips.{tip.reason}").rstrip(":")), visible=True)
-            for tip in tips
-        ]
+            return [self.words.message(error), *nothing]
+        links = self.words.render("parts.html", "report", name=name)
+        labels = [s("results.tip", tip=self.words.t(f"tips.{tip.reason}").rstrip(":")) for tip in tips]
+        buttons = [gr.update(value=label, visible=True) for label in labels]
         buttons += [gr.update(visible=False)] * (MAX_TIPS - len(tips))
-        choices = [(self.s("results.any"), ""), *((each, each) for each in names)]
+        choices = [(s("results.any"), ""), *((each, each) for each in names)]
         filters = [gr.update(choices=choices, value="") for _ in range(2)]
         keys = [name, *(tip.override for tip in tips)]
-        return [file, *(shown[part] for part in self.parts), *buttons, keys, *filters]
+        return [links, *(shown[part] for part in self.parts), *buttons, keys, *filters]
 
     def show_mistakes(self, name: str | None, true: str, predicted: str, request: gr.Request) -> str:
         """Show misclassified digits of one true and one predicted class."""
@@ -617,12 +545,8 @@ class Page:
             filled = self.fill(typed, [model], check_extra(extra, not self.studio.is_shared))
         except (InputError, OSError, IndexError) as error:
             raise gr.Error(self.words.text(error)) from error
-        return [
-            gr.Tabs(selected="settings"),
-            gr.update(value=source),
-            gr.update(value=preset if is_recipe else ""),
-            *filled,
-        ]
+        chosen = [gr.update(value=value) for value in (source, preset if is_recipe else "")]
+        return [gr.Tabs(selected="settings"), *chosen, *filled]
 
     def _source_of(self, workspace: Workspace, overrides: Mapping[str, str]) -> tuple[str, list[str]]:
         """Return the data source that the form shows for a run's overrides, and the overrides that it replaces."""
@@ -640,17 +564,14 @@ class Page:
     # Comparison
 
     def _compare_tab(self) -> None:
-        s = self.s
-        self.compared = gr.Dropdown(
-            [], multiselect=True, label=s("compare.runs"), info=s("compare.runs_means"), max_choices=12
-        )
-        self.compare_now = gr.Button(s("compare.go"), variant="primary")
+        self.compared = gr.Dropdown([], multiselect=True, **self._labels("compare.runs"), max_choices=12)
+        self.compare_now = gr.Button(self.s("compare.go"), variant="primary")
         self.comparison = _html()
 
     def compare(self, names: list[str] | None, request: gr.Request) -> str:
         """Compare runs."""
         if len(names or []) < 2:  # noqa: PLR2004
-            return self.words.message(self.s("compare.two"))
+            return self._message("compare.two")
         try:
             workspace = self.studio.workspace(request)
             return views.comparison_view(self.words, [workspace.run(name) for name in names or []])
@@ -661,20 +582,13 @@ class Page:
 
     def _try_tab(self) -> None:
         s = self.s
-        folder = Path(__file__).parent
-        board = (folder / "templates/canvas.html").read_text(encoding="utf-8")
-        for key in ("label", "clear", "picture", "hint"):
-            board = board.replace(f"[[{key}]]", s(f"try.{key}"))
-        self.asked = gr.Dropdown([], multiselect=True, label=s("try.models"), info=s("try.models_means"), max_choices=6)
+        board = self.words.render("parts.html", "board")
+        self.asked = gr.Dropdown([], multiselect=True, **self._labels("try.models"), max_choices=6)
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
-                self.board = _html(
-                    value="",
-                    html_template=board,
-                    js_on_load=(folder / "canvas.js").read_text(encoding="utf-8"),
-                )
+                self.board = _html(html_template=board, js_on_load=read_file("canvas.js"))
             with gr.Column(scale=2, min_width=300):
-                self.answers = _html(self.words.message(s("try.draw")))
+                self.answers = _html(self._message("try.draw"))
         with gr.Accordion(s("try.own"), open=False):
             with gr.Row():
                 self.truth = gr.Dropdown([str(digit) for digit in range(10)], value=None, label=s("try.truth"))
@@ -683,6 +597,10 @@ class Page:
                 self.forget = gr.Button(s("try.forget"), variant="stop")
             self.own = _html()
 
+    def _theory_tab(self) -> None:
+        text = self.words.render("parts.html", "theory", content=read_file(f"theory/{self.words.code}.html"))
+        _html(text, js_on_load=read_file("theory/theory.js"))
+
     def _asked(self, names: list[str] | None, request: gr.Request) -> list[Run]:
         workspace = self.studio.workspace(request)
         return [workspace.run(name) for name in (names or [])[:6]]
@@ -690,10 +608,9 @@ class Page:
     def ask(self, drawing: str, names: list[str] | None, request: gr.Request) -> Update:
         """Show the models' answers for a drawing."""
         if not drawing:
-            return self.words.message(self.s("try.draw"))
+            return self._message("try.draw")
         try:
-            image = as_digit(views.decode(self._bytes(drawing)))
-            return views.answers_view(self.words, image, self._asked(names, request))
+            return views.answers_view(self.words, self._digit(drawing), self._asked(names, request))
         except (InputError, OSError) as error:
             return self.words.message(error)
 
@@ -702,24 +619,24 @@ class Page:
         return self.ask(drawing, names, request), None
 
     @staticmethod
-    def _bytes(drawing: str) -> bytes:
+    def _digit(drawing: str) -> NDArray[np.uint8]:
+        """Return the digit in a picture that a browser sent as a URL."""
         head, _, content = str(drawing)[:MAX_DRAWING].partition(",")
+        if not head.startswith("data:image/"):
+            raise InputError("studio.picture.none")
         try:
-            if not head.startswith("data:image/"):
-                raise InputError("studio.picture.none")
-            return base64.b64decode(content, validate=True)
+            picture = base64.b64decode(content, validate=True)
         except ValueError as error:  # binascii.Error is one
             raise InputError("studio.picture.incomplete") from error
+        return as_digit(views.decode(picture))
 
     def keep_digit(self, drawing: str, truth: str | None, request: gr.Request) -> tuple[Update, Update]:
         """Keep the digit that is on the canvas."""
         workspace = self.studio.workspace(request)
-        if not drawing:
-            return self.words.message(self.s("try.draw")), gr.skip()
-        if not truth:
-            return self.words.message(self.s("try.no_truth")), gr.skip()
+        if not (drawing and truth):
+            return self._message("try.no_truth" if drawing else "try.draw"), gr.skip()
         try:
-            workspace.keep_digit(as_digit(views.decode(self._bytes(drawing))), int(truth))
+            workspace.keep_digit(self._digit(drawing), int(truth))
             return views.own_view(self.words, workspace, [], tested=False), None
         except (InputError, OSError) as error:
             return self.words.message(error), gr.skip()
@@ -749,7 +666,7 @@ class Page:
             choices = gr.update(choices=self.sources(workspace))
             return [choices, *updates[1:], *[gr.skip()] * (len(settings.WHOLE) - 1)]
         first = [gr.update(value=kept[name]) for name in ("preset", "models")]
-        return [*updates, *first, *self._field_updates(kept), self._extra_update(kept["extra"])]
+        return [*updates, *first, *self._field_updates(kept)]
 
     def _connect(self) -> None:
         data = [self.source, self.upload_choice, self.remove]
@@ -777,8 +694,8 @@ class Page:
             button.click(self.train, self.form, started, **SLOW)
         self.timer.tick(self.tick, [self.stamp, self.active, self.broken], self.watched, **QUIET, **LISTED)
         ended = [self.notice, *self.watched]
-        self.stop.click(self.end, self.active, ended, **QUIET, **LISTED)
-        self.stop_now.click(self.end_now, self.active, ended, **QUIET, **LISTED)
+        for button, at_once in ((self.stop, False), (self.stop_now, True)):
+            button.click(self.end, [self.active, gr.State(at_once)], ended, **QUIET, **LISTED)
         self.resume_button.click(self.resume, self.broken, ended, **QUIET, **LISTED)
         shown = [self.file, *self.parts.values(), *self.tips, self.tip_keys, self.true, self.predicted]
         wrong = [self.run, self.true, self.predicted]

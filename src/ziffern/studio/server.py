@@ -261,7 +261,8 @@ def make_app(options: Options) -> Callable[..., Any]:
 
     from ziffern.report.run_page import write_report
     from ziffern.studio.look import head, theme
-    from ziffern.studio.page import Studio
+    from ziffern.studio.page import Page, Studio
+    from ziffern.studio.views import Words
 
     plain: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": None}
     app = FastAPI(**plain)
@@ -289,7 +290,8 @@ def make_app(options: Options) -> Callable[..., Any]:
         return FileResponse(path, media_type="text/html")
 
     for language in LANGUAGES:
-        page = studio.page(language)
+        words = Words(language)
+        page = Page(studio, words).build()
         page.has_launched = True  # mounting does not set this, and Gradio would accept files that were not uploaded
         app = gr.mount_gradio_app(
             app,
@@ -300,7 +302,7 @@ def make_app(options: Options) -> Callable[..., Any]:
             enable_monitoring=False,
             show_error=True,
             theme=theme(),
-            head=head(language),
+            head=head(words),
             footer_links=[],
             run_history=False,
         )

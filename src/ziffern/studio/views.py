@@ -1,13 +1,14 @@
-"""The content of the page as HTML: blocks of the reports and of this package's own templates, without Gradio."""
+"""The content of the page as HTML: blocks of the reports and of this package's own templates, without Gradio.
+
+The parts are in one file, since most are a function of a few lines that share the texts and the cached models.
+"""
 
 import io
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +19,10 @@ from ziffern.errors import InputError
 from ziffern.records.contents import Material
 from ziffern.report import comparison_page, run_page
 from ziffern.report.charts import run as charts
-from ziffern.report.page import as_seen, environment, render_block
+from ziffern.report.page import as_seen, environment
 from ziffern.runs.comparison import make_comparison
 from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run
-from ziffern.studio.failures import read_failure
 from ziffern.studio.jobs import ACTIVE, Job, State, Training, jobs
 from ziffern.studio.settings import composed
 from ziffern.studio.workspace import Workspace
@@ -31,10 +31,7 @@ from ziffern.text.language import Language
 from ziffern.text.printable import printable
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-
-    from ziffern.data.dataset import LabeledImages
-    from ziffern.data.split import Split
+    from ziffern.data.datamodule import ImageDataModule
     from ziffern.models.normalization import Normalize
     from ziffern.training.module import ImageClassifier
 
@@ -46,33 +43,21 @@ MAX_STAMPED = 100_000  # files: more than a data set of 70,000 pictures
 MARGIN = 0.002  # as `ziffern compare`: a larger model must be better by so much
 PARTS = ("summary", "curves", "published", "data", "classes", "confusion", "sure", "again")
 BY_SOMEBODY = ("SIGINT", "SIGTERM")  # signals from people or a shutdown; others may mean a lack of memory
-UNSURE = 0.5  # a less probable answer is called a guess
+SURE, UNSURE = 0.9, 0.5  # the probability from which an answer is called sure; below which, a guess
 
 
-@dataclass(frozen=True)
 class Words:
-    """The texts of a language: `t` those of the reports, `s` those of the studio."""
+    """The texts of the language `code`: `t` those of the reports, `s` those of the studio."""
 
-    code: str
-
-    @cached_property
-    def t(self) -> Language:
-        """The reports' texts."""
-        return Language(self.code)
-
-    @cached_property
-    def s(self) -> Language:
-        """The studio's texts."""
-        return Language(self.code, FOLDER / "texts")
-
-    @cached_property
-    def _templates(self) -> "Environment":
-        return environment(self.t, FOLDER / "templates")
+    def __init__(self, code: str) -> None:
+        self.code, self.t, self.s = code, Language(code), Language(code, FOLDER / "texts")
+        self._templates = environment(self.t, FOLDER / "templates")
+        self._templates.globals["s"] = self.s
 
     def render(self, template: str, block: str, **context: Any) -> str:
-        """Return a block of one of this package's templates."""
+        """Return a block of one of this package's templates, or of the reports'."""
         page = self._templates.get_template(template)
-        return _sendable("".join(page.blocks[block](page.new_context({"s": self.s, **context}))))
+        return _sendable("".join(page.blocks[block](page.new_context(context))))
 
     def text(self, value: Exception | Message | str) -> str:
         """Return the text of an error or a message; of the operating system's errors without the server's path."""
@@ -92,36 +77,19 @@ def _sendable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-Loaded = tuple["LabeledImages", "Split", str, "Normalize"]
-_data: dict[tuple[object, ...], Loaded] = {}  # by overrides and the state of the files; the oldest first
-_data_lock = Lock()
-
-
-def _loaded(overrides: tuple[str, ...]) -> Loaded:
-    """Return data, parts, the split's name, mean and deviation; reloaded where a file has changed.
-
-    Fallback data is not cached, so that the requested data is loaded as soon as the network is back.
-    """
+@lru_cache(maxsize=MAX_DATA)
+def _loaded(overrides: tuple[str, ...], stamp: int) -> tuple["ImageDataModule", "Normalize"]:
+    """Return data and its normalization; `stamp` changes with its files, so that it is loaded again."""
     from ziffern.config.instantiate import build
     from ziffern.data.datamodule import ImageDataModule
     from ziffern.models.normalization import Normalize
 
     cfg = composed(overrides)
     data: ImageDataModule = build(cfg.data, "data", ImageDataModule)
-    known = (overrides, _stamp(data.dir))
-    with _data_lock:
-        if known in _data:
-            return _data[known]
     data.setup()
     normalize: Normalize = build(cfg.model.normalize, "model.normalize", Normalize)
     normalize.fit(data.dataset.images, data.parts.train)
-    loaded = data.dataset, data.parts, data.split_name, normalize
-    if not data.dataset.note:
-        with _data_lock:
-            _data[overrides, _stamp(data.dir)] = loaded  # as it is now: loading may have downloaded it
-            while len(_data) > MAX_DATA:
-                del _data[next(iter(_data))]
-    return loaded
+    return data, normalize
 
 
 def _stamp(path: Path) -> int:
@@ -141,28 +109,33 @@ def data_view(words: Words, overrides: Sequence[str]) -> str:
     Raises:
         InputError: It cannot be loaded.
     """
-    dataset, parts, split, normalize = _loaded(tuple(overrides))
+    given = tuple(overrides)
+    data, normalize = _loaded(given, _stamp(Path(composed(given).data.dir).expanduser()))
+    dataset, parts, labels = data.dataset, data.parts, data.dataset.labels
+    if dataset.note:  # fallback data, which must not remain when the network is back
+        _loaded.cache_clear()
     material = Material.of(dataset, parts, normalize)
     sizes = {f"data/{name}": len(part) for name, part in zip(("train", "val", "test"), parts.indices, strict=True)}
-    context = {
-        "heading": words.s("data.heading"),
-        "about": {"data/name": dataset.name, "data/split": split, "data/leak": words.text(parts.leak or ""), **sizes},
-        "material": material,
-        "seen": [as_seen(image, material.mean, material.std) for image in material.example_image],
-        "charts": {"shares": charts.share_chart(material.counts.sum(0), material.class_names, words.t)},
-    }
-    labels = dataset.labels
+    note, leak = (words.text(text or "") for text in (dataset.note, parts.leak))
     chosen = np.random.default_rng(0).choice(len(labels), min(30, len(labels)), replace=False)
     samples = [(dataset.images[place], dataset.class_names[labels[place]]) for place in np.sort(chosen)]
-    more = words.render(
-        "data.html",
-        "samples",
-        samples=samples,
-        count=len(labels),
-        note=words.text(dataset.note or ""),
-        leak=words.text(parts.leak or ""),
+    *_, height, width = dataset.images.shape
+    size = {"count": len(labels), "height": height, "width": width}
+    above = words.render("data.html", "samples", samples=samples, note=note, leak=leak, **size)
+    below = words.render(
+        "run.html",
+        "data",
+        heading=words.s("data.heading"),
+        about={"data/name": dataset.name, "data/split": data.split_name, "data/leak": leak, **sizes},
+        material=material,
+        seen=[as_seen(image, material.mean, material.std) for image in material.example_image],
+        charts={"shares": charts.share_chart(material.counts.sum(0), material.class_names, words.t)},
     )
-    return f'<div class="zf">{more}{render_block("run.html", "data", words.t, context)}</div>'
+    return _block(above + below)
+
+
+def _block(content: str) -> str:
+    return f'<div class="zf">{content}</div>' if content else ""
 
 
 def title(run: Run, overrides: Sequence[str] = ()) -> str:
@@ -194,58 +167,52 @@ def jobs_view(words: Words, workspace: Workspace) -> tuple[str, list[tuple[str, 
 
 def _training(words: Words, job: Job, training: Training, pictured: bool) -> dict[str, Any]:
     """Return what is shown of a training, or why its files cannot be read."""
+    blank = {"title": training.folder.name, "state": training.state.value, "command": training.command}
+    shown: dict[str, Any] = {**blank, "line": "", "reason": "", "charts": None, "share": None}
+    is_running = training.state is State.RUNNING
     try:
-        return _readable_training(words, job, training, pictured)
+        more: dict[str, Any] = _progress(words, training) if is_running else {"line": _ending(words, job, training)}
+        if is_running and job.is_stopping:
+            more["line"] = f"{words.s('train.stopping')} {more['line']}"
+        if training.state is State.FAILED:
+            more["reason"] = words.s("train.failed", reason=training.failure(words.code) or training.reason)
+        history = training.folder / "history.csv"
+        if pictured and history.is_file():
+            more["charts"] = _curves(training.folder, history.stat().st_mtime_ns, words.code)
+        return shown | more | {"title": title(training.run, training.overrides)}
     except (InputError, KeyError, TypeError, ValueError, OSError) as error:
-        return _blank(training) | {"title": training.folder.name, "reason": words.text(error)}
+        return shown | {"reason": words.text(error)}
 
 
-def _blank(training: Training) -> dict[str, Any]:
-    blank = {"share": None, "line": "", "reason": "", "charts": None}
-    return {**blank, "state": training.state.value, "command": training.command}
+def _progress(words: Words, training: Training) -> dict[str, Any]:
+    """Return what is shown of a training that is running."""
+    s, t, event = words.s, words.t, training.last_event
+    if not event:
+        return {"line": s("train.starting"), "share": 0.0}
+    epoch = s("train.epoch", epoch=event["epoch"], of=training.run.description.get("max_epochs", "?"))
+    scores = [
+        s(f"train.{part}", acc=t.percent(event[f"{part}/acc"]), loss=t.number(event[f"{part}/loss"], 4))
+        for part in ("train", "val")
+        if f"{part}/acc" in event
+    ]
+    parts = [epoch, *scores, s("train.left", time=t.duration(event.get("eta_seconds")))]
+    if training.run.is_finished or event["learned"]:
+        parts = [s("train.testing"), *scores]
+    return {"line": " · ".join(parts), "share": min(1.0, event["step"] / max(1, event["steps"]))}
 
 
-def _readable_training(words: Words, job: Job, training: Training, pictured: bool) -> dict[str, Any]:
-    s, t, event, run = words.s, words.t, training.last_event, training.run
-    shown = _blank(training) | {"title": title(run, training.overrides)}
-    if training.state is State.RUNNING:
-        shown["line"] = s("train.starting")
-        shown["share"] = 0.0
-        if event:
-            epochs = run.description.get("max_epochs", "?")
-            scores = [
-                s(f"train.{part}", acc=t.percent(event[f"{part}/acc"]), loss=t.number(event[f"{part}/loss"], 4))
-                for part in ("train", "val")
-                if f"{part}/acc" in event
-            ]
-            left = s("train.left", time=t.duration(event.get("eta_seconds")))
-            shown["line"] = " · ".join([s("train.epoch", epoch=event["epoch"], of=epochs), *scores, left])
-            shown["share"] = min(1.0, event["step"] / max(1, event["steps"]))
-            if run.is_finished or event["learned"]:
-                shown["line"] = " · ".join([s("train.testing"), *scores])
-        if job.is_stopping:
-            shown["line"] = f"{s('train.stopping')} {shown['line']}"
-    elif training.state in (State.DONE, State.STOPPED) and run.is_finished:
+def _ending(words: Words, job: Job, training: Training) -> str:
+    """Return how a training that is not running ended; empty if it waits or has failed."""
+    s, t, run, state, reason = words.s, words.t, training.run, training.state, training.reason
+    if state in (State.DONE, State.STOPPED) and run.is_finished:
         metrics = run.metrics
-        shown["line"] = s(
-            "train.done",
-            acc=t.percent(metrics.get("test/acc", metrics["val/acc"])),
-            epochs=metrics["epochs"],
-            time=t.duration(metrics["train_seconds"]),
-        )
-    elif training.state is State.FAILED:
-        shown["reason"] = s("train.failed", reason=read_failure(training.failure_file, words.code) or training.reason)
-    elif training.state is State.INTERRUPTED and training.reason:
-        text = "interrupted" if training.reason in BY_SOMEBODY else "killed"
-        shown["line"] = s(f"train.{text}", reason=training.reason)
-    elif training.state is State.STOPPED and not (job.folder / f"{training.number}.log").exists():
-        shown["line"] = s("train.not_begun")
-    elif training.state in (State.INTERRUPTED, State.STOPPED):
-        shown["line"] = s(f"train.{training.state.value}")
-    if pictured and (training.folder / "history.csv").is_file():
-        stamp = (training.folder / "history.csv").stat().st_mtime_ns
-        shown["charts"] = _curves(training.folder, stamp, words.code)
-    return shown
+        score, seconds = metrics.get("test/acc", metrics["val/acc"]), metrics["train_seconds"]
+        return s("train.done", acc=t.percent(score), epochs=metrics["epochs"], time=t.duration(seconds))
+    if state is State.INTERRUPTED and reason:
+        return s("train.interrupted" if reason in BY_SOMEBODY else "train.killed", reason=reason)
+    if state is State.STOPPED and not (job.folder / f"{training.number}.log").exists():
+        return s("train.not_begun")
+    return s(f"train.{state.value}") if state in (State.INTERRUPTED, State.STOPPED) else ""
 
 
 @lru_cache(maxsize=64)
@@ -274,19 +241,12 @@ def run_views(words: Words, run: Run) -> dict[str, str]:
     """
     findings = Findings(run)
     context = run_page.page_context(findings, words.t)
-    is_shown = {
-        "published": bool(context["published"]),
-        **dict.fromkeys(("classes", "confusion", "sure"), findings.outcome is not None),
-        "data": findings.run.material is not None,
-    }
+    is_tested = findings.outcome is not None
+    is_shown = dict.fromkeys(PARTS, True) | dict.fromkeys(("classes", "confusion", "sure"), is_tested)
+    is_shown |= {"published": bool(context["published"]), "data": run.material is not None}
+    parts = {part: _block(words.render("run.html", part, **context)) if is_shown[part] else "" for part in PARTS}
     notes = "".join(words.message(note) for note in context["notes"])
-    parts = {
-        part: f'<div class="zf">{render_block("run.html", part, words.t, context)}</div>'
-        if is_shown.get(part, True)
-        else ""
-        for part in PARTS
-    }
-    return {part: _sendable(text) for part, text in {**parts, "summary": notes + parts["summary"]}.items()}
+    return parts | {"summary": notes + parts["summary"]}
 
 
 def mistakes_view(words: Words, run: Run, true: str | None, predicted: str | None) -> str:
@@ -307,24 +267,18 @@ def comparison_view(words: Words, runs: Sequence[Run]) -> str:
     comparison = make_comparison(runs, MARGIN)
     context = comparison_page.page_context(comparison, words.t)
     blocks = ["which", "all", *(["pairs"] if context["pair_rows"] else [])]
-    shown = "".join(render_block("comparison.html", block, words.t, context) for block in blocks)
     notes = "".join(words.message(note) for note in context["notes"])
-    return _sendable(f'{notes}<div class="zf">{shown}</div>')
+    return notes + _block("".join(words.render("comparison.html", block, **context) for block in blocks))
 
 
 @lru_cache(maxsize=12)
 def _model(folder: Path, stamp: int) -> "ImageClassifier":
-    return Run(folder).load_model()
-
-
-def model_of(run: Run) -> "ImageClassifier":
-    """Return the best model of a run; reloaded where its checkpoint has changed.
+    """Return the best model of a run; `stamp` changes with its checkpoint, so that it is loaded again.
 
     Raises:
         InputError: It has none, or it is damaged.
     """
-    path = run.folder / "checkpoints/best.ckpt"
-    return _model(run.folder, path.stat().st_mtime_ns if path.exists() else 0)
+    return Run(folder).load_model()
 
 
 def probabilities(run: Run, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -333,7 +287,8 @@ def probabilities(run: Run, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
     from ziffern.data.conversion import converted
 
-    model = model_of(run)
+    path = run.folder / "checkpoints/best.ckpt"
+    model = _model(run.folder, path.stat().st_mtime_ns if path.exists() else 0)
     pixels = converted(with_channels(images), model.normalize.image, str(run.folder))
     with torch.inference_mode():
         logits = model(torch.from_numpy(pixels))
@@ -342,33 +297,27 @@ def probabilities(run: Run, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def answers_view(words: Words, image: NDArray[np.uint8], runs: Sequence[Run]) -> str:
-    """Return the answers of models for one image (28, 28), side by side."""
+    """Return the answers of models for one gray image (H, W), side by side."""
     s, t, answers = words.s, words.t, []
     for run in runs:
         shares = probabilities(run, image[None])[0]
         names = run.material.class_names if run.material else tuple(map(str, range(len(shares))))
         best = int(shares.argmax())
-        sure = "sure" if shares[best] >= 0.9 else "likely" if shares[best] >= UNSURE else "guess"  # noqa: PLR2004
+        certainty = "sure" if shares[best] >= SURE else "likely" if shares[best] >= UNSURE else "guess"
         answers.append(
             {
                 "name": title(run),
                 "label": names[best],
-                "words": s(f"try.{sure}", share=t.percent(float(shares[best]), 1)),
-                "shares": [(name, float(share)) for name, share in zip(names, shares, strict=True)],
+                "words": s(f"try.{certainty}", share=t.percent(float(shares[best]), 1)),
+                "shares": list(zip(names, shares.tolist(), strict=True)),
             }
         )
     predicted = {answer["label"] for answer in answers}
     agreement = ""
     if len(answers) > 1:
         agreement = s("try.agree", label=next(iter(predicted))) if len(predicted) == 1 else s("try.disagree")
-    return words.render(
-        "parts.html",
-        "answers",
-        image=image,
-        answers=answers,
-        agreement=agreement,
-        problem="" if runs else s("try.no_model"),
-    )
+    problem = "" if runs else s("try.no_model")
+    return words.render("parts.html", "answers", image=image, answers=answers, agreement=agreement, problem=problem)
 
 
 def own_view(words: Words, workspace: Workspace, runs: Sequence[Run], tested: bool) -> str:

@@ -1,17 +1,22 @@
 """The process behind a job: runs the trainings of job.json one after the other, and records how each ended.
 
 It inherits the job's lock and hands it on to each training, so that the job is at work as long as any of them is alive.
-A training is a process of `ziffern train`. After a SIGTERM that the page did not send (a shutdown) the training ends,
-and can be continued later, and no other starts.
+A training is a process of `ziffern train`, which itself writes why it failed in each language, since it has the error
+with its code and values; nothing parses what it printed. After a SIGTERM that the page did not send (a shutdown) the
+training ends, and can be continued later, and no other starts.
 """
 
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from ziffern.errors import InputError
 from ziffern.files.atomic import write_json
 from ziffern.studio.jobs import Job, State, quoted
+from ziffern.text.catalog import Message
+from ziffern.text.language import LANGUAGES
 from ziffern.training.callbacks import STOP
 
 FAILED = 2  # exit code of a training that has explained its error
@@ -20,20 +25,29 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from ziffern.cli.main import main
-from ziffern.studio.failures import record_failure
+from ziffern.studio.worker import record_failure
 file = Path(sys.argv.pop(1))
 sys.argv[0] = "ziffern"
 record_failure(main, file)
 """
 
 
-class Worker:
-    """Runs the trainings of a job.
+def record_failure(run: Callable[[], None], file: Path) -> None:
+    """Run a command; if it exits because of an error that it has explained, write that error's texts to a file."""
+    try:
+        run()
+    except SystemExit as end:
+        error = end.__cause__ or end.__context__  # what was printed, or the error that was being handled
+        message = error.message if isinstance(error, InputError) else None
+        if isinstance(error, OSError):
+            message = Message("studio.training.system", path=Path(error.filename or ""), why=error)
+        if message is not None:
+            write_json(file, {code: message.in_language(code) for code in LANGUAGES})
+        raise
 
-    Args:
-        job: The job.
-        lock: Its lock, an open file, which each training inherits.
-    """
+
+class Worker:
+    """Runs the trainings of a job; each inherits `lock`, the number of an open file."""
 
     def __init__(self, job: Job, lock: int) -> None:
         self.job, self.lock = job, lock

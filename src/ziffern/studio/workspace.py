@@ -2,10 +2,12 @@
 
 import json
 import re
+import secrets
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,6 @@ from ziffern.data.sources.local import read_local
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_atomically, write_json
 from ziffern.runs.run import Run
-from ziffern.studio.names import unique_name
 from ziffern.text.catalog import Message
 
 UPLOADS = (".zip", ".csv", ".npz")
@@ -123,7 +124,7 @@ class Workspace:
             raise InputError("studio.upload.kind", name=plain, kinds=UPLOADS)
         if len(self.uploads()) >= MAX_UPLOADS:
             raise InputError("studio.upload.too_many", count=MAX_UPLOADS)
-        kept = self._uploads_folder / f"{stem}_{unique_name()}{suffix}"
+        kept = self._uploads_folder / f"{stem}_{self.unique_name()}{suffix}"
         part = self._uploads_folder.with_name("incoming") / kept.name  # where it cannot be chosen yet
         for folder in (kept.parent, part.parent):
             folder.mkdir(parents=True, exist_ok=True)
@@ -152,7 +153,7 @@ class Workspace:
             raise InputError("studio.digits.label", label=label)
         if len(list(self.digits_folder.glob("*/*.png"))) >= MAX_DIGITS:
             raise InputError("studio.digits.too_many", count=MAX_DIGITS)
-        path = self.digits_folder / str(label) / f"{unique_name()}.png"
+        path = self.digits_folder / str(label) / f"{self.unique_name()}.png"
         write_atomically(path, lambda file: Image.fromarray(image).save(file, "PNG"))
 
     def digits(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -166,6 +167,11 @@ class Workspace:
     def remove_digits(self) -> None:
         """Remove all digits kept."""
         shutil.rmtree(self.digits_folder, ignore_errors=True)
+
+    @staticmethod
+    def unique_name() -> str:
+        """Return a name that sorts by time, for a job, an upload or a digit."""
+        return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
     @staticmethod
     def _known(folder: Path, name: str) -> Path:
