@@ -26,9 +26,9 @@ from ziffern.studio.logins import (
     MAX_WAITING_OF_ONE,
     Failures,
     Logins,
-    TooManyError,
 )
 from ziffern.studio.people import add_person, hashed, read_people, verify
+from ziffern.studio.sessions import RefusedError
 
 # The file
 
@@ -367,7 +367,8 @@ def test_guesses_at_once_are_refused_beyond_some_and_leave_nothing_behind(clock:
         return await several(*(who.person(basic("anna", f"guess {n}"), "", "192.0.2.1") for n in range(500)))
 
     answers = asyncio.run(come())
-    assert sum(isinstance(answer, TooManyError) for answer in answers) == 500 - MAX_WAITING_OF_ONE
+    refused = [answer for answer in answers if isinstance(answer, RefusedError)]
+    assert [answer.status for answer in refused] == [429] * (500 - MAX_WAITING_OF_ONE)
     assert len(checked.names) == MAX_WAITING_OF_ONE
     assert who._waiting == {}
 

@@ -15,7 +15,8 @@ import pytest
 from tests.support.people import HASHED, PEOPLE, basic
 
 from ziffern.errors import InputError
-from ziffern.studio.server import MAX_SENT, MAX_UPLOADED, Guard, Options, free_socket, make_app
+from ziffern.studio.guard import MAX_SENT, MAX_UPLOADED, Guard
+from ziffern.studio.server import Options, free_socket, make_app
 from ziffern.text.language import LANGUAGES
 
 

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from ziffern.studio.people import verify
+from ziffern.studio.sessions import RefusedError
 
 BUCKETS = 4096
 FREE = 3  # failed guesses without a delay: people mistype
@@ -31,11 +32,7 @@ MAX_AT_ONCE = 2  # scrypt computations: each takes 32 MiB and a core
 
 @dataclass
 class Failures:
-    """Failed guesses, counted in buckets.
-
-    Args:
-        clock: Returns monotonic seconds.
-    """
+    """Failed guesses, counted in buckets; `clock` returns monotonic seconds."""
 
     clock: Callable[[], float] = time.monotonic
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(16))
@@ -60,21 +57,8 @@ class Failures:
         return int.from_bytes(digest) % BUCKETS
 
 
-class TooManyError(Exception):
-    """Too many guesses are waiting; `seconds` is the time to wait before trying again."""
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__(seconds)
-        self.seconds = seconds
-
-
 class Logins:
-    """Determines who sends a request.
-
-    Args:
-        people: Names and hashed passwords.
-        sleep: Waits for some seconds.
-    """
+    """Determines who sends a request, from names and hashed passwords; `sleep` waits for some seconds."""
 
     def __init__(self, people: Mapping[str, str], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self.people, self.sleep = people, sleep
@@ -92,7 +76,7 @@ class Logins:
             address: The client's address.
 
         Raises:
-            TooManyError: Too many guesses are waiting.
+            RefusedError: Too many guesses are waiting.
         """
         name, password = _parse(authorization)
         if not name:
@@ -112,7 +96,8 @@ class Logins:
     def _refuse_if_full(self, where: str) -> None:
         of_one = sum(address == where for address, _ in self._waiting)
         if len(self._waiting) >= MAX_WAITING or of_one >= MAX_WAITING_OF_ONE:
-            raise TooManyError(int(MAX_ADDRESS_DELAY))
+            wait = (b"retry-after", b"%d" % MAX_ADDRESS_DELAY)
+            raise RefusedError(429, "too many wrong passwords: wait\n", wait)
 
     async def _check(self, name: str, password: str, where: str) -> bool:
         counted = (f"name {name.casefold()}", f"address {where}")

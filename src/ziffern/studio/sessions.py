@@ -34,19 +34,15 @@ HEARTBEAT = re.compile(rf"(.*{API}/heartbeat/)([^/]+)(/?)")
 
 
 class RefusedError(Exception):
-    """A request that is refused, with an HTTP status and one line."""
+    """A request that is refused, with an HTTP status, one line, and further headers of the answer."""
 
-    def __init__(self, status: int, line: str) -> None:
+    def __init__(self, status: int, line: str, *headers: tuple[bytes, bytes]) -> None:
         super().__init__(line)
-        self.status, self.line = status, line
+        self.status, self.line, self.headers = status, line, headers
 
 
 class Sessions:
-    """Ties requests to Gradio to a person.
-
-    Args:
-        app: Answers the permitted requests.
-    """
+    """Ties requests to a person; `app`, which contains Gradio, answers the permitted ones."""
 
     def __init__(self, app: Callable[..., Any]) -> None:
         self.app = app
@@ -74,11 +70,13 @@ class Sessions:
 
     async def _joined(self, scope: Scope, receive: Receive, person: str) -> tuple[Scope, Receive]:
         """Return a call of a handler with the session tied to the person, and no file but their own."""
+        from starlette.requests import ClientDisconnect, Request
+
         try:
-            body = json.loads(await _whole(receive))
+            body = await Request(scope, receive).json()
             body["session_hash"] = _own(person, body["session_hash"])
             paths, content = _paths(body), json.dumps(body).encode()
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError, ClientDisconnect) as error:
             raise RefusedError(400, "not a call of the page\n") from error
         own = self._uploaded.get(person, ())
         if not all(path in own for path in paths):
@@ -133,14 +131,3 @@ def _paths(value: Any) -> list[str]:
         here = [str(value["path"])] if value.get("path") is not None else []
         return here + [path for item in value.values() for path in _paths(item)]
     return [path for item in value for path in _paths(item)] if isinstance(value, list) else []
-
-
-async def _whole(receive: Receive) -> bytes:
-    content = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ValueError("disconnected")
-        content += message.get("body", b"")
-        if not message.get("more_body"):
-            return bytes(content)
