@@ -27,7 +27,7 @@ LONGER = "an2020_m7"  # its 150 epochs are more than the page asks for
 @pytest.mark.parametrize("preset", sorted({*PRESETS} - {LONGER}))
 def test_an_unchanged_recipe_is_typed_by_its_name_alone(preset: str) -> None:
     values = form([f"experiment={preset}"])
-    model = settings.model_of(preset)
+    model = settings.chosen_by(preset, "model")
     assert overrides_of(model, preset, [], values) == [f"experiment={preset}"]
     assert overrides_of(model, preset, ["data.dir=/d"], values) == [f"experiment={preset}", "data.dir=/d"]
 
@@ -42,14 +42,14 @@ def test_a_recipe_of_more_epochs_is_typed_with_those_of_the_page() -> None:
 def test_what_a_recipe_fills_in_is_what_the_form_can_show(preset: str) -> None:
     values = form([f"experiment={preset}"])
     assert {field.name: field.problem(values[field.name]) for field in NUMBERS} == {f.name: "" for f in NUMBERS}
-    assert values["optimizer"] in settings.OPTIMIZERS
-    assert values["augment"] in settings.AUGMENTS
-    assert values["split"] in settings.SPLITS
+    assert values["optimizer"] in settings.CHOICES["optimizer"]
+    assert values["augment"] in settings.CHOICES["augment"]
+    assert values["split"] in settings.CHOICES["split"]
     assert set(values) == set(settings.FORM)
 
 
 def test_a_recipe_names_its_model_and_data() -> None:
-    assert {preset: settings.model_of(preset) for preset in PRESETS} == {
+    assert {preset: settings.chosen_by(preset, "model") for preset in PRESETS} == {
         "lin2024": "cnn",
         "gomez2025_nn": "nn",
         "gomez2025_dnn": "dnn",
@@ -57,7 +57,7 @@ def test_a_recipe_names_its_model_and_data() -> None:
         "champion": "champion",
         "an2020_m7": "m7",
     }
-    assert {settings.data_of(preset) for preset in PRESETS} == {"mnist"}
+    assert {settings.chosen_by(preset, "data") for preset in PRESETS} == {"mnist"}
 
 
 @pytest.mark.parametrize(

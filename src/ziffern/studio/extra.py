@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ziffern.errors import InputError
 from ziffern.studio import settings
+from ziffern.studio.numbers import as_number
 
 MAX_EXTRA, MAX_LENGTH = 40, 300
 NOT_RESULTS = ("ckpt_path", "hydra", "logger", "report")  # they set where output goes, which the page decides
@@ -65,19 +66,8 @@ def is_shown(override: str, beside: Sequence[str] = ()) -> bool:
     fields = {field.key: field for field in settings.NUMBERS}
     if key in fields:
         field = fields[key]
-        shown = 0 if field.name == "patience" and value == "null" else _number(value)
+        shown = 0 if field.name == "patience" and value == "null" else as_number(value, "en")
         return field.problem(shown) == ""
-    choices = {
-        settings.DROPOUT: settings.DROPOUTS[1:],
-        "model/optimizer": settings.OPTIMIZERS,
-        "model/augment": settings.AUGMENTS,
-        "data.split": settings.SPLITS,
-    }
-    return value in choices.get(key, ())
-
-
-def _number(value: str) -> float | None:
-    try:
-        return float(value) if "." in value or "e" in value.lower() else int(value)
-    except ValueError:
-        return None
+    names = {settings.DROPOUT: "dropout", "model/optimizer": "optimizer", "model/augment": "augment"}
+    names["data.split"] = "split"
+    return bool(value) and key in names and value in settings.CHOICES[names[key]]

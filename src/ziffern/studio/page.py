@@ -274,13 +274,13 @@ class Page:
         if preset:
             if preset not in settings.PRESETS:
                 raise InputError("studio.choice.no_recipe", name=preset)
-            own = settings.model_of(preset)
+            own = settings.chosen_by(preset, "model")
             models = [own, *(name for name in models if name != own)] if own in models or not models else models
         chosen = []
         for model in models:
             if model not in settings.MODELS:
                 raise InputError("studio.choice.no_model", name=model)
-            recipe = preset if preset and model == settings.model_of(preset) else None
+            recipe = preset if preset and model == settings.chosen_by(preset, "model") else None
             overrides = settings.overrides_of(
                 model, recipe, [item for item in data if not recipe or item != "data=mnist"], values, extra
             )
@@ -354,8 +354,8 @@ class Page:
         """Fill the form with a published experiment."""
         if preset not in settings.PRESETS:
             return [gr.skip(), *self.fill(["model=nn", "data=mnist5k"])]
-        source = settings.data_of(preset)
-        return [gr.update(value=source), *self.fill([f"experiment={preset}"], [settings.model_of(preset)])]
+        source = settings.chosen_by(preset, "data")
+        return [gr.update(value=source), *self.fill([f"experiment={preset}"], [settings.chosen_by(preset, "model")])]
 
     # Training
 
@@ -537,9 +537,9 @@ class Page:
             overrides = dict(item.partition("=")[::2] for item in typed)
             named = overrides.get("experiment", "")
             preset = named if named in settings.PRESETS else ""
-            model = overrides.get("model") or (settings.model_of(named) if named else "cnn")
+            model = overrides.get("model") or (settings.chosen_by(named, "model") if named else "cnn")
             source, data = self._source_of(workspace, overrides)
-            is_recipe = bool(preset) and model == settings.model_of(preset)
+            is_recipe = bool(preset) and model == settings.chosen_by(preset, "model")
             shown = ["model", *(["experiment"] if is_recipe else []), *data]
             extra = [item for item in typed if not (item.partition("=")[0] in shown or is_shown(item, typed))]
             filled = self.fill(typed, [model], check_extra(extra, not self.studio.is_shared))
@@ -555,7 +555,7 @@ class Page:
             if named == "local" and where == quoted(path):
                 return UPLOADED + name, ["data", "data.dir"]
         recipe = overrides.get("experiment")
-        source = named or (settings.data_of(recipe) if recipe else "mnist")
+        source = named or (settings.chosen_by(recipe, "data") if recipe else "mnist")
         if source not in CLOUD:
             return EMBEDDED, []
         own = where in (None, *(item.partition("=")[2] for item in self.studio.data_overrides(workspace, source)[1:]))

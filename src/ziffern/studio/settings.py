@@ -21,21 +21,13 @@ Values = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Field:
-    """A number in the form.
+    """A number in the form."""
 
-    Args:
-        name: Its name in the form and in the texts.
-        key: Its dotted name in the configuration.
-        low: The minimum.
-        high: The maximum.
-        whole: Whether it must be a whole number.
-    """
-
-    name: str
-    key: str
+    name: str  # in the form and in the texts
+    key: str  # its dotted name in the configuration
     low: float
     high: float
-    whole: bool = True
+    is_whole: bool = True
 
     def problem(self, value: object) -> str:
         """Return the key of the text that explains what is wrong with a value, or an empty string."""
@@ -45,35 +37,31 @@ class Field:
             return "no_number"
         if not self.low <= value <= self.high:
             return "bounds"
-        return "no_whole" if self.whole and value != int(value) else ""
+        return "no_whole" if self.is_whole and value != int(value) else ""
 
 
 NUMBERS = (
     Field("epochs", "trainer.max_epochs", 0, 100),
     Field("batch_size", "data.batch_size", 1, 1024),
-    Field("rate", "model.optimizer.lr", 0.000001, 1, whole=False),
-    Field("l2", "model.optimizer.weight_decay", 0, 1, whole=False),
+    Field("rate", "model.optimizer.lr", 0.000001, 1, is_whole=False),
+    Field("l2", "model.optimizer.weight_decay", 0, 1, is_whole=False),
     Field("patience", "callbacks.early_stopping.patience", 0, 100),  # 0: never, null in the configuration
     Field("seed", "seed", 0, 2**32 - 1),
 )
 DROPOUT = "model.net.dropout"
-DROPOUTS = ("", *(f"{tenth / 10:g}" for tenth in range(10)))  # "" leaves the model's own
-OPTIMIZERS = ("adam", "sgd", "adamw")
-AUGMENTS = ("none", "affine", "elastic")
 LOSSES: dict[str, dict[str, Any] | None] = {  # values of model.loss; `own` stands for the recipe's
     "own": {},
     "cross_entropy": None,
     "label_smoothing": {"_target_": "torch.nn.CrossEntropyLoss", "label_smoothing": 0.1},
     "multi_margin": {"_target_": "torch.nn.MultiMarginLoss"},
 }
-SPLITS = ("resplit", "official")
 PRESETS = ("lin2024", "gomez2025_nn", "gomez2025_dnn", "fast", "champion", "an2020_m7")
 CHOICES: dict[str, Sequence[str]] = {
-    "dropout": DROPOUTS,
-    "optimizer": OPTIMIZERS,
+    "dropout": ("", *(f"{tenth / 10:g}" for tenth in range(10))),  # "" leaves the model's own
+    "optimizer": ("adam", "sgd", "adamw"),
     "loss": tuple(LOSSES),
-    "augment": AUGMENTS,
-    "split": SPLITS,
+    "augment": ("none", "affine", "elastic"),
+    "split": ("resplit", "official"),
 }
 FORM = (*(field.name for field in NUMBERS), *CHOICES)
 MODELS = ("nn", "dnn", "cnn", "fast", "champion", "m3", "m5", "m7")
@@ -108,7 +96,7 @@ def form(overrides: Sequence[str]) -> dict[str, Value]:
     cfg = composed(tuple(overrides))
     values: dict[str, Value] = {field.name: OmegaConf.select(cfg, field.key, default=0) or 0 for field in NUMBERS}
     typed = [item.partition("=")[2] for item in overrides if item.startswith(f"{DROPOUT}=")]
-    values["dropout"] = typed[-1] if typed and typed[-1] in DROPOUTS else ""
+    values["dropout"] = typed[-1] if typed and typed[-1] in CHOICES["dropout"] else ""
     target = str(OmegaConf.select(cfg, "model.optimizer._target_", default=""))
     values["optimizer"] = target.rpartition(".")[2].lower()
     loss = OmegaConf.select(cfg, "model.loss", default=None)
@@ -136,21 +124,12 @@ def can_be_shown(whole: Mapping[str, Any]) -> bool:
 
 
 @cache
-def model_of(preset: str) -> str:
-    """Return the option of the group `model` that a recipe chooses."""
-    return _chosen(preset, "model") or "cnn"
-
-
-@cache
-def data_of(preset: str) -> str:
-    """Return the option of the group `data` that a recipe chooses."""
-    return _chosen(preset, "data") or "mnist"
-
-
-def _chosen(preset: str, group: str) -> str:
+def chosen_by(preset: str, group: str) -> str:
+    """Return the option of the group `model` or `data` that a recipe chooses."""
     recipe = OmegaConf.load(conf_folder() / "experiment" / f"{preset}.yaml")
     choices = [entry for entry in OmegaConf.select(recipe, "defaults") or [] if isinstance(entry, DictConfig)]
-    return next((str(entry[f"override /{group}"]) for entry in choices if f"override /{group}" in entry), "")
+    default = {"model": "cnn", "data": "mnist"}[group]
+    return next((str(entry[f"override /{group}"]) for entry in choices if f"override /{group}" in entry), default)
 
 
 def overrides_of(
@@ -188,7 +167,9 @@ def overrides_of(
     base = form([*typed, *extra])
     loss, split = values.get("loss"), values.get("split")
     if loss and loss not in ("own", base["loss"]) and not any(key.startswith("model.loss") for key in keys):
-        typed.append(f"model.loss={_written(LOSSES[str(loss)])}")
+        node = LOSSES[str(loss)]
+        written = "null" if node is None else "{" + ",".join(f"{key}:{value}" for key, value in node.items()) + "}"
+        typed.append(f"model.loss={written}")
     if split and split != base["split"] and "data.split" not in keys:
         typed.append(f"data.split={split}")
     cfg = composed((*typed, *extra))
@@ -212,10 +193,4 @@ def _number(field: Field, value: Value) -> str:
     assert isinstance(value, int | float)
     if field.name == "patience" and not value:
         return "null"
-    return str(int(value)) if field.whole else repr(value)
-
-
-def _written(node: Mapping[str, Any] | None) -> str:
-    if node is None:
-        return "null"
-    return "{" + ",".join(f"{key}:{value}" for key, value in node.items()) + "}"
+    return str(int(value)) if field.is_whole else repr(value)
