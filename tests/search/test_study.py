@@ -18,8 +18,8 @@ from tests.support.digits import synthetic_digits
 
 from ziffern.cli.main import main as cli
 from ziffern.errors import InputError
-from ziffern.experiment.objectives import directions
 from ziffern.experiment.run import run_experiment
+from ziffern.experiment.settings import directions
 from ziffern.report.run_page import write_report
 from ziffern.runs.run import Run
 from ziffern.search.study import open_study

@@ -12,7 +12,6 @@ from ziffern.cli.terminal import chosen_language
 from ziffern.config.command import is_multirun, program, quoted
 from ziffern.errors import DivergedError, InputError, OutputError
 from ziffern.experiment import run_folder
-from ziffern.experiment.earlier_run import LAST
 from ziffern.experiment.failure import ENVIRONMENT, describe, fail
 from ziffern.machine.processes import is_first
 from ziffern.search.agreement import agree_on_data, check_direction
@@ -35,7 +34,7 @@ def job(cfg: DictConfig) -> float | list[float]:
             return _run_trial(cfg, folder, name)
         from ziffern.experiment.run import run_experiment
 
-        if cfg.ckpt_path is None and (last := folder / LAST).is_file():  # the folder was claimed by this very command
+        if cfg.ckpt_path is None and (last := folder / run_folder.LAST).is_file():  # the folder was claimed by this very command
             cfg.ckpt_path = str(last)
         score = run_experiment(cfg, folder, name)
     except KeyboardInterrupt:
@@ -56,8 +55,8 @@ def job(cfg: DictConfig) -> float | list[float]:
 
 def _run_trial(cfg: DictConfig, folder: Path, name: str) -> float | list[float]:
     """Run a trial of a search; return NaN where training diverged."""
-    from ziffern.experiment.objectives import directions
     from ziffern.experiment.run import run_experiment
+    from ziffern.experiment.settings import directions
 
     check_direction(HydraConfig.get().sweeper.get("direction"), directions(cfg.objective))
     trial = current_trial()  # None in the other processes of DDP

@@ -124,18 +124,12 @@ def _data(given: Any, folder: str | None, run: Run) -> dict[str, Any]:
 
 
 def _check(runs: Sequence[Run]) -> None:
-    if len(runs) < 2:  # noqa: PLR2004
-        raise InputError("experiment.ensemble.too_few", folder=runs[0].folder)
     first = runs[0]
+    if len(runs) < 2:  # noqa: PLR2004
+        raise InputError("experiment.ensemble.too_few", folder=first.folder)
     for run in runs:
-        metrics = run.metrics
         for key in SHARED_KEYS:
-            if metrics[key] != first.metrics[key]:
-                raise InputError(
-                    "experiment.ensemble.different",
-                    folder=run.folder,
-                    key=key,
-                    value=metrics[key],
-                    other_folder=first.folder,
-                    other_value=first.metrics[key],
-                )
+            if run.metrics[key] != first.metrics[key]:
+                other = {"other_folder": first.folder, "other_value": first.metrics[key]}
+                values = {"folder": run.folder, "key": key, "value": run.metrics[key], **other}
+                raise InputError("experiment.ensemble.different", **values)

@@ -15,8 +15,8 @@ from pathlib import Path
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from ziffern.config.command import plain
-from ziffern.experiment.earlier_run import unfinished_run
-from ziffern.experiment.objectives import directions
+from ziffern.experiment.run_folder import unfinished_run
+from ziffern.experiment.settings import directions
 from ziffern.machine import processes
 
 UNNAMED = ("data.dir", "trainer", "ckpt_path", "threads")  # settings that are not part of a folder's name

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 from ziffern.config.hyperparameters import hyperparameters, plain_config
 from ziffern.config.instantiate import build, resolved
 from ziffern.errors import InputError
-from ziffern.experiment.objectives import objectives
-from ziffern.experiment.settings import check_logits, check_settings
+from ziffern.experiment.settings import check_logits, check_settings, objectives
 from ziffern.machine.processes import is_first, launched
 
 Score = float | list[float]

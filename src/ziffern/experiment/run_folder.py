@@ -1,4 +1,4 @@
-"""Decides which process may write to a run folder, before the first file is written.
+"""Decides which run may be written to a folder, and by which process, before the first file is written.
 
 Decisions: a folder belongs to one run, which holds a lock on it until its process ends, however it ends; a folder that
 holds a run accepts no other run, only the command that continues this one; nothing is written through links.
@@ -15,10 +15,12 @@ import filelock
 from filelock import FileLock
 
 from ziffern.errors import InputError
-from ziffern.experiment.earlier_run import check_vacant, first_record
 from ziffern.files.atomic import writing
 from ziffern.machine.processes import is_first
+from ziffern.text.printable import printable
 
+RECORD = ("metrics.json", "history.csv", "predictions.npz", "data.npz", "environment.json", "progress.jsonl")
+LAST = "checkpoints/last.ckpt"
 LOCK = ".lock"
 JOB = "${hydra.job.num}"
 _locks: dict[Path, FileLock] = {}  # held by this process
@@ -34,7 +36,7 @@ def claim(folder: Path, overrides: Sequence[str]) -> None:
     check_links(folder)
     _lock(folder, "hydra.run.dir")
     try:
-        check_vacant(folder, overrides)
+        _check_vacant(folder, overrides)
     except BaseException:
         release(folder)
         raise
@@ -53,9 +55,17 @@ def claim_multirun(folder: Path, subdir: str, is_search: bool) -> None:
         return
     _lock(folder, "hydra.sweep.dir")
     jobs = folder.glob("/".join("*" * (subdir.count("/") + 1)))
-    if run := next((job for job in sorted(jobs) if first_record(job)), None):
+    if run := next((job for job in sorted(jobs) if _first_record(job)), None):
         release(folder)
         raise InputError("experiment.folder.multirun_exists", folder=run)
+
+
+def unfinished_run(overrides: Sequence[str]) -> Path | None:
+    """Return the folder of the unfinished run that overrides continue: those of the run, and its `ckpt_path`."""
+    checkpoint = _checkpoint(overrides)
+    if checkpoint is None or (folder := checkpoint.parent.parent).joinpath(RECORD[0]).exists():
+        return None
+    return folder if _has_overrides(folder, overrides) else None
 
 
 def release(folder: Path | None = None) -> None:
@@ -124,3 +134,38 @@ def _lock(folder: Path, setting: str) -> None:
         except NotImplementedError:  # a file system without locks
             return
     _locks[folder.absolute()] = lock
+
+
+def _first_record(folder: Path) -> str:
+    """Return the first file of RECORD that exists in a folder, or an empty string; only runs write these."""
+    return next((name for name in RECORD if (folder / name).exists()), "")
+
+
+def _check_vacant(folder: Path, overrides: Sequence[str]) -> None:
+    """Raise InputError where a folder holds a run that these overrides do not continue."""
+    if not (record := _first_record(folder)):
+        return
+    if record == RECORD[0]:
+        raise InputError("experiment.folder.finished", folder=folder)
+    if not _has_overrides(folder, overrides):
+        raise InputError("experiment.folder.other_settings", folder=folder)
+    checkpoint = _checkpoint(overrides)
+    if checkpoint is not None and checkpoint.resolve().parent.parent != folder.resolve():
+        raise InputError("experiment.folder.other_checkpoint", folder=folder, checkpoint=checkpoint)
+
+
+def _has_overrides(folder: Path, overrides: Sequence[str]) -> bool:
+    """Return whether the run in a folder has these overrides, in any order and with any `ckpt_path`."""
+    from ziffern.records.reader import read_overrides
+
+    recorded, given = (
+        sorted(printable(item) for item in items if not item.startswith("ckpt_path="))
+        for items in (read_overrides(folder) or [], overrides)
+    )
+    return recorded == given
+
+
+def _checkpoint(overrides: Sequence[str]) -> Path | None:
+    """Return the checkpoint to continue from, if overrides name one."""
+    path = next((item.split("=", 1)[1] for item in overrides if item.startswith("ckpt_path=")), "")
+    return Path(path.strip("'\"")) if path else None

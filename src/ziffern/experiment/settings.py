@@ -1,16 +1,16 @@
-"""Checks of settings that no constructor checks, or that Lightning would report less clearly."""
+"""Checks of settings that no constructor checks, or that Lightning would report less clearly; a search's objectives."""
 
 import math
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from ziffern.analysis.metrics import objectives as metric_objectives
 from ziffern.config.instantiate import check_targets
 from ziffern.config.targets import allowed_class
 from ziffern.errors import InputError
-from ziffern.experiment.objectives import objectives
 from ziffern.text.catalog import Message
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ziffern.training.module import ImageClassifier
 
+OBJECTIVES = metric_objectives()
 MAX_SEED = 2**32 - 1
 MONITORS = ("val/acc", "val/loss")  # only validation scores may choose an epoch
 WHOLE_EPOCHS = (  # settings that would leave an epoch without the validation by which the best one is chosen
@@ -31,6 +32,25 @@ REFUSED_CALLBACKS = {  # they change what is trained, but not what is tested and
     "GradientAccumulationScheduler": "accumulation",
     **{"BaseFinetuning": "finetuning", "ModelPruning": "pruning", "ProgressBar": "progress"},
 }
+
+
+def objectives(setting: object) -> list[str]:
+    """Return the names in the setting `objective`, which is one name or a list of them.
+
+    Raises:
+        InputError: One of them is neither a validation score nor a cost.
+    """
+    names = [setting] if isinstance(setting, str) else list(setting) if isinstance(setting, list | ListConfig) else []
+    for name in names or [setting]:
+        if not isinstance(name, str) or name not in OBJECTIVES:
+            raise InputError("experiment.objective.unknown", name=name, known=list(OBJECTIVES))
+    return [str(name) for name in names]
+
+
+def directions(setting: object) -> str | list[str]:
+    """Return `maximize` or `minimize` for an objective, or a list of them for a list."""
+    result = [OBJECTIVES[name] for name in objectives(setting)]
+    return result[0] if isinstance(setting, str) else result
 
 
 def check_settings(cfg: DictConfig) -> None:
