@@ -86,8 +86,8 @@ def fields_table(file: str) -> str:
     Raises:
         ValueError: The schema has no such file.
     """
-    from ziffern.records.documentation import describe
-    from ziffern.records.schema import MAX_NUMBER
+    from ziffern.records.arrays import MAX_NUMBER
+    from ziffern.records.schema import describe
 
     events: dict[tuple[str, str, str], list[str]] = {}  # by field, type and description
     for entry in describe():

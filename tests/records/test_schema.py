@@ -9,7 +9,7 @@ from ziffern.analysis.metrics import METRICS
 from ziffern.errors import InputError
 from ziffern.records import reader, schema, writer
 from ziffern.records.convert import from_json, from_plain
-from ziffern.records.documentation import describe
+from ziffern.records.schema import describe
 from ziffern.runs.run import Run
 
 

@@ -1,4 +1,4 @@
-"""The arrays of a run folder, predictions.npz and data.npz: their declaration, their checks, and reading them.
+"""The arrays of a run folder, predictions.npz and data.npz: their declaration, their checks, and them as values.
 
 Decisions: an npz file is a ZIP, so the checks of an untrusted ZIP come first; sizes are read from its directory and
 from each array's header before anything is unpacked; no array holds objects, so nothing is unpickled; types, shapes and
@@ -7,40 +7,41 @@ ranges are declared in two tables, and one function checks both.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
 from numpy.typing import NDArray
 
+from ziffern.analysis.outcome import Outcome
 from ziffern.data.formats.arrays import read_array
 from ziffern.data.formats.members import open_zip_file
 from ziffern.errors import InputError
-from ziffern.records.schema import MAX_NUMBER
 from ziffern.text.printable import one_line
 
+if TYPE_CHECKING:
+    from ziffern.data.dataset import LabeledImages
+    from ziffern.data.split import Split
+    from ziffern.models.normalization import Normalize
+
+MAX_NUMBER = 1e15  # absolute value of any number in a run folder
 MAX_UNPACKED = 2**30  # bytes of all arrays together
 MAX_CLASSES = 256  # a report has a table of classes × classes
 MAX_NAME = 100  # characters of a class name
+EXAMPLES = 5  # images that the report shows before and after normalization
 IMAGE = ("channels", "height", "width")
 
 
 @dataclass(frozen=True)
 class Array:
-    """The declaration of an array.
+    """The declaration of an array."""
 
-    Args:
-        kind: `integer`, `float`, `number` (either), `uint8` or `text`.
-        shape: A number, or a name of `SIZES` that stands for the same length in all arrays of a file, per axis.
-        description: What it holds.
-        low: The smallest value allowed.
-        high: The largest value allowed; or a name of `SIZES`, whose length all values must be below.
-    """
-
-    kind: str
-    shape: tuple[str | int, ...]
+    kind: str  # integer, float, number (either), uint8 or text
+    shape: tuple[str | int, ...]  # per axis, a number, or a name of `SIZES`: the same length in all arrays of a file
     description: str
-    low: float = -MAX_NUMBER
-    high: float | str = MAX_NUMBER
+    low: float = -MAX_NUMBER  # the smallest value allowed
+    high: float | str = MAX_NUMBER  # the largest; or a name of `SIZES`, whose length all values must be below
 
 
 KINDS = {"integer": "iu", "float": "f", "number": "iuf", "uint8": "u", "text": "U"}  # of a NumPy data type
@@ -66,6 +67,44 @@ DATA = {
     "mean": Array("number", ("channels",), "subtracted from the levels of each channel by normalization"),
     "std": Array("number", ("channels",), "by which the result is divided", 1e-6),
 }
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """predictions.npz: the predictions of a run's best checkpoint on the test part."""
+
+    index: NDArray[np.int64]  # (N,) original index
+    target: NDArray[np.int64]  # (N,)
+    probability: NDArray[np.float32]  # (N, C)
+    mistake: NDArray[np.int64]  # (M,) positions of misclassified images, 0 to N - 1
+    mistake_image: NDArray[np.uint8]  # (M, channels, height, width)
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """The scores computed from them."""
+        return Outcome(self.target, self.probability)
+
+
+@dataclass(frozen=True)
+class Material:
+    """data.npz: a summary of the data that a run was trained on."""
+
+    class_names: tuple[str, ...]  # C
+    counts: NDArray[np.int64]  # (3, C) images of each class in train, val and test
+    example_label: NDArray[np.int64]  # (E,)
+    example_image: NDArray[np.uint8]  # (E, channels, height, width)
+    mean: NDArray[np.float64]  # (channels,) of the normalization, in levels from 0 to 255
+    std: NDArray[np.float64]  # (channels,)
+
+    @classmethod
+    def of(cls, dataset: "LabeledImages", parts: "Split", normalize: "Normalize") -> "Material":
+        """Return the counts of a data set's parts, and one training image of each of the first few classes."""
+        labels, names = dataset.labels, dataset.class_names
+        counts = [np.bincount(labels[part], minlength=len(names)) for part in parts.indices]
+        _, first = np.unique(labels[parts.train], return_index=True)
+        examples = parts.train[np.sort(first)[:EXAMPLES]]
+        images = dataset.images[examples]
+        return cls(names, np.array(counts, np.int64), labels[examples], images, *normalize.statistics())
 
 
 def read_arrays(file: BinaryIO, path: Path, table: Mapping[str, Array]) -> dict[str, NDArray[Any]]:

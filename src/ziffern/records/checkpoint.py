@@ -64,9 +64,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         with open_regular(path, MAX_BYTES) as file:
             return parse_checkpoint(file)
-    except OSError as error:
-        raise InputError("records.checkpoint.unreadable", path=path, problem=error.strerror or str(error)) from error
-    except InputError as error:
+    except (OSError, InputError) as error:
         raise InputError("records.checkpoint.unreadable", path=path, problem=error) from error
 
 
@@ -76,9 +74,8 @@ def parse_checkpoint(file: BinaryIO) -> dict[str, Any]:
     Raises:
         InputError: See `read_checkpoint`.
     """
-    content = _repacked(file)
     try:
-        checkpoint = torch.load(content, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(_repacked(file), map_location="cpu", weights_only=True)
         _check_tree(checkpoint)
         from_plain(checkpoint, Checkpoint)
     except InputError:
@@ -95,19 +92,14 @@ def parse_checkpoint(file: BinaryIO) -> dict[str, Any]:
 def _repacked(file: BinaryIO) -> io.BytesIO:
     """Return the records of a checkpoint in a new ZIP, after checking them."""
     content = io.BytesIO()
-    try:
-        with zipfile.ZipFile(file) as source, zipfile.ZipFile(content, "w") as target:
-            infos = source.infolist()
-            _check_records(infos, file.seek(0, io.SEEK_END))
-            for info in infos:
-                record = source.read(info)
-                if info.filename.endswith("/data.pkl"):
-                    _check_pickle(record)
-                target.writestr(info.filename, record)
-    except InputError:
-        raise
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise InputError("records.checkpoint.damaged") from error
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(content, "w") as target:
+        infos = source.infolist()
+        _check_records(infos, file.seek(0, io.SEEK_END))
+        for info in infos:
+            record = source.read(info)
+            if info.filename.endswith("/data.pkl"):
+                _check_pickle(record)
+            target.writestr(info.filename, record)
     content.seek(0)
     return content
 

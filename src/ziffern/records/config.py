@@ -13,7 +13,7 @@ import yaml
 from omegaconf._utils import get_yaml_loader
 
 from ziffern.errors import InputError
-from ziffern.text.printable import printable, reason
+from ziffern.text.printable import printable
 
 MAX_BYTES = 64 * 1024  # of a YAML file; a composed configuration takes about 3 kB
 MAX_NODES = 5_000
@@ -50,7 +50,7 @@ def read_yaml(text: str) -> Any:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         if mark and problem:
             raise InputError("records.yaml.invalid_line", problem=problem, line=mark.line + 1) from error
-        raise InputError("records.yaml.invalid", problem=reason(error)) from error
+        raise InputError("records.yaml.invalid", problem=error) from error
     return _plain(raw, [0], 0)
 
 
@@ -139,7 +139,6 @@ class _Resolver:
             try:
                 node = node[int(part)] if isinstance(node, list) else node[part]
             except (KeyError, IndexError, ValueError, TypeError) as error:
-                raise InputError(
-                    "records.reference.nowhere", key=".".join(path), reference=f"${{{reference}}}"
-                ) from error
+                key, text = ".".join(path), f"${{{reference}}}"
+                raise InputError("records.reference.nowhere", key=key, reference=text) from error
         return self._resolved(node, target, depth + 1)

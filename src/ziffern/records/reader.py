@@ -19,11 +19,11 @@ from ziffern.data.spec import MNIST_SHAPE, with_channels
 from ziffern.errors import InputError
 from ziffern.files.untrusted import open_below, read_all, read_text, reading
 from ziffern.records import arrays, schema
+from ziffern.records.arrays import Material, Predictions
 from ziffern.records.config import MAX_BYTES as MAX_YAML
 from ziffern.records.config import parse_config, read_yaml
-from ziffern.records.contents import Material, Predictions
 from ziffern.records.convert import from_json, from_plain
-from ziffern.text.printable import printable, reason
+from ziffern.text.printable import printable
 
 MAX_SIZES = {  # bytes
     ".hydra/config.yaml": MAX_YAML,
@@ -123,8 +123,7 @@ def read_history(folder: Path) -> list[dict[str, float]]:
             for row in csv.DictReader(text.splitlines()):
                 rows.append(from_plain(row, cast(Any, schema.Epoch), from_text=True))
         except (InputError, csv.Error) as error:
-            problem = error if isinstance(error, InputError) else str(error)
-            raise InputError("records.history.row", number=len(rows) + 1, problem=problem) from error
+            raise InputError("records.history.row", number=len(rows) + 1, problem=error) from error
     return rows
 
 
@@ -175,7 +174,7 @@ def _naming(path: Path, code: str = "records.file.damaged") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise InputError(code, path=path, problem=error if isinstance(error, InputError) else reason(error)) from error
+        raise InputError(code, path=path, problem=error) from error
 
 
 def _missing(folder: Path, name: str) -> InputError:

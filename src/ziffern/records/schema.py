@@ -5,15 +5,17 @@ so a record is the mapping that is stored in the file; an undeclared key is neit
 metrics.json are those of the registry of metrics. The arrays are declared in `ziffern.records.arrays`.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Annotated, Any, NamedTuple, Required, TypedDict
 
-from msgspec import Meta
+from msgspec import Meta, inspect
 
 from ziffern.analysis import metrics as registry
 from ziffern.analysis.metrics import Kind, Metric
-
-MAX_NUMBER = 1e15  # absolute value of any number in a run folder
+from ziffern.records.arrays import DATA, MAX_NUMBER, PREDICTIONS
+from ziffern.records.convert import expected
+from ziffern.text.language import Language
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Difference = Annotated[float, Meta(ge=-1, le=1)]
@@ -149,3 +151,37 @@ def _models(registered: tuple[Metric, ...]) -> Models:
         _typed_dict("Published", published),
         {name: _typed_dict(name, {**common, **fields}) for name, fields in events.items()},
     )
+
+
+class Entry(NamedTuple):
+    """A field of a file of a run folder."""
+
+    file: str
+    field: str
+    type: str
+    description: str
+
+
+def describe() -> Iterator[Entry]:
+    """Yield each field of each file of a run folder, in English."""
+    yield from _fields("metrics.json", models().metrics)
+    yield from _fields("history.csv", Epoch)
+    for table, file in ((PREDICTIONS, "predictions.npz"), (DATA, "data.npz")):
+        for name, array in table.items():
+            shape = ", ".join(map(str, array.shape))
+            yield Entry(file, name, f"{array.kind} ({shape})", array.description)
+    yield from _fields("environment.json", Environment)
+    for event, model in models().events.items():
+        yield from _fields(f"progress.jsonl, event {event}", model)
+
+
+def _fields(file: str, model: Any) -> Iterator[Entry]:
+    t = Language()
+    labels = {metric.key: t(f"metrics.{metric.name}.label") for metric in registry.registered()}
+    info = inspect.type_info(model)
+    assert isinstance(info, inspect.TypedDictType)
+    fields = {field.name: field for field in info.fields}
+    for field in (fields[name] for name in model.__annotations__):  # in the declared order; msgspec sorts them
+        extra = field.type.extra_json_schema if isinstance(field.type, inspect.Metadata) else None
+        description = (extra or {}).get("description") or labels[field.name]
+        yield Entry(file, field.name, expected(field.type).in_language("en"), description)

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from ziffern.analysis.outcome import Outcome
 from ziffern.files.atomic import write_atomically, write_json, write_text, writing
 from ziffern.records import schema
-from ziffern.records.arrays import DATA, PREDICTIONS, Array
-from ziffern.records.contents import Material
+from ziffern.records.arrays import DATA, PREDICTIONS, Array, Material
 
 MAX_MISTAKES = 1000  # misclassified images kept, the most confident first: an untrained model has thousands
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ziffern.data.spec import with_channels
 from ziffern.errors import InputError
-from ziffern.records.contents import Material
+from ziffern.records.arrays import Material
 from ziffern.report import comparison_page, run_page
 from ziffern.report.charts import run as charts
 from ziffern.report.page import as_seen, environment

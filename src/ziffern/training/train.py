@@ -13,7 +13,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.errors import InputError
-from ziffern.records.contents import Material
+from ziffern.records.arrays import Material
 from ziffern.records.messages import recorded
 from ziffern.records.writer import append_event, write_material
 from ziffern.text.printable import reason
