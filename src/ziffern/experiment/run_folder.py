@@ -103,11 +103,7 @@ def check_links(folder: Path, setting: str = "hydra.run.dir") -> None:
     """Raise InputError where a write into `folder` could go elsewhere: a link out of it, a pipe, a device.
 
     Links within the folder are kept (W&B makes some). Another process may be writing there, so a file that vanishes
-    during the check is no error.
-
-    Args:
-        folder: The folder of a run or a multirun.
-        setting: The setting that chooses another folder, for the message.
+    during the check is no error. The message names `setting`, which chooses another folder.
     """
     root = folder.resolve()
     for place, folders, files in os.walk(root):

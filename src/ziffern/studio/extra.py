@@ -27,11 +27,9 @@ def key_of(override: str) -> str:
 
 
 def check_extra(overrides: Sequence[object], may_name_data: bool) -> list[str]:
-    """Return overrides that may be added to the form's.
+    """Return overrides from the browser that may be added to the form's.
 
-    Args:
-        overrides: From the browser.
-        may_name_data: `data.dir` may name any folder; not where several people share a page.
+    With `may_name_data`, `data.dir` may name any folder, as where nobody else uses the page.
 
     Raises:
         InputError: One of them is refused.

@@ -183,11 +183,7 @@ def with_threads(overrides: Sequence[str]) -> list[str]:
 
 
 def start(workspace: "Workspace", trainings: Sequence[Sequence[str]]) -> Job:
-    """Start trainings, one after the other, in a separate process.
-
-    Args:
-        workspace: The workspace for their runs.
-        trainings: The overrides of each.
+    """Start trainings, each given by its overrides, one after the other in a separate process.
 
     Raises:
         InputError: There are none, or too many.

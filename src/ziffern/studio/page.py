@@ -166,7 +166,7 @@ class Page:
         own, newest = chosen.startswith(UPLOADED) and chosen in known, next(reversed(uploads), None)
         named = chosen.removeprefix(UPLOADED) if own else newest
         return (
-            gr.update(choices=choices, value=chosen if chosen in known else "mnist5k"),
+            gr.update(choices=choices, value=chosen if chosen in known else EMBEDDED),
             gr.update(choices=uploads, value=named, visible=bool(uploads)),
             gr.update(visible=bool(uploads), value=self._removal(named)),
         )
@@ -250,17 +250,18 @@ class Page:
 
     @property
     def form(self) -> list[gr.components.Component]:
-        """All fields that determine what is trained, in the order of `Page.read`."""
+        """All fields that determine what is trained, in the order of `settings.WHOLE`."""
         return [self.source, self.preset, self.models, *(self.fields[name] for name in settings.FORM), self.extra]
 
     def written(self, value: object) -> str:
         """Return a number as this page's language writes it."""
         return as_text(value, self.words.code)
 
-    def values(self, given: Sequence[Any]) -> dict[str, Any]:
-        """Return the values of the form's fields by name; a text that is no number stays a text."""
-        values = dict(zip(settings.FORM, given, strict=True))
-        return values | {field.name: as_number(values[field.name], self.words.code) for field in settings.NUMBERS}
+    def values(self, form: Sequence[Any]) -> dict[str, Any]:
+        """Return the values of the form by the names of `settings.WHOLE`; a text that is no number stays a text."""
+        values = dict(zip(settings.WHOLE, form, strict=True))
+        numbers = {field.name: as_number(values[field.name], self.words.code) for field in settings.NUMBERS}
+        return {**values, **numbers, "extra": values["extra"] or []}
 
     def read(self, form: Sequence[Any], request: gr.Request) -> list[list[str]]:
         """Return the overrides of each training that the form describes.
@@ -268,8 +269,9 @@ class Page:
         Raises:
             InputError: A value is out of bounds, or a choice no longer exists.
         """
-        source, preset, models, *given, extra = form
-        values, extra = self.values(given), check_extra(extra or [], not self.studio.is_shared)
+        values = self.values(form)
+        source, preset, models = (values[name] for name in ("source", "preset", "models"))
+        extra = check_extra(values["extra"], not self.studio.is_shared)
         data = self.studio.data_overrides(self.studio.workspace(request), source)
         if preset:
             if preset not in settings.PRESETS:
@@ -281,21 +283,19 @@ class Page:
             if model not in settings.MODELS:
                 raise InputError("studio.choice.no_model", name=model)
             recipe = preset if preset and model == settings.chosen_by(preset, "model") else None
-            overrides = settings.overrides_of(
-                model, recipe, [item for item in data if not recipe or item != "data=mnist"], values, extra
-            )
+            own_data = [item for item in data if not recipe or item != "data=mnist"]
+            overrides = settings.overrides_of(model, recipe, own_data, values, extra)
             chosen.append(with_threads(overrides))
         return chosen
 
     def problems(self, form: Sequence[Any]) -> dict[str, str]:
         """Return what is wrong with the form, by the name of the field."""
-        source, _, models, *given, _ = form
-        values = self.values(given)
-        problems = {} if models else {"models": self.s("problems.no_model")}
+        values = self.values(form)
+        problems = {} if values["models"] else {"models": self.s("problems.no_model")}
         for field in settings.NUMBERS:
             if problem := field.problem(values[field.name]):
                 problems[field.name] = self.s(f"problems.{problem}", low=f"{field.low:g}", high=f"{field.high:g}")
-        if source == EMBEDDED and values["split"] == "official":
+        if values["source"] == EMBEDDED and values["split"] == "official":
             problems["split"] = self.s("problems.no_test")
         return problems
 
@@ -326,8 +326,7 @@ class Page:
 
     def save_form(self, request: gr.Request, *form: Any) -> None:
         """Save the form for the next time the page is opened."""
-        source, preset, models, *given, extra = form
-        whole = {"source": source, "preset": preset, "models": models, **self.values(given), "extra": extra or []}
+        whole = self.values(form)
         if settings.can_be_shown(whole):
             self.studio.workspace(request).save_form(whole)
 
@@ -353,7 +352,7 @@ class Page:
     def take_preset(self, preset: str) -> list[Update]:
         """Fill the form with a published experiment."""
         if preset not in settings.PRESETS:
-            return [gr.skip(), *self.fill(["model=nn", "data=mnist5k"])]
+            return [gr.skip(), *self.fill(["model=nn", f"data={EMBEDDED}"])]
         source = settings.chosen_by(preset, "data")
         return [gr.update(value=source), *self.fill([f"experiment={preset}"], [settings.chosen_by(preset, "model")])]
 

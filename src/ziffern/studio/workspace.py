@@ -6,7 +6,6 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ziffern.data.sources.local import read_local
+from ziffern.data.spec import MNIST_SHAPE
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_atomically, write_json
 from ziffern.runs.run import Run
@@ -23,44 +23,20 @@ from ziffern.text.catalog import Message
 
 UPLOADS = (".zip", ".csv", ".npz")
 MAX_UPLOADS = 20
+SIZE = MNIST_SHAPE[1:]  # of own digits, as `ziffern.data.drawing` makes them
 MAX_DIGITS = 500
 MAX_RUNS = 200  # that the page lists, the newest first
 PERSON_FOLDER = "people"
 NAME = re.compile(r"\w[\w .=,+@-]{0,199}")
 
 
-@dataclass(frozen=True)
 class Workspace:
-    """One person's folders.
+    """The folders of one person: `root` is `outputs`, or their own below it where several people share a page."""
 
-    Args:
-        root: `outputs`, or a person's own folder below it where several people share a page.
-    """
-
-    root: Path
-
-    @property
-    def runs_folder(self) -> Path:
-        """The run folders."""
-        return self.root / "runs"
-
-    @property
-    def jobs_folder(self) -> Path:
-        """The job folders."""
-        return self.root / "studio" / "jobs"
-
-    @property
-    def digits_folder(self) -> Path:
-        """The person's own digits: one folder per class, as data=local reads them."""
-        return self.root / "studio" / "digits"
-
-    @property
-    def _uploads_folder(self) -> Path:
-        return self.root / "studio" / "uploads"
-
-    @property
-    def _form_file(self) -> Path:
-        return self.root / "studio" / "form.json"
+    def __init__(self, root: Path) -> None:
+        self.root, self.runs_folder, own = root, root / "runs", root / "studio"
+        self.jobs_folder, self._uploads_folder, self._form_file = own / "jobs", own / "uploads", own / "form.json"
+        self.digits_folder = own / "digits"  # one folder per class, as data=local reads them
 
     def save_form(self, form: Mapping[str, Any]) -> None:
         """Save the form for the next time the page is opened, if it can be written."""
@@ -108,11 +84,7 @@ class Workspace:
         return {path.name: path for path in files if path.suffix in UPLOADS}
 
     def keep_upload(self, source: Path, name: str) -> str:
-        """Check an uploaded file, keep it, and return its name.
-
-        Args:
-            source: Its temporary path.
-            name: Its original name.
+        """Check an uploaded file, whose original name is `name`, keep it, and return its name here.
 
         Raises:
             InputError: It has no labeled images, or is dangerous; it is not kept then.
@@ -144,7 +116,7 @@ class Workspace:
         self._known(self._uploads_folder, name).unlink(missing_ok=True)
 
     def keep_digit(self, image: NDArray[np.uint8], label: int) -> None:
-        """Keep one of the person's own digits (28, 28).
+        """Keep one of the person's own digits, (H, W) of MNIST.
 
         Raises:
             InputError: The label is not a digit, or there are too many.
@@ -157,12 +129,12 @@ class Workspace:
         write_atomically(path, lambda file: Image.fromarray(image).save(file, "PNG"))
 
     def digits(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return the digits kept: images (N, 28, 28) and labels (N,)."""
+        """Return the digits kept: images (N, H, W) of MNIST's size and labels (N,)."""
         paths = sorted(self.digits_folder.glob("[0-9]/*.png"))
         images = [np.asarray(Image.open(path).convert("L"), np.uint8) for path in paths]
-        fitting = [place for place, image in enumerate(images) if image.shape == (28, 28)]
+        fitting = [place for place, image in enumerate(images) if image.shape == SIZE]
         labels = np.array([int(paths[place].parent.name) for place in fitting], np.int64)
-        return np.array([images[place] for place in fitting], np.uint8).reshape(-1, 28, 28), labels
+        return np.array([images[place] for place in fitting], np.uint8).reshape(-1, *SIZE), labels
 
     def remove_digits(self) -> None:
         """Remove all digits kept."""
