@@ -42,7 +42,14 @@ def ensemble(folders: Sequence[Path], output: Path | None, data: str | None) -> 
     from ziffern.experiment.run import run_experiment
 
     runs = [Run(folder) for folder in dict.fromkeys(folder.resolve() for folder in folders)]
-    _check(runs)
+    first = runs[0]
+    if len(runs) < 2:  # noqa: PLR2004
+        raise InputError("experiment.ensemble.too_few", folder=first.folder)
+    for run, key in ((run, key) for run in runs for key in SHARED_KEYS):
+        if run.metrics[key] != first.metrics[key]:
+            other = {"other_folder": first.folder, "other_value": first.metrics[key]}
+            values = {"folder": run.folder, "key": key, "value": run.metrics[key], **other}
+            raise InputError("experiment.ensemble.different", **values)
     folder = output or Path(f"outputs/runs/{NAME}_{datetime.now():%Y%m%d-%H%M%S}")
     if folder.exists():
         raise InputError("experiment.ensemble.exists", folder=folder)
@@ -50,8 +57,8 @@ def ensemble(folders: Sequence[Path], output: Path | None, data: str | None) -> 
     cfg = configuration(runs, data)
 
     def take_weights(data: "ImageDataModule", model: "ImageClassifier") -> None:
-        if data.dataset.fingerprint != runs[0].metrics["data/fingerprint"]:
-            raise InputError("experiment.ensemble.other_data", place=cfg.data.dir, folder=runs[0].folder)
+        if data.dataset.fingerprint != first.metrics["data/fingerprint"]:
+            raise InputError("experiment.ensemble.other_data", place=cfg.data.dir, folder=first.folder)
         for place, member in enumerate(models):
             model.net.nets[place].load_state_dict(member.net.state_dict())  # type: ignore[index, union-attr]
             model.net.normalize[place].load_state_dict(member.normalize.state_dict())  # type: ignore[index, union-attr]
@@ -121,15 +128,3 @@ def _data(given: Any, folder: str | None, run: Run) -> dict[str, Any]:
     if str(source.get("_target_")).endswith(".Torchvision") and folder is None:
         source = {**source, "download": False}  # the run may be foreign, and so may the name of the folder
     return {**given, "source": source, "dir": folder or given["dir"]}
-
-
-def _check(runs: Sequence[Run]) -> None:
-    first = runs[0]
-    if len(runs) < 2:  # noqa: PLR2004
-        raise InputError("experiment.ensemble.too_few", folder=first.folder)
-    for run in runs:
-        for key in SHARED_KEYS:
-            if run.metrics[key] != first.metrics[key]:
-                other = {"other_folder": first.folder, "other_value": first.metrics[key]}
-                values = {"folder": run.folder, "key": key, "value": run.metrics[key], **other}
-                raise InputError("experiment.ensemble.different", **values)

@@ -7,17 +7,8 @@ dropped, so that nothing unchecked is passed on.
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec.inspect import (
-    DictType,
-    FloatType,
-    IntType,
-    ListType,
-    Metadata,
-    NoneType,
-    StrType,
-    TypedDictType,
-    UnionType,
-)
+from msgspec import inspect
+from msgspec.inspect import DictType, FloatType, IntType, ListType, NoneType, StrType, TypedDictType
 
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
@@ -63,9 +54,9 @@ def from_plain(plain: Any, kind: type[Record], from_text: bool = False) -> Recor
 
 def expected(kind: Any) -> Message:
     """Describe the values that a type of `msgspec.inspect` accepts."""
-    if isinstance(kind, Metadata):
+    if isinstance(kind, inspect.Metadata):
         return expected(kind.type)
-    if isinstance(kind, UnionType):
+    if isinstance(kind, inspect.UnionType):
         first, *others = map(expected, kind.types)
         return Message("records.expected.either", first=first, other=others)
     name = next((name for known, name in NAMES.items() if isinstance(kind, known)), "anything")
@@ -77,7 +68,7 @@ def expected(kind: Any) -> Message:
 def _problem(error: Exception, plain: Any, kind: Any) -> InputError:
     """Return an error that names the wrong key and its type; for a nested key, msgspec's own message."""
     message, _, place = str(error).partition(" - at `$.")
-    info = msgspec.inspect.type_info(kind)
+    info = inspect.type_info(kind)
     if isinstance(info, TypedDictType) and isinstance(plain, dict):
         for field in info.fields:
             name = field.encode_name

@@ -87,17 +87,14 @@ class Logins:
         where = _network(address)
         guess = self._waiting.get((where, proof))  # a browser sends several requests at once
         if guess is None:
-            self._refuse_if_full(where)
+            of_one = sum(address == where for address, _ in self._waiting)
+            if len(self._waiting) >= MAX_WAITING or of_one >= MAX_WAITING_OF_ONE:
+                wait = (b"retry-after", b"%d" % MAX_ADDRESS_DELAY)
+                raise RefusedError(429, "too many wrong passwords: wait\n", wait)
             guess = asyncio.create_task(self._check(name, password, where))
             self._waiting[where, proof] = guess
             guess.add_done_callback(lambda _: self._waiting.pop((where, proof), None))
         return (name, proof) if await asyncio.shield(guess) else (None, "")
-
-    def _refuse_if_full(self, where: str) -> None:
-        of_one = sum(address == where for address, _ in self._waiting)
-        if len(self._waiting) >= MAX_WAITING or of_one >= MAX_WAITING_OF_ONE:
-            wait = (b"retry-after", b"%d" % MAX_ADDRESS_DELAY)
-            raise RefusedError(429, "too many wrong passwords: wait\n", wait)
 
     async def _check(self, name: str, password: str, where: str) -> bool:
         counted = (f"name {name.casefold()}", f"address {where}")

@@ -179,7 +179,9 @@ def overrides_of(
         wanted = values.get(field.name)
         is_free = field.key not in keys and _holds(cfg, field.key)
         if wanted is not None and wanted != base[field.name] and is_free:
-            typed.append(f"{field.key}={_number(field, wanted)}")
+            assert isinstance(wanted, int | float)
+            written = str(int(wanted)) if field.is_whole else repr(wanted)
+            typed.append(f"{field.key}={'null' if field.name == 'patience' and not wanted else written}")
     return [*typed, *extra]
 
 
@@ -187,10 +189,3 @@ def _holds(cfg: DictConfig, key: str) -> bool:
     parent, _, name = key.rpartition(".")
     node = OmegaConf.select(cfg, parent) if parent else cfg
     return isinstance(node, DictConfig) and name in node
-
-
-def _number(field: Field, value: Value) -> str:
-    assert isinstance(value, int | float)
-    if field.name == "patience" and not value:
-        return "null"
-    return str(int(value)) if field.is_whole else repr(value)
