@@ -43,7 +43,6 @@ MAX_STAMPED = 100_000  # files: more than a data set of 70,000 pictures
 MARGIN = 0.002  # as `ziffern compare`: a larger model must be better by so much
 PARTS = ("summary", "curves", "published", "data", "classes", "confusion", "sure", "again")
 BY_SOMEBODY = ("SIGINT", "SIGTERM")  # signals from people or a shutdown; others may mean a lack of memory
-SURE, UNSURE = 0.9, 0.5  # the probability from which an answer is called sure; below which, a guess
 
 
 class Words:
@@ -298,26 +297,14 @@ def probabilities(run: Run, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def answers_view(words: Words, image: NDArray[np.uint8], runs: Sequence[Run]) -> str:
     """Return the answers of models for one gray image (H, W), side by side."""
-    s, t, answers = words.s, words.t, []
+    answers = []
     for run in runs:
         shares = probabilities(run, image[None])[0]
         names = run.material.class_names if run.material else tuple(map(str, range(len(shares))))
         best = int(shares.argmax())
-        certainty = "sure" if shares[best] >= SURE else "likely" if shares[best] >= UNSURE else "guess"
-        answers.append(
-            {
-                "name": title(run),
-                "label": names[best],
-                "words": s(f"try.{certainty}", share=t.percent(float(shares[best]), 1)),
-                "shares": list(zip(names, shares.tolist(), strict=True)),
-            }
-        )
-    predicted = {answer["label"] for answer in answers}
-    agreement = ""
-    if len(answers) > 1:
-        agreement = s("try.agree", label=next(iter(predicted))) if len(predicted) == 1 else s("try.disagree")
-    problem = "" if runs else s("try.no_model")
-    return words.render("parts.html", "answers", image=image, answers=answers, agreement=agreement, problem=problem)
+        answers.append((title(run), names[best], float(shares[best]), list(zip(names, shares.tolist(), strict=True))))
+    labels = {label for _, label, *_ in answers}
+    return words.render("parts.html", "answers", image=image, answers=answers, labels=labels)
 
 
 def own_view(words: Words, workspace: Workspace, runs: Sequence[Run], tested: bool) -> str:
