@@ -34,7 +34,8 @@ def job(cfg: DictConfig) -> float | list[float]:
             return _run_trial(cfg, folder, name)
         from ziffern.experiment.run import run_experiment
 
-        if cfg.ckpt_path is None and (last := folder / run_folder.LAST).is_file():  # the folder was claimed by this very command
+        last = folder / run_folder.LAST
+        if cfg.ckpt_path is None and last.is_file():  # the folder was claimed by this very command
             cfg.ckpt_path = str(last)
         score = run_experiment(cfg, folder, name)
     except KeyboardInterrupt:
