@@ -30,12 +30,6 @@ def write_page(path: Path, template: str, language: Language, context: dict[str,
     write_text(path, page.encode(errors="replace").decode())
 
 
-def render_block(template: str, block: str, language: Language, context: dict[str, Any]) -> str:
-    """Return one block of `template` as HTML, without the page around it."""
-    page = environment(language).get_template(template)
-    return "".join(page.blocks[block](page.new_context(context)))
-
-
 def stylesheet(within: str = "") -> str:
     """Return the style of all pages; with a selector `within`, the rules apply to its content alone."""
     colors, rules = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("colors.css", "style.css"))

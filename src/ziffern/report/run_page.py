@@ -48,7 +48,9 @@ def page_context(findings: Findings, t: Language) -> dict[str, Any]:
     weakest = outcome.weakest if outcome else []
     verdict = t(f"verdict_means.{findings.fit.verdict.name}")
     classes = len(findings.class_names)
-    guess = {"guess_nll": t.number(math.log(classes), 2), "guess_brier": t.number(1 - 1 / classes, 2)}
+    guess = {}
+    if outcome:
+        guess = {"guess_nll": t.number(math.log(classes), 2), "guess_brier": t.number(1 - 1 / classes, 2)}
     recorded = (message_text(about, key, t.code) for key in NOTES)
 
     def meaning(metric: Metric) -> str:
