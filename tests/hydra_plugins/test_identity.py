@@ -53,6 +53,7 @@ def test_another_sampler_seed_or_pruner_is_named_and_refused(
     assert (Path("sweep-2") / "1").is_dir()
 
 
+@pytest.mark.slow
 def test_the_seed_that_was_drawn_may_be_named(sweep, begun) -> None:
     seed = begun(*SPACE).user_attrs["seed"]
     assert len(sweep(*SPACE, f"{SEED}={seed}", "hydra.sweeper.n_trials=3").trials) == 3

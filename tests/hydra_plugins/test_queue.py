@@ -47,6 +47,7 @@ def test_a_dead_owners_trial_is_taken_over_in_place(studies: Studies, storage: s
     assert not list(one.storage.workers.glob("*.lock"))
 
 
+@pytest.mark.slow
 def test_a_storage_that_fails_within_a_claim_loses_nothing(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever step failed, the same process claims again, and the study is whole."""
     for step in range(1, 12):
@@ -168,6 +169,7 @@ def test_an_interrupt_in_the_middle_of_a_claim_leaves_no_trial_running(
     assert queue.trials()[0].user_attrs["owner"]["attempt"] == 0
 
 
+@pytest.mark.slow
 def test_one_who_is_ending_does_not_wait_for_ever_for_the_studys_lock(studies: Studies) -> None:
     queue, owner = studies.queue(n_trials=1), studies.owner()
     claimed(queue.claim(owner))
@@ -178,6 +180,7 @@ def test_one_who_is_ending_does_not_wait_for_ever_for_the_studys_lock(studies: S
     owner.close()
 
 
+@pytest.mark.slow
 def test_an_owner_on_another_host_is_judged_by_its_heartbeat_alone(
     studies: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

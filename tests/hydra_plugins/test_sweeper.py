@@ -78,6 +78,7 @@ def test_a_failure_is_kept_and_retried_on_demand(sweep, capsys: pytest.CaptureFi
     assert [trial.params["x"] for trial in found.trials] == [0, 1, 2, 3, 1, 2]
 
 
+@pytest.mark.slow
 def test_too_many_failures_stop_the_sweep(sweep) -> None:
     given = ("x=interval(0,1)", "fail=[0,2,3]", "hydra.sweeper.max_failures=2", "hydra.sweeper.n_trials=9")
     with pytest.raises(SweepError, match=r"2 trials failed \(max_failures=2\); the last, 2: .*purpose.*retry_failed"):
@@ -97,6 +98,7 @@ def test_the_official_plugins_rate_of_failures(sweep) -> None:
     assert states(sweep(*given, "hydra.sweeper.max_failure_rate=1")) == ["FAIL", "FAIL", "COMPLETE"]
 
 
+@pytest.mark.slow
 def test_a_rate_of_failures_is_one_of_a_grids_points(sweep) -> None:
     """Of 4 points, half may fail; n_trials, which a grid ignores, would let 10 of its 20."""
     given = (GRID, "x=range(0,4)", "fail=[0,1,2,3]", "hydra.sweeper.max_failure_rate=0.5")
@@ -143,6 +145,7 @@ def test_a_score_that_is_no_number(sweep) -> None:
     assert states(study()) == ["FAIL"] * 3
 
 
+@pytest.mark.slow
 def test_pruning_from_inside_the_job(sweep) -> None:
     pruner = ["hydra/sweeper/pruner=median", "hydra.sweeper.pruner.n_startup_trials=1"]
     found = sweep(GRID, *pruner, "x=range(0,4)", "prune=true")
@@ -152,6 +155,7 @@ def test_pruning_from_inside_the_job(sweep) -> None:
     assert not is_trial()
 
 
+@pytest.mark.slow
 def test_several_objectives(sweep) -> None:
     both = ["hydra.sweeper.direction=[minimize,minimize]", "hydra.sweeper.metric_names=[loss,size]", "two=true"]
     found = sweep(GRID, "x=range(0,6)", *both)
@@ -224,6 +228,7 @@ def test_what_cannot_be_composed_begins_nothing(sweep) -> None:
     assert not Path("sweep").exists()
 
 
+@pytest.mark.slow
 def test_only_the_best_keep_what_is_large(sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     given = ("x=range(0,5)", "hydra.sweeper.keep_best=2", "hydra.sweeper.discard=weights", "fail=[1]")
     sweep(GRID, *given, "hydra.sweep.subdir='run_${hydra.job.num}'")
@@ -244,6 +249,7 @@ def test_without_a_stable_folder_the_study_gives_one(monkeypatch: pytest.MonkeyP
     assert (folder / "1").is_dir()
 
 
+@pytest.mark.slow
 def test_two_studies_do_not_share_a_folder(sweep, begun) -> None:
     begun(GRID, "x=range(0,2)")
     for other, named in (
@@ -278,6 +284,7 @@ def test_a_folder_named_by_time_and_by_an_interpolation(monkeypatch: pytest.Monk
     assert {"0", "study.journal", "logs", "experiment"} <= {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_the_best_as_a_config_is_the_configuration_of_the_trial(sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     given = ["+more@foo=postgres", "foo.port=choice(7)", "+added=[1,{a:b}]", "text='5'", "db=postgres,mysql"]
     sweep(GRID, *given, "x=range(0,2)")

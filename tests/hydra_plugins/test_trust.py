@@ -199,6 +199,7 @@ def test_only_what_lies_in_the_sweep_folder_is_discarded(sweep, tmp_path: Path, 
     assert not Path("sweep/1/weights").exists()
 
 
+@pytest.mark.slow
 def test_texts_of_a_study_do_not_control_the_terminal(sweep, capsys: pytest.CaptureFixture[str]) -> None:
     given = (GRID, "x=range(0,2)", "fail=[1]")
     sweep(*given)
@@ -219,6 +220,7 @@ def test_texts_of_a_study_do_not_control_the_terminal(sweep, capsys: pytest.Capt
     assert str(SweepError(f"error {raw}")) == r"error \x1b[2J\x1b]0;title\x07 line"
 
 
+@pytest.mark.slow
 def test_a_study_whose_plan_was_edited_is_one_line(sweep, begun) -> None:
     for key, value in (("plan", "x"), ("plan", [1]), ("seed", "x"), ("seed", -1), ("plan", {"search": {"y": 3}})):
         begun(GRID, "x=range(0,2)")

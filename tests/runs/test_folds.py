@@ -49,6 +49,7 @@ def test_folds_are_one_row_and_pairs_are_tested_fold_by_fold(folds) -> None:
     assert spread in row
 
 
+@pytest.mark.slow
 def test_seeds_of_a_fold_are_averaged_before_the_folds_are_compared(folds) -> None:
     runs = [*folds("a", count=2), *folds("b", "seed=1", count=2)]
     (recipe,), duplicates = group([Findings(run) for run in runs])
@@ -57,6 +58,7 @@ def test_seeds_of_a_fold_are_averaged_before_the_folds_are_compared(folds) -> No
     assert recipe.fold_accuracies == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_other_folds_are_not_compared_and_one_fold_is_like_any_split(folds) -> None:
     a, b = folds("a", "model.optimizer.lr=0.01", count=3), folds("b", count=2)
     comparison = make_comparison([*a, *b], margin=0.002)

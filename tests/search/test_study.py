@@ -117,6 +117,7 @@ def test_what_a_search_improves() -> None:
             directions(wrong)
 
 
+@pytest.mark.slow
 def test_the_wrong_direction_is_refused(command_line, digits_npz: Path) -> None:
     """The plugin's own default is to minimise."""
     sweep = ("hydra/sweeper=optuna", "hydra/sweeper/sampler=grid", "model.optimizer.lr=choice(0.01,0.001)")

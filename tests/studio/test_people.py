@@ -253,6 +253,7 @@ def test_a_person_is_who_knows_the_password(clock: Clock, given: str, who: str |
     assert bool(proof) == bool(who)
 
 
+@pytest.mark.slow
 def test_unknown_name_costs_as_much_as_a_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
     costs: list[dict[str, Any]] = []
     scrypt = people_module.hashlib.scrypt

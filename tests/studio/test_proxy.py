@@ -135,6 +135,7 @@ def test_upload_is_sent_taken_and_told_through_the_proxy(app: Any, browser: Any)
     assert "has been uploaded and selected" in told
 
 
+@pytest.mark.slow
 def test_guesses_count_for_the_client_and_not_for_the_proxy(app: Any, browser: Any) -> None:
     for place in range(FREE + 1):
         browser.get("/", auth=("carl", f"guess {place}"), headers={"x-forwarded-for": "192.0.2.7"}, extensions=NAMED)

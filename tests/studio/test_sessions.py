@@ -167,6 +167,7 @@ def test_file_that_nobody_sent_is_not_taken(app: Any, anna: Person, session: str
         assert anna.join(session, function(app, "take_upload"), [file_of(path), "mnist5k"]).status_code == 403
 
 
+@pytest.mark.slow
 def test_one_persons_many_uploads_do_not_push_out_anothers(app: Any, anna: Person, bert: Person, session: str) -> None:
     path, take = anna.give(b"hers"), function(app, "take_upload")
     his = [bert.give(f"{place}".encode()) for place in range(MAX_PATHS + 1)]

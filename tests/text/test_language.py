@@ -25,6 +25,7 @@ def test_no_text_is_left_over() -> None:
         "compare.pairs.",
         *(f"compare.{advice}" for advice in ("alone", "no_advice", "take", "take_both", "take_smallest")),
         *(f"compare.{advice}" for advice in ("take_untested", "caution_runs", "caution_seeds", "caution_mixed")),
+        "compare.caution_folds",
         *(f"compare.{reason}" for reason in ("beaten", "worse", "no_better", "below_margin", "not_significant")),
         "compare.no_test",
     )

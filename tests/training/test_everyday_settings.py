@@ -38,6 +38,7 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return seen
 
 
+@pytest.mark.slow
 def test_a_loss_with_class_weights_is_the_same_for_every_batch_size(run) -> None:
     losses = [
         run(WEIGHTS, f"data.eval_batch_size={size}", folder=str(size)).history[-1]["val/loss"] for size in (80, 13, 1)
@@ -138,6 +139,7 @@ def test_fewer_batches_are_recorded(run) -> None:
     assert not message_text(run(folder="whole").metrics, "data/limit", "en")
 
 
+@pytest.mark.slow
 def test_overfitting_repeats_the_same_batch_and_validates_on_the_whole_part(run) -> None:
     finished = run("+trainer.overfit_batches=1", "trainer.max_epochs=30", "model.optimizer.lr=0.01")
     assert finished.history[-1]["train/acc"] == 1.0
@@ -173,6 +175,7 @@ def test_more_patience_continues_a_run_and_the_summary_says_why_it_ended(run, ca
     assert len(more.history) == 4
 
 
+@pytest.mark.slow
 def test_the_logs_of_a_run_that_goes_on_are_complete_and_have_each_step_once(run, digits_npz, tmp_path) -> None:
     def log(folder: Path, *overrides: str) -> Path:
         places = f"save_dir: '{folder}', version: ''"

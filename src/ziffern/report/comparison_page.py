@@ -108,15 +108,12 @@ def advice(comparison: Comparison, t: Language) -> list[str]:
     name = comparison.compared[choice.place].name
     recommendation = t(f"compare.{take}", margin=t.number(100 * comparison.margin, 2), name=name)
     single = [len(recipe.runs) == 1 for recipe in comparison.compared]
-    caution = (
-        "caution_folds"
-        if comparison.compared[0].folds
-        else "caution_runs"
-        if all(single)
-        else "caution_mixed"
-        if any(single)
-        else "caution_seeds"
-    )
+    if comparison.compared[0].folds:
+        caution = "caution_folds"
+    elif any(single):
+        caution = "caution_runs" if all(single) else "caution_mixed"
+    else:
+        caution = "caution_seeds"
     reasons = [sentence for _, sentence in (*beaten, *kept)]
     return [recommendation, *reasons, t(f"compare.{caution}"), t("compare.caution")]
 

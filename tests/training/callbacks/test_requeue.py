@@ -38,6 +38,7 @@ def slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     signal.signal(signal.SIGUSR1, before)
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize(("step", "micro_steps"), [(20, 1), (18, 4), (30, 4)])  # within an epoch, and after its end
 def test_a_job_that_was_put_back_goes_on_to_the_same_weights(run, slurm, monkeypatch, step, micro_steps) -> None:
     settings = ("trainer.max_epochs=4", "model.net.dropout=0.3", f"trainer.micro_steps={micro_steps}")
