@@ -112,10 +112,11 @@ class Run:
             InputError: It is missing or damaged, or does not fit the run's configuration.
         """
         from ziffern.training.loading import load_model
+        from ziffern.training.module import ImageClassifier
 
         name = f"checkpoints/{checkpoint}.ckpt"
         with reader.open_file(self.folder, name) as file:
-            return load_model(self.config["model"], file, self.folder / name)
+            return load_model(ImageClassifier, self.config["model"], file, self.folder / name)
 
 
 def find_runs(names: Sequence[str]) -> list[Run]:
