@@ -96,7 +96,7 @@ def _check_trainer(trainer: DictConfig) -> None:
             raise InputError("experiment.trainer.partial_epochs", name=name, value=trainer[name])
     if type(trainer.max_epochs) is not int or trainer.max_epochs < 0:
         raise InputError("experiment.trainer.bad_max_epochs", value=trainer.max_epochs)
-    _check_accelerator(str(trainer.accelerator))
+    check_accelerator(str(trainer.accelerator))
 
 
 def _check_callbacks(nodes: DictConfig | None) -> None:
@@ -163,7 +163,8 @@ def _check_loss(loss: "torch.nn.Module", logits: "torch.Tensor") -> None:
         raise InputError("experiment.net.softmax")
 
 
-def _check_accelerator(accelerator: str) -> None:
+def check_accelerator(accelerator: str) -> None:
+    """Raise InputError where a setting asks for a GPU that this machine does not have."""
     import torch
 
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()

@@ -106,6 +106,14 @@ class Ensemble(TypedDict):
     members: list[Text]
 
 
+class Evaluation(TypedDict):
+    """The entry `evaluation` of a configuration: the run and the checkpoint that were tested, and the part of data."""
+
+    run: Text
+    checkpoint: Text
+    part: Text
+
+
 class Event(TypedDict):
     """The field that every line of progress.jsonl has."""
 

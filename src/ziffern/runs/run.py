@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ziffern.errors import InputError
 from ziffern.records import reader
 from ziffern.records.convert import from_plain
-from ziffern.records.schema import Ensemble, models
+from ziffern.records.schema import Ensemble, Evaluation, models
 
 if TYPE_CHECKING:
     from ziffern.training.module import ImageClassifier
@@ -74,6 +74,14 @@ class Run:
             return from_plain(self.config.get("ensemble"), Ensemble)["members"]
         except ValueError:
             return []
+
+    @cached_property
+    def evaluation(self) -> Evaluation | None:
+        """The run, the checkpoint and the part of data of an evaluation; None for any other run."""
+        try:
+            return from_plain(self.config.get("evaluation"), Evaluation)
+        except ValueError:
+            return None
 
     @property
     def is_finished(self) -> bool:
