@@ -13,7 +13,7 @@ PLUMBING = (  # prefixes of settings that change no result, or that repeat anoth
     *("trainer.micro_steps", "published", "report", "objective", "evaluation.run"),
     *(f"data.source.{name}" for name in ("kind", "files", "train", "test", "transpose", "first_label", "margin")),
 )
-ADDED = ("model.scheduler_interval",)  # since version 0.1.0: null is what it did
+ADDED = ("model.scheduler_interval", "init_from")  # since version 0.1.0: null is what it did
 SHAPE = ".image"  # suffix of the settings that repeat data.image, itself omitted for the shape of version 0.1.0
 
 

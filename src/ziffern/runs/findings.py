@@ -141,6 +141,9 @@ class Findings:
             notes.append(Message("runs.note.ensemble", count=len(members), members=members))
         if evaluation := self.run.evaluation:
             notes.append(Message("runs.note.evaluation", **evaluation, data=str(self.about.get("data/name", "?"))))
+        if source := self.run.settings.get("init_from"):
+            fingerprint = str(self.about.get("init_from", "?"))
+            notes.append(Message("runs.note.init_from", source=str(source), fingerprint=fingerprint))
         if not self.run.is_finished:
             code = "runs.note.was_pruned" if self.run.was_pruned else "runs.note.incomplete"
             notes.append(Message(code, epochs=self.epochs, max_epochs=self.about.get("max_epochs", "?")))

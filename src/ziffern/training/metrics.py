@@ -74,6 +74,7 @@ def description(name: str, data: ImageDataModule, model: ImageClassifier, traine
         "params": model.parameter_count,
         "seed": model.seed,
         "threads": torch.get_num_threads(),
+        **{key: value for key, value in model.provenance.items() if key == "init_from"},
         "normalize": f"{model.normalize.kind}/{model.normalize.fit_on}",
         "data/name": data.dataset.name,
         "data/fingerprint": data.dataset.fingerprint,
