@@ -21,10 +21,12 @@ from tests.support.documents import ROOT, Command, blocks, commands
 from tests.support.runs import compose_config, run_in
 from tests.support.study_edits import write_search
 
+from ziffern.cli import evaluate
 from ziffern.cli import main as cli
 from ziffern.cli.train import train
 
 LAUNCHERS = ("torchrun", "srun")  # start the same command in several processes
+EVAL = ("python", "eval.py")
 LONG = ("lin2024", "fast", "champion", "champion_fashion")  # experiments, which train on data of their own for minutes
 QUICK = ("trainer=cpu", "trainer.max_epochs=1", "logger=none", "report=null", "threads=1")
 ONE_WORKER = ("hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1")
@@ -177,7 +179,7 @@ RULES: list[tuple[Callable[[Command], object], Callable[[Command], None]]] = [
     (lambda command: command.words[0] == "python" and command.words[1].startswith("scripts/"), checked_script),
     (lambda command: command.words[:3] == ("python", "-m", "pytest"), checked_pytest),
     (lambda command: command.words[0] in ("export", *LAUNCHERS) or is_training(command), checked_elsewhere),
-    (lambda command: command.words[0] == "ziffern", checked_elsewhere),
+    (lambda command: command.words[0] == "ziffern" or command.words[:2] == EVAL, checked_elsewhere),
     (lambda command: command.text in UNCHECKED, checked_elsewhere),
 ]
 
@@ -241,6 +243,12 @@ def test_ziffern_runs(command: Command, call: Callable[..., str], here: Path, mo
     call(cli.main, "ziffern", *arguments)
     for options in served:
         options.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", cases(lambda command: command.words[:2] == EVAL))
+def test_eval_py_runs(command: Command, call: Callable[..., str], here: Path) -> None:
+    assert "Test accuracy" in call(evaluate.main, *command.words[1:])
 
 
 @pytest.mark.slow

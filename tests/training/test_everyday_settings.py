@@ -205,10 +205,10 @@ def test_the_logs_of_a_run_that_goes_on_are_complete_and_have_each_step_once(run
         assert events(short, column) == events(straight, column) != []
 
 
-def test_an_experiment_of_a_logger_ends_with_the_run(run, monkeypatch) -> None:
+def test_an_experiment_of_a_logger_ends_with_the_run(run, monkeypatch, tmp_path: Path) -> None:
     ended: list[str] = []
     monkeypatch.setattr(CSVLogger, "finalize", lambda self, status: ended.append(status))
-    run("+logger.csv={_target_: pytorch_lightning.loggers.CSVLogger, save_dir: x}")
+    run(f"+logger.csv={{_target_: pytorch_lightning.loggers.CSVLogger, save_dir: '{tmp_path}'}}")
     assert ended[-1] == "success"
 
 

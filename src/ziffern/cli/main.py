@@ -33,14 +33,18 @@ def main() -> None:
         train()
         return
     terminal_language.set(language_of_terminal(os.environ))
-    arguments = _parser().parse_args(sys.argv[1:] or ["--help"])
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(sys.argv[1:] or ["--help"])
+    if rest and (arguments.run is not _evaluate or not all("=" in item and item[0] != "-" for item in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.settings = rest  # of `evaluate`, before and after its options
     readable_streams()
     try:
         if getattr(arguments, "language", None) is not None:
             terminal_language.set(chosen_language(arguments.language).code)
         arguments.run(arguments)
     except (InputError, OSError) as error:
-        kind = "FOLDER" if arguments.run is _ensemble else "FILE"
+        kind = "FOLDER" if arguments.run in (_ensemble, _evaluate) else "FILE"
         complain(error if isinstance(error, InputError) else describe(error, f"--output {kind}"))
         sys.exit(2)
     except KeyboardInterrupt:
@@ -78,6 +82,13 @@ def _ensemble(arguments: argparse.Namespace) -> None:
     from ziffern.runs.run import Run
 
     print(printable(write_report(Run(ensemble(arguments.folder, arguments.output, arguments.data)))))
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from ziffern.cli.evaluate import evaluate_run, parsed
+
+    settings = parsed(arguments.settings)
+    evaluate_run(arguments.folder, settings, arguments.data, arguments.split, arguments.checkpoint, arguments.output)
 
 
 def _studio(arguments: argparse.Namespace) -> None:
@@ -155,6 +166,20 @@ def _parser() -> argparse.ArgumentParser:
     ensemble.add_argument("--data", metavar="FOLDER", help="the folder of the data (default: that of the first run)")
     ensemble.add_argument("--output", metavar="FOLDER", type=Path, help="the new run folder")
     ensemble.set_defaults(run=_ensemble)
+    evaluate = commands.add_parser(
+        "evaluate",
+        usage="%(prog)s [options] RUN [SETTING=VALUE ...]",
+        help="test a finished run again, on its own or other data",
+        epilog="Settings are those of the data, such as data.dir=FOLDER, and trainer=cpu, gpu or mps.",
+    )
+    evaluate.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
+    evaluate.add_argument("--data", metavar="NAME|PATH", help="a data set, or your own data (default: the run's own)")
+    evaluate.add_argument(
+        "--split", metavar="PART", help="train, val, test or all (default: test; of other data than the run's, all)"
+    )
+    evaluate.add_argument("--checkpoint", metavar="NAME", default="best", help="best or last (default: best)")
+    evaluate.add_argument("--output", metavar="FOLDER", type=Path, help="the new folder for the results")
+    evaluate.set_defaults(run=_evaluate)
     studio = commands.add_parser("studio", help="open a page for people who do not program")
     studio.add_argument("--data", metavar="FOLDER", type=Path, help="the folder of data sets, and of downloads")
     studio.add_argument(

@@ -9,13 +9,14 @@ import shutil
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
 from ziffern.config import conf_folder
 from ziffern.config.instantiate import refuse_interpolations
 from ziffern.errors import InputError
+from ziffern.experiment.run_data import data_of_run
 from ziffern.files.atomic import write_text
 from ziffern.runs.run import Run
 
@@ -110,21 +111,7 @@ def configuration(runs: Sequence[Run], data: str | None) -> DictConfig:
     }
     for key, value in plain.items():
         refuse_interpolations(value, key)
-    plain["data"] = _data(first.get("data"), data, runs[0])
+    plain["data"] = data_of_run(runs[0], data)
     cfg = OmegaConf.create(plain)
     assert isinstance(cfg, DictConfig)
     return cfg
-
-
-def _data(given: Any, folder: str | None, run: Run) -> dict[str, Any]:
-    """Return the configuration of a member's data, in `folder` if given; nothing is downloaded to the member's own.
-
-    Raises:
-        InputError: The member's configuration has no data or no folder.
-    """
-    if not (isinstance(given, dict) and isinstance(given.get("source"), dict) and isinstance(given.get("dir"), str)):
-        raise InputError("experiment.ensemble.no_data", folder=run.folder)
-    source = given["source"]
-    if str(source.get("_target_")).endswith(".Torchvision") and folder is None:
-        source = {**source, "download": False}  # the run may be foreign, and so may the name of the folder
-    return {**given, "source": source, "dir": folder or given["dir"]}

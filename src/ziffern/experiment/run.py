@@ -61,6 +61,7 @@ def run_experiment(
     from ziffern.data.datamodule import ImageDataModule
     from ziffern.machine.threads import set_threads, tune_cpu_process
     from ziffern.training.callbacks.pruning import Pruning
+    from ziffern.training.initial_weights import take_weights
     from ziffern.training.module import ImageClassifier
     from ziffern.training.recorder import Recorder
     from ziffern.training.train import train
@@ -89,8 +90,11 @@ def run_experiment(
     if isinstance(trainer.accelerator, CPUAccelerator):
         tune_cpu_process()
     data.setup()
-    on_ready(data, model)
+    model.normalize.fit(data.dataset.images, data.parts.train)
     settings = hyperparameters(plain_config(cfg)) | {"model": name}
+    if cfg.get("init_from") is not None:
+        settings["init_from"] = take_weights(model, str(cfg.init_from), data)
+    on_ready(data, model)
     metrics = train(
         data,
         model,

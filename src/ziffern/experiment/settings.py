@@ -78,6 +78,8 @@ def check_settings(cfg: DictConfig) -> None:
         check_targets(cfg[name], name)
     if cfg.ckpt_path is not None and not Path(str(cfg.ckpt_path)).is_file():
         raise InputError("experiment.checkpoint.missing", path=cfg.ckpt_path)
+    if cfg.get("init_from") is not None and not Path(str(cfg.init_from)).expanduser().exists():
+        raise InputError("experiment.init_from.missing", path=cfg.init_from)
     _check_trainer(cfg.trainer)
 
 
@@ -96,7 +98,7 @@ def _check_trainer(trainer: DictConfig) -> None:
             raise InputError("experiment.trainer.partial_epochs", name=name, value=trainer[name])
     if type(trainer.max_epochs) is not int or trainer.max_epochs < 0:
         raise InputError("experiment.trainer.bad_max_epochs", value=trainer.max_epochs)
-    _check_accelerator(str(trainer.accelerator))
+    check_accelerator(str(trainer.accelerator))
 
 
 def _check_callbacks(nodes: DictConfig | None) -> None:
@@ -163,7 +165,8 @@ def _check_loss(loss: "torch.nn.Module", logits: "torch.Tensor") -> None:
         raise InputError("experiment.net.softmax")
 
 
-def _check_accelerator(accelerator: str) -> None:
+def check_accelerator(accelerator: str) -> None:
+    """Raise InputError where a setting asks for a GPU that this machine does not have."""
     import torch
 
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()

@@ -49,6 +49,7 @@ DESCRIPTION: dict[str, Any] = {
     "seed": _field(Count, "seed of weights and batches", True),
     "normalize": _field(Text, "how images are normalized"),
     "threads": _field(Count, "CPU threads of torch"),
+    "init_from": _field(Text, "fingerprint of the weights that training started from"),
     "data/name": _field(Text, "name of the data set", True),
     "data/fingerprint": _field(Text, "hash of images, labels and their order", True),
     "data/split": _field(Text, "the split with its parameters", True),
@@ -104,6 +105,14 @@ class Ensemble(TypedDict):
     """The entry `ensemble` of a configuration."""
 
     members: list[Text]
+
+
+class Evaluation(TypedDict):
+    """The entry `evaluation` of a configuration: the run and the checkpoint that were tested, and the part of data."""
+
+    run: Text
+    checkpoint: Text
+    part: Text
 
 
 class Event(TypedDict):

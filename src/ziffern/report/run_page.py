@@ -54,7 +54,9 @@ def page_context(findings: Findings, t: Language) -> dict[str, Any]:
     recorded = (message_text(about, key, t.code) for key in NOTES)
 
     def meaning(metric: Metric) -> str:
-        text = "means_leak" if metric.key == "test/acc" and findings.results.get("data/leak") else "means"
+        text = "means"
+        if metric.key == "test/acc" and findings.results.get("data/leak"):
+            text = "means_seen" if run.evaluation else "means_leak"
         return explanation(metric, findings.results, t, text, classes=t.number(classes), **guess)
 
     return {

@@ -70,6 +70,7 @@ def make_comparison(runs: Sequence[Run], margin: float) -> Comparison:
         *_threads(recipes),
         *_contradictions(recipes, models),
         *(Message("runs.note.untested", name=recipe.name) for recipe in recipes if not recipe.is_tested),
+        *(Message("runs.note.saw_test", name=recipe.name) for recipe in recipes if recipe.saw_test),
     ]
     if reason:
         names = [recipe.name for recipe in compared] if len(compared) > 1 else "–"
@@ -103,7 +104,7 @@ def same_test(recipes: Sequence[Recipe]) -> tuple[list[Recipe], Message | None]:
     """Return the largest group of recipes tested on the same images, and how other groups differ."""
     groups: dict[tuple[object, ...], list[Recipe]] = {}
     for recipe in recipes:
-        if recipe.is_tested:
+        if recipe.is_tested and not recipe.saw_test:
             groups.setdefault(recipe.images, []).append(recipe)
     difference = _difference([group[0] for group in groups.values()]) if len(groups) > 1 else None
     return max(groups.values(), key=len, default=[]), difference

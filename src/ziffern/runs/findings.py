@@ -69,6 +69,8 @@ class Findings:
         """The epoch whose weights were kept, counted from 1: the first of the best ones; 0 if there is none."""
         if not self.epochs:
             return 0
+        if self.run.evaluation and self.run.evaluation["checkpoint"] == "last":
+            return self.epochs
         if str(self.run.config.get("monitor")) == "val/loss":
             return int(self.history["val/loss"].argmin()) + 1
         return int(self.history["val/acc"].argmax()) + 1
@@ -87,8 +89,8 @@ class Findings:
 
     @cached_property
     def suggestions(self) -> list[Suggestion]:
-        """Settings to try next; none for an ensemble or a run that stopped before its first epoch ended."""
-        if self.run.members or not (self.epochs or self.run.is_finished):
+        """Settings to try next; none for an ensemble, an evaluation, or a run that stopped in its first epoch."""
+        if self.run.members or self.run.evaluation or not (self.epochs or self.run.is_finished):
             return []
         train_acc = float(self.history["train/acc"][-1]) if self.epochs else math.nan
         return suggest(self.fit, self.epochs, train_acc, self.run.settings)
@@ -133,10 +135,15 @@ class Findings:
 
     @property
     def notes(self) -> list[Message]:
-        """Warnings: the run is an ensemble, incomplete or not tested, or its metrics.json was changed."""
+        """Notes: the run is an ensemble, an evaluation, incomplete or not tested, or its metrics.json was changed."""
         notes = []
         if members := self.run.members:
             notes.append(Message("runs.note.ensemble", count=len(members), members=members))
+        if evaluation := self.run.evaluation:
+            notes.append(Message("runs.note.evaluation", **evaluation, data=str(self.about.get("data/name", "?"))))
+        if source := self.run.settings.get("init_from"):
+            fingerprint = str(self.about.get("init_from", "?"))
+            notes.append(Message("runs.note.init_from", source=str(source), fingerprint=fingerprint))
         if not self.run.is_finished:
             code = "runs.note.was_pruned" if self.run.was_pruned else "runs.note.incomplete"
             notes.append(Message(code, epochs=self.epochs, max_epochs=self.about.get("max_epochs", "?")))

@@ -81,6 +81,11 @@ class Recipe:
         """Whether every seed has predictions on the test part."""
         return all(run.outcome is not None for run in self.runs)
 
+    @property
+    def saw_test(self) -> bool:
+        """Whether this is an evaluation on images that the model was trained or selected on."""
+        return any(run.run.evaluation is not None and bool(run.about.get("data/leak")) for run in self.runs)
+
     @cached_property
     def test(self) -> MeanInterval:
         """Test accuracy: the mean over seeds or folds with its t-interval in [0, 1], or one run with Wilson's."""

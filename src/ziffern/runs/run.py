@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ziffern.errors import InputError
 from ziffern.records import reader
 from ziffern.records.convert import from_plain
-from ziffern.records.schema import Ensemble, models
+from ziffern.records.schema import Ensemble, Evaluation, models
 
 if TYPE_CHECKING:
     from ziffern.training.module import ImageClassifier
@@ -75,6 +75,14 @@ class Run:
         except ValueError:
             return []
 
+    @cached_property
+    def evaluation(self) -> Evaluation | None:
+        """The run, the checkpoint and the part of data of an evaluation; None for any other run."""
+        try:
+            return from_plain(self.config.get("evaluation"), Evaluation)
+        except ValueError:
+            return None
+
     @property
     def is_finished(self) -> bool:
         """Whether the run is complete."""
@@ -112,10 +120,11 @@ class Run:
             InputError: It is missing or damaged, or does not fit the run's configuration.
         """
         from ziffern.training.loading import load_model
+        from ziffern.training.module import ImageClassifier
 
         name = f"checkpoints/{checkpoint}.ckpt"
         with reader.open_file(self.folder, name) as file:
-            return load_model(self.config["model"], file, self.folder / name)
+            return load_model(ImageClassifier, self.config["model"], file, self.folder / name)
 
 
 def find_runs(names: Sequence[str]) -> list[Run]:

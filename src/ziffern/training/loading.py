@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +17,15 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from ziffern.config.instantiate import build
 from ziffern.errors import InputError
 from ziffern.records.checkpoint import parse_checkpoint
-from ziffern.training.module import ImageClassifier
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
-def load_model(config: Mapping[str, Any], file: BinaryIO, path: Path) -> ImageClassifier:
+def load_model(kind: type[Model], config: Mapping[str, Any], file: BinaryIO, path: Path) -> Model:
     """Return the model that `config` describes with the weights of a checkpoint, ready to predict.
 
     Args:
+        kind: The class of the model: an ImageClassifier.
         config: The part `model` of a run's configuration, as plain containers.
         file: The open checkpoint.
         path: Its path, for messages.
@@ -38,10 +40,10 @@ def load_model(config: Mapping[str, Any], file: BinaryIO, path: Path) -> ImageCl
     config = without_weights_file(config)
     # Fused optimizer kernels refuse tensors without memory.
     with torch.device("meta"), _parameter_limit(len(weights)):
-        empty: ImageClassifier = build({**config, "fuse": False}, "model", ImageClassifier)
+        empty: Model = build({**config, "fuse": False}, "model", kind)
     if differing := differing_tensors(empty.state_dict(), weights):
         raise InputError("training.weights.other_config", path=path, count=len(differing), example=differing[0])
-    model: ImageClassifier = build(dict(config), "model", ImageClassifier)
+    model: Model = build(dict(config), "model", kind)
     model.load_state_dict(weights)
     return model.eval()
 

@@ -1,5 +1,6 @@
 """The metrics of a run: those of its best epoch, those of the test part, and the entries that describe it."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,17 +41,22 @@ def test_metrics(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trai
     """Test the best checkpoint, record its predictions, and return their metrics."""
     # Not by trainer.test(ckpt_path=...): that would restore the callbacks too, history and averages with them.
     model.load_state_dict(read_checkpoint(recorder.checkpoints.best_path)["state_dict"])
+    outcome, loss = tested(data, model, trainer, recorder.folder)
+    counts = np.bincount(data.dataset.labels[data.parts.train], minlength=len(data.dataset.class_names))
+    return {"test/loss": loss, **measure(_evidence(recorder, outcome, counts))}
+
+
+def tested(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, folder: Path) -> tuple[Outcome, float]:
+    """Test a model as it is, write its predictions to the run folder `folder`, and return them with the loss."""
     trainer.test(model, datamodule=data, verbose=False)
     logits = torch.cat(model.test_logits)  # (N, C)
     index = data.parts.test
     outcome = Outcome(data.dataset.labels[index], logits.softmax(1).numpy())
     if trainer.is_global_zero:
         images = data.dataset.images[index]
-        write_predictions(recorder.folder, index, outcome, images)
+        write_predictions(folder, index, outcome, images)
         log_results(trainer.loggers, images, outcome, data.dataset.class_names)
-    counts = np.bincount(data.dataset.labels[data.parts.train], minlength=len(data.dataset.class_names))
-    loss = float(model.loss.cpu()(logits, torch.from_numpy(outcome.target)))
-    return {"test/loss": loss, **measure(_evidence(recorder, outcome, counts))}
+    return outcome, float(model.loss.cpu()(logits, torch.from_numpy(outcome.target)))
 
 
 def _evidence(
@@ -68,6 +74,7 @@ def description(name: str, data: ImageDataModule, model: ImageClassifier, traine
         "params": model.parameter_count,
         "seed": model.seed,
         "threads": torch.get_num_threads(),
+        **{key: value for key, value in model.provenance.items() if key == "init_from"},
         "normalize": f"{model.normalize.kind}/{model.normalize.fit_on}",
         "data/name": data.dataset.name,
         "data/fingerprint": data.dataset.fingerprint,

@@ -7,7 +7,8 @@ costs more than the step of a small net. The optimization of short steps is sepa
 """
 
 import math
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import pytorch_lightning as pl
 import torch
@@ -16,8 +17,12 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ziffern.data.batches import Batch, derived_seed
-from ziffern.errors import DivergedError
+from ziffern.errors import DivergedError, InputError
+from ziffern.files.untrusted import open_below, reading
 from ziffern.models.normalization import Normalize
+from ziffern.records.checkpoint import MAX_BYTES
+from ziffern.records.reader import CONFIG, read_configuration
+from ziffern.training.loading import load_model
 from ziffern.training.optimizers import Optimization, OptimizerMaker, SchedulerMaker
 from ziffern.training.scores import Scores, scores_of
 
@@ -42,6 +47,8 @@ class ImageClassifier(pl.LightningModule):
         InputError: The optimizer or the scheduler refuses its settings (a negative rate, say).
         DivergedError: While training: the loss is no longer finite.
     """
+
+    _jit_is_scripting = True  # Lightning's: `trainer` is None, not an error, which torch.jit.trace would run into
 
     def __init__(
         self,
@@ -77,6 +84,37 @@ class ImageClassifier(pl.LightningModule):
     def parameter_count(self) -> int:
         """Trainable and frozen parameters of the net."""
         return sum(parameter.numel() for parameter in self.net.parameters())
+
+    @classmethod
+    def load_from_checkpoint(
+        cls,
+        checkpoint_path: Any,
+        map_location: Any = None,
+        hparams_file: Any = None,
+        strict: bool | None = None,
+        weights_only: bool | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Return the model of a checkpoint in a run folder, whose configuration replaces Lightning's hyperparameters.
+
+        With arguments of `__init__` in `kwargs`, such as `net`, it is Lightning's own method, for any checkpoint.
+
+        Raises:
+            InputError: The checkpoint is not in a run folder, or is damaged, or does not fit its configuration.
+        """
+        if kwargs or hparams_file is not None or not isinstance(checkpoint_path, str | Path):
+            return super().load_from_checkpoint(
+                checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs
+            )
+        path = Path(checkpoint_path).absolute()
+        folder = path.parent.parent
+        if not (folder / CONFIG).is_file():
+            raise InputError("training.weights.no_run", path=path)
+        with reading(path):
+            file = open_below(folder, f"{path.parent.name}/{path.name}", MAX_BYTES)
+        with file:
+            model = load_model(cls, read_configuration(folder)["model"], file, path)
+        return model.to(map_location).train()  # Lightning's is in training mode too
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, classes) of images (B, C, H, W).

@@ -110,6 +110,8 @@ def check_checkpoint(path: Path, model: ImageClassifier, trainer: pl.Trainer) ->
 def _check_settings(path: Path, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     is_complete = "monitor" in saved  # checkpoints of early versions have only the settings of model and data
     keys = saved.keys() | own.keys() if is_complete else saved.keys()
+    if own.get("init_from") not in (None, saved.get("init_from")):
+        raise InputError("training.checkpoint.with_init_from", path=path)
     for key in sorted((key for key in keys if key != THREADS and not key.startswith(SOURCE)), key=str):
         saved_value, own_value = (None if str(value) == "None" else value for value in (saved.get(key), own.get(key)))
         if saved_value != own_value:

@@ -46,7 +46,7 @@ def train(
 
     Args:
         data: Already set up.
-        model: Its normalization is fitted here.
+        model: Its normalization is already fitted.
         trainer: Has the recorder's callbacks (`make_trainer`).
         recorder: Writes the run folder.
         name: The model's name, such as cnn.
@@ -62,7 +62,6 @@ def train(
     Raises:
         InputError: The checkpoint does not fit, or the training diverged.
     """
-    model.normalize.fit(data.dataset.images, data.parts.train)
     model.provenance = provenance(model, data, settings, trainer) | {"monitor": recorder.monitor}
     path = Path(ckpt_path) if ckpt_path else None
     path, checkpoint = checkpoint_to_resume(path, resume_if_possible, recorder, model, trainer)
