@@ -37,6 +37,8 @@ from ziffern.training.trainer import make_trainer
 class EpochTimer(pl.Callback):
     """Seconds from the start of an epoch to the end of its last training batch; validation is left out."""
 
+    is_per_epoch = True  # it leaves the steps alone
+
     def __init__(self) -> None:
         self.seconds: list[float] = []
 

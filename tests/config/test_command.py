@@ -34,7 +34,11 @@ def test_a_run_is_described_by_its_overrides(commands) -> None:
     ((plain, replaced, several),) = commands(*QUICK, "seed=1", "hydra.run.dir=run", "objective='${monitor}'")
     typed = ["python", "train.py", *QUICK, "seed=1", "objective='${monitor}'", "hydra.run.dir=run"]
     assert shlex.split(plain) == typed
-    assert shlex.split(replaced) == [*(item for item in typed if item != "seed=1"), "seed=7", "ckpt_path=a b/last.ckpt"]
+    assert shlex.split(replaced) == [
+        *(item for item in typed if item != "seed=1"),
+        "seed=7",
+        "ckpt_path='a b/last.ckpt'",
+    ]
     assert not several
 
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ziffern.data.batches import Batches, derived_seed
+from ziffern.training.fast_steps.chunks import Chunks
 
 COUNT = 40
 IMAGES = torch.arange(COUNT, dtype=torch.uint8).view(-1, 1, 1).expand(-1, 28, 28).contiguous()
@@ -101,3 +102,16 @@ def test_derived_seeds_are_distinct_frozen_and_63_bits_wide():
     assert derived_seed(0, 1) == 2918264622725855778
     with pytest.raises(ValueError, match="non-negative"):
         derived_seed(-1)
+
+
+@quick
+@given(count=st.integers(0, 40), size=st.integers(1, 9), steps=st.integers(1, 4))
+def test_no_batch_is_a_single_image_where_two_are_needed(count: int, size: int, steps: int) -> None:
+    images = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1)
+    batches = Batches(images, torch.arange(count), torch.arange(count), size, keep_single=False)
+    cut = [len(labels) for _, labels in batches]
+    assert (sum(cut), len(cut)) == (count, len(batches))
+    assert 1 not in cut or size == 1 or count == 1
+    chunks = Chunks(batches, steps)
+    assert [len(labels) for chunk in chunks for _, labels in chunk] == cut
+    assert len(list(chunks)) == len(chunks)

@@ -197,8 +197,6 @@ def test_a_pruned_run_says_so(composed, tmp_path: Path) -> None:
     assert {int(row["epoch"]): float(row["val/acc"]) for row in history} == pytest.approx(trial.reported)
     assert len(history) == 2
     assert json.loads((folder / "progress.jsonl").read_text().splitlines()[-1])["event"] == "pruned"
-    (folder / ".hydra").mkdir()
-    OmegaConf.save(config, folder / ".hydra/config.yaml")
     assert Run(folder).was_pruned
     assert not Run(folder).is_finished
     assert "A search stopped this run early" in write_report(Run(folder)).read_text()

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from ziffern.config.command import quoted_value
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_json
-from ziffern.studio.jobs import MAX_TRAININGS, Job, State, jobs, quoted, resume, run_folder, start
+from ziffern.studio.jobs import MAX_TRAININGS, Job, State, jobs, resume, run_folder, start
 from ziffern.studio.settings import composed
 from ziffern.studio.views import Words, jobs_view
 from ziffern.studio.workspace import Workspace
@@ -179,7 +180,7 @@ def test_the_command_is_what_can_be_typed(own: Workspace) -> None:
 @pytest.mark.mostly_slow(fast=4)
 @pytest.mark.parametrize("path", ["/a/b_c-d.e", "/with space/x", "/it's/a", "/a\\b", "/a,b=c/{d}", "/größe/[1]", "/$x"])
 def test_any_path_survives_hydras_grammar(path: str) -> None:
-    assert str(composed(("model=nn", f"data.dir={quoted(Path(path))}")).data.dir) == path
+    assert str(composed(("model=nn", f"data.dir={quoted_value(Path(path))}")).data.dir) == path
 
 
 # Jobs that really train

@@ -18,11 +18,12 @@ from PIL import Image
 from tests.support.data_files import table
 from tests.support.digits import synthetic_digits
 
+from ziffern.config.command import quoted_value
 from ziffern.data.dataset import LabeledImages
 from ziffern.errors import InputError
 from ziffern.studio import settings
 from ziffern.studio.extra import check_extra, with_tip
-from ziffern.studio.jobs import THREADS, Job, quoted, resume, start, with_threads
+from ziffern.studio.jobs import THREADS, Job, resume, start, with_threads
 from ziffern.studio.numbers import as_number, as_text
 from ziffern.studio.server import Options
 from ziffern.studio.settings import composed, overrides_of
@@ -112,7 +113,7 @@ def test_suggestion_starts_the_run_as_it_was_but_for_the_suggestion(page: Page, 
 def test_suggestion_for_an_upload_keeps_it(page: Page, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(DIGITS)
     name = workspace(page).keep_upload(tmp_path / "a.csv", "a.csv")
-    where = f"data.dir={quoted(workspace(page).uploads()[name])}"
+    where = f"data.dir={quoted_value(workspace(page).uploads()[name])}"
     form = taken(page, ["model=nn", "data=local", where], TIPS[2])
     assert (form[0], form[-1]) == (f"upload:{name}", [])
     (typed,) = page.read(form, None)
@@ -356,7 +357,7 @@ def test_overrides_beside_the_form_win_over_its_fields() -> None:
 
 
 def look(folder: Path) -> str:
-    return data_view(Words("en"), ["model=nn", "data=mnist", f"data.dir={quoted(folder)}"])
+    return data_view(Words("en"), ["model=nn", "data=mnist", f"data.dir={quoted_value(folder)}"])
 
 
 def test_data_that_stood_in_are_forgotten_when_the_network_is_back(
@@ -379,7 +380,7 @@ def test_data_that_stood_in_are_forgotten_when_the_network_is_back(
 def test_data_that_have_changed_are_read_again(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_bytes(DIGITS)
-    overrides = ["model=nn", "data=local", f"data.dir={quoted(path)}", "data.batch_size=1"]
+    overrides = ["model=nn", "data=local", f"data.dir={quoted_value(path)}", "data.batch_size=1"]
     before = data_view(Words("en"), overrides)
     stamp = path.stat().st_mtime_ns
     assert data_view(Words("en"), overrides) == before

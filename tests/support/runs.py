@@ -48,8 +48,6 @@ def _composed(digits: Path, *overrides: str) -> DictConfig:
 
 
 def run_in(folder: Path, config: DictConfig, name: str = "nn") -> Run:
-    """Run an experiment in this process, with the configuration beside it as Hydra puts it there."""
-    (folder / ".hydra").mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, folder / ".hydra/config.yaml")
+    """Run an experiment in this process."""
     run_experiment(config, folder, name)
     return Run(folder)

@@ -112,7 +112,7 @@ class OptunaQueueConf:
         export: Path below the sweep folder of the config that repeats the best trial.
         search_group: The config group that chooses the search itself; not part of the exported config.
         show_output: Print the output of the jobs; otherwise it goes to `logs/NUMBER.log` in the sweep folder.
-        hint: A line to print at the end, with {folder} for the sweep folder.
+        hint: A line to print at the end, with {folder} for the sweep folder, quoted for a shell.
         params: The search space in Hydra's override grammar, and fixed overrides. `shuffle` has no effect: a
             sampler draws in its own order, and all processes of a grid need the same order.
         when: Parameters that exist only where another has a value: `{"model=dnn": {"model.layers": ...}}`.
@@ -144,5 +144,5 @@ class OptunaQueueConf:
     search_group: str = "hparams_search"
     show_output: bool = False
     hint: str | None = None
-    params: dict[str, Any] | None = None
-    when: dict[str, Any] | None = None
+    params: dict[str, Any] | None = field(default_factory=dict)  # OmegaConf cannot merge a mapping into None
+    when: dict[str, Any] | None = field(default_factory=dict)

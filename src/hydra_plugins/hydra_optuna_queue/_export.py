@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
@@ -61,8 +62,14 @@ def _program() -> list[str]:
     words = sys.orig_argv[1:at] if sys.orig_argv[at:] == given else []
     words = words or sys.argv[:1]
     if words[0].endswith(".py") or words[0].startswith("-"):
-        return ["python", *words]
-    return [Path(words[0]).name, *words[1:]]
+        return [_on_path("python", Path(sys.executable)), *words]
+    return [_on_path(Path(words[0]).name, Path(words[0])), *words[1:]]
+
+
+def _on_path(name: str, program: Path) -> str:
+    """Return a program's name if a shell would find this very program by it, or else its path."""
+    found = shutil.which(name)
+    return name if found and Path(found).parent == program.absolute().parent else str(program)
 
 
 def _results(queue: Queue, trials: list[FrozenTrial], chosen: list[int]) -> dict[str, Any]:

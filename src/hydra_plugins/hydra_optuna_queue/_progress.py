@@ -2,6 +2,7 @@
 
 import math
 import os
+import shlex
 import shutil
 import sys
 from datetime import timedelta
@@ -129,7 +130,7 @@ class Progress:
             self.print(f"trial {number}: {self._scores(trial.values)}  {shown(trial.params, full=True)}\n  {command}")
         hint = self.queue.settings["hint"]
         if hint:
-            self.print(f"  {hint.replace('{folder}', str(self.folder))}")
+            self.print(f"  {hint.replace('{folder}', shlex.quote(str(self.folder)))}")
         if not exported:
             self.print("no trial was completed, so there is no best trial")
 

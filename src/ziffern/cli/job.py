@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from hydra_plugins.hydra_optuna_queue import SweepError, current_trial, is_trial
 from ziffern.cli.terminal import chosen_language
-from ziffern.config.command import is_multirun, program, quoted
+from ziffern.config.command import is_multirun, quoted, tool
 from ziffern.errors import DivergedError, InputError, OutputError
 from ziffern.experiment import run_folder
 from ziffern.experiment.failure import ENVIRONMENT, describe, fail
@@ -81,7 +81,8 @@ def error_line(error: Exception, multirun: bool) -> Message | str:
 def print_after_multirun() -> None:
     """Print the command that compares the runs of each multirun of this process."""
     for folder in sorted(_multiruns):
-        print(terminal_words()("cli.compare_multirun", ziffern=program("ziffern"), folder=quoted(folder)))
+        print(terminal_words()("cli.compare_multirun", ziffern=tool("ziffern"), folder=quoted(folder)))
+    _multiruns.clear()
 
 
 def _write_report(folder: Path, language: str) -> None:
@@ -93,5 +94,5 @@ def _write_report(folder: Path, language: str) -> None:
     try:
         print(t("cli.open_report", path=quoted(write_report(Run(folder), language=language))))
     except Exception as error:
-        command = f"{program('ziffern')} report {quoted(folder)}"
+        command = f"{tool('ziffern')} report {quoted(folder)}"
         print(printable(t("cli.no_report", error=error, command=command)))

@@ -16,13 +16,16 @@ from typing import NoReturn
 
 from hydra import version
 from hydra._internal.utils import _run_hydra, get_args_parser
+from hydra.core.hydra_config import HydraConfig
 
 from hydra_plugins.hydra_optuna_queue import check_finished_studies
 from ziffern.cli.job import error_line, job, print_after_multirun
 from ziffern.cli.terminal import language_of_terminal, readable_streams
 from ziffern.config import conf_folder
 from ziffern.config.command import PRIMARY
+from ziffern.config.environment import load_environment
 from ziffern.config.foreign import checked_configs
+from ziffern.config.typed import grammatical
 from ziffern.errors import InputError
 from ziffern.experiment import run_folder
 from ziffern.experiment.failure import fail
@@ -46,14 +49,7 @@ def train(arguments: Sequence[str] | None = None) -> None:
     terminal_language.set(language_of_terminal(os.environ, arguments))
     readable_streams()
     _check_encoding(arguments)
-    parser = get_args_parser()
-    options = parser.parse_args(arguments)
-    # The settings of a loss are added to null, its default, or replace those of a recipe.
-    options.overrides = [f"++{item}" if item.startswith("model.loss.") else item for item in options.overrides]
-    if ALL_FOLDS in options.overrides:
-        options.overrides = _with_every_fold(options)
-    if options.experimental_rerun is not None:
-        fail(InputError("cli.train.rerun"))
+    options = _options(arguments)
     processes.set_trains_alone(options.multirun and any(item.startswith(SEARCH) for item in options.overrides))
     register_resolvers()
     check_finished_studies(check_data)
@@ -61,12 +57,13 @@ def train(arguments: Sequence[str] | None = None) -> None:
     if not processes.is_first() and processes.launched() > 1:
         # The first process writes the configuration, as with the processes that Lightning starts.
         options.overrides += ["hydra.output_subdir=null", f"hydra.job.name=train_rank_{processes.rank()}"]
-    given = os.environ.get(FULL_ERROR)
+    given, before = os.environ.get(FULL_ERROR), HydraConfig.instance().cfg
     os.environ[FULL_ERROR] = "1"  # so that Hydra raises its exceptions instead of printing them
     try:
+        load_environment(Path.cwd())
         version.setbase("1.3")
         with checked_configs():  # as `hydra.main` does, which would parse `sys.argv` itself
-            _run_hydra(options, parser, task_function=job, config_path=str(conf_folder()), config_name=PRIMARY)
+            _run_hydra(options, get_args_parser(), job, config_path=str(conf_folder()), config_name=PRIMARY)
         print_after_multirun()
     except KeyboardInterrupt:
         if not _is_multirun(options):  # a search has printed how to continue it
@@ -78,10 +75,39 @@ def train(arguments: Sequence[str] | None = None) -> None:
         _explain_and_exit(error, options)
     finally:
         run_folder.release()
+        HydraConfig.instance().cfg = before  # --cfg sets it
         if given is None:
             del os.environ[FULL_ERROR]
         else:
             os.environ[FULL_ERROR] = given
+
+
+def _options(arguments: Sequence[str]) -> Namespace:
+    """Return Hydra's options and overrides, in any order; exits with 2 on options that do not exist or do not fit."""
+    parser = get_args_parser()
+    parser.error = lambda message: fail(InputError("cli.train.options", problem=message))  # type: ignore[method-assign]
+    options = parser.parse_intermixed_args(arguments)
+    if options.experimental_rerun is not None:
+        fail(InputError("cli.train.rerun"))
+    modes = {
+        "run": "--run",
+        "multirun": "-m",
+        "cfg": "--cfg",
+        "info": "--info",
+        "shell_completion": "--shell-completion",
+    }
+    given = [flag for name, flag in modes.items() if getattr(options, name)]
+    if len(given) > 1:
+        fail(InputError("cli.train.several_modes", first=given[0], others=given[1:]))
+    for name in ("resolve", "package"):
+        if getattr(options, name) and not (options.cfg or (options.help and name == "resolve")):
+            fail(InputError("cli.train.without_cfg", flag=f"--{name}"))
+    if options.config_dir:
+        options.config_dir = str(Path(options.config_dir).expanduser())
+    if ALL_FOLDS in options.overrides:
+        options.overrides = _with_every_fold(options)
+    options.overrides = [grammatical(item, _is_multirun(options)) for item in options.overrides]
+    return options
 
 
 def _with_every_fold(options: Namespace) -> list[str]:

@@ -1,13 +1,14 @@
-"""Commands as they are typed in the working directory, among them that of the running Hydra job.
+"""Commands as they are typed in the folder of the launch, among them that of the running Hydra job.
 
 Decision: nothing parses `sys.argv`, so a job composed in Python, one job of a multirun and a trial of a search are
 described by their own overrides, as a command that runs just this job.
 """
 
+import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -27,12 +28,13 @@ def is_multirun() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def this_command(**replaced: object) -> str:
+def this_command(start: Sequence[str] = (), **replaced: object) -> str:
     """Return the command that runs the running job, with overrides `replaced` or added.
 
-    Outside of a Hydra job it is this process's own command line.
+    Outside of a Hydra job it is this process's own command line. The command begins with the words `start`, or with the
+    same ones on every machine.
     """
-    assignments = [f"{key}={value}" for key, value in replaced.items()]
+    assignments = [assignment(key, value) for key, value in replaced.items()]
     if not HydraConfig.initialized():
         return shlex.join(["python", *sys.argv, *assignments])
     context = HydraConfig.get()
@@ -40,7 +42,35 @@ def this_command(**replaced: object) -> str:
     if context.mode != RunMode.MULTIRUN:  # Hydra's settings of a multirun do not apply to one of its jobs
         overrides += [item for item in plain(context.overrides.hydra) if not item.startswith("hydra.mode=")]
     kept = [item for item in overrides if item.split("=")[0] not in replaced]
-    return " ".join([invocation.get(), shlex.join([*_options(), *kept, *assignments])]).strip()
+    return shlex.join([*(start or invocation.get().split(" ")), *_options(), *kept, *assignments])
+
+
+def start_words() -> list[str]:
+    """Return the program and the script, or the subcommand, that start a run from the folder of the launch."""
+    first, script = invocation.get().split(" ")
+    if first == "python":
+        typed = launch_folder() / sys.argv[0]
+        is_script = typed.name == script and getattr(sys.modules["__main__"], "__spec__", None) is None
+        path = typed if is_script else conf_folder().parent / script
+        if not path.is_file():
+            return [program("ziffern"), "train"]
+        script = relative(path)
+    return [program(first), script]
+
+
+def assignment(key: str, value: object) -> str:
+    """Return an override that gives a setting this value, whatever characters it has."""
+    return f"{key}={quoted_value(value)}"
+
+
+def quoted_value(value: object) -> str:
+    """Return a value in Hydra's grammar, in quotation marks where it needs them."""
+    text = str(value)
+    if re.fullmatch(r"[\w/.-]+", text, re.ASCII):
+        return text
+    # A backslash is special only before a quotation mark.
+    escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), text)
+    return f"'{escaped}'"
 
 
 def plain(overrides: ListConfig | list[str]) -> list[str]:
@@ -62,9 +92,16 @@ def _options() -> Iterable[str]:
         yield from ("--config-name", str(context.job.config_name))
 
 
+def launch_folder() -> Path:
+    """Return the folder in which the command was typed, also where hydra.job.chdir has left it."""
+    if HydraConfig.initialized() and not OmegaConf.is_missing(HydraConfig.get().runtime, "cwd"):
+        return Path(HydraConfig.get().runtime.cwd)
+    return Path.cwd()
+
+
 def relative(path: Path) -> str:
-    """Return a path relative to the working directory where it lies below it."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    """Return a path relative to the folder of the launch where it lies below it."""
+    return str(path.relative_to(launch_folder()) if path.is_relative_to(launch_folder()) else path)
 
 
 def quoted(path: Path) -> str:
@@ -72,8 +109,15 @@ def quoted(path: Path) -> str:
     return printable(shlex.quote(relative(path)))
 
 
+def tool(name: str) -> str:
+    """Return a program of this environment as `program` does, quoted for a shell."""
+    return printable(shlex.quote(program(name)))
+
+
 def program(name: str) -> str:
-    """Return how a program of this environment is called from the working directory."""
+    """Return how a program of this environment is called from the folder of the launch."""
     here = Path(sys.executable).with_name(name)
     on_path = shutil.which(name)
-    return name if on_path and Path(on_path).parent == here.parent else relative(here)
+    if on_path and Path(on_path).parent == here.parent:
+        return name
+    return relative(Path(sys.executable) if name == "python" else here)

@@ -46,7 +46,12 @@ def explain(error: Exception, overrides: Sequence[str], folder: Path, config_dir
         with contextlib.suppress(HydraException):
             parsed.append(OverridesParser.create().parse_override(text))
     for override in parsed:
-        mistake = _sweeper(override) or _unknown_option(override, folders) or _unknown_key(override, parsed, folder)
+        mistake = (
+            _sweeper(override)
+            or _local(override, folder)
+            or _unknown_option(override, folders)
+            or _unknown_key(override, parsed, folder)
+        )
         if mistake:
             return mistake
     reasons = [_first_line(cause) for cause in (error, error.__cause__) if cause]
@@ -62,6 +67,12 @@ def _sweeper(override: Override) -> InputError | None:
     return InputError("config.sweeper.unknown", key=f"{parent}.{name}", near=suggestion(name, known) or ".")
 
 
+def _local(override: Override, folder: Path) -> InputError | None:
+    """Explain `local=NAME`, of which there is none: otherwise it would have been an option."""
+    is_local = override.key_or_group == "local"
+    return InputError("config.option.no_local", name=str(override.value()), folder=folder) if is_local else None
+
+
 def _options(group: str, *folders: Path) -> list[str]:
     own = {"hydra/sweeper/sampler": SAMPLERS, "hydra/sweeper/pruner": PRUNERS}.get(group, ())
     return [*own] or sorted({path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml")})
@@ -71,9 +82,7 @@ def _unknown_option(override: Override, folders: Sequence[Path]) -> InputError |
     """Explain `model=cnnn`, also as one choice of a sweep."""
     group = override.key_or_group
     options = _options(group, *folders)
-    value = override.value()
-    chosen = value.list if isinstance(value, ChoiceSweep) else [value]
-    for choice in map(str, chosen if options else ()):
+    for choice in map(str, _choices(override) if options else ()):
         if choice not in options and choice != "None":
             if group == "experiment" and choice == "best" and not any(folder.is_dir() for folder in folders[1:]):
                 return InputError("config.option.no_best", options=options)
@@ -82,13 +91,25 @@ def _unknown_option(override: Override, folders: Sequence[Path]) -> InputError |
     return None
 
 
+def _choices(override: Override) -> Sequence[object]:
+    """Return the options that an override of a group names; none for a pattern such as glob(*)."""
+    value = override.value()
+    if isinstance(value, ChoiceSweep):
+        return value.list
+    return () if override.is_sweep_override() else (value,)
+
+
 def _unknown_key(override: Override, parsed: Sequence[Override], folder: Path) -> InputError | None:
     """Explain `model.optimizer.lrr=1`: a key that the composed configuration does not have."""
     key = override.key_or_group
     if override.is_add() or override.is_force_add() or key.startswith("hydra") or _options(key, folder):
         return None
-    choices = [item for item in parsed if not item.key_or_group.startswith("hydra")]
-    chosen = [item.input_line for item in choices if item.input_line and _options(item.key_or_group, folder)]
+    named = [item for item in parsed if not item.key_or_group.startswith("hydra")]
+    chosen = [
+        f"{item.get_key_element()}={option}"
+        for item in named
+        for option in list(_choices(item) if _options(item.key_or_group, folder) else ())[:1]
+    ]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(folder), version_base="1.3"):

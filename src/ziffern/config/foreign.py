@@ -24,10 +24,12 @@ from hydra.core.default_element import ResultDefault
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from ziffern.config import conf_folder
 from ziffern.config.foreign_rules import check_defaults, check_references, check_settings, refusal
+from ziffern.config.paths import expand_home
 from ziffern.errors import InputError
 from ziffern.files.untrusted import read_text
 from ziffern.text.catalog import os_reason
@@ -35,6 +37,8 @@ from ziffern.text.printable import reason
 
 MAX_BYTES = 100_000  # of one configuration file
 MAX_DEPTH = 30  # of mappings and lists within each other
+NULL_GROUPS = ("experiment", "hparams_search", "debug")  # null is their default, and no override in Hydra's grammar
+OPTIONAL = "default"  # of the group `local`
 HEADER = 512  # characters in which Hydra looks for `# @package`
 
 
@@ -87,6 +91,21 @@ class ForeignResult(ConfigResult):
 
 class CheckedConfigLoader(ConfigLoaderImpl):
     """Composes as Hydra does, and refuses settings that a foreign file must not have."""
+
+    def _load_configuration_impl(
+        self, config_name: str | None, overrides: list[str], run_mode: RunMode, *more: Any, **options: Any
+    ) -> DictConfig:
+        for group, _, option in (override.partition("=") for override in overrides):
+            if option == "null" and group not in NULL_GROUPS and (known := self.get_group_options(group)):
+                raise InputError("config.option.null", group=group, options=known)
+        overrides = [override for override in overrides if override not in {f"{group}=null" for group in NULL_GROUPS}]
+        config = super()._load_configuration_impl(config_name, overrides, run_mode, *more, **options)
+        for node in (config.hydra.run, config.hydra.sweep):
+            expand_home(node, "dir")
+        local = config.hydra.runtime.choices.get("local") or OPTIONAL
+        if local != OPTIONAL and local not in self.get_group_options("local"):  # Hydra would ignore it
+            raise InputError("config.option.no_local", name=local, folder=conf_folder())
+        return config
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         result = super()._load_single_config(default, repo)

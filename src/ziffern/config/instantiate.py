@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from ziffern.config.targets import allowed_class, check_values, takes_tensor
-from ziffern.config.upgrade import with_current_targets
+from ziffern.config.upgrade import TRAINER, with_current_targets
 from ziffern.errors import InputError
 
 
@@ -67,7 +67,7 @@ def check_targets(node: Any, where: str, given: Container[str] = ()) -> Any:
 def resolved(node: Any, where: str) -> Any:
     """Return a node as plain containers, every interpolation resolved; other values as they are.
 
-    A model's loss without a `_target_` is cross-entropy.
+    A model's loss without a `_target_` is cross-entropy, and Lightning's Trainer is ours, which takes `micro_steps`.
 
     Raises:
         InputError: Resolving left an interpolation, which a later step would resolve once more.
@@ -76,6 +76,8 @@ def resolved(node: Any, where: str) -> Any:
     refuse_interpolations(plain, where)
     if where == "model" and isinstance(plain, dict) and isinstance(plain.get("loss"), dict):
         plain = {**plain, "loss": {"_target_": "torch.nn.CrossEntropyLoss", **plain["loss"]}}
+    if where == "trainer" and isinstance(plain, dict) and (current := TRAINER.get(str(plain.get("_target_")))):
+        plain = {**plain, "_target_": current}
     return with_current_targets(plain)
 
 

@@ -157,6 +157,8 @@ def _expected(hint: Any) -> Message | str:
 
 
 def _hints(target: type) -> dict[str, Any]:
+    if signature := vars(target).get("__signature__"):
+        return {name: parameter.annotation for name, parameter in signature.parameters.items()}
     try:
         return typing.get_type_hints(inspect.getattr_static(target, "__init__"))
     except (NameError, TypeError, AttributeError):  # names that exist only for type checkers

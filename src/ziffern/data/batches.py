@@ -9,6 +9,7 @@ uninterrupted one would have had. Several processes (DDP) cut the same order, ea
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -20,6 +21,11 @@ Batch = tuple[Tensor, Tensor]
 def derived_seed(*parts: int) -> int:
     """Return one 63-bit seed from several non-negative numbers (seed, epoch, rank ...), by numpy's SeedSequence."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def batch_starts(count: int, size: int, keep_single: bool) -> range:
+    """Return where the batches of `count` images begin; without `keep_single` the last one has two images or more."""
+    return range(0, count - (not keep_single and 1 < size < count and count % size == 1), size)
 
 
 @dataclass(eq=False)
@@ -35,6 +41,7 @@ class Batches:
         rank: This process's number among `world_size` processes.
         world_size: Number of processes. Shuffled parts are dealt out evenly, the first few images twice where the count
             is not divisible, since every process must take the same steps; ordered parts are dealt out exactly once.
+        keep_single: Whether a last batch of one image stays on its own, or joins the one before: batch norm needs two.
     """
 
     images: Tensor
@@ -44,6 +51,7 @@ class Batches:
     shuffle_seed: int | None = None
     rank: int = 0
     world_size: int = 1
+    keep_single: bool = True
     epoch: int = field(default=0, init=False)
     _taken: int = field(default=0, init=False)  # batches
     _skip: int = field(default=0, init=False)
@@ -61,7 +69,7 @@ class Batches:
 
     def __len__(self) -> int:
         """Batches per epoch, in this process."""
-        return math.ceil(len(self._shard(self.indices)) / self.batch_size)
+        return len(batch_starts(len(self._shard(self.indices)), self.batch_size, self.keep_single))
 
     def __iter__(self) -> Iterator[Batch]:
         order = self.indices
@@ -70,8 +78,9 @@ class Batches:
             order = order[torch.randperm(len(order), generator=generator).to(order.device)]
         order = self._shard(order)
         first, self._skip = self._skip, 0
-        for start in range(first * self.batch_size, len(order), self.batch_size):  # torch.split would cut an empty one
-            chosen = order[start : start + self.batch_size]
+        starts = batch_starts(len(order), self.batch_size, self.keep_single)
+        for start, end in pairwise([*starts[first:], len(order)]):
+            chosen = order[start:end]
             self._taken = start // self.batch_size + 1
             yield self.images.index_select(0, chosen), self.labels.index_select(0, chosen)
 

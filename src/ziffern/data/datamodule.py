@@ -13,6 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ziffern.data.batches import Batch, Batches
 from ziffern.data.dataset import LabeledImages
@@ -112,7 +113,9 @@ class ImageDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> Batches:
         """Shuffled batches of the training part, sharded under DDP; in order if the same ones are to be learned."""
         overfits = getattr(self.trainer, "overfit_batches", 0) > 0
-        return self._batches("train", self.batch_size, None if overfits else self.seed)
+        model = getattr(self.trainer, "lightning_module", None)
+        has_batch_norm = model is not None and any(isinstance(part, _BatchNorm) for part in model.modules())
+        return self._batches("train", self.batch_size, None if overfits else self.seed, keep_single=not has_batch_norm)
 
     def val_dataloader(self) -> Batches:
         """Batches of the validation part in order, sharded under DDP."""
@@ -126,7 +129,9 @@ class ImageDataModule(pl.LightningDataModule):
         """Return the batch as it is: it was cut on the device."""
         return batch
 
-    def _batches(self, part: str, batch_size: int, seed: int | None = None, sharded: bool = True) -> Batches:
+    def _batches(
+        self, part: str, batch_size: int, seed: int | None = None, sharded: bool = True, keep_single: bool = True
+    ) -> Batches:
         trainer = self.trainer
         device = trainer.strategy.root_device if trainer else torch.device("cpu")
         rank, world = (trainer.global_rank, trainer.world_size) if trainer and sharded else (0, 1)
@@ -135,4 +140,4 @@ class ImageDataModule(pl.LightningDataModule):
             self._tensors = (device, images.to(device), labels.to(device))
         _, images, labels = self._tensors
         indices = torch.from_numpy(getattr(self.parts, part)).to(device)
-        return Batches(images, labels, indices, batch_size, seed, rank, world)
+        return Batches(images, labels, indices, batch_size, seed, rank, world, keep_single)

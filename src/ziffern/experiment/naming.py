@@ -14,7 +14,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from ziffern.config.command import plain
+from ziffern.config.command import plain, tool
 from ziffern.experiment.run_folder import unfinished_run
 from ziffern.experiment.settings import directions
 from ziffern.machine import processes
@@ -29,7 +29,7 @@ def register_resolvers() -> None:
     Each result is cached in the configuration, from which the jobs of a multirun inherit it: they have only their own
     overrides, and a later time.
     """
-    for resolver in (run_folder, sweep_folder, study_name, directions, is_ddp):
+    for resolver in (run_folder, sweep_folder, study_name, directions, is_ddp, tool):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, use_cache=True, replace=True)
 
 

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from ziffern.training.callbacks.pruning import Trial
     from ziffern.training.module import ImageClassifier
 
+from ziffern.config.command import launch_folder
 from ziffern.config.hyperparameters import hyperparameters, plain_config
 from ziffern.config.instantiate import build, resolved
+from ziffern.config.paths import resolve_paths
 from ziffern.errors import InputError
-from ziffern.experiment.settings import check_logits, check_settings, objectives
+from ziffern.experiment.outside_hydra import own_config, record_config
+from ziffern.experiment.settings import check_logits, check_settings, check_single_images, objectives
 from ziffern.machine.processes import is_first, launched
 
 Score = float | list[float]
@@ -55,6 +58,8 @@ def run_experiment(
     import ziffern.machine.plotting  # noqa: F401  # before torchmetrics imports matplotlib
 
     check_settings(cfg)
+    composed, cfg = cfg, own_config(cfg, folder)
+    resolve_paths(cfg, launch_folder())
     import pytorch_lightning as pl
     from pytorch_lightning.accelerators import CPUAccelerator
 
@@ -71,13 +76,15 @@ def run_experiment(
     if "published" in cfg and "fallback" in cfg.data.source:  # a published recipe never trains on fallback data
         with open_dict(cfg):
             cfg.data.source.fallback = False
-    if cfg.trainer.gradient_clip_val is not None and "mixed" in str(cfg.trainer.precision):
+    if cfg.trainer.gradient_clip_val is not None and _is_mixed(cfg.trainer.precision):
         with open_dict(cfg):  # Lightning refuses to clip for a fused optimizer in mixed precision
             cfg.model.fuse = False
     set_threads(cfg.threads)
     pl.seed_everything(cfg.seed, verbose=False)
     model = build(cfg.model, "model", ImageClassifier)
     check_logits(model, cfg.data.num_classes)
+    if cfg.data.batch_size == 1:
+        check_single_images(model)
     data = build(cfg.data, "data", ImageDataModule)
     # Only the first of several processes (DDP) prints. Text is not interpreted as markup.
     console = Console(quiet=not is_first(), highlight=False, markup=False, emoji=False)
@@ -95,6 +102,7 @@ def run_experiment(
     if cfg.get("init_from") is not None:
         settings["init_from"] = take_weights(model, str(cfg.init_from), data)
     on_ready(data, model)
+    record_config(composed, folder)
     metrics = train(
         data,
         model,
@@ -109,6 +117,10 @@ def run_experiment(
     )
     scores = [float(metrics[objective]) for objective in objectives(cfg.objective)]
     return scores[0] if isinstance(cfg.objective, str) else scores
+
+
+def _is_mixed(precision: object) -> bool:
+    return str(precision) in ("16", "bf16") or "mixed" in str(precision)  # the short forms are Lightning's
 
 
 def trainer_parts(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

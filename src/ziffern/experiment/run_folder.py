@@ -13,6 +13,7 @@ from pathlib import Path
 
 import filelock
 from filelock import FileLock
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ziffern.errors import InputError
 from ziffern.files.atomic import writing
@@ -163,5 +164,6 @@ def _has_overrides(folder: Path, overrides: Sequence[str]) -> bool:
 
 def _checkpoint(overrides: Sequence[str]) -> Path | None:
     """Return the checkpoint to continue from, if overrides name one."""
-    path = next((item.split("=", 1)[1] for item in overrides if item.startswith("ckpt_path=")), "")
-    return Path(path.strip("'\"")) if path else None
+    named = next((item for item in overrides if item.startswith("ckpt_path=")), "ckpt_path=null")
+    path = OverridesParser.create().parse_override(named).value()
+    return Path(str(path)).expanduser() if path else None

@@ -1,15 +1,17 @@
 """Checks of settings that no constructor checks, or that Lightning would report less clearly; a search's objectives."""
 
+import copy
 import math
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
 
 from ziffern.analysis.metrics import objectives as metric_objectives
+from ziffern.config.command import launch_folder
 from ziffern.config.instantiate import check_targets
-from ziffern.config.targets import allowed_class
+from ziffern.config.targets import ALLOWED, allowed_class
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
@@ -25,6 +27,7 @@ WHOLE_EPOCHS = (  # settings that would leave an epoch without the validation by
     *("max_steps", "min_steps", "max_time", "fast_dev_run", "check_val_every_n_epoch", "limit_val_batches"),
     *("limit_test_batches", "enable_checkpointing", "barebones"),
 )
+FORKING = ("ddp_spawn", "ddp_fork", "ddp_notebook")  # their processes return neither the history nor the scores
 WITHOUT_EFFECT = ("use_distributed_sampler", "limit_predict_batches", "enable_autolog_hparams", "model_registry")
 REFUSED_CALLBACKS = {  # they change what is trained, but not what is tested and recorded: what to use instead
     **{"WeightAveraging": "ema", "StochasticWeightAveraging": "ema"},
@@ -74,9 +77,10 @@ def check_settings(cfg: DictConfig) -> None:
     if "fallback" in source and not str(source.get("_target_")).endswith(".Torchvision"):
         raise InputError("experiment.data.not_of_recipe")
     _check_callbacks(cfg.callbacks)
+    _check_monitors(cfg)
     for name in ("data", "model", "callbacks", "logger"):
         check_targets(cfg[name], name)
-    if cfg.ckpt_path is not None and not Path(str(cfg.ckpt_path)).is_file():
+    if cfg.ckpt_path is not None and not (launch_folder() / Path(str(cfg.ckpt_path)).expanduser()).is_file():
         raise InputError("experiment.checkpoint.missing", path=cfg.ckpt_path)
     if cfg.get("init_from") is not None and not Path(str(cfg.init_from)).expanduser().exists():
         raise InputError("experiment.init_from.missing", path=cfg.init_from)
@@ -84,7 +88,9 @@ def check_settings(cfg: DictConfig) -> None:
 
 
 def _check_trainer(trainer: DictConfig) -> None:
-    check_targets(OmegaConf.create({key: value for key, value in trainer.items() if key != "micro_steps"}), "trainer")
+    check_targets(trainer, "trainer")
+    if (strategy := str(trainer.get("strategy"))).startswith(FORKING):
+        raise InputError("experiment.trainer.forking", value=strategy)
     for name in WITHOUT_EFFECT:
         if name in trainer:
             raise InputError("config.argument.reserved", key=f"trainer.{name}")
@@ -113,6 +119,27 @@ def _check_callbacks(nodes: DictConfig | None) -> None:
         for refused, code in REFUSED_CALLBACKS.items():
             if refused in bases:
                 raise InputError(f"experiment.callbacks.{code}", name=name, target=target.rpartition(".")[2])
+
+
+def _check_monitors(cfg: DictConfig) -> None:
+    """Raise InputError for a score to follow that does not exist; the user's own callbacks may log more of them."""
+    nodes = {f"callbacks.{name}": node for name, node in (cfg.callbacks or {}).items() if isinstance(node, DictConfig)}
+    if all(str(node.get("_target_")).startswith(ALLOWED) for node in nodes.values()):
+        for place, node in {"model": cfg.model, **nodes}.items():
+            if node.get("monitor") not in (None, *MONITORS):
+                raise InputError("experiment.monitor.unknown_here", place=place, value=node.monitor, known=MONITORS)
+
+
+def check_single_images(model: "ImageClassifier") -> None:
+    """Raise InputError if the net cannot be trained on one image at a time: batch norm, say."""
+    import torch
+
+    net = copy.deepcopy(model.net).train()
+    try:
+        with torch.random.fork_rng():
+            net(torch.zeros(1, *model.normalize.image))
+    except ValueError as error:  # "Expected more than 1 value per channel when training"
+        raise InputError("experiment.net.single_image", reason=str(error)) from error
 
 
 def check_logits(model: "ImageClassifier", classes: int) -> None:

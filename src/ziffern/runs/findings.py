@@ -18,6 +18,7 @@ from ziffern.analysis.fit import Fit, diagnose
 from ziffern.analysis.metrics import Evidence, columns, measure
 from ziffern.analysis.outcome import Outcome
 from ziffern.analysis.suggestions import Suggestion, suggest
+from ziffern.config.command import assignment
 from ziffern.runs.run import Run
 from ziffern.text.catalog import Message
 
@@ -166,13 +167,13 @@ class Findings:
     @property
     def command(self) -> str:
         """The command that trains it again, or continues it if it is incomplete."""
-        checkpoint = [f"ckpt_path={self.run.folder / 'checkpoints/last.ckpt'}"] if self.is_resumable else []
+        checkpoint = [assignment("ckpt_path", self.run.folder / "checkpoints/last.ckpt")] if self.is_resumable else []
         return shlex.join([*self._command, *checkpoint])
 
     def command_with(self, override: str) -> str:
         """Return the command that trains it again with another setting, such as `trainer.max_epochs=5`."""
         key = override.partition("=")[0]
-        return shlex.join([*(item for item in self._command if item.partition("=")[0] != key), override])
+        return shlex.join([*(item for item in self._command if item.partition("=")[0].lstrip("+") != key), override])
 
     @cached_property
     def _command(self) -> list[str]:

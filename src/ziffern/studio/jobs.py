@@ -10,7 +10,6 @@ reads them stand together in this one file.
 import fcntl
 import json
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from ziffern.config.command import quoted_value
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_json
 from ziffern.training.callbacks import STOP
@@ -212,7 +212,7 @@ def resume(workspace: "Workspace", training: Training) -> Job:
         if training.folder in [active.folder for active in active_trainings(workspace)]:
             raise InputError("studio.job.running", name=training.folder.name)
         checkpoint = training.folder / "checkpoints/last.ckpt"
-        more = [f"ckpt_path={quoted(checkpoint)}"] if checkpoint.is_file() else []
+        more = [f"ckpt_path={quoted_value(checkpoint)}"] if checkpoint.is_file() else []
         kept = with_threads([item for item in training.overrides if not item.startswith("ckpt_path=")])
         planned = {"overrides": [*kept, *more], "folder": str(training.folder)}
         return _begin(workspace, workspace.unique_name(), [planned])
@@ -235,13 +235,6 @@ def run_folder(workspace: "Workspace", overrides: Sequence[str], name: str, numb
     """Return the folder of a run, named by its model or recipe and the time."""
     first = overrides[0].partition("=")[2]
     return (workspace.runs_folder / f"{first}_{name}-{number}").absolute()
-
-
-def quoted(path: Path) -> str:
-    """Return a path as a value in Hydra's grammar, whatever characters it has."""
-    # In Hydra's grammar a backslash is special only before a quote.
-    escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), str(path))
-    return str(path) if all(c.isalnum() or c in "/._-" for c in str(path)) else f"'{escaped}'"
 
 
 def _one_at_a_time(workspace: "Workspace") -> FileLock:

@@ -18,6 +18,7 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
+from ziffern.config.command import quoted_value
 from ziffern.data.drawing import as_digit
 from ziffern.data.spec import MNIST_SHAPE
 from ziffern.errors import InputError
@@ -25,7 +26,7 @@ from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run
 from ziffern.studio import settings, views
 from ziffern.studio.extra import check_extra, is_shown, with_tip
-from ziffern.studio.jobs import Job, active_trainings, quoted, resume, start, with_threads
+from ziffern.studio.jobs import Job, active_trainings, resume, start, with_threads
 from ziffern.studio.look import read_file
 from ziffern.studio.numbers import as_number, as_text
 from ziffern.studio.views import Words
@@ -74,10 +75,10 @@ class Studio:
             path = workspace.uploads().get(source.removeprefix(UPLOADED))
             if path is None:
                 raise InputError("studio.choice.upload_gone", name=source.removeprefix(UPLOADED))
-            return ["data=local", f"data.dir={quoted(path)}"]
+            return ["data=local", f"data.dir={quoted_value(path)}"]
         if source not in CLOUD:
             raise InputError("studio.choice.no_data", name=source)
-        where = [f"data.dir={quoted(self.data)}"] if self.data and source != EMBEDDED else []
+        where = [f"data.dir={quoted_value(self.data)}"] if self.data and source != EMBEDDED else []
         return [f"data={source}", *where]
 
 
@@ -213,7 +214,7 @@ class Page:
         needed = [override for training in active_trainings(workspace) for override in training.overrides]
         if label != self._removal(name):  # the choice has changed since
             notice = self._message("data.look_again")
-        elif path and f"data.dir={quoted(path)}" in needed:
+        elif path and f"data.dir={quoted_value(path)}" in needed:
             notice = self._message("data.needed", name=name)
         else:
             try:
@@ -551,7 +552,7 @@ class Page:
         """Return the data source that the form shows for a run's overrides, and the overrides that it replaces."""
         named, where = overrides.get("data"), overrides.get("data.dir")
         for name, path in workspace.uploads().items():
-            if named == "local" and where == quoted(path):
+            if named == "local" and where == quoted_value(path):
                 return UPLOADED + name, ["data", "data.dir"]
         recipe = overrides.get("experiment")
         source = named or (settings.chosen_by(recipe, "data") if recipe else "mnist")

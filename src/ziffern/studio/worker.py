@@ -12,9 +12,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from ziffern.config.command import quoted_value
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_json
-from ziffern.studio.jobs import Job, State, quoted
+from ziffern.studio.jobs import Job, State
 from ziffern.text.catalog import Message
 from ziffern.text.language import LANGUAGES
 from ziffern.training.callbacks import STOP
@@ -61,7 +62,7 @@ class Worker:
             run = Path(one["folder"])
             (run / STOP).unlink(missing_ok=True)  # of an earlier attempt; a later one counts
             if not self.job.is_stopping and not self._is_terminated:
-                self._train(number, [*one["overrides"], f"hydra.run.dir={quoted(run)}"])
+                self._train(number, [*one["overrides"], f"hydra.run.dir={quoted_value(run)}"])
 
     def _terminate(self, number: int, frame: object) -> None:
         self._is_terminated = True

@@ -6,6 +6,7 @@ one form per plural form of its value `count`; numbers follow Unicode's CLDR (98
 """
 
 import math
+import shlex
 import string
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -94,6 +95,8 @@ class _Formatter(string.Formatter):
         self._language = language
 
     def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec == "q":
+            return shlex.quote(str(value))
         return self._language.localized(f"{value:,}") if format_spec == "n" else format(value, format_spec)
 
 

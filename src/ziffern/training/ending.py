@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from ziffern.config.command import is_multirun, program, quoted, relative, this_command
+from ziffern.config.command import is_multirun, quoted, relative, start_words, this_command, tool
 from ziffern.records.writer import append_event
 from ziffern.text.catalog import Message
 from ziffern.text.language import terminal_words
@@ -63,7 +63,7 @@ def print_resume_command(recorder: Recorder) -> None:
     elif not is_multirun():
         # A run that was resumed and stopped again in its first epoch has written no checkpoint itself.
         epochs = recorder.checkpoints.epochs or len(recorder.history.rows)
-        resume = printable(this_command(ckpt_path=relative(last)))
-        report = f"{program('ziffern')} report {quoted(recorder.folder)}"
+        resume = printable(this_command(start_words(), ckpt_path=relative(last)))
+        report = f"{tool('ziffern')} report {quoted(recorder.folder)}"
         for line in (words("stopped.resume", epochs=epochs), f"  {resume}", words("stopped.report"), f"  {report}"):
             recorder.console.print(line, soft_wrap=True)

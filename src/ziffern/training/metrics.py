@@ -49,7 +49,7 @@ def test_metrics(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trai
 def tested(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, folder: Path) -> tuple[Outcome, float]:
     """Test a model as it is, write its predictions to the run folder `folder`, and return them with the loss."""
     trainer.test(model, datamodule=data, verbose=False)
-    logits = torch.cat(model.test_logits)  # (N, C)
+    logits = torch.cat([logits for logits, _ in model.test_outputs]).cpu()  # (N, C)
     index = data.parts.test
     outcome = Outcome(data.dataset.labels[index], logits.softmax(1).numpy())
     if trainer.is_global_zero:

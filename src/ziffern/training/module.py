@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ziffern.data.batches import Batch, derived_seed
+from ziffern.data.datamodule import ImageDataModule
 from ziffern.errors import DivergedError, InputError
 from ziffern.files.untrusted import open_below, reading
 from ziffern.models.normalization import Normalize
@@ -75,7 +76,7 @@ class ImageClassifier(pl.LightningModule):
         self.provenance: dict[str, bool | int | float | str] = {}  # plain values that every checkpoint carries
         self.epoch_scores: dict[str, float] = {}  # training scores of the latest finished epoch
         self.val_outputs: list[tuple[Tensor, Tensor]] = []  # logits and labels of each batch
-        self.test_logits: list[Tensor] = []
+        self.test_outputs: list[tuple[Tensor, Tensor]] = []
         self.optimization = Optimization(optimizer, scheduler, fuse, scheduler_interval, monitor)
         # Bad settings are refused now.
         self.optimization.make_scheduler(self.optimization.make_optimizer(self.net.parameters()), total_steps=100)
@@ -135,6 +136,12 @@ class ImageClassifier(pl.LightningModule):
         logits = self._logits(images if self.augment is None else self.augment(images))
         return self.loss(logits, labels), logits
 
+    def setup(self, stage: str) -> None:
+        """Fit the normalization where a Trainer is used on its own; `train` has done it before."""
+        data = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and not self.provenance and isinstance(data, ImageDataModule):
+            self.normalize.fit(data.dataset.images, data.parts.train)
+
     def on_train_start(self) -> None:
         """Let a restored cosine end with the epochs of this run."""
         if self.optimization.scheduler:
@@ -172,7 +179,7 @@ class ImageClassifier(pl.LightningModule):
     def on_validation_start(self) -> None:
         """Drop the outputs of an earlier validation; compute and log the training scores of the epoch that it ends."""
         self.val_outputs = []
-        if self.trainer.state.fn == TrainerFn.FITTING:
+        if self._is_fitting():
             self.epoch_scores = self.train_scores.compute(self.loss)
             self._check_finite("train/loss", self.epoch_scores["loss"])
             scores = {f"train/{name}_epoch": value for name, value in self.epoch_scores.items()}
@@ -190,16 +197,21 @@ class ImageClassifier(pl.LightningModule):
         values = {f"val/{name}": value for name, value in scores.items()}
         # For callbacks that monitor them; equal in all processes already, which sync_dist tells Lightning.
         self.log_dict(values, logger=False, sync_dist=True)
-        if self.trainer.state.fn == TrainerFn.FITTING:
+        if self._is_fitting():
             self._log(values, self.trainer.global_step)
 
     def on_test_start(self) -> None:
-        """Drop the logits of an earlier test."""
-        self.test_logits = []
+        """Drop the outputs of an earlier test."""
+        self.test_outputs = []
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the logits (B, classes), to be recorded and scored together."""
-        self.test_logits.append(self(batch[0]).float().cpu())
+        """Keep the logits (B, classes) and labels, to be recorded and scored together."""
+        self.test_outputs.append((self(batch[0]).float(), batch[1]))
+
+    def on_test_epoch_end(self) -> None:
+        """Log `test/loss` and `test/acc` for those who use a Trainer on its own."""
+        scores = scores_of(self.loss, self.test_outputs, 1)
+        self.log_dict({f"test/{name}": value for name, value in scores.items()}, logger=False, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer, with its scheduler where there is one."""
@@ -223,6 +235,9 @@ class ImageClassifier(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the settings and data that the weights come from."""
         checkpoint["ziffern"] = dict(self.provenance)
+
+    def _is_fitting(self) -> bool:
+        return self.trainer.state.fn == TrainerFn.FITTING and not self.trainer.sanity_checking
 
     def _log(self, values: dict[str, float], step: int) -> None:
         """Log at an optimizer step; Lightning's own logging counts calls of `training_step`."""

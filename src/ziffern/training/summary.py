@@ -1,5 +1,6 @@
 """Terminal output before and after training, in the terminal's language."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from rich.console import Console
 
 from ziffern.analysis.metrics import Place, registered
-from ziffern.config.command import invocation, is_multirun, program, quoted, relative
+from ziffern.config.command import is_multirun, quoted, relative, start_words, tool
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.records.messages import message_text
 from ziffern.text.language import Language, terminal_language, terminal_words
@@ -69,11 +70,10 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
     if is_multirun():  # more runs follow
         return
     console.print(f"\n{words('next.heading')}")
-    first, script = invocation.get().split(" ")
-    start = f"{program(first)} {script}"
+    start = printable(shlex.join(start_words()))
     commands = {"models": f"{start} -m model=cnn,nn,dnn", "help": f"{start} --help"}
     if (folder / "tensorboard").is_dir():
-        commands = {"tensorboard": f"{program('tensorboard')} --logdir {quoted(folder)}", **commands}
+        commands = {"tensorboard": f"{tool('tensorboard')} --logdir {quoted(folder)}", **commands}
     for purpose, command in commands.items():
         console.print(f"  {command}  # {words(f'next.{purpose}')}", soft_wrap=True)
 

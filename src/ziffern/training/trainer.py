@@ -1,5 +1,6 @@
 """Builds the Trainer of a run: Lightning's, with this project's checkpoints, records and steps."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from pytorch_lightning.loggers import Logger
 from ziffern.config.instantiate import build
 from ziffern.training.callbacks.atomic_io import AtomicCheckpointIO
 from ziffern.training.callbacks.early_stopping import EarlyStopping
-from ziffern.training.fast_steps.choice import lightning_settings, step_callbacks
+from ziffern.training.fast_steps.choice import AUTO, step_callbacks
 from ziffern.training.recorder import Recorder
 
 EARLY_STOPPING = f"{EarlyStopping.__module__}.{EarlyStopping.__qualname__}"
@@ -21,13 +22,44 @@ PROFILERS = {  # they write to the run folder; Lightning would log their tables 
 Nodes = Mapping[str, Mapping[str, Any] | None]  # of a group of the configuration, by name
 
 
+class Trainer(pl.Trainer):
+    """Lightning's Trainer, which also takes several optimizer steps per `training_step`.
+
+    Args:
+        micro_steps: How many; `auto` measures how many pay off, 1 is Lightning's own step. Modules other than
+            `ImageClassifier`, on other data, keep their own steps.
+        callbacks: See Lightning.
+        settings: Lightning's other settings.
+
+    Raises:
+        InputError: `micro_steps` is not a count, or cannot be combined with other settings.
+    """
+
+    __signature__ = inspect.Signature(  # the schema of the configuration
+        [
+            *inspect.signature(pl.Trainer).parameters.values(),
+            inspect.Parameter("micro_steps", inspect.Parameter.KEYWORD_ONLY, default=AUTO, annotation=int | str),
+        ]
+    )
+
+    def __init__(
+        self,
+        *,
+        micro_steps: int | str = AUTO,
+        callbacks: list[pl.Callback] | pl.Callback | None = None,
+        **settings: Any,
+    ) -> None:
+        given = [callbacks] if isinstance(callbacks, pl.Callback) else list(callbacks or [])
+        super().__init__(callbacks=[*step_callbacks(micro_steps, settings, given), *given], **settings)
+
+
 def make_trainer(
     settings: Mapping[str, Any], callbacks: Nodes, loggers: Nodes, recorder: Recorder, *more: pl.Callback
 ) -> pl.Trainer:
     """Return the trainer of a run.
 
     Args:
-        settings: The configuration `trainer` as plain containers: Lightning's own settings and `micro_steps`.
+        settings: The configuration `trainer` as plain containers: those of `Trainer`.
         callbacks: The configuration `callbacks`; each one has a `_target_`.
         loggers: The configuration `logger`, likewise.
         recorder: Its callbacks record the run.
@@ -43,12 +75,11 @@ def make_trainer(
         settings["profiler"] = {"_target_": PROFILERS[kind], "dirpath": str(recorder.folder), "filename": "profile"}
     summary = [RichModelSummary()] if settings.pop("enable_model_summary", False) else []
     trainer: pl.Trainer = build(
-        lightning_settings(settings, used),
+        settings,
         "trainer",
         pl.Trainer,
         plugins=[AtomicCheckpointIO(), *([SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else [])],
         callbacks=[
-            *step_callbacks(settings, used),
             *more,
             *(build(dict(node), f"callbacks.{name}", pl.Callback) for name, node in used.items()),
             *recorder.callbacks,

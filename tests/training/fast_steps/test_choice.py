@@ -1,40 +1,51 @@
 """When steps are taken fast, and when Lightning takes them."""
 
-from typing import Any
+import io
 
 import pytest
-from omegaconf import DictConfig
+import pytorch_lightning as pl
+from rich.console import Console
 
+from ziffern.errors import InputError
 from ziffern.experiment.run import trainer_parts
-from ziffern.training.fast_steps.choice import lightning_settings, micro_steps, step_callbacks
 from ziffern.training.fast_steps.steps import ClipGradients, FastSteps
-from ziffern.training.trainer import used_callbacks
+from ziffern.training.recorder import Recorder
+from ziffern.training.trainer import make_trainer
 
 
-def parts(config: DictConfig) -> tuple[dict[str, Any], dict[str, Any]]:
-    trainer, callbacks, _ = trainer_parts(config)
-    return trainer, used_callbacks(callbacks)
+@pytest.fixture
+def trainer_of(composed, tmp_path):
+    def trainer(*overrides: str) -> pl.Trainer:
+        recorder = Recorder(tmp_path, "val/acc", Console(file=io.StringIO()))
+        return make_trainer(*trainer_parts(composed(*overrides)), recorder)
+
+    return trainer
 
 
-def test_steps_are_fast_unless_something_counts_them(composed) -> None:
-    assert micro_steps(*parts(composed())) == "auto"
-    assert micro_steps(*parts(composed("trainer.micro_steps=3"))) == 3
-    assert micro_steps(*parts(composed("callbacks.early_stopping.patience=3"))) == "auto"
+def kinds(trainer: pl.Trainer) -> list[type]:
+    return [type(callback) for callback in trainer.callbacks]
 
 
-def test_gradients_are_clipped_where_the_steps_are_taken(composed) -> None:
-    fast, plain = (parts(composed("trainer.gradient_clip_val=1", f"trainer.micro_steps={k}")) for k in ("auto", 1))
-    clip = [each for each in step_callbacks(*fast) if isinstance(each, ClipGradients)]
-    assert [each._settings for each in clip] == [{"gradient_clip_val": 1}]
-    assert "gradient_clip_val" not in lightning_settings(*fast)
-    assert lightning_settings(*plain)["gradient_clip_val"] == 1
-    for config in (plain, parts(composed())):
-        assert not [each for each in step_callbacks(*config) if isinstance(each, ClipGradients)]
+def test_steps_are_fast_unless_something_counts_them(trainer_of) -> None:
+    for overrides, steps in (
+        ((), None),
+        (("trainer.micro_steps=3",), 3),
+        (("callbacks.early_stopping.patience=3",), None),
+    ):
+        (fast,) = (each for each in trainer_of(*overrides).callbacks if isinstance(each, FastSteps))
+        assert fast.micro_steps == steps
 
 
-def test_without_epochs_nothing_is_measured(composed) -> None:
-    callbacks = step_callbacks(*parts(composed("trainer.max_epochs=0")))
-    assert not [each for each in callbacks if isinstance(each, FastSteps)]
+def test_gradients_are_clipped_where_the_steps_are_taken(trainer_of) -> None:
+    fast, plain = (trainer_of("trainer.gradient_clip_val=1", f"trainer.micro_steps={k}") for k in ("auto", 1))
+    assert ClipGradients in kinds(fast)
+    assert plain.gradient_clip_val == 1
+    for trainer in (plain, trainer_of()):
+        assert ClipGradients not in kinds(trainer)
+
+
+def test_without_epochs_nothing_is_measured(trainer_of) -> None:
+    assert FastSteps not in kinds(trainer_of("trainer.max_epochs=0"))
 
 
 @pytest.mark.parametrize(
@@ -48,5 +59,8 @@ def test_without_epochs_nothing_is_measured(composed) -> None:
         "+callbacks.average={_target_: pytorch_lightning.callbacks.StochasticWeightAveraging, swa_lrs: 0.1}",
     ],
 )
-def test_lightnings_own_steps_where_something_counts_them(composed, setting: str) -> None:
-    assert micro_steps(*parts(composed(setting))) == 1
+def test_lightnings_own_steps_where_something_counts_them(trainer_of, setting: str) -> None:
+    assert FastSteps not in kinds(trainer_of(setting))
+    with pytest.raises(InputError) as caught:
+        trainer_of(setting, "trainer.micro_steps=2")
+    assert caught.value.code == "training.micro_steps.needs_plain_steps"

@@ -8,13 +8,15 @@ from pytorch_lightning import callbacks
 from ziffern.errors import InputError
 from ziffern.training.optimizers import monitor_mode
 
+NEVER = 2**62  # epochs
+
 
 class EarlyStopping(callbacks.EarlyStopping):
     """Stop after `patience` epochs without a better validation score.
 
     Args:
         monitor: The validation score.
-        patience: Epochs without improvement; with None, the trainer omits this callback.
+        patience: Epochs without improvement; None never stops, and `make_trainer` omits this callback.
         min_delta: The smallest change that counts as an improvement.
 
     Raises:
@@ -22,9 +24,9 @@ class EarlyStopping(callbacks.EarlyStopping):
     """
 
     def __init__(self, monitor: str, patience: int | None, min_delta: float = 0.0) -> None:
-        if patience is None or patience < 1:
+        if patience is not None and patience < 1:
             raise InputError("training.early_stopping.patience_too_small", patience=patience)
-        super().__init__(monitor, min_delta, patience, mode=monitor_mode(monitor))
+        super().__init__(monitor, min_delta, NEVER if patience is None else patience, mode=monitor_mode(monitor))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the score to beat and the epochs without one; the patience is this run's own."""

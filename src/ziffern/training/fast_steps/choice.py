@@ -3,41 +3,39 @@
 Decision: fast steps are the default, except where a setting or a callback counts or changes Lightning's own steps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelSummary
 
 from ziffern.errors import InputError
 from ziffern.training.fast_steps.middle import MiddleOfEpoch
 from ziffern.training.fast_steps.steps import ClipGradients, FastSteps
 
 AUTO = "auto"
-CLIPPING = ("gradient_clip_val", "gradient_clip_algorithm")
 PLAIN_ONLY = (  # settings of Lightning's Trainer that count its batches or change its steps
     *("accumulate_grad_batches", "limit_train_batches", "overfit_batches", "val_check_interval", "profiler"),
-)
-SAFE_CALLBACKS = (  # they do nothing within an epoch, or hook into the optimizer's own steps
-    "ziffern.training.callbacks.early_stopping.EarlyStopping",
-    "ziffern.training.callbacks.ema.EMA",
+    *("max_steps", "min_steps", "max_time", "fast_dev_run", "barebones"),
 )
 
 
-def micro_steps(trainer: Mapping[str, Any], callbacks: Mapping[str, Mapping[str, Any]]) -> int | str:
+def micro_steps(wanted: int | str, settings: Mapping[str, Any], callbacks: Sequence[pl.Callback]) -> int | str:
     """Return the optimizer steps per `training_step`, or `auto` to measure how many pay off (`fast_steps.pace`).
 
     With 1, Lightning takes the steps; `auto` becomes 1 where a setting or a callback needs Lightning's own steps.
 
     Args:
-        trainer: The settings of the Trainer, and `micro_steps`.
-        callbacks: The settings of the callbacks in use, each with its `_target_`.
+        wanted: The setting `trainer.micro_steps`.
+        settings: The other settings of the Trainer.
+        callbacks: Those of the run. This project's own do nothing within an epoch, or hook into the optimizer's steps;
+            others are the same if they have `is_per_epoch`.
 
     Raises:
         InputError: The setting is neither auto nor a whole number of at least 1, or above 1 beside such a setting.
     """
-    wanted: int | str = trainer["micro_steps"]
-    obstacles = [f"trainer.{name}" for name in PLAIN_ONLY if trainer.get(name) is not None]
-    obstacles += [f"callbacks.{name}" for name, node in callbacks.items() if node.get("_target_") not in SAFE_CALLBACKS]
+    obstacles = [f"trainer.{name}" for name in PLAIN_ONLY if settings.get(name) is not None]
+    obstacles += [type(callback).__name__ for callback in callbacks if not _is_safe(callback)]
     if wanted == AUTO:
         return 1 if obstacles else AUTO
     if type(wanted) is not int or wanted < 1:
@@ -47,17 +45,17 @@ def micro_steps(trainer: Mapping[str, Any], callbacks: Mapping[str, Mapping[str,
     return wanted
 
 
-def lightning_settings(trainer: Mapping[str, Any], callbacks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the settings that Lightning's Trainer receives: it does not clip the gradients of fast steps."""
-    own = ("micro_steps", *(CLIPPING if micro_steps(trainer, callbacks) != 1 else ()))
-    return {key: value for key, value in trainer.items() if key not in own}
+def _is_safe(callback: pl.Callback) -> bool:
+    is_own = type(callback).__module__.startswith("ziffern.") or getattr(callback, "is_per_epoch", False)
+    return is_own or isinstance(callback, ModelSummary)
 
 
-def step_callbacks(trainer: Mapping[str, Any], callbacks: Mapping[str, Mapping[str, Any]]) -> list[pl.Callback]:
+def step_callbacks(
+    wanted: int | str, settings: Mapping[str, Any], callbacks: Sequence[pl.Callback]
+) -> list[pl.Callback]:
     """Return the callbacks that take the steps of a run, and save and restore its progress within an epoch."""
-    count = micro_steps(trainer, callbacks)
-    if count == 1 or not trainer["max_epochs"]:
+    count = micro_steps(wanted, settings, callbacks)
+    if count == 1 or settings.get("max_epochs") == 0:
         return [MiddleOfEpoch(None)]
     fast = FastSteps(None if count == AUTO else int(count))
-    clip = {name: trainer[name] for name in CLIPPING if trainer.get(name)} if trainer.get(CLIPPING[0]) else {}
-    return [MiddleOfEpoch(fast), fast, *([ClipGradients(clip)] if clip else [])]
+    return [MiddleOfEpoch(fast), fast, *([ClipGradients(fast)] if settings.get("gradient_clip_val") else [])]

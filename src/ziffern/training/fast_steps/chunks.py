@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
-from ziffern.data.batches import Batch, Batches
+from ziffern.data.batches import Batch, Batches, batch_starts
 
 
 class Chunks:
@@ -39,5 +40,6 @@ class Chunks:
 
     def __iter__(self) -> Iterator[list[Batch]]:
         for images, labels in self.large:
-            cuts = [slice(start, start + self.batch_size) for start in range(0, len(labels), self.batch_size)]
+            starts = batch_starts(len(labels), self.batch_size, self.large.keep_single)
+            cuts = [slice(*ends) for ends in pairwise([*starts, len(labels)])]
             yield [(images[cut], labels[cut]) for cut in cuts]

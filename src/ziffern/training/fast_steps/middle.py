@@ -72,9 +72,8 @@ class MiddleOfEpoch(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore the progress of a checkpoint."""
-        assert isinstance(pl_module, ImageClassifier)
         middle, self._resumed = self._resumed, {}
-        if not middle:
+        if not middle or not isinstance(pl_module, ImageClassifier):
             return
         pl_module.batches_seen = middle["batches"]
         # Lightning does so only if the number of steps was not computed before.
@@ -107,8 +106,7 @@ class MiddleOfEpoch(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add the random streams and scores within an epoch, as plain values and tensors."""
-        assert isinstance(pl_module, ImageClassifier)
-        if self._is_epoch_done or not pl_module.batches_seen:
+        if not isinstance(pl_module, ImageClassifier) or self._is_epoch_done or not pl_module.batches_seen:
             return
         progress: Any = trainer.fit_loop.epoch_loop.batch_progress.current
         # A validation or a step is due, or the epoch's scores have been computed.

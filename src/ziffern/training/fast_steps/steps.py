@@ -44,15 +44,15 @@ class FastSteps(pl.Callback):
 
     def __init__(self, micro_steps: int | None = None) -> None:
         self.micro_steps = micro_steps
+        self.is_active = False
         self._backward: Callable[[Tensor], Any] = Tensor.backward
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Replace batches with lists of batches, and Lightning's steps with steps on them."""
-        if stage != "fit":
-            return
+        """Replace batches with lists of them, and Lightning's steps with steps on these; other modules keep theirs."""
         model, data = pl_module, trainer.datamodule  # type: ignore[attr-defined]  # set by its connector
-        assert isinstance(model, ImageClassifier)
-        assert isinstance(data, ImageDataModule)
+        if stage != "fit" or not (isinstance(model, ImageClassifier) and isinstance(data, ImageDataModule)):
+            return
+        self.is_active = True
         if self.micro_steps is None:
             self.micro_steps = steps_at_once(model, data, trainer)
         count, batches = self.micro_steps, ImageDataModule.train_dataloader
@@ -69,6 +69,8 @@ class FastSteps(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Skip Lightning's hooks around the backward pass and the step where no callback uses them."""
+        if not self.is_active:
+            return
         is_plain = type(trainer.precision_plugin) is Precision
         is_single = isinstance(trainer.strategy, SingleDeviceStrategy)
         without_hooks = is_plain and is_single and not _is_used(BACKWARD_HOOKS, trainer)
@@ -92,17 +94,25 @@ class ClipGradients(pl.Callback):
     """Clips the gradients of fast steps after they are unscaled (16 bits), as Lightning does for its own steps.
 
     Args:
-        settings: The arguments of `LightningModule.clip_gradients`.
+        fast_steps: Takes the steps; its `setup` comes first.
     """
 
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self._settings = settings
+    def __init__(self, fast_steps: FastSteps) -> None:
+        self._fast_steps = fast_steps
+        self._settings: dict[str, Any] = {}
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Take over the trainer's settings, which Lightning refuses for fast steps."""
+        if self._fast_steps.is_active and (limit := trainer.gradient_clip_val):
+            self._settings = {"gradient_clip_val": limit, "gradient_clip_algorithm": trainer.gradient_clip_algorithm}
+            trainer.gradient_clip_val = trainer.gradient_clip_algorithm = None
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
         """Clip the gradients."""
-        pl_module.clip_gradients(optimizer, **self._settings)
+        if self._settings:
+            pl_module.clip_gradients(optimizer, **self._settings)
 
 
 def _is_used(hooks: tuple[str, ...], trainer: pl.Trainer) -> bool:

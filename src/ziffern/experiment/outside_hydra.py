@@ -1,0 +1,56 @@
+"""What Hydra's job does for a run, where a configuration composed in Python is run without one."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from ziffern.config.foreign_rules import OUTPUT
+from ziffern.files.atomic import write_text
+from ziffern.machine.processes import is_first
+
+
+def own_config(cfg: DictConfig, folder: Path) -> DictConfig:
+    """Return a copy of a configuration without its part `hydra`; outside of a job with the folder in place.
+
+    There `${hydra:runtime.output_dir}` becomes the run folder.
+    """
+    own = _without_hydra(cfg)
+    if _is_job(folder):
+        return own
+    placed = OmegaConf.create(_replaced(OmegaConf.to_container(own, resolve=False), str(folder.absolute())))
+    assert isinstance(placed, DictConfig)
+    return placed
+
+
+def record_config(cfg: DictConfig, folder: Path) -> None:
+    """Outside of a job, write `.hydra`, as Hydra does in one.
+
+    It holds the configuration, and the overrides if it was composed with `return_hydra_config=True`.
+    """
+    if _is_job(folder) or not is_first():
+        return
+    write_text(folder / ".hydra/config.yaml", OmegaConf.to_yaml(_without_hydra(cfg)))
+    if "hydra" in cfg:
+        overrides = OmegaConf.to_container(cfg.hydra.overrides.task, resolve=False)
+        write_text(folder / ".hydra/overrides.yaml", OmegaConf.to_yaml(overrides))
+
+
+def _without_hydra(cfg: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+
+
+def _is_job(folder: Path) -> bool:
+    """Return whether Hydra runs a job in this folder."""
+    if not HydraConfig.initialized() or OmegaConf.is_missing(HydraConfig.get().runtime, "output_dir"):
+        return False
+    return Path(HydraConfig.get().runtime.output_dir) == folder.absolute()
+
+
+def _replaced(node: Any, folder: str) -> Any:
+    if isinstance(node, dict):
+        return {key: _replaced(value, folder) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_replaced(item, folder) for item in node]
+    return node.replace(OUTPUT, folder) if isinstance(node, str) else node
