@@ -82,7 +82,7 @@ def check_settings(cfg: DictConfig) -> None:
         check_targets(cfg[name], name)
     if cfg.ckpt_path is not None and not (launch_folder() / Path(str(cfg.ckpt_path)).expanduser()).is_file():
         raise InputError("experiment.checkpoint.missing", path=cfg.ckpt_path)
-    if cfg.get("init_from") is not None and not Path(str(cfg.init_from)).expanduser().exists():
+    if cfg.get("init_from") is not None and not (launch_folder() / Path(str(cfg.init_from)).expanduser()).exists():
         raise InputError("experiment.init_from.missing", path=cfg.init_from)
     _check_trainer(cfg.trainer)
 
