@@ -88,6 +88,9 @@ class ForeignResult(ConfigResult):
 class CheckedConfigLoader(ConfigLoaderImpl):
     """Composes as Hydra does, and refuses settings that a foreign file must not have."""
 
+    def _parse_overrides_and_create_caching_repo(self, config_name: str | None, overrides: list[str]) -> Any:
+        return super()._parse_overrides_and_create_caching_repo(config_name, without_null_groups(overrides))
+
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         result = super()._load_single_config(default, repo)
         if default.config_path in self._foreign:
@@ -117,6 +120,14 @@ def checked_configs() -> Iterator[None]:
     finally:
         sources |= before[0]
         internals["ConfigLoaderImpl"] = before[1]
+
+
+def without_null_groups(overrides: list[str]) -> list[str]:
+    """Return overrides with an option in place of `GROUP=null`, which Hydra refuses: none where there is one."""
+    nulls = {item: conf_folder() / item.removesuffix("=null") for item in overrides if item.endswith("=null")}
+    options = {item: f"{folder.name}=none" for item, folder in nulls.items() if (folder / "none.yaml").is_file()}
+    dropped = [item for item, folder in nulls.items() if folder.is_dir() and item not in options]
+    return [options.get(item, item) for item in overrides if item not in dropped]
 
 
 def is_foreign(file: Path) -> bool:
