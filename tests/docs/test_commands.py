@@ -27,7 +27,8 @@ from ziffern.cli.train import train
 
 LAUNCHERS = ("torchrun", "srun")  # start the same command in several processes
 EVAL = ("python", "eval.py")
-LONG = ("lin2024", "fast", "champion", "champion_fashion")  # experiments, which train on data of their own for minutes
+# Experiments, which train on data of their own for minutes.
+LONG = ("lin2024", "fast", "champion", "champion_fashion", "glob(*)")
 QUICK = ("trainer=cpu", "trainer.max_epochs=1", "logger=none", "report=null", "threads=1")
 ONE_WORKER = ("hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1")
 PACKAGES = ("hydra-joblib-launcher",)  # documented packages of others
