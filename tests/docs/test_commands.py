@@ -199,7 +199,8 @@ def test_every_command_is_known(command: Command) -> None:
 @pytest.mark.parametrize("command", cases(lambda command: is_training(command) and not runs_quickly(command)))
 def test_a_training_composes(command: Command, call: Callable[..., str], tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    arguments = arguments_of(command)
+    # --cfg shows one run, so one experiment stands for a glob.
+    arguments = [item.replace("glob(*)", "fast") for item in arguments_of(command) if item != "-m"]
     write_files(tmp_path)
     questions = [] if {"--help", "--cfg"} & set(arguments) else ["--cfg", "job"]
     assert len(call(train, "train.py", *questions, *arguments)) > 500
