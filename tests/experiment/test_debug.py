@@ -17,6 +17,7 @@ from ziffern.config import conf_folder
 from ziffern.config.targets import allowed_class
 from ziffern.errors import InputError
 from ziffern.experiment.ensemble import ensemble
+from ziffern.experiment.evaluation import evaluate
 from ziffern.experiment.naming import run_folder
 from ziffern.experiment.run import run_experiment
 from ziffern.experiment.settings import debug_options
@@ -226,3 +227,8 @@ def test_a_metric_is_allowed_as_a_metric_alone() -> None:
     assert allowed_class(name, "metrics.x._target_").__name__ == "MulticlassAccuracy"
     with pytest.raises(InputError, match="is not allowed"):
         allowed_class(name, "model.net._target_")
+
+
+def test_an_evaluation_of_a_debug_run_is_marked(run, tmp_path: Path) -> None:
+    run("debug=fdr")
+    assert Run(evaluate(tmp_path / "run", output=tmp_path / "evaluated")).is_debug
