@@ -14,6 +14,7 @@ from omegaconf import OmegaConf, open_dict
 from ziffern.config import conf_folder
 from ziffern.config.instantiate import build
 from ziffern.data.datamodule import ImageDataModule
+from ziffern.errors import InputError
 from ziffern.experiment.naming import register_resolvers
 from ziffern.training.module import ImageClassifier
 
@@ -70,9 +71,11 @@ def test_every_scheduler_trains(run, name: str, micro_steps: int) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of wandb and mlflow themselves
 @pytest.mark.parametrize("name", options("logger"))
 def test_every_logger_trains(run, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if name in ("wandb", "mlflow"):
-        if importlib.util.find_spec(name) is None:
-            pytest.skip(f"the extra {name} is not installed")
+    if name in ("wandb", "mlflow", "aim", "comet"):
+        if importlib.util.find_spec({"comet": "comet_ml"}.get(name, name)) is None:
+            with pytest.raises(InputError, match=f"the package {name}(-ml)? is not installed: pip install {name}"):
+                run(f"logger={name}", *(f"++logger.wandb.save_dir={tmp_path}" for _ in [0] if name == "wandb"))
+            return
         monkeypatch.chdir(tmp_path)
     loggers = [f"++logger.{key}.save_dir={tmp_path}" for key in ("tensorboard", "csv", "wandb") if key in keys(name)]
     assert run(f"logger={name}", *loggers, "trainer.max_epochs=1").metrics["epochs"] == 1

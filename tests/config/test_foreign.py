@@ -50,6 +50,11 @@ def refused(result: tuple[int, str, str], *parts: str) -> None:
     assert not Path("elsewhere").exists()
 
 
+@pytest.mark.parametrize("text", ["defaults: [override /logger: comet]", "logger: {comet: {project: mine}}"])
+def test_a_logger_that_contacts_a_server_is_refused(foreign, text: str) -> None:
+    refused(foreign({"experiment/best.yaml": f"{GLOBAL}{text}"}), "contacts a server")
+
+
 BEST = {  # the content of experiment/best.yaml -> the setting that the line names
     f"{GLOBAL}hydra: {{callbacks: {{x: {TRAP}}}}}": "hydra.callbacks.x._target_=pandas.read_pickle",
     f"# @package _global_.hydra\ncallbacks: {{x: {TRAP}}}": "# @package _global_.hydra",

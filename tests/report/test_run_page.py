@@ -212,7 +212,7 @@ def test_published_figures_of_other_kinds_are_left_out(imperfect: Run, content: 
 def test_another_s_run_cannot_read_the_environment(imperfect: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "hunter2")
     path = imperfect.folder / ".hydra/config.yaml"
-    path.write_text(f"{path.read_text()}\nevil: ${{oc.env:SECRET}}\nname: oc.env\nworse: ${{${{name}}:SECRET}}\n")
+    path.write_text(f"{path.read_text()}\nevil: ${{oc.env:SECRET}}\nword: oc.env\nworse: ${{${{word}}:SECRET}}\n")
     page = report(imperfect)
     assert "hunter2" not in page.text
     assert "${oc.env:SECRET}" in page.text

@@ -44,8 +44,8 @@ def evaluate_run(
     width = 2 + max(map(len, rows))
     for name, value in rows.items():
         print(f"{name:<{width}}{value}")
-    for kind in ("note", "leak"):
-        if text := message_text(metrics, f"data/{kind}", language):
+    for key, kind in (("debug", "note"), ("data/note", "note"), ("data/leak", "leak")):
+        if text := message_text(metrics, key, language):
             print(words(f"start.{kind}", text=printable(text)))
 
 

@@ -47,7 +47,7 @@ def job(cfg: DictConfig) -> float | list[float]:
         if not is_multirun() and (line := error_line(error, False)):
             fail(line)  # before Hydra prints a line of its own
         raise
-    if is_multirun():
+    if is_multirun() and not cfg.get("debug"):  # nothing to compare
         _multiruns.add(folder.parent)
     if language and is_first():
         _write_report(folder, language.code)

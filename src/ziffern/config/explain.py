@@ -49,6 +49,7 @@ def explain(error: Exception, overrides: Sequence[str], folder: Path, config_dir
         mistake = (
             _sweeper(override)
             or _local(override, folder)
+            or _added_option(override, folders)
             or _unknown_option(override, folders)
             or _unknown_key(override, parsed, folder)
         )
@@ -78,6 +79,14 @@ def _options(group: str, *folders: Path) -> list[str]:
     return [*own] or sorted({path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml")})
 
 
+def _added_option(override: Override, folders: Sequence[Path]) -> InputError | None:
+    """Explain `+debug=fdr`: every group is in the defaults list already."""
+    if not override.is_add() or not _options(override.key_or_group, *folders) or not override.input_line:
+        return None
+    fix = override.input_line.lstrip("+")
+    return InputError("config.override.group_with_plus", override=override.input_line, fix=fix)
+
+
 def _unknown_option(override: Override, folders: Sequence[Path]) -> InputError | None:
     """Explain `model=cnnn`, also as one choice of a sweep."""
     group = override.key_or_group
@@ -86,6 +95,8 @@ def _unknown_option(override: Override, folders: Sequence[Path]) -> InputError |
         if choice not in options and choice != "None":
             if group == "experiment" and choice == "best" and not any(folder.is_dir() for folder in folders[1:]):
                 return InputError("config.option.no_best", options=options)
+            if (group, choice) == ("logger", "neptune"):
+                return InputError("config.option.neptune")
             near = suggestion(choice, options) or "."
             return InputError("config.option.unknown", group=group, value=choice, near=near, options=options)
     return None
@@ -116,6 +127,8 @@ def _unknown_key(override: Override, parsed: Sequence[Override], folder: Path) -
             config = compose("train", overrides=chosen)
     except HydraException:
         return None
+    if key == "train" and not override.is_delete():
+        return InputError("config.root.train", value=str(override.value()).lower())
     parent, _, last = key.rpartition(".")
     try:
         node = OmegaConf.select(config, parent) if parent else config

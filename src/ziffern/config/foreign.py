@@ -95,10 +95,7 @@ class CheckedConfigLoader(ConfigLoaderImpl):
     def _load_configuration_impl(
         self, config_name: str | None, overrides: list[str], run_mode: RunMode, *more: Any, **options: Any
     ) -> DictConfig:
-        for group, _, option in (override.partition("=") for override in overrides):
-            if option == "null" and group not in NULL_GROUPS and (known := self.get_group_options(group)):
-                raise InputError("config.option.null", group=group, options=known)
-        overrides = [override for override in overrides if override not in {f"{group}=null" for group in NULL_GROUPS}]
+        overrides = self._without_null_groups(overrides)
         config = super()._load_configuration_impl(config_name, overrides, run_mode, *more, **options)
         for node in (config.hydra.run, config.hydra.sweep):
             expand_home(node, "dir")
@@ -106,6 +103,20 @@ class CheckedConfigLoader(ConfigLoaderImpl):
         if local != OPTIONAL and local not in self.get_group_options("local"):  # Hydra would ignore it
             raise InputError("config.option.no_local", name=local, folder=conf_folder())
         return config
+
+    def _without_null_groups(self, overrides: list[str]) -> list[str]:
+        """Return overrides without `GROUP=null`, which Hydra does not take, or with `GROUP=none` if there is one."""
+        kept = []
+        for override in overrides:
+            group, _, option = override.partition("=")
+            options = self.get_group_options(group) if option == "null" else []
+            if "none" in options:
+                kept.append(f"{group}=none")
+            elif options and group not in NULL_GROUPS:
+                raise InputError("config.option.null", group=group, options=options)
+            elif not (option == "null" and group in NULL_GROUPS):
+                kept.append(override)
+        return kept
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         result = super()._load_single_config(default, repo)

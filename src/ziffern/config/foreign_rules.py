@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from ziffern.config.own import is_own
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
@@ -25,6 +26,7 @@ SEARCH = (  # below hydra.sweeper: the search space and the search
 )
 CHOICES = ("hydra/sweeper", "hydra/sweeper/sampler", "hydra/sweeper/pruner")
 LOGGERS = ("pytorch_lightning.loggers.TensorBoardLogger", "pytorch_lightning.loggers.CSVLogger")  # no network
+NETWORK = ("comet",)  # options of loggers that do
 LOGGER_SETTINGS = (  # they neither contact another server nor name a place outside the run folder
     *("_target_", "save_dir", "name", "version", "sub_dir", "prefix", "default_hp_metric", "log_graph"),
     *("flush_logs_every_n_steps", "project", "experiment_name", "run_name", "group", "tags", "notes"),
@@ -33,6 +35,7 @@ WRITING = ("logger", "callbacks", "trainer")  # parts of an experiment that writ
 WRITING_REFERENCES = ("monitor", "seed")  # settings that these may refer to, checked before anything is written
 PLACE = re.compile(r"(dir|path|root|uri|url)$")  # names of settings for output locations
 OUTSIDE = re.compile(r"^[/~\\]|://|(^|[/\\])\.\.([/\\]|$)|^[A-Za-z]:[/\\]")
+UNSEARCHED = ("hydra", "ckpt_path", "targets")
 PARAMETER = re.compile(r"[A-Za-z_]\w*([./]\w+)*")  # of a search: no + or ~, which add and delete
 RESOLVED = re.compile(r"\$\\*\{")  # $\{...} in a search's parameters is ${...} once Hydra has parsed the override
 
@@ -57,6 +60,8 @@ def check_defaults(file: Path, defaults: Any) -> None:
         of_hydra = "hydra" in group.split("/") and (group.strip("/") not in CHOICES or package)
         if of_hydra or "hydra" in re.split(r"[.\[\]:]", package):
             raise refusal(file, shown, "hydra_part", allowed=CHOICES)
+        if group.strip("/") == "logger" and set(options) & set(NETWORK):
+            raise refusal(file, shown, "network")
         if any(".." in item for item in (group, *options)):
             raise refusal(file, shown, "other_folder")
 
@@ -70,6 +75,8 @@ def check_settings(file: Path, content: Any) -> None:
             _check_hydra(file, key, value, shown)
         elif top == "ckpt_path" and value is not None:
             raise refusal(file, shown, "ignored")
+        elif top == "targets" and value != [] and not is_own(value, file):
+            raise refusal(file, shown, "not_own")
         elif top in WRITING:
             _check_writing(file, key, value, shown)
         if isinstance(value, str) and RESOLVED.search(REFERENCE.sub("", value.replace(OUTPUT, ""))):
@@ -93,7 +100,7 @@ def _check_hydra(file: Path, key: tuple[str, ...], value: Any, shown: str) -> No
         raise refusal(file, shown, "hydra_setting", allowed="|".join(SEARCH))
     names = {"params": key[3:4], "when": key[4:5]}.get(key[2], ())
     for name in names:
-        if not PARAMETER.fullmatch(name) or name.split(".")[0] in ("hydra", "ckpt_path") or name.startswith("hydra/"):
+        if not PARAMETER.fullmatch(name) or name.split(".")[0] in UNSEARCHED or name.startswith("hydra/"):
             raise refusal(file, shown, "not_searchable")
         names_place = PLACE.search(name) or re.search(r"[/~\\{$]|\.\.", str(value))
         if name.split(".")[0] in WRITING and "." in name and names_place:
@@ -103,8 +110,11 @@ def _check_hydra(file: Path, key: tuple[str, ...], value: Any, shown: str) -> No
 def _check_writing(file: Path, key: tuple[str, ...], value: Any, shown: str) -> None:
     """Check a setting of a logger, a callback or the trainer: what it writes stays in the run folder."""
     setting = key[2] if key[0] == "logger" and len(key) > 2 else "name"  # noqa: PLR2004
-    if setting not in LOGGER_SETTINGS or (setting == "_target_" and value not in LOGGERS):
+    is_other = setting == "_target_" and value not in LOGGERS and not is_own(value, file)
+    if setting not in LOGGER_SETTINGS or is_other:
         raise refusal(file, shown, "ignored")
+    if key[:2] in {("logger", name) for name in NETWORK}:
+        raise refusal(file, shown, "network")
     if not isinstance(value, str):
         return
     inside = value.removeprefix(f"{OUTPUT}/") if value != OUTPUT else ""

@@ -10,10 +10,12 @@ from ziffern.data.spec import MNIST_SHAPE
 PLUMBING = (  # prefixes of settings that change no result, or that repeat another one
     *("ckpt_path", "threads", "test", "monitor", "data.dir", "data.eval_batch_size", "data.seed", "model.seed"),
     *("model.monitor", "callbacks.early_stopping.monitor", "trainer.accelerator", "trainer.log_every", "model.fuse"),
-    *("trainer.micro_steps", "published", "report", "objective", "evaluation.run"),
+    *("trainer.micro_steps", "published", "report", "objective", "name", "tags", "targets", "metrics"),
+    "evaluation.run",
     *(f"data.source.{name}" for name in ("kind", "files", "train", "test", "transpose", "first_label", "margin")),
 )
-ADDED = ("model.scheduler_interval", "init_from")  # since version 0.1.0: null is what it did
+# Since version 0.1.0: null is what it did.
+ADDED = ("model.scheduler_interval", "init_from", "data.limit", "debug", "callbacks")
 SHAPE = ".image"  # suffix of the settings that repeat data.image, itself omitted for the shape of version 0.1.0
 
 

@@ -34,12 +34,9 @@ def build(
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
-    plain = check_targets(node, where, more)
-    target = allowed_class(plain.get("_target_"), f"{where}._target_")
-    if not issubclass(target, kind):
-        raise InputError("config.target.wrong_kind", where=where, target=plain["_target_"], name=target.__name__)
+    plain = check_targets(node, where, more, kind)
     try:
-        return instantiate(_with_tensors(plain), **more)
+        return instantiate(_with_tensors(plain, where), **more)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, InputError):
@@ -48,15 +45,26 @@ def build(
         raise InputError("config.instantiation.failed", where=where, reason=" ".join(reason.split())) from error
 
 
-def check_targets(node: Any, where: str, given: Container[str] = ()) -> Any:
+def check_targets(
+    node: Any, where: str, given: Container[str] = (), kind: type | tuple[type, ...] | None = None
+) -> Any:
     """Return a node as `resolved` does, after checking every `_target_` in it and the keys beside it.
 
-    `where` is the node's dotted name; arguments that are `given` are passed by the code to its own target.
+    `where` is the node's dotted name; arguments that are `given` are passed by the code to its own target, which
+    must be of this `kind`.
 
     Raises:
         InputError: See `build`.
     """
     plain = resolved(node, where)
+    if kind is not None:
+        target = allowed_class(plain.get("_target_"), f"{where}._target_")
+        if not issubclass(target, kind):
+            bases = [
+                f"{base.__module__}.{base.__qualname__}" for base in (kind if isinstance(kind, tuple) else (kind,))
+            ]
+            values = {"target": plain["_target_"], "name": target.__name__, "base": bases[0]}
+            raise InputError("config.target.wrong_kind", where=where, **values)
     for place, value in _nodes(plain, where):
         if isinstance(value, dict) and "_target_" in value:
             target = allowed_class(value["_target_"], f"{place}._target_")
@@ -91,17 +99,17 @@ def refuse_interpolations(plain: Any, where: str) -> None:
             raise InputError("config.value.interpolation", where=place, value=value)
 
 
-def _with_tensors(plain: Any) -> Any:
+def _with_tensors(plain: Any, where: str) -> Any:
     """Return plain containers that make tensors of lists of numbers where a class takes tensors alone."""
     if isinstance(plain, list):
-        return [_with_tensors(item) for item in plain]
+        return [_with_tensors(item, where) for item in plain]
     if not isinstance(plain, dict):
         return plain
-    target = allowed_class(plain["_target_"], "_target_") if "_target_" in plain else None
+    target = allowed_class(plain["_target_"], f"{where}._target_") if "_target_" in plain else None
     return {
         key: {"_target_": "torch.tensor", "_args_": [[float(item) for item in value]], "_convert_": "all"}
         if target is not None and takes_tensor(target, key, value)
-        else _with_tensors(value)
+        else _with_tensors(value, where)
         for key, value in plain.items()
     }
 

@@ -10,7 +10,6 @@ Type hints are not left to msgspec: it cannot use 22 of the 175 hints of the cla
 import collections.abc
 import importlib
 import inspect
-import os
 import pkgutil
 import types
 import typing
@@ -20,19 +19,23 @@ from typing import Any
 from omegaconf import MISSING
 
 from ziffern.config import suggestion
+from ziffern.config.own import EXTRA, own_prefixes
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
 ALLOWED = ("ziffern.", "torch.nn.", "torch.optim.", "pytorch_lightning.")
-EXTRA = "ZIFFERN_TARGETS"  # the environment variable with more prefixes, comma-separated; a file cannot set it
+LIBRARIES = ("torchmetrics.classification.", "aim.sdk.adapters.pytorch_lightning.")  # for metrics and a logger alone
+INSTALL = {"aim": "aim"}  # the package to install for a module
 KINDS = {  # base classes allowed in each part of the configuration; elsewhere, any of these
     "model": ("torch.nn.Module", "torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler"),
     "data": (
         "pytorch_lightning.LightningDataModule",
         *(f"ziffern.data.sources.source.{name}" for name in ("Embedded", "Local", "Torchvision")),
+        "ziffern.data.sources.from_dataset.FromDataset",
     ),
     "callbacks": ("pytorch_lightning.Callback",),
     "logger": ("pytorch_lightning.loggers.Logger",),
+    "metrics": ("torchmetrics.Metric",),
     "trainer": (
         *("pytorch_lightning.Trainer", "pytorch_lightning.strategies.Strategy"),
         "pytorch_lightning.profilers.Profiler",
@@ -52,14 +55,19 @@ def allowed_class(target: Any, key: str) -> type:
     Raises:
         InputError: It does not exist, is not a class of an allowed package, or does not belong there.
     """
-    allowed = ALLOWED + tuple(f"{extra.strip('. ')}." for extra in os.environ.get(EXTRA, "").split(",") if extra)
-    name = str(target)
+    ours = ALLOWED + (LIBRARIES if key.startswith(("metrics.", "logger.")) else ())
+    allowed, name = ours + own_prefixes(), str(target)
     if not name.startswith(allowed):
-        raise InputError("config.target.other_package", key=key, target=name, allowed=ALLOWED, variable=EXTRA)
+        package = name.partition(".")[0]
+        values = {"allowed": ALLOWED, "variable": EXTRA, "package": package}
+        raise InputError("config.target.other_package", key=key, target=name, **values)
     module, _, attribute = name.rpartition(".")
     try:
         value = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
+        missing = INSTALL.get(str(error.name)) if isinstance(error, ModuleNotFoundError) else None
+        if missing:
+            raise InputError("config.target.not_installed", key=key, target=name, package=missing) from error
         known = dir(importlib.import_module(module)) if isinstance(error, AttributeError) else []
         near = suggestion(attribute, known)
         raise InputError("config.target.missing", key=key, target=name, reason=error, near=near) from error
@@ -67,7 +75,7 @@ def allowed_class(target: Any, key: str) -> type:
     if not inspect.isclass(value) or not f"{value.__module__}.".startswith(allowed):
         raise InputError("config.target.not_a_class", key=key, target=name)
     names = KINDS.get(key.partition(".")[0]) or [name for kinds in KINDS.values() for name in kinds]
-    if value.__module__.startswith(ALLOWED) and not issubclass(value, tuple(map(pkgutil.resolve_name, names))):
+    if value.__module__.startswith(ours) and not issubclass(value, tuple(map(pkgutil.resolve_name, names))):
         raise InputError("config.target.wrong_place", key=key, target=name)
     return value
 

@@ -42,6 +42,7 @@ class ImageDataModule(pl.LightningDataModule):
         val_share: For official with val_from=train: the share of the training part that validates.
         fold: For kfold: the fold that tests, from 0.
         folds: For kfold: how many folds.
+        limit: Images kept of each part, drawn at random, but at least `batch_size` of training; None is all.
         seed: Seed of the order of training batches.
 
     Attributes:
@@ -68,6 +69,7 @@ class ImageDataModule(pl.LightningDataModule):
         fold: int = 0,
         folds: int = 5,
         seed: int = 0,
+        limit: int | None = None,
     ) -> None:
         super().__init__()
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
@@ -75,6 +77,8 @@ class ImageDataModule(pl.LightningDataModule):
                 raise InputError("data.batch_size.too_small", name=name, size=size)
         if num_classes < 2:  # noqa: PLR2004
             raise InputError("data.num_classes.too_small", classes=num_classes)
+        if limit is not None and limit < 1:
+            raise InputError("data.limit.too_small", limit=limit)
         self.source, self.dir = source, Path(dir).expanduser()
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         parameters = {"val_from": val_from, "val_share": val_share, "fold": fold, "folds": folds}
@@ -84,7 +88,9 @@ class ImageDataModule(pl.LightningDataModule):
             how = "val = test" if val_from == "test" else f"val {val_share:g} of train"
         elif split == "kfold":
             how = f"fold {fold} of {folds}"
-        self.split_name = f"{split} {how}, split_seed {split_seed}"
+        few = "" if limit is None else f", {limit} of each part"
+        self.split_name = f"{split} {how}, split_seed {split_seed}{few}"
+        self.limit = limit
         self.image = None if image is None else image_shape(image)
         self.num_classes, self.seed = num_classes, seed
         self._tensors: tuple[torch.device, Tensor, Tensor] | None = None
@@ -104,7 +110,9 @@ class ImageDataModule(pl.LightningDataModule):
         split = make_split(self.dataset, **self._split)
         if self.batch_size > len(split.train):
             raise InputError("data.batch_size.too_large", size=self.batch_size, images=len(split.train))
-        return split
+        if self.limit is None:
+            return split
+        return split.drawn(max(self.limit, self.batch_size), self.limit, self._split["seed"])
 
     def setup(self, stage: str | None = None) -> None:
         """Load and split now, so that errors appear before training starts."""

@@ -35,6 +35,15 @@ class Split:
         """Train, val and test."""
         return self.train, self.val, self.test
 
+    def drawn(self, train: int, others: int, seed: int) -> "Split":
+        """Return at most `train` and `others` images of the parts, drawn at random, in their order."""
+        random = np.random.RandomState(seed)
+
+        def draw(part: Indices, most: int) -> Indices:
+            return part[np.sort(random.permutation(len(part))[:most])]
+
+        return Split(draw(self.train, train), draw(self.val, others), draw(self.test, others), self.leak)
+
 
 def resplit(count: int, fractions: Sequence[float], seed: int) -> Split:
     """Divide 0 ... count - 1 at random; fractions are the shares of train, val and test (sum 1)."""

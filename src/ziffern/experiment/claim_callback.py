@@ -33,6 +33,10 @@ class ClaimRunFolder(Callback):
             return
         subdir = str(OmegaConf.to_container(config.hydra.sweep)["subdir"])  # type: ignore[index, call-overload]
         is_search = "OptunaQueueSweeper" in str(config.hydra.sweeper.get("_target_"))
+        overrides = plain(config.hydra.overrides.task)
+        debug = next((item for item in overrides if item.startswith("debug=") and item != "debug=null"), "")
+        if is_search and debug:
+            fail(InputError("experiment.debug.search", option=debug.partition("=")[2]))
         _or_exit(lambda: claim_multirun(_folder(config, "hydra.sweep.dir"), subdir, is_search), "hydra.sweep.dir")
 
 

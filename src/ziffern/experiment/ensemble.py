@@ -46,6 +46,8 @@ def ensemble(folders: Sequence[Path], output: Path | None, data: str | None) -> 
     first = runs[0]
     if len(runs) < 2:  # noqa: PLR2004
         raise InputError("experiment.ensemble.too_few", folder=first.folder)
+    if debug := next((run for run in runs if run.is_debug), None):
+        raise InputError("experiment.ensemble.debug", folder=debug.folder)
     for run, key in ((run, key) for run in runs for key in SHARED_KEYS):
         if run.metrics[key] != first.metrics[key]:
             other = {"other_folder": first.folder, "other_value": first.metrics[key]}

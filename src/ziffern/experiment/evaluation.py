@@ -59,6 +59,7 @@ def evaluate(
             or data with classes that the model does not have.
     """
     import ziffern.machine.plotting  # noqa: F401  # before torchmetrics imports matplotlib
+    from ziffern.training.labels import Labels
     from ziffern.training.metrics import description, tested
     from ziffern.training.recorder import Recorder
     from ziffern.training.trainer import make_trainer
@@ -74,7 +75,8 @@ def evaluate(
     about = {"run": run.folder.resolve().name, "checkpoint": checkpoint, "part": part}
     name = re.sub(r"[^\w.-]+", "-", f"{about['run']}_{images.dataset.name}-{part}")
     folder = output or Path(f"outputs/evaluations/{name}_{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
-    recorder = Recorder(folder, str(run.config.get("monitor", "val/acc")), Console(quiet=True))
+    labels = Labels(debug=str(run.config.get("debug"))) if run.is_debug else Labels()
+    recorder = Recorder(folder, str(run.config.get("monitor", "val/acc")), Console(quiet=True), labels)
     try:
         trainer = make_trainer(trainer_settings, {}, {}, recorder)
         recorder.environment(trainer)
@@ -86,7 +88,7 @@ def evaluate(
         write_text(folder / ".hydra/config.yaml", yaml.safe_dump({**config, "evaluation": about}, allow_unicode=True))
         if run.overrides is not None:
             write_text(folder / ".hydra/overrides.yaml", yaml.safe_dump(run.overrides, allow_unicode=True))
-        facts = description(str(run.description.get("model", "")), images, model, trainer)
+        facts = description(str(run.description.get("model", "")), images, model, trainer, recorder)
         facts |= {"data/train": int(counts[0].sum()), "data/val": int(counts[1].sum())}
         facts |= {"threads": run.threads} if run.threads else {}  # of training: they affect the weights
         del facts["data/batch_size"]

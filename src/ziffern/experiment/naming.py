@@ -19,7 +19,7 @@ from ziffern.experiment.run_folder import unfinished_run
 from ziffern.experiment.settings import directions
 from ziffern.machine import processes
 
-UNNAMED = ("data.dir", "trainer", "ckpt_path", "threads")  # settings that are not part of a folder's name
+UNNAMED = ("data.dir", "trainer", "ckpt_path", "threads", "targets")  # settings that are not part of a folder's name
 MAX_LENGTH = 80  # characters of the part that overrides make
 
 
@@ -33,15 +33,18 @@ def register_resolvers() -> None:
         OmegaConf.register_new_resolver(resolver.__name__, resolver, use_cache=True, replace=True)
 
 
-def run_folder(choices: DictConfig, overrides: ListConfig) -> str:
-    """Return a run folder below outputs/runs, named by model and overrides.
+def run_folder(choices: DictConfig, overrides: ListConfig, name: object = None, tags: object = None) -> str:
+    """Return a run folder below outputs/runs, named by the settings `name` and `tags`, or by model and overrides.
 
     For the overrides of an unfinished run plus its own `ckpt_path`, it is that run's folder.
     """
     if folder := unfinished_run(plain(overrides)):
         return str(folder)
-    named = [str(item) for item in overrides if not str(item).startswith("model=")]
-    return f"outputs/runs/{choices['model']}{_slug(named)}_{_unique()}"
+    labels = [str(tag) for tag in tags] if isinstance(tags, ListConfig) else []
+    if name is not None:
+        return f"outputs/runs/{_slug([str(name), *labels]).lstrip('_') or 'run'}_{_unique()}"
+    named = [str(item) for item in overrides if not str(item).startswith(("model=", "tags=", "name="))]
+    return f"outputs/runs/{choices['model']}{_slug([*named, *labels])}_{_unique()}"
 
 
 def sweep_folder(overrides: ListConfig, study: str | None = None, trials: int | None = None) -> str:

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from ziffern.data.datamodule import ImageDataModule
     from ziffern.training.callbacks.pruning import Trial
     from ziffern.training.module import ImageClassifier
+    from ziffern.training.recorder import Recorder
 
 from ziffern.config.command import launch_folder
 from ziffern.config.hyperparameters import hyperparameters, plain_config
 from ziffern.config.instantiate import build, resolved
+from ziffern.config.own import allow_targets
+from ziffern.config.parts import complete_parts
 from ziffern.config.paths import resolve_paths
 from ziffern.errors import InputError
 from ziffern.experiment.outside_hydra import own_config, record_config
@@ -57,6 +60,8 @@ def run_experiment(
     """
     import ziffern.machine.plotting  # noqa: F401  # before torchmetrics imports matplotlib
 
+    allow_targets(cfg.get("targets") or ())
+    complete_parts(cfg)
     check_settings(cfg)
     composed, cfg = cfg, own_config(cfg, folder)
     resolve_paths(cfg, launch_folder())
@@ -68,12 +73,13 @@ def run_experiment(
     from ziffern.training.callbacks.pruning import Pruning
     from ziffern.training.initial_weights import take_weights
     from ziffern.training.module import ImageClassifier
-    from ziffern.training.recorder import Recorder
     from ziffern.training.train import train
     from ziffern.training.trainer import make_trainer
 
     quieten()
-    if "published" in cfg and "fallback" in cfg.data.source:  # a published recipe never trains on fallback data
+    if is_trial and cfg.get("debug"):
+        raise InputError("experiment.debug.search", option=cfg.debug)
+    if "published" in cfg and "fallback" in (cfg.data.source or ()):  # a published recipe never trains on fallback data
         with open_dict(cfg):
             cfg.data.source.fallback = False
     if cfg.trainer.gradient_clip_val is not None and _is_mixed(cfg.trainer.precision):
@@ -86,11 +92,10 @@ def run_experiment(
     if cfg.data.batch_size == 1:
         check_single_images(model)
     data = build(cfg.data, "data", ImageDataModule)
-    # Only the first of several processes (DDP) prints. Text is not interpreted as markup.
-    console = Console(quiet=not is_first(), highlight=False, markup=False, emoji=False)
-    recorder = Recorder(folder, cfg.monitor, console)
+    recorder = _recorder(cfg, folder)
     pruning = [Pruning(trial, cfg.monitor)] if is_trial and isinstance(cfg.objective, str) else []
-    trainer = make_trainer(*trainer_parts(cfg), recorder, *pruning)
+    own_metrics = [recorder.own_metrics] if recorder.own_metrics else []
+    trainer = make_trainer(*trainer_parts(cfg), recorder, *pruning, *own_metrics)
     used = trainer.num_devices * trainer.num_nodes
     if not is_trial and launched() != used > 0 and launched() > 1:
         raise InputError("experiment.processes.unused", started=launched(), used=used)
@@ -103,7 +108,7 @@ def run_experiment(
         settings["init_from"] = take_weights(model, str(cfg.init_from), data)
     on_ready(data, model)
     record_config(composed, folder)
-    metrics = train(
+    results = train(
         data,
         model,
         trainer,
@@ -115,12 +120,27 @@ def run_experiment(
         resume_if_possible=is_trial,
         prior_seconds=float(OmegaConf.select(cfg, "ensemble.train_seconds", default=0.0)),
     )
-    scores = [float(metrics[objective]) for objective in objectives(cfg.objective)]
+    scores = [float(results[objective]) for objective in objectives(cfg.objective)]
     return scores[0] if isinstance(cfg.objective, str) else scores
 
 
 def _is_mixed(precision: object) -> bool:
     return str(precision) in ("16", "bf16") or "mixed" in str(precision)  # the short forms are Lightning's
+
+
+def _recorder(cfg: DictConfig, folder: Path) -> "Recorder":
+    from torchmetrics import Metric
+
+    from ziffern.training.callbacks.own_metrics import OwnMetrics
+    from ziffern.training.labels import Labels
+    from ziffern.training.recorder import Recorder
+
+    # Only the first of several processes (DDP) prints. Text is not interpreted as markup.
+    console = Console(quiet=not is_first(), highlight=False, markup=False, emoji=False)
+    labels = Labels(str(cfg.get("name") or ""), tuple(map(str, cfg.get("tags") or ())), cfg.get("debug") or "")
+    metrics = {str(name): build(node, f"metrics.{name}", Metric) for name, node in (cfg.get("metrics") or {}).items()}
+    own_metrics = OwnMetrics(metrics, cfg.data.num_classes) if metrics else None
+    return Recorder(folder, cfg.monitor, console, labels, own_metrics)
 
 
 def trainer_parts(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

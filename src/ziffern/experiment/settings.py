@@ -2,15 +2,19 @@
 
 import copy
 import math
+import pkgutil
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, ListConfig
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from ziffern.analysis.metrics import objectives as metric_objectives
+from ziffern.config import conf_folder
 from ziffern.config.command import launch_folder
 from ziffern.config.instantiate import check_targets
+from ziffern.config.root import check_root
 from ziffern.config.targets import ALLOWED, allowed_class
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
@@ -29,6 +33,8 @@ WHOLE_EPOCHS = (  # settings that would leave an epoch without the validation by
 )
 FORKING = ("ddp_spawn", "ddp_fork", "ddp_notebook")  # their processes return neither the history nor the scores
 WITHOUT_EFFECT = ("use_distributed_sampler", "limit_predict_batches", "enable_autolog_hparams", "model_registry")
+BASES = {"model": "ziffern.training.module.ImageClassifier", "data": "ziffern.data.datamodule.ImageDataModule"}
+MAX_LABEL = 100  # characters of a name or a tag
 REFUSED_CALLBACKS = {  # they change what is trained, but not what is tested and recorded: what to use instead
     **{"WeightAveraging": "ema", "StochasticWeightAveraging": "ema"},
     **{"BatchSizeFinder": "batch_size", "LearningRateFinder": "learning_rate"},
@@ -62,6 +68,8 @@ def check_settings(cfg: DictConfig) -> None:
     Raises:
         InputError: A setting has a value that no run can use, or a `_target_` is not allowed (`ziffern.config`).
     """
+    check_root(cfg, _hydra())
+    _check_labels(cfg)
     if cfg.monitor not in MONITORS:
         raise InputError("experiment.monitor.unknown", value=cfg.monitor)
     objectives(cfg.objective)
@@ -73,18 +81,47 @@ def check_settings(cfg: DictConfig) -> None:
         raise InputError("experiment.threads.too_few", value=cfg.threads)
     if cfg.data.dir is None:
         raise InputError("experiment.data.no_dir")
-    source = cfg.data.source
-    if "fallback" in source and not str(source.get("_target_")).endswith(".Torchvision"):
+    source = None if OmegaConf.is_missing(cfg.data, "source") else cfg.data.source
+    if source is not None and "fallback" in source and not str(source.get("_target_")).endswith(".Torchvision"):
         raise InputError("experiment.data.not_of_recipe")
     _check_callbacks(cfg.callbacks)
     _check_monitors(cfg)
-    for name in ("data", "model", "callbacks", "logger"):
-        check_targets(cfg[name], name)
+    for name, base in BASES.items():
+        check_targets(cfg[name], name, kind=pkgutil.resolve_name(base))
+    for name in ("callbacks", "logger", "metrics"):
+        check_targets(cfg.get(name), name)
     if cfg.ckpt_path is not None and not (launch_folder() / Path(str(cfg.ckpt_path)).expanduser()).is_file():
         raise InputError("experiment.checkpoint.missing", path=cfg.ckpt_path)
     if cfg.get("init_from") is not None and not (launch_folder() / Path(str(cfg.init_from)).expanduser()).exists():
         raise InputError("experiment.init_from.missing", path=cfg.init_from)
     _check_trainer(cfg.trainer)
+
+
+def _hydra() -> Any:
+    """Return Hydra's own configuration as plain containers, without the overrides as they were typed."""
+    if not HydraConfig.initialized():
+        return None
+    hydra = OmegaConf.to_container(HydraConfig.instance().cfg or OmegaConf.create(), resolve=False)
+    own = hydra.get("hydra", {}) if isinstance(hydra, dict) else {}
+    return {key: value for key, value in own.items() if key != "overrides"}
+
+
+def _check_labels(cfg: DictConfig) -> None:
+    name, tags, metrics = cfg.get("name"), cfg.get("tags"), cfg.get("metrics")
+    if name is not None and not 0 < len(str(name).strip()) <= MAX_LABEL:
+        raise InputError("experiment.name.length", value=str(name), limit=MAX_LABEL)
+    is_list = isinstance(tags, ListConfig | None) and all(0 < len(str(tag)) <= MAX_LABEL for tag in tags or ())
+    if not is_list or any(OmegaConf.is_config(tag) or tag is None for tag in tags or ()):
+        raise InputError("experiment.tags.not_a_list", value=str(tags), limit=MAX_LABEL)
+    if cfg.get("debug") is not None and not isinstance(cfg.debug, str):
+        raise InputError("experiment.debug.unknown", value=str(cfg.debug), known=debug_options())
+    if not isinstance(metrics, DictConfig | None):
+        raise InputError("experiment.metrics.no_mapping", value=str(metrics))
+
+
+def debug_options() -> list[str]:
+    """Return the options of the group `debug`."""
+    return sorted(path.stem for path in (conf_folder() / "debug").glob("*.yaml"))
 
 
 def _check_trainer(trainer: DictConfig) -> None:

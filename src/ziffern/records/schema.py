@@ -64,6 +64,11 @@ DESCRIPTION: dict[str, Any] = {
     "data/limit": _field(Text, "images that an epoch used, where it did not use all, in English"),
     "data/limit_message": _field(RecordedMessage | None, "the same as code and values"),
 }
+LABELS: dict[str, Any] = {
+    "debug": _field(Text, "warning that the run is no result (debug=…), in English"),
+    "debug_message": _field(RecordedMessage | None, "the same as code and values"),
+    "own_metrics": _field(dict[Text, Number | None], "values of the setting `metrics` on the test part, by key"),
+}
 ENDING: dict[str, Any] = {
     "ended": _field(Text, "why training ended before the maximum number of epochs, in English"),
     "ended_message": _field(RecordedMessage | None, "the same as code and values"),
@@ -142,12 +147,12 @@ def models() -> Models:
 def _models(registered: tuple[Metric, ...]) -> Models:
     optional = {metric.key: TYPES[metric.kind] | None for metric in registered}
     required = {metric.key: Required[TYPES[metric.kind]] for metric in registered if metric.is_required}
-    metrics = _typed_dict("Metrics", {**DESCRIPTION, **ENDING, **optional, **required})
+    metrics = _typed_dict("Metrics", {**DESCRIPTION, **LABELS, **ENDING, **optional, **required})
     published = {"source": Required[Text], "verdict": Text | None, **optional}
     common = {"event": _field(Text, "name of the event", True), "time": _field(Text, "UTC, in ISO 8601")}
     ending = {"reason": _field(Text, "why the run ended early")}
     events: dict[str, dict[str, Any]] = {
-        "start": {**DESCRIPTION, "max_epochs": _field(Count | None, "maximum number of epochs")},
+        "start": {**DESCRIPTION, **LABELS, "max_epochs": _field(Count | None, "maximum number of epochs")},
         "step": PROGRESS,
         "epoch": PROGRESS,
         "trained": {},

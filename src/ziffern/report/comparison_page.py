@@ -40,6 +40,9 @@ def lines(comparison: Comparison, t: Language) -> list[list[str]]:
     """Return the names of the columns, followed by a row of text per recipe."""
     values = zip(comparison.recipes, comparison.bytes, comparison.speed, strict=True)
     rows = [_cells(recipe, size, speed, t) for recipe, size, speed in values]
+    if any(recipe.labels for recipe in comparison.recipes):
+        column = t("compare.columns.labels")
+        rows = [cells | {column: recipe.labels or NONE} for cells, recipe in zip(rows, comparison.recipes, strict=True)]
     return [list(rows[0]), *(list(row.values()) for row in rows)]
 
 

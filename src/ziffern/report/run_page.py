@@ -17,7 +17,7 @@ from ziffern.runs.run import Run
 from ziffern.text.language import LANGUAGES, Language
 from ziffern.text.metrics import explanation, label, written
 
-NOTES = ("data/note", "data/leak", "data/limit", "ended")  # recorded messages that are shown first
+NOTES = ("debug", "data/note", "data/leak", "data/limit", "ended")  # recorded messages that are shown first
 MAX_MISTAKES = 60  # misclassified images on the page
 SURE = 0.99  # accuracy for which the report gives the coverage
 

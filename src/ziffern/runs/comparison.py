@@ -55,8 +55,11 @@ def make_comparison(runs: Sequence[Run], margin: float) -> Comparison:
     Raises:
         InputError: Fewer than two runs are complete.
     """
-    finished = [run for run in runs if run.is_finished]
+    finished = [run for run in runs if run.is_finished and not run.is_debug]
     unfinished = [run for run in runs if not run.is_finished]
+    debug = [run for run in runs if run.is_finished and run.is_debug]
+    if len(finished) < 2 and debug:  # noqa: PLR2004
+        raise InputError("runs.comparison.debug", folder=debug[0].folder)
     if len(finished) < 2:  # noqa: PLR2004
         raise InputError(
             "runs.comparison.too_few", finished=len(finished), total=len(runs), folder=unfinished[0].folder
@@ -66,6 +69,7 @@ def make_comparison(runs: Sequence[Run], margin: float) -> Comparison:
     compared, reason = same_test(recipes)
     notes = [
         *(Message("runs.note.unfinished", run=run.folder) for run in unfinished),
+        *(Message("runs.note.debug", run=run.folder) for run in debug),
         *(_duplicate(run, kept) for run, kept in duplicates),
         *_threads(recipes),
         *_contradictions(recipes, models),

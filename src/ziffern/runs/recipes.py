@@ -62,6 +62,11 @@ class Recipe:
         ]
 
     @property
+    def labels(self) -> str:
+        """The names and tags of the runs, each once."""
+        return "; ".join(dict.fromkeys(run.run.labels for run in self.runs if run.run.labels))
+
+    @property
     def params(self) -> int:
         """The number of parameters of the net."""
         return int(self.first.about["params"])

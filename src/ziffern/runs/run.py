@@ -93,6 +93,18 @@ class Run:
         """Model, data and settings, from the metrics or the event `start`; empty without both."""
         return self.metrics if self.is_finished else reader.read_start(self.folder)
 
+    @property
+    def is_debug(self) -> bool:
+        """Whether this is a debug run, which is no result."""
+        return bool(self.description.get("debug"))
+
+    @cached_property
+    def labels(self) -> str:
+        """Name and tags in one text, such as `wide [baseline, v2]`; empty without them."""
+        name, tags = self.config.get("name"), self.config.get("tags")
+        words = ", ".join(map(str, tags)) if isinstance(tags, list) else ""
+        return " ".join(filter(None, [name if isinstance(name, str) else "", f"[{words}]" if words else ""]))
+
     @cached_property
     def was_pruned(self) -> bool:
         """Whether a search stopped this run early."""

@@ -12,10 +12,60 @@ from typing import Any
 
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
+from ziffern.config.instantiate import build
+from ziffern.config.targets import allowed_class
+from ziffern.errors import InputError
 from ziffern.files.untrusted import read_text
+from ziffern.training.labels import Labels, run_name
 
+SERVICES = {  # the package of a logger, and its settings for a run's name and tags
+    "WandbLogger": ("wandb", "name", "tags"),
+    "MLFlowLogger": ("mlflow", "run_name", "tags"),
+    "CometLogger": ("comet-ml", "name", "tags"),
+    "AimLogger": ("aim", "run_name", None),
+}
 MAX_BYTES = 1_000_000_000  # of the CSV logger's file
 ENDINGS = {"WandbLogger": "finish", "CometLogger": "end", "NeptuneLogger": "stop"}  # of an experiment, by its logger
+
+
+def build_logger(node: Mapping[str, Any], where: str, folder: Path, labels: Labels) -> Logger:
+    """Return a logger whose runs have the run folder's name, and the tags of the run.
+
+    Args:
+        node: Its configuration.
+        where: The dotted name of the configuration.
+        folder: The run folder.
+        labels: Those of the run; a name and tags in the configuration take precedence.
+
+    Raises:
+        InputError: A target that is not allowed, or its package is not installed.
+    """
+    settings = dict(node)
+    names = [base.__name__ for base in allowed_class(node.get("_target_"), f"{where}._target_").__mro__]
+    package, name, tags = next((SERVICES[name] for name in names if name in SERVICES), ("", None, None))
+    if name:
+        settings.setdefault(name, run_name(folder))
+    if tags and labels.all_tags:
+        settings.setdefault(tags, {tag: tag for tag in labels.all_tags} if package == "mlflow" else labels.all_tags)
+    outside = not Path(str(node.get("save_dir"))).absolute().is_relative_to(folder)
+    if {"TensorBoardLogger", "CSVLogger"} & set(names) and outside and not node.get("version"):
+        settings["version"] = run_name(folder)  # or the runs would be mixed in one folder
+    try:
+        logger: Logger = build(settings, where, Logger)
+    except InputError as error:
+        missing = error.__cause__ is not None and isinstance(error.__cause__.__cause__, ModuleNotFoundError)
+        if package and missing:
+            raise InputError("training.logger.not_installed", where=where, package=package) from error
+        raise
+    return logger
+
+
+def tag_experiments(loggers: Sequence[Logger], tags: Sequence[str]) -> None:
+    """Tag the runs of loggers whose constructor takes no tags."""
+    for logger in loggers:
+        if type(logger).__name__ == "AimLogger":
+            for tag in tags:
+                logger.experiment.add_tag(tag)  # type: ignore[attr-defined]
 
 
 def continue_logs(loggers: Sequence[Logger], checkpoint: Mapping[str, Any]) -> None:

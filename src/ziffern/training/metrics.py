@@ -43,7 +43,8 @@ def test_metrics(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trai
     model.load_state_dict(read_checkpoint(recorder.checkpoints.best_path)["state_dict"])
     outcome, loss = tested(data, model, trainer, recorder.folder)
     counts = np.bincount(data.dataset.labels[data.parts.train], minlength=len(data.dataset.class_names))
-    return {"test/loss": loss, **measure(_evidence(recorder, outcome, counts))}
+    own = {"own_metrics": recorder.own_metrics.values} if recorder.own_metrics else {}
+    return own | {"test/loss": loss, **measure(_evidence(recorder, outcome, counts))}
 
 
 def tested(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, folder: Path) -> tuple[Outcome, float]:
@@ -67,7 +68,9 @@ def _evidence(
     return Evidence(columns(rows), best_epoch, outcome, train_counts)
 
 
-def description(name: str, data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer) -> Metrics:
+def description(
+    name: str, data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, recorder: Recorder
+) -> Metrics:
     """Return the entries that describe the model, the data and the settings."""
     return {
         "model": name,
@@ -86,6 +89,7 @@ def description(name: str, data: ImageDataModule, model: ImageClassifier, traine
         **recorded("data/leak", data.parts.leak),
         **recorded("data/note", data.dataset.note),
         **recorded("data/limit", _limit(data, trainer)),
+        **(recorded("debug", recorder.labels.note) if recorder.labels.debug else {}),
     }
 
 

@@ -21,8 +21,10 @@ from ziffern.files.atomic import writing
 from ziffern.records import writer
 from ziffern.training.callbacks.checkpoints import RunCheckpoints
 from ziffern.training.callbacks.history import History
+from ziffern.training.callbacks.own_metrics import OwnMetrics
 from ziffern.training.callbacks.progress import ProgressReport
 from ziffern.training.callbacks.requeue import Requeue, slurm_job
+from ziffern.training.labels import Labels
 from ziffern.training.optimizers import monitor_mode
 
 PACKAGES = ("ziffern", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "scipy")
@@ -35,10 +37,20 @@ class Recorder:
         folder: The run folder; created where it does not exist.
         monitor: The validation score that chooses the best checkpoint.
         console: Where progress and results are printed.
+        labels: How the run is named and marked.
+        own_metrics: The user's own metrics, whose values are recorded too.
     """
 
-    def __init__(self, folder: Path, monitor: str, console: Console) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        monitor: str,
+        console: Console,
+        labels: Labels | None = None,
+        own_metrics: OwnMetrics | None = None,
+    ) -> None:
         self.folder, self.monitor, self.console = folder.absolute(), monitor, console
+        self.labels, self.own_metrics = labels or Labels(), own_metrics
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         self.history = History(self.folder)

@@ -33,6 +33,7 @@ def print_start(
     """Print the model, the data and the run folder, below any warnings about the data."""
     words, dataset, parts = terminal_words(), data.dataset, data.parts
     _print_warnings(recorder.console, words, dataset.note, parts.leak)
+    _print_warnings(recorder.console, words, recorder.labels.note, None)
     device = trainer.strategy.root_device
     shown = words("start.cpu", count=torch.get_num_threads(), device=device) if device.type == "cpu" else device
     parameters = words.number(model.parameter_count)
@@ -64,7 +65,7 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
         console.print(f"{name:<{width}}{value}", soft_wrap=True)
     language = terminal_language.get()
     _print_warnings(console, words, *(message_text(metrics, f"data/{kind}", language) for kind in ("note", "leak")))
-    for key in ("data/limit", "ended"):
+    for key in ("debug", "data/limit", "ended"):
         if text := message_text(metrics, key, language):
             console.print(words("start.note", text=printable(text)), style=WARNING, soft_wrap=True)
     if is_multirun():  # more runs follow
@@ -86,6 +87,7 @@ def _rows(words: Language, metrics: dict[str, Any]) -> list[tuple[str, str]]:
         for metric in registered(Place.TERMINAL)
         if metrics.get(metric.key) is not None
     ]
+    rows += [(key, words.number(value, 4)) for key, value in metrics.get("own_metrics", {}).items()]
     return [*rows, (words("summary.data"), printable(metrics["data/name"]))]
 
 

@@ -19,7 +19,7 @@ from ziffern.records.writer import append_event, write_material
 from ziffern.text.printable import reason
 from ziffern.training.callbacks.atomic_io import AtomicCheckpointIO
 from ziffern.training.ending import ended_early, record_ending, shell_exit_codes
-from ziffern.training.loggers import close_loggers, continue_logs
+from ziffern.training.loggers import close_loggers, continue_logs, tag_experiments
 from ziffern.training.metrics import Metrics, description, test_metrics, validation_metrics
 from ziffern.training.module import ImageClassifier
 from ziffern.training.recorder import Recorder
@@ -89,7 +89,7 @@ def train(
             close_loggers(trainer.loggers, "failed")
         raise
     seconds = round(recorder.history.seconds + prior_seconds, 3)
-    metrics |= description(name, data, model, trainer) | recorded("ended", ended) | {"train_seconds": seconds}
+    metrics |= description(name, data, model, trainer, recorder) | recorded("ended", ended) | {"train_seconds": seconds}
     if trainer.is_global_zero:
         log_outcome(trainer.loggers, metrics)
         close_loggers(trainer.loggers, "success")
@@ -110,9 +110,12 @@ def _record_start(
     """Record and print what is about to be trained."""
     recorder.environment(trainer)
     write_material(recorder.folder, Material.of(data.dataset, data.parts, model.normalize))
-    append_event(recorder.folder, "start", **description(name, data, model, trainer), max_epochs=trainer.max_epochs)
+    append_event(
+        recorder.folder, "start", **description(name, data, model, trainer, recorder), max_epochs=trainer.max_epochs
+    )
     print_start(recorder, name, data, model, trainer, epochs_done(checkpoint))
     if threads := other_threads(checkpoint, trainer):
         print_threads_warning(recorder.console, threads)
+    tag_experiments(trainer.loggers, recorder.labels.all_tags)
     log_layout(trainer.loggers)
-    log_hyperparameters(trainer.loggers, settings)
+    log_hyperparameters(trainer.loggers, settings | recorder.labels.hyperparameters)

@@ -7,12 +7,12 @@ from typing import Any
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from pytorch_lightning.callbacks import RichModelSummary
-from pytorch_lightning.loggers import Logger
 
 from ziffern.config.instantiate import build
 from ziffern.training.callbacks.atomic_io import AtomicCheckpointIO
 from ziffern.training.callbacks.early_stopping import EarlyStopping
 from ziffern.training.fast_steps.choice import AUTO, step_callbacks
+from ziffern.training.loggers import build_logger
 from ziffern.training.recorder import Recorder
 
 EARLY_STOPPING = f"{EarlyStopping.__module__}.{EarlyStopping.__qualname__}"
@@ -86,7 +86,9 @@ def make_trainer(
             *summary,
         ],
         logger=[
-            build(dict(node), f"logger.{name}", Logger) for name, node in loggers.items() if isinstance(node, Mapping)
+            build_logger(node, f"logger.{name}", recorder.folder, recorder.labels)
+            for name, node in loggers.items()
+            if node is not None
         ]
         or False,
         default_root_dir=str(recorder.folder),
@@ -104,4 +106,4 @@ def used_callbacks(callbacks: Nodes) -> dict[str, Mapping[str, Any]]:
     def is_off(node: Mapping[str, Any]) -> bool:
         return node.get("_target_") == EARLY_STOPPING and node.get("patience") is None
 
-    return {name: node for name, node in callbacks.items() if isinstance(node, Mapping) and not is_off(node)}
+    return {name: node for name, node in callbacks.items() if node is not None and not is_off(node)}
