@@ -10,10 +10,12 @@ from pytorch_lightning.loggers import CSVLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tests.support.runs import compose_config, run_in
 
+from ziffern.config.instantiate import build
 from ziffern.errors import InputError
 from ziffern.records.messages import message_text
 from ziffern.training.callbacks.checkpoints import RunCheckpoints
 from ziffern.training.callbacks.history import History
+from ziffern.training.module import ImageClassifier
 
 WEIGHTS = "++model.loss.weight=[1,1,1,1,1,9,1,1,1,1]"
 PLATEAU = "{_target_: torch.optim.lr_scheduler.ReduceLROnPlateau, _partial_: true, patience: 0, factor: 0.5}"
@@ -77,6 +79,26 @@ def test_plateau_follows_the_monitored_score(run, rates, monitor: str) -> None:
     assert expected[-1] < 0.1
 
 
+def test_plateau_of_version_0_1_0_follows_the_score_of_this_run(composed) -> None:
+    """Its checkpoints hold the best loss, which no accuracy would be better than."""
+    optimization = build(composed(f"model.scheduler={PLATEAU}").model, "model", ImageClassifier).optimization
+    optimizer = optimization.make_optimizer([torch.nn.Parameter(torch.zeros(1))])
+    scheduler, rate = optimization.make_scheduler(optimizer, 100), optimizer.param_groups[0]["lr"]
+    scheduler.load_state_dict(scheduler.state_dict() | {"mode": "min", "best": 0.01, "num_bad_epochs": 1})
+    optimization.adopt(scheduler)
+    for accuracy in (0.5, 0.6, 0.7):
+        scheduler.step(accuracy)
+    assert optimizer.param_groups[0]["lr"] == rate
+    scheduler.step(0.6)
+    assert optimizer.param_groups[0]["lr"] == rate / 2
+
+
+def test_a_model_whose_mode_does_not_fit_still_loads(trained) -> None:
+    model = dict(trained().config["model"])
+    model["scheduler"] = {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau", "_partial_": True, "mode": "max"}
+    assert build({key: value for key, value in model.items() if key != "monitor"}, "model", ImageClassifier)
+
+
 def test_plateau_with_the_opposite_mode_is_refused(composed, tmp_path: Path) -> None:
     scheduler = PLATEAU.replace("patience", "mode: min, patience")
     with pytest.raises(InputError, match="mode=min: monitor=val/acc needs max"):
@@ -92,6 +114,8 @@ def test_a_cyclic_rate_steps_with_each_batch(run, rates, micro_steps: int) -> No
 def test_the_interval_can_be_chosen(run, rates, composed, tmp_path: Path) -> None:
     run("model/scheduler=exponential", "model.scheduler.gamma=0.9", "model.scheduler_interval=step")
     assert rates == pytest.approx([0.001 * 0.9**15, 0.001 * 0.9**30])
+    with pytest.raises(InputError, match="OneCycleLR counts the steps of the whole run"):
+        run_in(tmp_path / "one", composed("model/scheduler=onecycle", "model.scheduler_interval=epoch"))
     with pytest.raises(InputError, match=r"model\.scheduler_interval=batch: must be one of"):
         run_in(tmp_path / "other", composed("model/scheduler=exponential", "model.scheduler_interval=batch"))
 
@@ -109,6 +133,7 @@ def test_a_cosine_follows_the_epochs_of_a_run_that_goes_on(run, rates) -> None:
     ("override", "code"),
     [
         ("+trainer.val_check_interval=5", "experiment.trainer.val_check_interval"),
+        ("+trainer.val_check_interval=1", "experiment.trainer.val_check_interval"),
         ("+trainer.use_distributed_sampler=false", "config.argument.reserved"),
         ("+trainer.num_sanity_val_steps=2", "config.argument.reserved"),
         *(

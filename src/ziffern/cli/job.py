@@ -34,9 +34,8 @@ def job(cfg: DictConfig) -> float | list[float]:
             return _run_trial(cfg, folder, name)
         from ziffern.experiment.run import run_experiment
 
-        last = folder / run_folder.LAST
-        if cfg.ckpt_path is None and last.is_file():  # the folder was claimed by this very command
-            cfg.ckpt_path = str(last)
+        if cfg.ckpt_path is None and run_folder.holds_unfinished_run(folder):  # of the same command: it was claimed
+            cfg.ckpt_path = str(folder / run_folder.LAST)
         score = run_experiment(cfg, folder, name)
     except KeyboardInterrupt:
         run_folder.remove_if_unused(folder)

@@ -35,7 +35,7 @@ from ziffern.search.agreement import check_data
 from ziffern.text.language import terminal_language, terminal_words
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
-ALL_FOLDS, FOLDS, DEFAULT_FOLDS = "data.fold=all", "data.folds=", 5  # as in conf/data/_base.yaml
+ALL_FOLDS, FOLDS, KFOLD, DEFAULT_FOLDS = "data.fold=all", "data.folds=", "data.split=kfold", 5
 SEARCH = ("hparams_search=", "hydra/sweeper=")  # overrides that choose the sweeper of a search
 
 
@@ -111,12 +111,14 @@ def _options(arguments: Sequence[str]) -> Namespace:
 
 
 def _with_every_fold(options: Namespace) -> list[str]:
-    """Return the overrides with one run for each fold of a cross-validation."""
-    if not _is_multirun(options):
+    """Return the overrides with one run for each fold of a cross-validation, whose number they name."""
+    overrides = [item for item in options.overrides if item != ALL_FOLDS]
+    counts = [item.removeprefix(FOLDS) for item in overrides if item.startswith(FOLDS)]
+    is_search = any(item.startswith(SEARCH) for item in overrides)
+    if not _is_multirun(options) or is_search or KFOLD not in overrides or not all(map(str.isdecimal, counts)):
         fail(InputError("cli.train.all_folds"))
-    counts = [item.removeprefix(FOLDS) for item in options.overrides if item.startswith(FOLDS)]
-    every = f"data.fold=range({counts[-1] if counts else DEFAULT_FOLDS})"
-    return [every if item == ALL_FOLDS else item for item in options.overrides]
+    count = counts[-1] if counts else DEFAULT_FOLDS
+    return [*overrides, f"data.fold=range({count})", *([] if counts else [f"{FOLDS}{count}"])]
 
 
 def _is_multirun(options: Namespace) -> bool:

@@ -51,7 +51,7 @@ def start_words() -> list[str]:
     if first == "python":
         typed = launch_folder() / sys.argv[0]
         is_script = typed.name == script and getattr(sys.modules["__main__"], "__spec__", None) is None
-        path = typed if is_script else conf_folder().parent / script
+        path = typed if is_script and typed.is_file() else conf_folder().parent / script
         if not path.is_file():
             return [program("ziffern"), "train"]
         script = relative(path)

@@ -146,6 +146,10 @@ class ImageDataModule(pl.LightningDataModule):
         if self._tensors is None or self._tensors[0] != device:
             images, labels = torch.from_numpy(self.dataset.images), torch.from_numpy(self.dataset.labels)
             self._tensors = (device, images.to(device), labels.to(device))
+        if world > len(getattr(self.parts, part)):
+            raise InputError(
+                "data.processes.too_many", part=part, images=len(getattr(self.parts, part)), processes=world
+            )
         _, images, labels = self._tensors
         indices = torch.from_numpy(getattr(self.parts, part)).to(device)
         return Batches(images, labels, indices, batch_size, seed, rank, world, keep_single)

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from ziffern.config.command import plain, tool
+from ziffern.config.command import is_multirun, plain, tool
 from ziffern.experiment.run_folder import unfinished_run
 from ziffern.experiment.settings import directions
 from ziffern.machine import processes
@@ -56,13 +57,21 @@ def sweep_folder(overrides: ListConfig, study: str | None = None, trials: int | 
         trials: The number of trials of a search; None for any other multirun, whose folder is unique.
     """
     name = study_name(overrides)
-    return f"outputs/sweeps/{study or name}" if trials else f"outputs/sweeps/{name}_{_unique()}"
+    return f"outputs/sweeps/{study or name}" if trials else f"outputs/sweeps/{name}_{_unique(per_restart=True)}"
 
 
 def study_name(overrides: ListConfig) -> str:
     """Return the name of a search, the same for the same overrides."""
     given = [item.removeprefix("hparams_search=") for item in plain(overrides) if "=" in item]
     return _slug(given).lstrip("_") or "study"
+
+
+def continues_by_command() -> bool:
+    """Return whether the running command leads to the same run folder when it is repeated, and so continues its run."""
+    if not HydraConfig.initialized() or is_multirun():
+        return False
+    names_folder = any(str(item).startswith("hydra.run.dir=") for item in HydraConfig.get().overrides.hydra)
+    return names_folder or processes.launched() > 1
 
 
 def is_ddp(strategy: str) -> bool:
@@ -90,5 +99,5 @@ def _short(override: str) -> str:
     return f"{key.split('.')[-1].split('/')[-1].replace('_', '-')}-{text}"
 
 
-def _unique() -> str:
-    return processes.agree(lambda: f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
+def _unique(per_restart: bool = False) -> str:
+    return processes.agree(lambda: f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}", per_restart)

@@ -27,6 +27,7 @@ from ziffern.config.own import allow_targets
 from ziffern.config.parts import complete_parts
 from ziffern.config.paths import resolve_paths
 from ziffern.errors import InputError
+from ziffern.experiment.naming import continues_by_command
 from ziffern.experiment.outside_hydra import own_config, record_config
 from ziffern.experiment.settings import check_logits, check_settings, check_single_images, objectives
 from ziffern.machine.processes import is_first, launched
@@ -140,7 +141,7 @@ def _recorder(cfg: DictConfig, folder: Path) -> "Recorder":
     labels = Labels(str(cfg.get("name") or ""), tuple(map(str, cfg.get("tags") or ())), cfg.get("debug") or "")
     metrics = {str(name): build(node, f"metrics.{name}", Metric) for name, node in (cfg.get("metrics") or {}).items()}
     own_metrics = OwnMetrics(metrics, cfg.data.num_classes) if metrics else None
-    return Recorder(folder, cfg.monitor, console, labels, own_metrics)
+    return Recorder(folder, cfg.monitor, console, labels, own_metrics, continues=continues_by_command())
 
 
 def trainer_parts(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

@@ -69,6 +69,11 @@ def unfinished_run(overrides: Sequence[str]) -> Path | None:
     return folder if _has_overrides(folder, overrides) else None
 
 
+def holds_unfinished_run(folder: Path) -> bool:
+    """Return whether a folder holds a run that was interrupted after a checkpoint."""
+    return (folder / LAST).is_file() and bool(_first_record(folder)) and not (folder / RECORD[0]).exists()
+
+
 def release(folder: Path | None = None) -> None:
     """Release the lock on a folder, or all locks of this process."""
     for path in list(_locks) if folder is None else [folder.absolute()]:
@@ -152,12 +157,14 @@ def _check_vacant(folder: Path, overrides: Sequence[str]) -> None:
 
 
 def _has_overrides(folder: Path, overrides: Sequence[str]) -> bool:
-    """Return whether the run in a folder has these overrides, in any order and with any `ckpt_path`."""
+    """Return whether the run in a folder has these overrides, in any order, whatever the `ckpt_path` and plus signs."""
     from ziffern.records.reader import read_overrides
 
+    if (known := read_overrides(folder)) is None:  # missing or damaged
+        return False
     recorded, given = (
-        sorted(printable(item) for item in items if not item.startswith("ckpt_path="))
-        for items in (read_overrides(folder) or [], overrides)
+        sorted(printable(item).lstrip("+") for item in items if not item.startswith("ckpt_path="))
+        for items in (known, overrides)
     )
     return recorded == given
 

@@ -36,10 +36,14 @@ WITHOUT_EFFECT = ("use_distributed_sampler", "limit_predict_batches", "enable_au
 BASES = {"model": "ziffern.training.module.ImageClassifier", "data": "ziffern.data.datamodule.ImageDataModule"}
 MAX_LABEL = 100  # characters of a name or a tag
 REFUSED_CALLBACKS = {  # they change what is trained, but not what is tested and recorded: what to use instead
-    **{"WeightAveraging": "ema", "StochasticWeightAveraging": "ema"},
-    **{"BatchSizeFinder": "batch_size", "LearningRateFinder": "learning_rate"},
+    "WeightAveraging": "ema",
+    "StochasticWeightAveraging": "ema",
+    "BatchSizeFinder": "batch_size",
+    "LearningRateFinder": "learning_rate",
     "GradientAccumulationScheduler": "accumulation",
-    **{"BaseFinetuning": "finetuning", "ModelPruning": "pruning", "ProgressBar": "progress"},
+    "BaseFinetuning": "finetuning",
+    "ModelPruning": "pruning",
+    "ProgressBar": "progress",
 }
 
 
@@ -131,7 +135,8 @@ def _check_trainer(trainer: DictConfig) -> None:
     for name in WITHOUT_EFFECT:
         if name in trainer:
             raise InputError("config.argument.reserved", key=f"trainer.{name}")
-    if trainer.get("val_check_interval") not in (None, 1.0):
+    interval = trainer.get("val_check_interval")  # 1 is every batch, 1.0 every epoch
+    if interval is not None and not (isinstance(interval, float) and interval == 1.0):
         raise InputError("experiment.trainer.val_check_interval", value=trainer.val_check_interval)
     clip = trainer.gradient_clip_val
     if clip is not None and not clip >= 0:  # also refuses NaN
@@ -183,6 +188,7 @@ def check_logits(model: "ImageClassifier", classes: int) -> None:
     """Raise InputError unless the net returns one logit per class, and the loss is a mean that accepts them."""
     import torch
 
+    model.optimization.check_mode()
     images, labels = torch.zeros(2, *model.normalize.image, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
     problem: object
     model.eval()

@@ -43,16 +43,17 @@ def launched() -> int:
     return int(os.environ["SLURM_NTASKS"]) if _slurm() else 1
 
 
-def agree(choose: Callable[[], str]) -> str:
-    """Return the first process's choice, in every process.
+def agree(choose: Callable[[], str], per_restart: bool = False) -> str:
+    """Return the first process's choice, in every process; with `per_restart`, another one if SLURM restarts the job.
 
     Raises:
         InputError: The processes have no way to exchange it, or cannot reach each other.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return _through_store(choose)
-    if _slurm():  # unique per srun; a restart by SLURM continues in the same folder
-        return "slurm-" + "-".join(os.environ.get(name, "0") for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
+    if _slurm():  # unique per srun
+        names = ("SLURM_JOB_ID", "SLURM_STEP_ID", *(["SLURM_RESTART_COUNT"] if per_restart else []))
+        return "slurm-" + "-".join(os.environ.get(name, "0") for name in names)
     if not is_first():
         raise InputError("machine.processes.no_agreement")
     return choose()

@@ -144,7 +144,9 @@ def _threads(recipes: Sequence[Recipe]) -> Iterator[Message]:
         for run in recipe.runs:
             if run.threads:
                 seeds.setdefault(run.threads, []).append(str(run.about["seed"]))
-        shown = [f"{n} (seed={','.join(used)})" if len(seeds) > 1 else str(n) for n, used in seeds.items()]
+        shown = [
+            f"{n} (seed={','.join(dict.fromkeys(used))})" if len(seeds) > 1 else str(n) for n, used in seeds.items()
+        ]
         parts += [f"{recipe.name}: {', '.join(shown)}"] if shown else []
     yield Message("runs.note.threads", numbers="; ".join(parts))
 

@@ -174,6 +174,6 @@ def _names(settings: Sequence[Settings]) -> list[str]:
             (key for key in keys if len({str(rival.get(key)) for rival in rivals}) > 1),
             key=lambda key: (key.startswith(NAMED_LAST), key),
         )
-        shown = [f"{key.split('.')[-1]}={own.get(key, '–')}" for key in differing if key != SEED]
+        shown = [f"{key.split('.')[-1]}={own.get(key, '–')}" for key in differing if key not in (SEED, FOLD)]
         names.append(" ".join([str(own["model"]), *shown[:MAX_DIFFERENCES]]))
     return [name if names.count(name) == 1 else f"{name} #{number}" for number, name in enumerate(names, 1)]

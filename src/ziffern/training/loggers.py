@@ -25,7 +25,7 @@ SERVICES = {  # the package of a logger, and its settings for a run's name and t
     "AimLogger": ("aim", "run_name", None),
 }
 MAX_BYTES = 1_000_000_000  # of the CSV logger's file
-ENDINGS = {"WandbLogger": "finish", "CometLogger": "end", "NeptuneLogger": "stop"}  # of an experiment, by its logger
+ENDINGS = {"WandbLogger": "finish", "CometLogger": "end"}  # of an experiment, by its logger
 
 
 def build_logger(node: Mapping[str, Any], where: str, folder: Path, labels: Labels) -> Logger:
@@ -90,8 +90,8 @@ def _keep_rows(logger: CSVLogger, step: int) -> None:
     rows = list(csv.DictReader(io.StringIO(read_text(path, MAX_BYTES))))
     experiment = logger.experiment  # deletes the file
     for row in rows:
-        if row.get("step", "").isdecimal() and int(row["step"]) <= step:
-            experiment.metrics.append({name: value for name, value in row.items() if value})
+        if (row.get("step") or "").isdecimal() and int(row["step"]) <= step:  # the last row may have been cut
+            experiment.metrics.append({name: value for name, value in row.items() if name and value})
     logger.save()
 
 

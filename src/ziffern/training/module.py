@@ -145,7 +145,7 @@ class ImageClassifier(pl.LightningModule):
     def on_train_start(self) -> None:
         """Let a restored cosine end with the epochs of this run."""
         if self.optimization.scheduler:
-            self.optimization.adopt_length(self.lr_schedulers())
+            self.optimization.adopt(self.lr_schedulers())
 
     def on_train_epoch_start(self) -> None:
         """Seed the epoch's random stream."""
@@ -199,6 +199,7 @@ class ImageClassifier(pl.LightningModule):
         self.log_dict(values, logger=False, sync_dist=True)
         if self._is_fitting():
             self._log(values, self.trainer.global_step)
+        self.val_outputs = []
 
     def on_test_start(self) -> None:
         """Drop the outputs of an earlier test."""

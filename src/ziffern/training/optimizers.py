@@ -30,8 +30,8 @@ class Optimization:
         optimizer: Makes the optimizer from parameters (a partial).
         scheduler: Makes the scheduler from the optimizer (a partial), or None.
         fuse: Use one kernel for all parameters, where the optimizer has it and the partial does not choose otherwise.
-        interval: When the scheduler steps: after each `step` of the optimizer, or each `epoch`; None is the interval
-            that torch documents for it.
+        interval: When the scheduler steps: after each `step` of the optimizer, or each `epoch`; None is `step` for
+            OneCycleLR and CyclicLR, and `epoch` for others.
         monitor: The validation score that ReduceLROnPlateau follows.
 
     Raises:
@@ -49,6 +49,8 @@ class Optimization:
             raise InputError("training.scheduler.unknown_interval", value=self.interval, known=INTERVALS)
         if self.interval == "step" and self._scheduler_class is ReduceLROnPlateau:
             raise InputError("training.scheduler.plateau_steps")
+        if self.interval == "epoch" and self.takes_total_steps:
+            raise InputError("training.scheduler.spans_steps", name=self._scheduler_class.__name__)
 
     @property
     def _scheduler_class(self) -> Any:
@@ -96,17 +98,31 @@ class Optimization:
             return None
         more: dict[str, Any] = {"total_steps": total_steps} if self.takes_total_steps else {}
         if self._scheduler_class is ReduceLROnPlateau:
-            mode, own_mode = monitor_mode(self.monitor), getattr(self.scheduler, "keywords", {}).get("mode")
-            if own_mode not in (None, mode):
-                raise InputError("training.scheduler.other_mode", mode=own_mode, monitor=self.monitor, needed=mode)
-            more["mode"] = mode
+            more["mode"] = monitor_mode(self.monitor)
         try:
             return self.scheduler(optimizer, **more)
         except (ValueError, TypeError, ZeroDivisionError) as error:
             raise InputError("training.scheduler.bad_setting", reason=str(error)) from error
 
-    def adopt_length(self, scheduler: Any) -> None:
-        """Give a restored cosine the number of epochs that is configured now, from its next step on."""
+    def check_mode(self) -> None:
+        """Check that ReduceLROnPlateau would not follow the score in the wrong direction.
+
+        Raises:
+            InputError: Its configured mode is the opposite one.
+        """
+        mode, own_mode = monitor_mode(self.monitor), getattr(self.scheduler, "keywords", {}).get("mode")
+        if self._scheduler_class is ReduceLROnPlateau and own_mode not in (None, mode):
+            raise InputError("training.scheduler.other_mode", mode=own_mode, monitor=self.monitor, needed=mode)
+
+    def adopt(self, scheduler: Any) -> None:
+        """Adapt a restored scheduler to this run: a cosine to its number of epochs, ReduceLROnPlateau to its score.
+
+        In version 0.1.0, ReduceLROnPlateau always followed `val/loss`.
+        """
+        mode = monitor_mode(self.monitor)
+        if isinstance(scheduler, ReduceLROnPlateau) and scheduler.mode != mode:
+            scheduler._init_is_better(mode, scheduler.threshold, scheduler.threshold_mode)
+            scheduler.best, scheduler.num_bad_epochs = scheduler.mode_worse, 0
         length = getattr(self.scheduler, "keywords", {}).get("T_max")
         if not isinstance(scheduler, CosineAnnealingLR) or length in (None, scheduler.T_max):
             return

@@ -39,6 +39,7 @@ class Recorder:
         console: Where progress and results are printed.
         labels: How the run is named and marked.
         own_metrics: The user's own metrics, whose values are recorded too.
+        continues: Whether the same command continues the run, so that SLURM may put its job back into the queue.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Recorder:
         console: Console,
         labels: Labels | None = None,
         own_metrics: OwnMetrics | None = None,
+        continues: bool = False,
     ) -> None:
         self.folder, self.monitor, self.console = folder.absolute(), monitor, console
         self.labels, self.own_metrics = labels or Labels(), own_metrics
@@ -58,7 +60,7 @@ class Recorder:
         self.progress = ProgressReport(self.folder, console)
         self.callbacks: list[pl.Callback] = [self.history, self.progress, self.checkpoints]
         if job := slurm_job():
-            self.callbacks.append(Requeue(self.checkpoints, job))
+            self.callbacks.append(Requeue(self.checkpoints, job if continues else None))
 
     def environment(self, trainer: pl.Trainer) -> None:
         """Write environment.json: versions, machine, device, threads, commit and command."""

@@ -28,7 +28,7 @@ MAY_CHANGE = (  # prefixes of settings that a resumed run may change, besides `h
     *("trainer.max_epochs", "trainer.min_epochs", "callbacks.early_stopping"),  # they end the run, and change no step
     *("trainer.strategy", "trainer.profiler"),  # they change how steps are taken, not their result
 )
-LENGTH, FOLLOWS = "model.scheduler.T_max", "trainer.max_epochs"
+COSINE_EPOCHS = "model.scheduler.T_max"  # may change where it is the number of epochs
 SOURCE = "data.source"  # not compared: the fingerprint identifies the data, also where a fallback replaced them
 
 
@@ -38,8 +38,6 @@ def provenance(model: ImageClassifier, data: ImageDataModule, settings: Settings
     compared = {key: value for key, value in settings.items() if not key.startswith((*MAY_CHANGE, SOURCE))}
     if model.optimization.takes_total_steps:
         compared["trainer.max_epochs"] = int(trainer.max_epochs or 0)
-    if compared.get(LENGTH) == trainer.max_epochs:  # it may change with the number of epochs
-        compared[LENGTH] = FOLLOWS
     origin = {"data": dataset.name, "fingerprint": dataset.fingerprint, "split": data.split_name}
     return compared | origin | {THREADS: torch.get_num_threads()}
 
@@ -87,8 +85,8 @@ def check_checkpoint(path: Path, model: ImageClassifier, trainer: pl.Trainer) ->
     if "nowhere" in checkpoint.get(MIDDLE, {}):
         raise InputError("training.checkpoint.within_step", path=path)
     saved = dict(checkpoint.get("ziffern", {}))
-    if saved.get(LENGTH) == trainer.max_epochs:  # version 0.1.0 saved the number
-        saved[LENGTH] = FOLLOWS
+    if COSINE_EPOCHS in saved and model.provenance.get(COSINE_EPOCHS) == trainer.max_epochs:
+        saved[COSINE_EPOCHS] = trainer.max_epochs
     _check_settings(path, saved, model.provenance)
     epochs, limit = epochs_done(checkpoint), trainer.max_epochs
     if limit is not None and epochs > limit:

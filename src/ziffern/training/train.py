@@ -5,6 +5,7 @@ the test part is used once, after all choices were made; a checkpoint is restore
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,15 +79,15 @@ def train(
             metrics = validation_metrics(data, model, trainer, recorder)
             if test:
                 metrics |= test_metrics(data, model, trainer, recorder)
-    except (MisconfigurationException, ModuleNotFoundError) as error:  # such as psutil, for one of its callbacks
-        close_loggers(trainer.loggers, "failed")
-        raise InputError("training.trainer.refused", reason=str(error)) from error
     except BaseException as error:
+        with suppress(Exception):  # the first error counts
+            close_loggers(trainer.loggers, "failed")
+        if _is_refusal(error):
+            raise InputError("training.trainer.refused", reason=str(error)) from error
         if path and isinstance(error, Exception) and is_restoring(error):
             raise InputError("training.checkpoint.not_restorable", path=path, reason=reason(error)) from error
         if trainer.is_global_zero:
             record_ending(recorder, error)
-            close_loggers(trainer.loggers, "failed")
         raise
     seconds = round(recorder.history.seconds + prior_seconds, 3)
     metrics |= description(name, data, model, trainer, recorder) | recorded("ended", ended) | {"train_seconds": seconds}
@@ -96,6 +97,12 @@ def train(
         recorder.metrics(metrics)
         print_summary(recorder.console, metrics, recorder.folder)
     return metrics
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Return whether Lightning refuses settings, or lacks a package for one of its callbacks, as of psutil."""
+    is_its_own = isinstance(error, ModuleNotFoundError) and error.name is None  # of a failed import it is the module
+    return isinstance(error, MisconfigurationException) or is_its_own
 
 
 def _record_start(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pytorch_lightning.callbacks import RichModelSummary
 
 from ziffern.config.instantiate import build
@@ -78,7 +79,7 @@ def make_trainer(
         settings,
         "trainer",
         pl.Trainer,
-        plugins=[AtomicCheckpointIO(), *([SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else [])],
+        plugins=[AtomicCheckpointIO(), *_slurm()],
         callbacks=[
             *more,
             *(build(dict(node), f"callbacks.{name}", pl.Callback) for name, node in used.items()),
@@ -98,6 +99,12 @@ def make_trainer(
     )
     trainer.limit_val_batches = 1.0  # overfit_batches limits it too, but epochs are chosen by the whole part
     return trainer
+
+
+def _slurm() -> list[SLURMEnvironment]:
+    """Return the environment of a SLURM job, where Lightning must not requeue it; torchrun in a job has its own."""
+    is_slurm = SLURMEnvironment.detect() and not TorchElasticEnvironment.detect()
+    return [SLURMEnvironment(auto_requeue=False)] if is_slurm else []
 
 
 def used_callbacks(callbacks: Nodes) -> dict[str, Mapping[str, Any]]:

@@ -19,7 +19,8 @@ def slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """A SLURM job whose scontrol ends with a code, and which gets the signal after some steps."""
     before = signal.getsignal(signal.SIGUSR1)
 
-    def prepare(step: int, code: int = 0) -> Path:
+    def prepare(step: int, code: int = 0, continues: bool = True) -> Path:
+        monkeypatch.setattr("ziffern.experiment.run.continues_by_command", lambda: continues)
         programs = tmp_path / "programs"
         programs.mkdir(exist_ok=True)
         (programs / "scontrol").write_text(SCONTROL.format(code=code))
@@ -55,6 +56,26 @@ def test_a_job_that_was_put_back_goes_on_to_the_same_weights(run, slurm, monkeyp
     for name in ("best", "last"):
         assert same(weights(straight.folder, name), weights(resumed.folder, name))
     assert [row["train/loss"] for row in resumed.history] == [row["train/loss"] for row in straight.history]
+
+
+def test_gradients_that_wait_for_their_step_are_not_lost(run, slurm, monkeypatch) -> None:
+    settings = ("trainer.max_epochs=3", "+trainer.accumulate_grad_batches=4", "trainer.micro_steps=1")
+    straight = run(*settings, folder="straight")
+    slurm(4)  # with the first step of the second epoch, whose batches 2 to 4 belong to the next one
+    with pytest.raises(SystemExit):
+        run(*settings, folder="job")
+    monkeypatch.undo()
+    folder = straight.folder.parent / "job"
+    resumed = run(*settings, f"ckpt_path={folder}/checkpoints/last.ckpt", folder="job")
+    assert same(weights(straight.folder, "last"), weights(resumed.folder, "last"))
+
+
+def test_a_job_whose_command_would_begin_anew_is_saved_and_not_put_back(run, slurm, capsys) -> None:
+    calls = slurm(20, continues=False)
+    with pytest.raises(SystemExit):
+        run("trainer.micro_steps=1", "trainer.max_epochs=4")
+    assert not calls.exists()
+    assert "continue with" in capsys.readouterr().out
 
 
 def test_a_job_that_slurm_does_not_put_back_is_one_line(run, slurm) -> None:
