@@ -48,7 +48,7 @@ class Outcome:
 
     def __post_init__(self) -> None:
         if len(self.target) != len(self.probability) or not len(self.target):
-            raise ValueError(f"{len(self.target)} targets, {len(self.probability)} rows: pass at least 1 of each alike")
+            raise ValueError(f"{len(self.target)} targets, {len(self.probability)} rows: pass equally many, at least 1")
 
     @property
     def total(self) -> int:

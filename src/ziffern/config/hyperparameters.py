@@ -20,7 +20,7 @@ SHAPE = ".image"  # suffix of the settings that repeat data.image, itself omitte
 
 
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    """Return the flat settings of a whole configuration that can change a result: no paths, none about execution."""
+    """Return a configuration's flat settings that can change a result: no paths, none that only affect execution."""
     flat = flatten({key: value for key, value in config.items() if key != "logger"})
     flat = {key: value for key, value in flat.items() if key not in ADDED or value != "None"}
     return {key: value for key, value in flat.items() if not key.startswith(PLUMBING) and not _repeats(key, value)}

@@ -119,7 +119,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.parts  # noqa: B018
 
     def train_dataloader(self) -> Batches:
-        """Shuffled batches of the training part, sharded under DDP; in order if the same ones are to be learned."""
+        """Shuffled batches of the training part, sharded under DDP; in a fixed order with `overfit_batches`."""
         overfits = getattr(self.trainer, "overfit_batches", 0) > 0
         model = getattr(self.trainer, "lightning_module", None)
         has_batch_norm = model is not None and any(isinstance(part, _BatchNorm) for part in model.modules())

@@ -56,7 +56,7 @@ class ConvNet(nn.Sequential):
 
 
 class An2020(nn.Sequential):
-    """Convolutions of one kernel size without pooling; one linear layer, without a bias too.
+    """Convolutions of one kernel size without pooling; one linear layer, also without a bias.
 
     At ten classes and MNIST's shape M3 (3×3, 32 to 176 channels in steps of 16) has 1,124,180 parameters, M5 (5×5,
     32 to 160 in steps of 32) 1,128,180, M7 (7×7, 48 to 192 in steps of 48) 2,291,972.

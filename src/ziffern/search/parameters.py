@@ -48,7 +48,7 @@ class SearchedParameter:
 def plain(value: Any, digits: int | None = None) -> str:
     """Return a parameter's value as in the configuration: text without Hydra's quotes, `true`, `null`.
 
-    A float has that many significant digits, or all of them.
+    A float is rounded to `digits` significant digits; None keeps all.
     """
     if isinstance(value, float):
         return f"{value:.{digits}g}" if digits else repr(value)

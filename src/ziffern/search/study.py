@@ -38,7 +38,7 @@ def locate(folder: Path, storage: str | None = None) -> tuple[str, str]:
     """Return the name of a search's study and its storage: an SQLAlchemy address, or the path of a journal file.
 
     A folder may come from anywhere, so a database on another machine, or a file outside the folder, is opened only if
-    `storage` is its address (or the path of a journal) or an environment variable that the search names has it.
+    its address is given as `storage`, or by an environment variable that the search names.
 
     Raises:
         InputError: The folder has no study, or its storage must not be opened.

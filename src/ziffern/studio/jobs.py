@@ -3,8 +3,7 @@
 A job is a folder: `job.json` has the requested trainings; `lock` is held by its processes, worker and training, from
 before the first of them starts (the kernel releases it, however they end); `N.json` records how training N ended,
 `N.log` has what it printed, and `N.failure.json` why it failed. Everything else about a training is in its run
-folder. So a page that was reloaded, or a server that was restarted, finds all of it. What writes these files and what
-reads them stand together in this one file.
+folder. So a page that was reloaded, or a server that was restarted, finds all of it.
 """
 
 import fcntl

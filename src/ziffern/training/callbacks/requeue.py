@@ -35,7 +35,7 @@ class Requeue(pl.Callback):
         self._is_due = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen to the signal."""
+        """Install the signal handler."""
         signal.signal(SIGNAL, self._receive)
 
     def on_train_batch_end(
