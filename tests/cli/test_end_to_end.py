@@ -126,7 +126,7 @@ def test_two_processes_train_one_model(tmp_path: Path, digits_npz: Path, script:
 def test_processes_that_do_not_train_together_are_refused(tmp_path: Path, digits_npz: Path) -> None:
     done = train("model=nn", "data=local", f"data.dir={digits_npz}", *SHORT, cwd=tmp_path, script=TORCHRUN)
     assert done.returncode == 1
-    assert done.stderr.count("error: 2 processes were started, and the trainer uses 1: use trainer=ddp") == 1
+    assert done.stderr.count("error: 2 processes were started, but the trainer uses 1: use trainer=ddp") == 1
 
 
 def test_a_limit_on_the_size_of_files_is_one_line(tmp_path: Path, digits_npz: Path) -> None:

@@ -1,4 +1,4 @@
-"""The file `.env` in the folder of the launch."""
+"""The file `.env` in the launch folder."""
 
 import os
 from pathlib import Path

@@ -167,7 +167,7 @@ def test_a_run_folder_allows_nothing(call, monkeypatch: pytest.MonkeyPatch, caps
 def test_a_package_that_does_not_exist_is_named(call) -> None:
     code, _, errors = call("{}", "targets=[own_partz]")
     assert code == 2
-    assert "there is no package own_partz" in errors
+    assert "the package own_partz is neither installed" in errors
 
 
 @pytest.mark.parametrize("value", ["x", [1], ["a b"], ["a-b"], [None], 3])

@@ -1,4 +1,4 @@
-"""Smoke runs, and what marks a run: name, tags, and that it is no result."""
+"""Smoke runs, and what marks a run: name, tags, and that it is not a result."""
 
 import csv
 import re
@@ -45,7 +45,7 @@ def debugged(digits_npz: Path, tmp_path: Path):
 def test_a_debug_run_is_marked(debugged, capsys: pytest.CaptureFixture[str], option: str) -> None:
     finished = debugged(option, "data.batch_size=100")
     out = capsys.readouterr().out
-    assert out.count(f"NOTE: debug={option}: a run that only tests whether everything works") == 2
+    assert out.count(f"NOTE: debug={option}: this run only tests whether everything works") == 2
     assert finished.is_debug
     assert finished.metrics["debug"].startswith(f"debug={option}")
     assert "ist kein Ergebnis" in Path(write_report(finished, language="de")).read_text()
@@ -95,10 +95,10 @@ def test_a_debug_run_is_not_compared(run, tmp_path: Path, monkeypatch, capsys: p
     capsys.readouterr()
     comparison = compare(["runs"], None, "en", 0.002)
     assert [len(recipe.runs) for recipe in comparison.recipes] == [2]
-    assert "runs/debug is a debug run, so no result, and is left out." in capsys.readouterr().out
+    assert "runs/debug is a debug run, not a result, so it is left out." in capsys.readouterr().out
     with pytest.raises(InputError, match="cannot be compared: train without debug="):
         compare(["runs/debug", "runs/0"], None, "en", 0.002)
-    with pytest.raises(InputError, match="no member of an ensemble"):
+    with pytest.raises(InputError, match="cannot be a member of an ensemble"):
         ensemble([Path("runs/debug"), Path("runs/0")], None, None)
 
 
