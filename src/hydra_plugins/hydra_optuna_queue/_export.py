@@ -67,7 +67,7 @@ def _program() -> list[str]:
 
 
 def _on_path(name: str, program: Path) -> str:
-    """Return a program's name if a shell would find this very program by it, or else its path."""
+    """Return the program's name if the shell resolves it to this program, else its path."""
     found = shutil.which(name)
     return name if found and Path(found).parent == program.absolute().parent else str(program)
 

@@ -13,7 +13,7 @@ from ziffern.experiment.failure import describe, fail
 from ziffern.text.language import Language, terminal_language, terminal_words
 from ziffern.text.printable import printable
 
-ENDS = (("value", ""), ("low", "_low"), ("high", "_high"))  # of an accuracy with its interval
+ENDS = (("value", ""), ("low", "_low"), ("high", "_high"))  # of an accuracy and its interval
 
 
 def evaluate_run(

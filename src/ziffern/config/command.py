@@ -1,4 +1,4 @@
-"""Commands as they are typed in the folder of the launch, among them that of the running Hydra job.
+"""Commands as they are typed in the launch folder, among them that of the running Hydra job.
 
 Decision: nothing parses `sys.argv`, so a job composed in Python, one job of a multirun and a trial of a search are
 described by their own overrides, as a command that runs just this job.
@@ -31,8 +31,8 @@ def is_multirun() -> bool:
 def this_command(start: Sequence[str] = (), **replaced: object) -> str:
     """Return the command that runs the running job, with overrides `replaced` or added.
 
-    Outside of a Hydra job it is this process's own command line. The command begins with the words `start`, or with the
-    same ones on every machine.
+    Outside of a Hydra job it is this process's own command line. The command begins with the words `start`; the
+    default is the same on every machine.
     """
     assignments = [assignment(key, value) for key, value in replaced.items()]
     if not HydraConfig.initialized():
@@ -46,7 +46,7 @@ def this_command(start: Sequence[str] = (), **replaced: object) -> str:
 
 
 def start_words() -> list[str]:
-    """Return the program and the script, or the subcommand, that start a run from the folder of the launch."""
+    """Return the program and the script, or the subcommand, that start a run from the launch folder."""
     first, script = invocation.get().split(" ")
     if first == "python":
         typed = launch_folder() / sys.argv[0]
@@ -59,12 +59,12 @@ def start_words() -> list[str]:
 
 
 def assignment(key: str, value: object) -> str:
-    """Return an override that gives a setting this value, whatever characters it has."""
+    """Return an override that gives a setting this value, whatever characters it contains."""
     return f"{key}={quoted_value(value)}"
 
 
 def quoted_value(value: object) -> str:
-    """Return a value in Hydra's grammar, in quotation marks where it needs them."""
+    """Return a value in Hydra's grammar, in quotation marks if it needs them."""
     text = str(value)
     if re.fullmatch(r"[\w/.-]+", text, re.ASCII):
         return text
@@ -93,14 +93,14 @@ def _options() -> Iterable[str]:
 
 
 def launch_folder() -> Path:
-    """Return the folder in which the command was typed, also where hydra.job.chdir has left it."""
+    """Return the folder in which the command was typed, also if hydra.job.chdir changed the working directory."""
     if HydraConfig.initialized() and not OmegaConf.is_missing(HydraConfig.get().runtime, "cwd"):
         return Path(HydraConfig.get().runtime.cwd)
     return Path.cwd()
 
 
 def relative(path: Path) -> str:
-    """Return a path relative to the folder of the launch where it lies below it."""
+    """Return a path relative to the launch folder if it lies in it."""
     return str(path.relative_to(launch_folder()) if path.is_relative_to(launch_folder()) else path)
 
 
@@ -115,7 +115,7 @@ def tool(name: str) -> str:
 
 
 def program(name: str) -> str:
-    """Return how a program of this environment is called from the folder of the launch."""
+    """Return how a program of this environment is called from the launch folder."""
     here = Path(sys.executable).with_name(name)
     on_path = shutil.which(name)
     if on_path and Path(on_path).parent == here.parent:

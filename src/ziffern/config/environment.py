@@ -1,7 +1,7 @@
-"""Environment variables from the file `.env` in the folder of the launch, such as WANDB_API_KEY.
+"""Environment variables from the file `.env` in the launch folder, such as WANDB_API_KEY.
 
-Decisions: no other folder is searched; variables that are set already win, as with python-dotenv, which is not
-installed; variables that choose what code is executed are refused, since the folder may come from somebody else.
+Decisions: no other folder is searched; variables that are already set take precedence, as with python-dotenv, which is
+not installed; variables that control what code is executed are refused, since the folder may come from somebody else.
 """
 
 import os
@@ -21,10 +21,10 @@ CODE = re.compile(r"PATH|(PYTHON|LD_|DYLD_|ZIFFERN_)\w*")
 
 
 def load_environment(folder: Path) -> None:
-    """Set the variables that `.env` in a folder gives, unless they are set.
+    """Set those variables of a folder's `.env` that are not set yet.
 
     Raises:
-        InputError: It cannot be read, a line is not NAME=VALUE, or a variable chooses what is executed.
+        InputError: It cannot be read, a line is not NAME=VALUE, or a variable controls what code is executed.
     """
     path = folder / ".env"
     if not path.is_file():  # a folder may be somebody's virtual environment

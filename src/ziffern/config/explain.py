@@ -69,7 +69,7 @@ def _sweeper(override: Override) -> InputError | None:
 
 
 def _local(override: Override, folder: Path) -> InputError | None:
-    """Explain `local=NAME`, of which there is none: otherwise it would have been an option."""
+    """Explain `local=NAME` without a file: with one, Hydra would have read it as an option."""
     is_local = override.key_or_group == "local"
     return InputError("config.option.no_local", name=str(override.value()), folder=folder) if is_local else None
 

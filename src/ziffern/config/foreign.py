@@ -37,7 +37,7 @@ from ziffern.text.printable import reason
 
 MAX_BYTES = 100_000  # of one configuration file
 MAX_DEPTH = 30  # of mappings and lists within each other
-NULL_GROUPS = ("experiment", "hparams_search", "debug")  # null is their default, and no override in Hydra's grammar
+NULL_GROUPS = ("experiment", "hparams_search", "debug")  # null is their default, but not a valid override
 OPTIONAL = "default"  # of the group `local`
 HEADER = 512  # characters in which Hydra looks for `# @package`
 
@@ -105,7 +105,7 @@ class CheckedConfigLoader(ConfigLoaderImpl):
         return config
 
     def _without_null_groups(self, overrides: list[str]) -> list[str]:
-        """Return overrides without `GROUP=null`, which Hydra does not take, or with `GROUP=none` if there is one."""
+        """Return overrides without `GROUP=null`, which Hydra rejects, or with `GROUP=none` if there is one."""
         kept = []
         for override in overrides:
             group, _, option = override.partition("=")

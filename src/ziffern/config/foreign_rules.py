@@ -26,7 +26,7 @@ SEARCH = (  # below hydra.sweeper: the search space and the search
 )
 CHOICES = ("hydra/sweeper", "hydra/sweeper/sampler", "hydra/sweeper/pruner")
 LOGGERS = ("pytorch_lightning.loggers.TensorBoardLogger", "pytorch_lightning.loggers.CSVLogger")  # no network
-NETWORK = ("comet",)  # options of loggers that do
+NETWORK = ("comet",)  # loggers that contact a server
 LOGGER_SETTINGS = (  # they neither contact another server nor name a place outside the run folder
     *("_target_", "save_dir", "name", "version", "sub_dir", "prefix", "default_hp_metric", "log_graph"),
     *("flush_logs_every_n_steps", "project", "experiment_name", "run_name", "group", "tags", "notes"),

@@ -14,7 +14,7 @@ PLUMBING = (  # prefixes of settings that change no result, or that repeat anoth
     "evaluation.run",
     *(f"data.source.{name}" for name in ("kind", "files", "train", "test", "transpose", "first_label", "margin")),
 )
-# Since version 0.1.0: null is what it did.
+# Added after version 0.1.0; null is the behavior of that version.
 ADDED = ("model.scheduler_interval", "init_from", "data.limit", "debug", "callbacks")
 SHAPE = ".image"  # suffix of the settings that repeat data.image, itself omitted for the shape of version 0.1.0
 

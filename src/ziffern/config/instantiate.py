@@ -75,7 +75,7 @@ def check_targets(
 def resolved(node: Any, where: str) -> Any:
     """Return a node as plain containers, every interpolation resolved; other values as they are.
 
-    A model's loss without a `_target_` is cross-entropy, and Lightning's Trainer is ours, which takes `micro_steps`.
+    A model's loss without a `_target_` is cross-entropy, and Lightning's Trainer becomes ours, which has `micro_steps`.
 
     Raises:
         InputError: Resolving left an interpolation, which a later step would resolve once more.

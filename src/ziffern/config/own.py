@@ -42,7 +42,7 @@ def allow_targets(packages: object) -> None:
 
 
 def own_prefixes() -> tuple[str, ...]:
-    """Return what the names of the user's own classes begin with; makes the working directory importable."""
+    """Return the prefixes of the user's own classes; makes the working directory importable."""
     names = [name.strip(". ") for name in os.environ.get(EXTRA, "").split(",")]
     prefixes = tuple(f"{name}." for name in (*names, *_targets.get()) if name)
     if prefixes and (folder := str(working_folder())) not in sys.path:
@@ -57,7 +57,7 @@ def working_folder() -> Path:
 
 
 def is_own(package: object, file: Path) -> bool:
-    """Return whether a configuration file may allow a package: one of the working directory, and no result of a run.
+    """Return whether a configuration file may allow a package: one in the working directory, not in a run's files.
 
     Args:
         package: The value of the setting.

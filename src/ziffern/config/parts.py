@@ -1,7 +1,7 @@
 """Completes the callbacks and the loggers of a configuration.
 
 Decision: a block without a `_target_`, such as `+logger.wandb.tags=[a]`, adjusts the option that has a block of this
-name; nothing in these groups is dropped in silence.
+name; nothing in these groups is dropped silently.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ GROUPS = ("callbacks", "logger")
 
 
 def complete_parts(cfg: DictConfig) -> None:
-    """Give both groups their blocks, in place: none where a group is missing, null or an empty list.
+    """Complete both groups in place; one that is missing, null or an empty list becomes an empty mapping.
 
     Raises:
         InputError: A group or a block is no mapping, or a block has neither a `_target_` nor an option of its name.

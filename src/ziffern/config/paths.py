@@ -1,6 +1,6 @@
-"""Settings that are paths: `~` is the home folder, and relative paths begin where the command was typed.
+"""Settings that are paths: `~` is the home folder, and relative paths start in the launch folder.
 
-Decision: a setting is a path if its name says so, in a class of the user's own too.
+Decision: the name of a setting determines whether it is a path, also in classes of the user's own.
 """
 
 import re
@@ -20,7 +20,7 @@ def expanded(path: str) -> str:
 
 
 def resolve_paths(cfg: DictConfig, launch: Path) -> None:
-    """Expand `~` in every setting that is a path, and let relative ones begin at `launch` if this is another folder."""
+    """Expand `~` in every setting that is a path, and make relative ones start at `launch` if it is another folder."""
     moved = launch != Path.cwd()
     for node, key, value in list(_texts(cfg)):
         path = expanded(value)
@@ -41,7 +41,7 @@ def expand_home(node: DictConfig, key: str) -> None:
 
 
 def _texts(node: Any) -> Iterator[tuple[DictConfig, str, str]]:
-    """Yield each text under a path's name, with its mapping; interpolations take part in their own setting."""
+    """Yield each path that is written out, with its mapping and key; interpolations follow their own setting."""
     if isinstance(node, DictConfig):
         for key in map(str, node):
             if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key):

@@ -1,6 +1,6 @@
 """Checks that every setting at the root of a configuration has an effect.
 
-Hydra adds any key that begins with `+`, and any that a file has; one that nothing reads would be ignored in silence.
+Hydra adds any key that begins with `+`, and any in a file; one that nothing reads would be ignored silently.
 """
 
 import re
@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from ziffern.config import conf_folder, suggestion
 from ziffern.errors import InputError
 
-GROUPS = ("data", "model", "callbacks", "logger", "published", "ensemble")  # beside the settings in conf/train.yaml
+GROUPS = ("data", "model", "callbacks", "logger", "published", "ensemble")  # in addition to conf/train.yaml
 RENAMED = {"task_name": "name", "optimized_metric": "objective"}  # in lightning-hydra-template, and here
 
 

@@ -65,7 +65,7 @@ def _as_text(value: str) -> str:
 
 
 def _split(text: str, separator: str) -> Iterator[str]:
-    """Yield the parts of a text between separators that are outside of brackets."""
+    """Yield the parts of a text between separators outside brackets."""
     depth, start = 0, 0
     for place, character in enumerate(text):
         depth += (character in OPENING) - (character in CLOSING)

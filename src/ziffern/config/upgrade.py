@@ -14,7 +14,7 @@ RENAMED = {
     "ziffern.callbacks.early_stopping.EarlyStopping": "ziffern.training.callbacks.early_stopping.EarlyStopping",
     "ziffern.callbacks.ema.EMA": "ziffern.training.callbacks.ema.EMA",
 }
-TRAINER = {"pytorch_lightning.Trainer": "ziffern.training.trainer.Trainer"}  # as the configuration `trainer` alone
+TRAINER = {"pytorch_lightning.Trainer": "ziffern.training.trainer.Trainer"}  # only in the configuration `trainer`
 TORCHVISION = "ziffern.data.sources.Torchvision"
 DATA_SETS = ("mnist", "fashion_mnist", "kmnist", "emnist_digits", "qmnist", "usps")  # version 0.1.0 gave only the name
 

@@ -41,7 +41,7 @@ class Batches:
         rank: This process's number among `world_size` processes.
         world_size: Number of processes. Shuffled parts are dealt out evenly, the first few images twice where the count
             is not divisible, since every process must take the same steps; ordered parts are dealt out exactly once.
-        keep_single: Whether a last batch of one image stays on its own, or joins the one before: batch norm needs two.
+        keep_single: Whether a last batch of one image is kept; otherwise it joins the one before, for batch norm.
     """
 
     images: Tensor

@@ -36,7 +36,7 @@ class Split:
         return self.train, self.val, self.test
 
     def drawn(self, train: int, others: int, seed: int) -> "Split":
-        """Return at most `train` and `others` images of the parts, drawn at random, in their order."""
+        """Return at most `train` training images and `others` of each other part, drawn at random, in their order."""
         random = np.random.RandomState(seed)
 
         def draw(part: Indices, most: int) -> Indices:

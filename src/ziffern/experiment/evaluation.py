@@ -1,4 +1,4 @@
-"""Tests a finished checkpoint, on the data of its run or on others.
+"""Tests a finished checkpoint, on the data of its run or on other data.
 
 Decisions: the result is a run folder of its own, with the training's history but without a checkpoint, which reports
 and comparisons read like any other; the model is loaded with its normalization statistics, and nothing is fitted; a

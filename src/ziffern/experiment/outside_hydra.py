@@ -1,4 +1,4 @@
-"""What Hydra's job does for a run, where a configuration composed in Python is run without one."""
+"""Replaces the work of a Hydra job for configurations that are composed and run in Python."""
 
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from ziffern.machine.processes import is_first
 
 
 def own_config(cfg: DictConfig, folder: Path) -> DictConfig:
-    """Return a copy of a configuration without its part `hydra`; outside of a job with the folder in place.
+    """Return a copy of a configuration without its part `hydra`.
 
-    There `${hydra:runtime.output_dir}` becomes the run folder.
+    Outside of a job, `${hydra:runtime.output_dir}` is replaced by the run folder.
     """
     own = _without_hydra(cfg)
     if _is_job(folder):

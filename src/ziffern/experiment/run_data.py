@@ -28,7 +28,7 @@ from ziffern.text.printable import printable
 
 SOURCES = "ziffern.data.sources"
 SPLIT = ("split", "fractions", "split_seed", "val_from", "val_share", "fold", "folds")  # settings of data
-EMBEDDED = "mnist5k"  # its name in records, also where it took the place of missing data
+EMBEDDED = "mnist5k"  # its name in records, also if it replaced missing data
 
 
 def data_of_run(run: Run, folder: str | None = None) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def data_of_run(run: Run, folder: str | None = None) -> dict[str, Any]:
 def tested_data(
     run: Run, material: Material, data: str | None, part: str | None, settings: Mapping[str, Any], image: Shape
 ) -> tuple[ImageDataModule, str]:
-    """Return data whose test part are the images that an evaluation tests, and the name of this part.
+    """Return data whose test part is the images that an evaluation tests, and the name of this part.
 
     Args:
         run: The run whose model is tested.

@@ -164,7 +164,7 @@ def _check_callbacks(nodes: DictConfig | None) -> None:
 
 
 def _check_monitors(cfg: DictConfig) -> None:
-    """Raise InputError for a score to follow that does not exist; the user's own callbacks may log more of them."""
+    """Raise InputError if a monitored score does not exist; the user's own callbacks may log further ones."""
     nodes = {f"callbacks.{name}": node for name, node in (cfg.callbacks or {}).items() if isinstance(node, DictConfig)}
     if all(str(node.get("_target_")).startswith(ALLOWED) for node in nodes.values()):
         for place, node in {"model": cfg.model, **nodes}.items():
@@ -173,7 +173,7 @@ def _check_monitors(cfg: DictConfig) -> None:
 
 
 def check_single_images(model: "ImageClassifier") -> None:
-    """Raise InputError if the net cannot be trained on one image at a time: batch norm, say."""
+    """Raise InputError if the net cannot be trained on one image at a time, for example because of batch norm."""
     import torch
 
     net = copy.deepcopy(model.net).train()
@@ -236,7 +236,7 @@ def _check_loss(loss: "torch.nn.Module", logits: "torch.Tensor") -> None:
 
 
 def check_accelerator(accelerator: str) -> None:
-    """Raise InputError where a setting asks for a GPU that this machine does not have."""
+    """Raise InputError if a setting needs a GPU that this machine does not have."""
     import torch
 
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()

@@ -1,4 +1,4 @@
-"""The arrays of a run folder, predictions.npz and data.npz: their declaration, their checks, and the classes that hold them.
+"""Arrays of a run folder (predictions.npz, data.npz): their declaration, their checks, and the classes that hold them.
 
 Decisions: an npz file is a ZIP, so the checks of an untrusted ZIP come first; sizes are read from its directory and
 from each array's header before anything is unpacked; no array holds objects, so nothing is unpickled; types, shapes and

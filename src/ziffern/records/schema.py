@@ -65,7 +65,7 @@ DESCRIPTION: dict[str, Any] = {
     "data/limit_message": _field(RecordedMessage | None, "the same as code and values"),
 }
 LABELS: dict[str, Any] = {
-    "debug": _field(Text, "warning that the run is no result (debug=…), in English"),
+    "debug": _field(Text, "warning that the run is not a result (debug=…), in English"),
     "debug_message": _field(RecordedMessage | None, "the same as code and values"),
     "own_metrics": _field(dict[Text, Number | None], "values of the setting `metrics` on the test part, by key"),
 }

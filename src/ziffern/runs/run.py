@@ -95,7 +95,7 @@ class Run:
 
     @property
     def is_debug(self) -> bool:
-        """Whether this is a debug run, which is no result."""
+        """Whether this is a debug run, which is not a result."""
         return bool(self.description.get("debug"))
 
     @cached_property

@@ -1,7 +1,7 @@
 """Weights of an earlier run as the start of a new one.
 
 Decisions: nothing but the net and its normalization statistics is taken, so settings, data and epochs are those of the
-new run; a fingerprint of the weights is recorded, since their file may move or change; weights that were trained on
+new run; a fingerprint of the weights is recorded, since the file may be moved or changed; weights that were trained on
 another split of the same data are refused, since they have seen images of the new test part.
 """
 

@@ -1,4 +1,4 @@
-"""How a run is named and marked where runs are listed."""
+"""The name, the tags and the debug mark of a run, for loggers and comparisons."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,12 @@ from ziffern.text.catalog import Message
 
 @dataclass(frozen=True)
 class Labels:
-    """Name, tags and mark of a run; they change no result.
+    """Name, tags and mark of a run, which do not affect its results.
 
     Args:
         name: The setting `name`.
         tags: The setting `tags`.
-        debug: The option of the group `debug`; the run is no result.
+        debug: The option of the group `debug`; the run is not a result.
     """
 
     name: str = ""
@@ -35,7 +35,7 @@ class Labels:
 
     @property
     def note(self) -> Message | None:
-        """The warning that this is no result."""
+        """The warning that this is not a result."""
         return Message("training.debug", option=self.debug) if self.debug else None
 
 

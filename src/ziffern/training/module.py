@@ -41,7 +41,7 @@ class ImageClassifier(pl.LightningModule):
         loss: Mean loss of logits (B, classes) and labels (B,); None is cross-entropy.
         seed: Seed of the random streams in training.
         fuse: Use the optimizer's fused kernel where it has one.
-        scheduler_interval: `step` or `epoch`; None is what torch documents for the scheduler.
+        scheduler_interval: `step` or `epoch`; None is the scheduler's usual interval.
         monitor: The validation score that ReduceLROnPlateau follows.
 
     Raises:

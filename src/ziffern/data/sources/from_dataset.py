@@ -1,4 +1,4 @@
-"""A source that reads the user's own datasets of torch."""
+"""A source that reads the user's own torch datasets."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ MAX_LEVEL = 255
 
 
 class FromDataset:
-    """One or two map-style datasets of torch, whose items are an image and its label.
+    """One or two map-style torch datasets, whose items are an image and its label.
 
     An image is uint8 levels from 0 to 255, or floats from 0 to 1: a tensor (C, H, W) or (H, W), or an array or a
     picture of PIL (H, W, C) or (H, W). All are read once, into memory.

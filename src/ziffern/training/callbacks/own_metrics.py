@@ -1,4 +1,4 @@
-"""Metrics of the user's own: any torchmetrics.Metric that takes logits and labels, and returns one number."""
+"""The user's own metrics: any torchmetrics.Metric that takes logits and labels, and returns one number."""
 
 from collections.abc import Mapping
 
