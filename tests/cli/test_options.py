@@ -21,7 +21,7 @@ MISTAKES = {  # arguments -> what the one line has to say
     "--cfg jobb": ["invalid choice: 'jobb'", "see --help"],
     "--foo": ["unrecognized arguments: --foo"],
     "model=null": ["model=null: this group needs an option"],
-    "local=foo": ["local=foo: there is no local/foo.yaml"],
+    "local=foo": ["local=foo: local/foo.yaml exists neither in"],
     "-m experiment=glob(*) modell=3": ["modell: no such setting; did you mean model?"],
     "-m experiment=glob(*) model.optimizer.lrr=3": ["did you mean model.optimizer.lr?"],
     "-m model=nn,dnn model.net.dropoutt=3": ["did you mean model.net.dropout?"],

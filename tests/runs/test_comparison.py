@@ -328,3 +328,14 @@ def test_a_mistake_is_one_line(run, here: Path, monkeypatch, capsys, arguments, 
     assert line in errors
     assert errors.count("\n") == 1
     assert not Path("comparison.html").exists()
+
+
+def test_models_of_other_classes_are_other_recipes(trained, tmp_path: Path) -> None:
+    runs = [trained(folder=f"run{n}") for n in range(2)]
+    path = runs[1].folder / ".hydra/config.yaml"
+    text = path.read_text()
+    assert "ziffern.training.module.ImageClassifier" in text
+    path.write_text(text.replace("ziffern.training.module.ImageClassifier", "my_package.Own"))
+    comparison = make_comparison([Run(run.folder) for run in runs], margin=0.002)
+    assert len(comparison.recipes) == 2
+    assert any("my_package.Own is not allowed" in note.in_language("en") for note in comparison.notes)

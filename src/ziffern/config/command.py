@@ -45,6 +45,11 @@ def this_command(start: Sequence[str] = (), **replaced: object) -> str:
     return shlex.join([*(start or invocation.get().split(" ")), *_options(), *kept, *assignments])
 
 
+def task_overrides() -> list[str]:
+    """Return the overrides of the running Hydra job as they were typed; none outside of one."""
+    return plain(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
 def start_words() -> list[str]:
     """Return the program and the script, or the subcommand, that start a run from the launch folder."""
     first, script = invocation.get().split(" ")

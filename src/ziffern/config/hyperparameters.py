@@ -15,6 +15,7 @@ PLUMBING = (  # prefixes of settings that change no result, or that repeat anoth
     *(f"data.source.{name}" for name in ("kind", "files", "train", "test", "transpose", "first_label", "margin")),
 )
 # Added after version 0.1.0; null is the behavior of that version.
+OURS = ("ImageClassifier", "DigitClassifier")  # the class of all models here, now and in version 0.1.0
 ADDED = ("model.scheduler_interval", "init_from", "data.limit", "debug", "callbacks")
 SHAPE = ".image"  # suffix of the settings that repeat data.image, itself omitted for the shape of version 0.1.0
 
@@ -23,6 +24,9 @@ def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float |
     """Return a configuration's flat settings that can change a result: no paths, none that only affect execution."""
     flat = flatten({key: value for key, value in config.items() if key != "logger"})
     flat = {key: value for key, value in flat.items() if key not in ADDED or value != "None"}
+    model = config.get("model")
+    if isinstance(model, Mapping) and flat.get("model") not in (None, *OURS):
+        flat["model.class"] = str(model.get("_target_"))  # the caller replaces `model` by the name of the option
     return {key: value for key, value in flat.items() if not key.startswith(PLUMBING) and not _repeats(key, value)}
 
 

@@ -65,7 +65,8 @@ def make_comparison(runs: Sequence[Run], margin: float) -> Comparison:
             "runs.comparison.too_few", finished=len(finished), total=len(runs), folder=unfinished[0].folder
         )
     recipes, duplicates = group([Findings(run) for run in finished])
-    models = [_load_model(recipe.first.run) for recipe in recipes]
+    loaded = [_load_model(recipe.first.run) for recipe in recipes]
+    models = [model if not isinstance(model, InputError) else None for model in loaded]
     compared, reason = same_test(recipes)
     notes = [
         *(Message("runs.note.unfinished", run=run.folder) for run in unfinished),
@@ -73,6 +74,11 @@ def make_comparison(runs: Sequence[Run], margin: float) -> Comparison:
         *(_duplicate(run, kept) for run, kept in duplicates),
         *_threads(recipes),
         *_contradictions(recipes, models),
+        *(
+            Message("runs.note.not_loaded", run=recipe.first.run.folder, reason=error)
+            for recipe, error in zip(recipes, loaded, strict=True)
+            if isinstance(error, InputError) and not recipe.first.run.evaluation  # which has no checkpoint
+        ),
         *(Message("runs.note.untested", name=recipe.name) for recipe in recipes if not recipe.is_tested),
         *(Message("runs.note.saw_test", name=recipe.name) for recipe in recipes if recipe.saw_test),
     ]
@@ -96,12 +102,12 @@ def _judge(compared: Sequence[Recipe], margin: float) -> tuple[list[Pair], Choic
     return pairs, recommend([recipe.params for recipe in compared], val, test, pairs, margin)
 
 
-def _load_model(run: Run) -> "ImageClassifier | None":
-    """Return the model of a run, or None if it cannot be loaded."""
+def _load_model(run: Run) -> "ImageClassifier | InputError":
+    """Return the model of a run, or why it cannot be loaded."""
     try:
         return run.load_model()
-    except InputError:
-        return None
+    except InputError as error:
+        return error
 
 
 def same_test(recipes: Sequence[Recipe]) -> tuple[list[Recipe], Message | None]:

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from ziffern.analysis.metrics import Place, registered
-from ziffern.config.command import is_multirun, quoted, relative, start_words, tool
+from ziffern.config.command import is_multirun, quoted, relative, start_words, task_overrides, tool
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.records.messages import message_text
 from ziffern.text.language import Language, terminal_language, terminal_words
@@ -72,7 +72,8 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
         return
     console.print(f"\n{words('next.heading')}")
     start = printable(shlex.join(start_words()))
-    commands = {"models": f"{start} -m model=cnn,nn,dnn", "help": f"{start} --help"}
+    same_data = printable(shlex.join(item for item in task_overrides() if item.startswith(("data=", "data.dir="))))
+    commands = {"models": f"{start} -m model=cnn,nn,dnn {same_data}".strip(), "help": f"{start} --help"}
     if (folder / "tensorboard").is_dir():
         commands = {"tensorboard": f"{tool('tensorboard')} --logdir {quoted(folder)}", **commands}
     for purpose, command in commands.items():
