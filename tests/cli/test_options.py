@@ -35,6 +35,7 @@ MISTAKES = {  # arguments -> what the one line has to say
 }
 
 
+@pytest.mark.mostly_slow(fast=6)
 @pytest.mark.parametrize("arguments", MISTAKES)
 def test_a_mistake_is_one_line_with_the_fix(command_line, digits_npz: Path, tmp_path: Path, arguments: str) -> None:
     code, _, errors = command_line("data=local", f"data.dir={digits_npz}", *SHORT, *arguments.split(" "))
@@ -46,6 +47,7 @@ def test_a_mistake_is_one_line_with_the_fix(command_line, digits_npz: Path, tmp_
         assert part in line, errors
 
 
+@pytest.mark.slow
 def test_options_stand_anywhere(command_line, digits_npz: Path, tmp_path: Path) -> None:
     local = ("data=local", f"data.dir={digits_npz}")
     code, output, errors = command_line("model=nn", "--cfg", "job", "seed=3")
@@ -62,6 +64,7 @@ def test_null_is_an_option_of_experiment(command_line) -> None:
     assert "\nseed: 0\n" in f"\n{output}"
 
 
+@pytest.mark.slow
 def test_null_and_a_recipe_are_two_runs(command_line, digits_npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models: list[str] = []
     monkeypatch.setattr("ziffern.experiment.run.run_experiment", lambda cfg, *_: models.append(cfg.model.net._target_))
@@ -70,6 +73,7 @@ def test_null_and_a_recipe_are_two_runs(command_line, digits_npz: Path, monkeypa
     assert len(set(models)) == 2
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("quoted", [False, True])
 def test_home_is_the_home_folder(command_line, digits_npz: Path, tmp_path: Path, monkeypatch, quoted: bool) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -68,6 +68,7 @@ def test_every_scheduler_trains(run, name: str, micro_steps: int) -> None:
     assert finished.metrics["epochs"] == 1
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of wandb and mlflow themselves
 @pytest.mark.parametrize("name", options("logger"))
 def test_every_logger_trains(run, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

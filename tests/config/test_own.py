@@ -87,6 +87,7 @@ def test_all_jobs_of_a_multirun_may_use_it(call) -> None:
     assert Path("sweep/1/metrics.json").is_file()
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize(
     ("override", "base"),
     [
@@ -113,10 +114,11 @@ def test_a_net_that_returns_a_pair_is_one_line(call) -> None:
 def test_without_permission_it_is_refused(call) -> None:
     code, _, errors = call("{}", "model=own")
     assert code == 2
-    assert "train with targets=[own_parts]" in errors
+    assert "targets=[own_parts] is enough" in errors
     assert "own_parts" not in sys.modules
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize(
     "targets",
     ["[os]", "[subprocess]", "[sys]", "[builtins]", "[torch]", "[../own_parts]", "${tags}", "[${name}]", "x"],

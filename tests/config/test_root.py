@@ -48,6 +48,7 @@ def test_hydra_may_refer_to_a_root_setting(composed) -> None:
     check_root(composed("+place=x"), {"run": {"dir": "runs/${place}"}})
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("override", ["train=false", "+train=false", "+foo=1", "+debug=fdr", "+logger.foo=1"])
 def test_the_command_line_refuses_in_one_line(command_line, digits_npz: Path, override: str) -> None:
     code, _, errors = command_line("data=local", f"data.dir={digits_npz}", *QUICK, override)
@@ -56,6 +57,7 @@ def test_the_command_line_refuses_in_one_line(command_line, digits_npz: Path, ov
     assert not Path("run/progress.jsonl").exists()
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("override", ["logger=[]", "~logger", "logger=null", "callbacks=null", "~callbacks"])
 def test_groups_can_be_turned_off(command_line, digits_npz: Path, override: str) -> None:
     code, _, errors = command_line("data=local", f"data.dir={digits_npz}", *QUICK, override)

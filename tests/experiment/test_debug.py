@@ -41,6 +41,7 @@ def debugged(digits_npz: Path, tmp_path: Path):
     return run
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("option", debug_options())
 def test_a_debug_run_is_marked(debugged, capsys: pytest.CaptureFixture[str], option: str) -> None:
     finished = debugged(option, "data.batch_size=100")
@@ -113,6 +114,7 @@ def test_a_debug_run_is_not_continued_as_a_result(run, composed, tmp_path: Path)
         run_in(tmp_path / "other", composed(f"ckpt_path={checkpoint}", "+trainer.detect_anomaly=true"))
 
 
+@pytest.mark.slow
 def test_several_runs_of_debug_suggest_no_comparison(command_line, digits_npz: Path) -> None:
     small = ("data=local", f"data.dir={digits_npz}", "trainer=cpu", "logger=none", "report=null", "debug=fdr")
     code, out, errors = command_line("-m", "model=glob([nn,dnn])", *small, "hydra.sweep.dir=sweep")

@@ -62,6 +62,7 @@ def test_the_validation_part_gives_the_scores_of_the_history(trained, checkpoint
     assert not Findings(result).contradictions
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize(("part", "total", "seen"), [("train", 240, 240), ("val", 80, 80), ("all", 400, 320)])
 def test_images_of_training_are_a_leak_wherever_it_is_shown(weak: Run, part: str, total: int, seen: int) -> None:
     result = Run(evaluate(weak, part=part))
@@ -83,6 +84,7 @@ def test_a_comparison_never_takes_an_evaluation_for_the_ordinary_test(trained, t
     assert any("it is left out of the tests" in str(note) for note in result.notes)
 
 
+@pytest.mark.slow
 def test_evaluations_of_several_seeds_on_new_data_are_one_recipe(trained, tmp_path: Path) -> None:
     data = write_csv(tmp_path / "new.csv", [0, 1, 2, 3] * 10)
     folders = []
@@ -145,6 +147,7 @@ def test_a_run_on_the_fallback_is_evaluated_on_it(trained) -> None:
     assert Run(evaluate(Run(run.folder))).metrics["test/total"] == 1000
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("name", ["finished_cnn", "finished_nn", "killed_nn"])
 def test_runs_of_version_0_1_0(name: str) -> None:
     run = Run(FIXTURES / name)

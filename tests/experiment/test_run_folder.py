@@ -52,6 +52,7 @@ def unfinished(folder: Path = Path("run")) -> None:
     (folder / "metrics.json").unlink()
 
 
+@pytest.mark.slow
 def test_a_finished_run_takes_in_no_other(trained, finished) -> None:
     before = content(Path("run"))
     refused(trained("seed=1"), "run: already holds a finished run: choose another folder with hydra.run.dir=FOLDER")

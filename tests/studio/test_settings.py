@@ -12,6 +12,7 @@ from ziffern.studio import settings
 from ziffern.studio.settings import LOSSES, MODELS, NUMBERS, PRESETS, composed, form, overrides_of
 
 
+@pytest.mark.slow
 def test_the_form_the_folders_and_the_server_need_no_gradio_and_the_worker_no_torch() -> None:
     names = "settings, ziffern.studio.workspace, ziffern.studio.views, ziffern.studio.server"
     for what, heavy in ((names, "gradio"), ("worker", "torch")):

@@ -63,6 +63,7 @@ def test_a_loss_that_would_give_wrong_figures_is_refused(composed, tmp_path: Pat
     assert not (tmp_path / "run/progress.jsonl").exists()
 
 
+@pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("monitor", ["val/acc", "val/loss"])
 def test_plateau_follows_the_monitored_score(run, rates, monitor: str) -> None:
     finished = run(f"model.scheduler={PLATEAU}", f"monitor={monitor}", "trainer.max_epochs=6", "model.optimizer.lr=0.1")
@@ -129,6 +130,7 @@ def test_a_cosine_follows_the_epochs_of_a_run_that_goes_on(run, rates) -> None:
     assert rates == pytest.approx([0.001 * (1 + torch.cos(torch.tensor(3 * torch.pi / 4)).item()) / 2, 0.0], abs=1e-9)
 
 
+@pytest.mark.mostly_slow(fast=4)
 @pytest.mark.parametrize(
     ("override", "code"),
     [

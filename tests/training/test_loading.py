@@ -48,6 +48,7 @@ def test_a_link_in_a_run_folder_is_not_followed(trained, tmp_path: Path) -> None
         ImageClassifier.load_from_checkpoint(path)
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("model", ["nn", "cnn", "fast", "m3"])
 @pytest.mark.parametrize("images", [IMAGES, IMAGES.float(), IMAGES.float() / 255], ids=["uint8", "levels", "shares"])
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning", "ignore:.*torch.jit.*:DeprecationWarning")

@@ -85,6 +85,7 @@ def test_a_job_that_slurm_does_not_put_back_is_one_line(run, slurm) -> None:
     assert caught.value.code == "training.slurm.not_requeued"
 
 
+@pytest.mark.slow
 def test_the_same_command_in_the_same_folder_goes_on(command_line, monkeypatch) -> None:
     arguments = ["model=nn", "data=mnist5k", "trainer=cpu", "trainer.max_epochs=2", "logger=none", "report=null"]
     arguments += ["model.net.hidden=[8]", "hydra.run.dir=fixed"]
