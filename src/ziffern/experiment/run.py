@@ -62,9 +62,9 @@ def run_experiment(
     import ziffern.machine.plotting  # noqa: F401  # before torchmetrics imports matplotlib
 
     allow_targets(cfg.get("targets") or ())
+    composed, cfg = cfg, own_config(cfg, folder)
     complete_parts(cfg)
     check_settings(cfg)
-    composed, cfg = cfg, own_config(cfg, folder)
     resolve_paths(cfg, launch_folder())
     import pytorch_lightning as pl
     from pytorch_lightning.accelerators import CPUAccelerator
