@@ -255,6 +255,7 @@ def test_eval_py_runs(command: Command, call: Callable[..., str], here: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*")  # of Lightning 2.6 with torch 2.14
+@pytest.mark.filterwarnings("ignore::lightning_fabric.utilities.warnings.PossibleUserWarning")  # Lightning's advice
 @pytest.mark.parametrize("text", [block.text for block in blocks() if block.language == "python" and not block.title])
 def test_python_runs(text: str, here: Path) -> None:
     exec(compile(text, "page", "exec"), {})
