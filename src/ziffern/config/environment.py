@@ -1,22 +1,21 @@
 """Environment variables from the file `.env` in the launch folder, such as WANDB_API_KEY.
 
-Decisions: no other folder is searched; variables that are already set take precedence, as with python-dotenv, which is
-not installed; variables that control what code is executed are refused, since the folder may come from somebody else.
+Decisions: no other folder is searched; variables that are already set take precedence; variables that control what code
+is executed are refused, since the folder may come from somebody else.
 """
 
 import os
 import re
+from io import StringIO
 from pathlib import Path
+
+from dotenv.parser import parse_stream
 
 from ziffern.errors import InputError
 from ziffern.files.untrusted import read_text
 
 MAX_BYTES = 100_000
-LINE = re.compile(
-    r"""(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=\s*"""
-    r"""(?:'(?P<raw>[^']*)'|"(?P<text>[^"]*)"|(?P<bare>[^'"].*?)?)(?:\s+\#.*|\s*)"""
-)
-REFERENCE = re.compile(r"\$\{(\w+)\}")
+REFERENCE = re.compile(r"\$\{(\w+)\}")  # not within single quotes, as in a shell
 CODE = re.compile(r"PATH|(PYTHON|LD_|DYLD_|ZIFFERN_)\w*")
 
 
@@ -29,15 +28,17 @@ def load_environment(folder: Path) -> None:
     path = folder / ".env"
     if not path.is_file():  # a folder may be somebody's virtual environment
         return
-    for number, line in enumerate(read_text(path, MAX_BYTES).splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
+    for binding in parse_stream(StringIO(read_text(path, MAX_BYTES))):
+        name, value, original = binding.key, binding.value, binding.original
+        if binding.error or (name is not None and value is None):
+            raise InputError("config.environment.invalid", path=path, number=original.line)
+        if name is None or value is None:  # a remark
             continue
-        match = LINE.fullmatch(line.strip())
-        if match is None:
-            raise InputError("config.environment.invalid", path=path, number=number)
-        name, raw = match["name"], match["raw"]
         if CODE.fullmatch(name):
             raise InputError("config.environment.code", path=path, name=name)
-        value = match["text"] if match["bare"] is None else match["bare"]
-        expanded = REFERENCE.sub(lambda found: os.environ.get(found[1], ""), value or "")
-        os.environ.setdefault(name, expanded if raw is None else raw)
+        is_literal = original.string.partition("=")[2].lstrip().startswith("'")
+        os.environ.setdefault(name, value if is_literal else REFERENCE.sub(_referred, value))
+
+
+def _referred(reference: re.Match[str]) -> str:
+    return os.environ.get(reference[1], "")
