@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -183,6 +184,7 @@ def opened(studio: Studio, browser: Browser, expected: list[str]) -> Iterator[Ca
     elsewhere: list[str] = []
     wrong: list[str] = []
     contexts = []
+    calls: deque[str] = deque(maxlen=40)  # the last ones are printed where a test failed
 
     def refuse(route: Any) -> None:
         elsewhere.append(route.request.url)
@@ -191,6 +193,10 @@ def opened(studio: Studio, browser: Browser, expected: list[str]) -> Iterator[Ca
     def note(message: Any) -> None:
         if message.type == "error":
             wrong.append(f"{message.text} ({message.location})")
+
+    def record(response: Any) -> None:
+        sent = response.request.post_data or ""
+        calls.append(f"{time.monotonic():.2f} {response.status} {response.url.rpartition('/')[2][:40]} {sent[-120:]}")
 
     def open_page(language: str = "en", width: int = 1200, scheme: str = "light") -> Page:
         context = browser.new_context(
@@ -201,12 +207,14 @@ def opened(studio: Studio, browser: Browser, expected: list[str]) -> Iterator[Ca
         context.route(ELSEWHERE, refuse)
         page = context.new_page()
         page.on("console", note)
+        page.on("response", record)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         with answering(page):
             page.goto(f"{studio.address}/{language}/")
         return page
 
     yield open_page
+    print(*calls, *(page.locator("body").inner_text() for context in contexts for page in context.pages), sep="\n")
     for context in contexts:
         context.close()
     assert not elsewhere
@@ -675,6 +683,28 @@ def test_picture_of_a_digit_is_read_kept_and_used_as_a_test(page: Page) -> None:
     assert all(text.endswith("1 of 1") for text in rows.all_inner_texts())
     page.get_by_role("button", name="Remove all my digits").click()
     expect(page.get_by_text("No digits are kept yet.")).to_be_visible()
+
+
+def test_picture_that_comes_while_an_answer_is_awaited_is_answered_too(page: Page) -> None:
+    go_to(page, "Try it")
+    expect(page.get_by_role("button", name=re.compile("^Remove")).filter(visible=True)).to_have_count(2)
+    held: list[Any] = []
+
+    def hold_first(route: Any) -> None:
+        if held or "data:image" not in (route.request.post_data or ""):
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route(re.compile("queue/join"), hold_first)
+    upload = page.locator(".board input[type=file]")
+    upload.set_input_files([{"name": "zero.png", "mimeType": "image/png", "buffer": picture_of_zero()}])
+    page.wait_for_timeout(500)
+    upload.set_input_files([{"name": "none.png", "mimeType": "image/png", "buffer": b"no picture"}])
+    page.wait_for_timeout(500)
+    held[0].continue_()
+    expect(page.get_by_text(re.compile("picture .*PNG"), exact=False).last).to_be_visible()
+    expect(page.locator(".answer")).to_have_count(0)
 
 
 def test_picture_that_is_none_is_told_and_not_kept(page: Page) -> None:

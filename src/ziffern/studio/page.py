@@ -42,6 +42,7 @@ MAX_TIPS = 4
 FEW = 3  # runs that are selected initially
 MAX_DRAWING = 8_000_000  # characters of a drawing
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+LAST: dict[str, Any] = QUIET | {"trigger_mode": "always_last"}  # what comes while an answer is awaited is answered next
 SLOW: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 # Names from lists that grow are looked up here and not by Gradio in the choices that it sent last, since the browser
 # may still show earlier ones; an outdated list would block every later answer.
@@ -699,20 +700,20 @@ class Page:
         self.resume_button.click(self.resume, self.broken, ended, **QUIET, **LISTED)
         shown = [self.file, *self.parts.values(), *self.tips, self.tip_keys, self.true, self.predicted]
         wrong = [self.run, self.true, self.predicted]
-        self.run.input(self.choose_run, [self.run, self.shown], self.shown, **QUIET, **LISTED)
+        self.run.input(self.choose_run, [self.run, self.shown], self.shown, **LAST, **LISTED)
         # Not when the list changes: the selected run may have finished.
         self.shown.change(self.show_run, self.run, shown, **SLOW, **LISTED).then(
             self.show_mistakes, wrong, self.mistakes, **QUIET, **LISTED
         )
         for choice in (self.true, self.predicted):
-            choice.input(self.show_mistakes, wrong, self.mistakes, **QUIET, **LISTED)
+            choice.input(self.show_mistakes, wrong, self.mistakes, **LAST, **LISTED)
         for place, button in enumerate(self.tips):
             filling = [self.tabs, self.source, self.preset, *filled]
             tip = [gr.State(place), self.tip_keys]
             button.click(self.take_tip, tip, filling, **QUIET, **LISTED).success(*keep, **one_by_one)
         self.compare_now.click(self.compare, self.compared, self.comparison, **SLOW, **LISTED)
-        self.board.submit(self.ask_anew, [self.board, self.asked], [self.answers, self.truth], **QUIET, **LISTED)
-        self.asked.input(self.ask, [self.board, self.asked], self.answers, **QUIET, **LISTED)
+        self.board.submit(self.ask_anew, [self.board, self.asked], [self.answers, self.truth], **LAST, **LISTED)
+        self.asked.input(self.ask, [self.board, self.asked], self.answers, **LAST, **LISTED)
         self.keep.click(self.keep_digit, [self.board, self.truth], [self.own, self.truth], **QUIET, **LISTED)
         self.test_own.click(self.test_digits, self.asked, self.own, **SLOW, **LISTED)
         self.forget.click(self.forget_digits, None, self.own, **QUIET)
