@@ -26,7 +26,7 @@ def evaluate_run(
 ) -> None:
     """Test a checkpoint, print its accuracy, and write a report; the arguments are those of `evaluate`."""
     from ziffern.experiment.evaluation import evaluate
-    from ziffern.records.messages import message_text
+    from ziffern.records.messages import message_text, message_texts
     from ziffern.report.run_page import write_report
     from ziffern.runs.run import Run
 
@@ -47,6 +47,8 @@ def evaluate_run(
     for key, kind in (("debug", "note"), ("data/note", "note"), ("data/leak", "leak")):
         if text := message_text(metrics, key, language):
             print(words(f"start.{kind}", text=printable(text)))
+    for text in message_texts(metrics, "data/notes", language):
+        print(words("start.about_data", text=printable(text)))
 
 
 def parsed(overrides: Sequence[str]) -> dict[str, Any]:

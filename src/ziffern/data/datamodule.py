@@ -17,10 +17,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ziffern.data.batches import Batch, Batches
 from ziffern.data.dataset import LabeledImages
-from ziffern.data.sources.source import Source
+from ziffern.data.sources.source import Local, Source
 from ziffern.data.spec import image_shape
 from ziffern.data.split import Split, make_split
 from ziffern.errors import InputError
+from ziffern.text.catalog import Message
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -32,21 +33,24 @@ class ImageDataModule(pl.LightningDataModule):
             the home folder.
         image: Channels, height and width of the images, to which others are converted; None is MNIST's shape, and
             refuses others.
-        num_classes: Labels run from 0 to num_classes - 1.
+        num_classes: Labels run from 0 to num_classes - 1; None: as many as the data has.
         batch_size: Training images per step and process.
         eval_batch_size: Images per batch of validation and test; changes speed, not results.
-        split: resplit, stratified, official or kfold (`ziffern.data.split`).
+        split: resplit, stratified, official or kfold (`ziffern.data.split`), or auto: official for data with parts
+            of its own, else resplit.
         fractions: Shares of train, val and test for resplit and stratified.
         split_seed: Seed of the split alone.
-        val_from: For official: `train` cuts validation from the training part, `test` uses the test part.
-        val_share: For official with val_from=train: the share of the training part that validates.
+        val_from: For official: `train` cuts validation from the training part, `test` uses the test part, and `auto`
+            the published validation part or, without one, the training part.
+        val_share: For official: the share of the training part that validates.
         fold: For kfold: the fold that tests, from 0.
         folds: For kfold: how many folds.
         limit: Images kept of each part, drawn at random, but at least `batch_size` of training; None is all.
         seed: Seed of the order of training batches.
-
-    Attributes:
-        split_name: The name of the split; equal names mean equal parts.
+        label_column: For the user's own data, as the following: see `ziffern.data.content.Reading`.
+        prepare: Likewise.
+        polarity: Likewise.
+        transpose: Likewise.
 
     Raises:
         InputError: A batch size below 1, fewer than 2 classes, or an invalid shape; from `setup`: unusable data, an
@@ -58,7 +62,7 @@ class ImageDataModule(pl.LightningDataModule):
         source: Source,
         dir: str,
         image: Sequence[int] | None = None,
-        num_classes: int = 10,
+        num_classes: int | None = 10,
         batch_size: int = 16,
         eval_batch_size: int = 1000,
         split: str = "resplit",
@@ -70,49 +74,86 @@ class ImageDataModule(pl.LightningDataModule):
         folds: int = 5,
         seed: int = 0,
         limit: int | None = None,
+        label_column: str | int | None = None,
+        prepare: str | None = None,
+        polarity: str | None = None,
+        transpose: bool | None = None,
     ) -> None:
         super().__init__()
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             if size < 1:
                 raise InputError("data.batch_size.too_small", name=name, size=size)
-        if num_classes < 2:  # noqa: PLR2004
+        if num_classes is not None and num_classes < 2:  # noqa: PLR2004
             raise InputError("data.num_classes.too_small", classes=num_classes)
         if limit is not None and limit < 1:
             raise InputError("data.limit.too_small", limit=limit)
+        reading = {"label_column": label_column, "prepare": prepare, "polarity": polarity, "transpose": transpose}
+        self._reading = {name: value for name, value in reading.items() if value is not None}
+        if self._reading and not isinstance(source, Local):
+            raise InputError("data.local.only", name=next(iter(self._reading)))
         self.source, self.dir = source, Path(dir).expanduser()
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         parameters = {"val_from": val_from, "val_share": val_share, "fold": fold, "folds": folds}
         self._split: dict[str, Any] = {"kind": split, "fractions": fractions, "seed": split_seed, **parameters}
-        how = "/".join(f"{share:g}" for share in fractions)
-        if split == "official":
-            how = "val = test" if val_from == "test" else f"val {val_share:g} of train"
-        elif split == "kfold":
-            how = f"fold {fold} of {folds}"
-        few = "" if limit is None else f", {limit} of each part"
-        self.split_name = f"{split} {how}, split_seed {split_seed}{few}"
         self.limit = limit
         self.image = None if image is None else image_shape(image)
         self.num_classes, self.seed = num_classes, seed
         self._tensors: tuple[torch.device, Tensor, Tensor] | None = None
 
+    def load(self) -> LabeledImages:
+        """Return the whole data set, merged; it is downloaded where needed, and not kept."""
+        return self.source.load(self.dir, self.num_classes, self.image, **self._reading)
+
     @cached_property
     def dataset(self) -> LabeledImages:
-        """The whole data set, merged; loaded (and, where needed, downloaded) at first use."""
-        dataset = self.source.load(self.dir, self.num_classes, self.image)
-        if dataset.spec.num_classes != self.num_classes:
-            known = {"name": dataset.name, "known": dataset.spec.num_classes}
-            raise InputError("data.num_classes.mismatch", classes=self.num_classes, **known)
+        """The whole data set, merged; loaded at first use.
+
+        Raises:
+            InputError: The data is unusable, or has another number of classes than `num_classes`.
+        """
+        dataset = self.load()
+        known = dataset.spec.num_classes
+        if self.num_classes not in (None, known):
+            raise InputError("data.num_classes.mismatch", classes=self.num_classes, name=dataset.name, known=known)
+        self.num_classes = known
         return dataset
+
+    @cached_property
+    def split_kind(self) -> str:
+        """The rule by which the images are split, one of SPLITS."""
+        kind = str(self._split["kind"])
+        if kind != "auto":
+            return kind
+        return "resplit" if self.dataset.train_size == len(self.dataset) else "official"
+
+    @cached_property
+    def split_name(self) -> str:
+        """The name of the split; equal names mean equal parts of the same data."""
+        kind, how = self.split_kind, self._split
+        text = "/".join(f"{share:g}" for share in how["fractions"])
+        if kind == "official":
+            text = "val = test" if how["val_from"] == "test" else f"val {how['val_share']:g} of train"
+            if how["val_from"] == "auto" and self.dataset.val_size:
+                text = "val part"
+        elif kind == "kfold":
+            text = f"fold {how['fold']} of {how['folds']}"
+        few = "" if self.limit is None else f", {self.limit} of each part"
+        return f"{kind} {text}, split_seed {how['seed']}{few}"
 
     @cached_property
     def parts(self) -> Split:
         """The three parts as arrays of original indices."""
-        split = make_split(self.dataset, **self._split)
+        split = make_split(self.dataset, **self._split | {"kind": self.split_kind})
         if self.batch_size > len(split.train):
             raise InputError("data.batch_size.too_large", size=self.batch_size, images=len(split.train))
         if self.limit is None:
             return split
         return split.drawn(max(self.limit, self.batch_size), self.limit, self._split["seed"])
+
+    @property
+    def notes(self) -> list[Message]:
+        """What was assumed, left out or noticed about the data."""
+        return [*self.dataset.notes]
 
     def setup(self, stage: str | None = None) -> None:
         """Load and split now, so that errors appear before training starts."""

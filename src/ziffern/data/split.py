@@ -17,7 +17,8 @@ from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
 Indices = NDArray[np.int64]
-SPLITS = ("resplit", "stratified", "official", "kfold")
+SPLITS = ("resplit", "stratified", "official", "kfold")  # and `auto`, which is `official` where there are parts
+VAL_FROM = ("auto", "train", "test")
 MIN_FOLDS = 3  # one fold tests, one validates, at least one trains
 
 
@@ -73,24 +74,39 @@ def stratified(labels: NDArray[np.int64], fractions: Sequence[float], seed: int)
     return Split(train, val, test)
 
 
-def official(count: int, train_size: int, val_from: str, val_share: float, seed: int) -> Split:
-    """Keep the published test part; validation is `val_share` of the training part, or the test part.
+def official(data: LabeledImages, val_from: str, val_share: float, test_share: float, seed: int) -> Split:
+    """Keep the published parts, and cut those that are missing from the training part at random.
+
+    Args:
+        data: A data set with a published test or validation part.
+        val_from: `train` cuts validation from the training part, `test` uses the test part, and `auto` the published
+            validation part or, without one, the training part.
+        val_share: The share of the training part that is cut off for validation.
+        test_share: The share of the training part that is cut off for the test where there is no test part.
+        seed: The seed of what is drawn.
 
     Raises:
-        InputError: There is no published test part, or val_from or val_share is out of range.
+        InputError: There is no published part but that of training, or val_from or val_share is out of range.
     """
-    if train_size == count:
+    size, val_size = data.train_size, data.val_size
+    if size == len(data):
         raise InputError("data.split.no_test_part")
-    test = np.arange(train_size, count)
-    if val_from == "test":
-        return Split(np.arange(train_size), test, test, Message("data.split.leak"))
-    if val_from != "train":
+    if val_from not in VAL_FROM:
         raise InputError("data.split.val_from", value=val_from)
     if not 0 < val_share < 1:
         raise InputError("data.split.val_share", value=val_share)
-    order = np.random.RandomState(seed).permutation(train_size)
-    val_size = round(train_size * val_share)
-    return Split(np.sort(order[val_size:]), np.sort(order[:val_size]), test)
+    train, val = np.arange(size), np.arange(size, size + val_size)
+    test = np.arange(size + val_size, len(data))
+    random = np.random.RandomState(seed)
+    if val_from == "test" and len(test):
+        return Split(train, test, test, Message("data.split.leak"))
+    if val_from == "train" or not val_size:
+        order, count = random.permutation(size), round(size * val_share)
+        train, val = np.sort(order[count:]), np.sort(order[:count])
+    if not len(test):
+        order, count = random.permutation(len(train)), round(len(train) * test_share)
+        train, test = np.sort(train[order[count:]]), np.sort(train[order[:count]])
+    return Split(train, val, test)
 
 
 def kfold(count: int, fold: int, folds: int, seed: int) -> Split:
@@ -133,11 +149,11 @@ def make_split(
         case "stratified":
             split = stratified(data.labels, _checked(fractions), seed)
         case "official":
-            split = official(len(data), data.train_size, val_from, val_share, seed)
+            split = official(data, val_from, val_share, _checked(fractions)[2], seed)
         case "kfold":
             split = kfold(len(data), fold, folds, seed)
         case _:
-            raise InputError("data.split.unknown", kind=kind, known=SPLITS)
+            raise InputError("data.split.unknown", kind=kind, known=(*SPLITS, "auto"))
     for part in ("train", "val", "test"):
         if not len(getattr(split, part)):
             raise InputError("data.split.empty", kind=kind, part=Message(f"data.part.{part}"), images=len(data))

@@ -24,15 +24,19 @@ def own_config(cfg: DictConfig, folder: Path) -> DictConfig:
     return placed
 
 
-def record_config(cfg: DictConfig, folder: Path) -> None:
-    """Outside of a job, write `.hydra`, as Hydra does in one.
+def record_config(cfg: DictConfig, folder: Path, num_classes: int) -> None:
+    """Outside of a job, write `.hydra`, as Hydra does in one; in both, record the number of classes in the data.
 
     It holds the configuration, and the overrides if it was composed with `return_hydra_config=True`.
     """
-    if _is_job(folder) or not is_first():
+    if not is_first():
         return
-    write_text(folder / ".hydra/config.yaml", OmegaConf.to_yaml(_without_hydra(cfg)))
-    if "hydra" in cfg:
+    path, is_job = folder / ".hydra/config.yaml", _is_job(folder)
+    written = OmegaConf.load(path) if is_job and path.is_file() else _without_hydra(cfg)
+    if not is_job or OmegaConf.select(written, "data.num_classes") is None:
+        OmegaConf.update(written, "data.num_classes", num_classes, force_add=True)
+        write_text(path, OmegaConf.to_yaml(written))
+    if "hydra" in cfg and not is_job:
         overrides = OmegaConf.to_container(cfg.hydra.overrides.task, resolve=False)
         write_text(folder / ".hydra/overrides.yaml", OmegaConf.to_yaml(overrides))
 

@@ -88,11 +88,15 @@ def run_experiment(
             cfg.model.fuse = False
     set_threads(cfg.threads)
     pl.seed_everything(cfg.seed, verbose=False)
+    data = build(cfg.data, "data", ImageDataModule)
+    if cfg.data.num_classes is None:  # the model needs to know
+        data.setup()
+        cfg.data.num_classes = data.num_classes
+        pl.seed_everything(cfg.seed, verbose=False)  # the user's own datasets may have drawn numbers
     model = build(cfg.model, "model", ImageClassifier)
     check_logits(model, cfg.data.num_classes)
     if cfg.data.batch_size == 1:
         check_single_images(model)
-    data = build(cfg.data, "data", ImageDataModule)
     recorder = _recorder(cfg, folder)
     pruning = [Pruning(trial, cfg.monitor)] if is_trial and isinstance(cfg.objective, str) else []
     own_metrics = [recorder.own_metrics] if recorder.own_metrics else []
@@ -108,7 +112,7 @@ def run_experiment(
     if cfg.get("init_from") is not None:
         settings["init_from"] = take_weights(model, str(cfg.init_from), data)
     on_ready(data, model)
-    record_config(composed, folder)
+    record_config(composed, folder, cfg.data.num_classes)
     results = train(
         data,
         model,

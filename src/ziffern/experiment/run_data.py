@@ -46,6 +46,8 @@ def data_of_run(run: Run, folder: str | None = None) -> dict[str, Any]:
             source = {"_target_": f"{SOURCES}.Embedded"}
         elif folder is None:
             source = {**source, "download": False}
+    if str(source.get("_target_")).endswith(".Local") and "prepare" not in given:  # of a version that only resized
+        given = {**given, "prepare": "resize" if given.get("image") else "none", "polarity": "keep", "transpose": False}
     return {**given, "source": source, "dir": folder or given["dir"]}
 
 
@@ -77,7 +79,7 @@ def tested_data(
         if key.startswith("data."):
             OmegaConf.update(chosen, key.removeprefix("data."), value, merge=True)
     images: ImageDataModule = build({**resolved(chosen, "data"), "batch_size": 1}, "data", ImageDataModule)
-    dataset = images.source.load(images.dir, images.num_classes, images.image)
+    dataset = images.load()
     seen = None
     if is_own := dataset.fingerprint == run.description.get("data/fingerprint"):
         run_data = build({**own, "batch_size": 1}, "data", ImageDataModule)

@@ -90,8 +90,11 @@ def check_settings(cfg: DictConfig) -> None:
         raise InputError("experiment.data.not_of_recipe")
     _check_callbacks(cfg.callbacks)
     _check_monitors(cfg)
+    checked = cfg.copy()
+    if OmegaConf.select(checked, "data.num_classes") is None:
+        OmegaConf.update(checked, "data.num_classes", 2, force_add=True)  # known once the data is loaded
     for name, base in BASES.items():
-        check_targets(cfg[name], name, kind=pkgutil.resolve_name(base))
+        check_targets(checked[name], name, kind=pkgutil.resolve_name(base))
     for name in ("callbacks", "logger", "metrics"):
         check_targets(cfg.get(name), name)
     if cfg.ckpt_path is not None and not (launch_folder() / Path(str(cfg.ckpt_path)).expanduser()).is_file():

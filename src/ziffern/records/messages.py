@@ -4,7 +4,7 @@ Decisions: a code in a run folder is looked up in the catalogs like any other; i
 fit, the English text is shown; format strings come from our catalogs alone, never from a run folder.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ziffern.text.catalog import Message
@@ -25,6 +25,18 @@ def message_text(record: Mapping[str, Any], key: str, language: str) -> str:
         return message.in_language(language) if english and isinstance(message, Message) else english
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError):  # codes and values are untrusted
         return english
+
+
+def recorded_list(key: str, messages: Sequence[Message]) -> dict[str, Any]:
+    """Return the entries of metrics.json for a list of messages, such as `data/notes`."""
+    return {key: [message.in_language("en") for message in messages], f"{key}_message": _plain(messages)}
+
+
+def message_texts(record: Mapping[str, Any], key: str, language: str) -> list[str]:
+    """Return a recorded list of messages in a language."""
+    texts, messages = record.get(key) or [], record.get(f"{key}_message") or []
+    pairs = zip(texts, [*messages, *[None] * len(texts)], strict=False)
+    return [message_text({key: text, f"{key}_message": message}, key, language) for text, message in pairs]
 
 
 def _plain(value: Any) -> Any:

@@ -61,6 +61,8 @@ DESCRIPTION: dict[str, Any] = {
     "data/leak_message": _field(RecordedMessage | None, "the same as code and values"),
     "data/note": _field(Text, "other warning about the data, in English"),
     "data/note_message": _field(RecordedMessage | None, "the same as code and values"),
+    "data/notes": _field(list[Text], "what was assumed, left out or noticed about the data, in English"),
+    "data/notes_message": _field(list[RecordedMessage], "the same as codes and values"),
     "data/limit": _field(Text, "images that an epoch used, where it did not use all, in English"),
     "data/limit_message": _field(RecordedMessage | None, "the same as code and values"),
 }

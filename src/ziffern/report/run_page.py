@@ -9,7 +9,7 @@ import numpy as np
 from ziffern.analysis.fit import WINDOW
 from ziffern.analysis.metrics import METRICS, Metric, Place, registered
 from ziffern.analysis.outcome import macro
-from ziffern.records.messages import message_text
+from ziffern.records.messages import message_text, message_texts
 from ziffern.report.charts import run as charts
 from ziffern.report.page import as_seen, write_page
 from ziffern.runs.findings import Findings
@@ -51,7 +51,7 @@ def page_context(findings: Findings, t: Language) -> dict[str, Any]:
     guess = {}
     if outcome:
         guess = {"guess_nll": t.number(math.log(classes), 2), "guess_brier": t.number(1 - 1 / classes, 2)}
-    recorded = (message_text(about, key, t.code) for key in NOTES)
+    recorded = [*(message_text(about, key, t.code) for key in NOTES), *message_texts(about, "data/notes", t.code)]
 
     def meaning(metric: Metric) -> str:
         text = "means"

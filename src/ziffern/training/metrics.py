@@ -12,7 +12,7 @@ from ziffern.analysis.metrics import Evidence, columns, measure
 from ziffern.analysis.outcome import Outcome
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.records.checkpoint import read_checkpoint
-from ziffern.records.messages import recorded
+from ziffern.records.messages import recorded, recorded_list
 from ziffern.records.writer import write_predictions
 from ziffern.text.catalog import Message
 from ziffern.training.module import ImageClassifier
@@ -88,6 +88,7 @@ def description(
         "data/batch_size": data.batch_size,
         **recorded("data/leak", data.parts.leak),
         **recorded("data/note", data.dataset.note),
+        **recorded_list("data/notes", data.notes),
         **recorded("data/limit", _limit(data, trainer)),
         **(recorded("debug", recorder.labels.note) if recorder.labels.debug else {}),
     }

@@ -34,6 +34,8 @@ def print_start(
     words, dataset, parts = terminal_words(), data.dataset, data.parts
     _print_warnings(recorder.console, words, dataset.note, parts.leak)
     _print_warnings(recorder.console, words, recorder.labels.note, None)
+    for note in data.notes:
+        recorder.console.print(words("start.about_data", text=printable(note)), soft_wrap=True)
     device = trainer.strategy.root_device
     shown = words("start.cpu", count=torch.get_num_threads(), device=device) if device.type == "cpu" else device
     parameters = words.number(model.parameter_count)

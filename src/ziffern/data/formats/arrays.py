@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.data.dataset import Content, Part, check_labels, numbered
+from ziffern.data.content import Content, Part, Reading
 from ziffern.data.formats.members import Member, Members
-from ziffern.data.spec import Shape
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 from ziffern.text.printable import reason
@@ -25,7 +24,7 @@ CHANNELS = (1, 3, 4)  # gray, color, color with transparency
 SAVE = Message("data.array.save")
 
 
-def read_npz(members: Members, num_classes: int, _image: Shape | None, label: str) -> Content:
+def read_npz(members: Members, _reading: Reading, label: str) -> Content:
     """Return both parts: x (N, H, W), (N, H, W, C) or (N, C, H, W) uint8, y (N,) of any integer type.
 
     Raises:
@@ -36,10 +35,10 @@ def read_npz(members: Members, num_classes: int, _image: Shape | None, label: st
         if f"{key}.npy" not in members:
             present: object = sorted(members) or Message("data.array.nothing")
             raise InputError("data.array.missing", path=label, key=key, present=present, save=SAVE)
-    return [_read_part(members, part, num_classes) for part in ("train", "test")], numbered(num_classes)
+    return Content({part: _read_part(members, part) for part in ("train", "test")})
 
 
-def _read_part(members: Members, part: str, num_classes: int) -> Part:
+def _read_part(members: Members, part: str) -> Part:
     x, y = members[f"x_{part}.npy"], members[f"y_{part}.npy"]
     images, labels = read_array(x), read_array(y)
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
@@ -49,7 +48,7 @@ def _read_part(members: Members, part: str, num_classes: int) -> Part:
         raise InputError("data.array.labels", path=y.label, **values)
     if images.ndim == 4 and images.shape[3] in CHANNELS:  # noqa: PLR2004
         images = images.transpose(0, 3, 1, 2)
-    return Part(images, check_labels(labels, num_classes, y.label))
+    return Part(images, labels, y.label)
 
 
 def read_array(member: Member) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.data.dataset import Part
+from ziffern.data.content import Part
 from ziffern.files.untrusted import read_bytes
 
 MAX_BYTES = 2**29  # of a file; the training part of CIFAR-100 has 155 MB

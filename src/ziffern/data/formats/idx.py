@@ -14,9 +14,8 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.data.dataset import Content, Part, check_labels, numbered
+from ziffern.data.content import Content, Part, Reading
 from ziffern.data.formats.members import MAX_BYTES, Member, Members, refuse_bomb
-from ziffern.data.spec import Shape
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 from ziffern.text.printable import reason
@@ -65,17 +64,17 @@ def read_idx(raw: bytes, name: str, ndim: int) -> NDArray[np.uint8]:
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def read_idx_pair(images: Member, labels: Member, num_classes: int) -> Part:
+def read_idx_pair(images: Member, labels: Member) -> Part:
     """Return a part from its file of images and its file of labels.
 
     Raises:
-        InputError: As `read_idx`; or the counts differ, or a label is out of range.
+        InputError: As `read_idx`; or the counts differ.
     """
     pixels = read_idx(images.read(), images.label, ndim=3)  # (N, H, W)
     classes = read_idx(labels.read(), labels.label, ndim=1)  # (N,)
     if len(pixels) != len(classes):
         raise InputError("data.idx.counts", path=labels.label, labels=len(classes), images=len(pixels))
-    return Part(pixels, check_labels(classes, num_classes, labels.label))
+    return Part(pixels, classes, labels.label)
 
 
 def find_idx(members: Members) -> dict[str, Member]:
@@ -94,7 +93,7 @@ def find_idx(members: Members) -> dict[str, Member]:
     return files
 
 
-def read_idx_files(members: Members, num_classes: int, _image: Shape | None, label: str) -> Content:
+def read_idx_files(members: Members, _reading: Reading, label: str) -> Content:
     """Return the training part and, if it has files, the test part, from the files that `find_idx` finds.
 
     Raises:
@@ -105,5 +104,4 @@ def read_idx_files(members: Members, num_classes: int, _image: Shape | None, lab
     for role in [f"{part}_{kind}" for part in parts for kind in ("images", "labels")]:
         if role not in files:
             raise InputError("data.idx.missing", path=label, role=Message(f"data.idx.{role}"))
-    read = [read_idx_pair(files[f"{part}_images"], files[f"{part}_labels"], num_classes) for part in parts]
-    return read, numbered(num_classes)
+    return Content({part: read_idx_pair(files[f"{part}_images"], files[f"{part}_labels"]) for part in parts})

@@ -1,8 +1,9 @@
 """Files by relative path, in a folder or in a ZIP: the common interface of all readers.
 
-Decisions: a member is read only when it is needed, so that a wrong path costs no memory; only subfolders that may
-hold data are searched, so that `data.dir=/` fails at once; links inside a folder are followed, since the user put them
-there; names in messages pass `one_line`, since names in a foreign archive may contain line breaks or terminal codes.
+Decisions: a member is read only when it is needed, so that a wrong path costs no memory; a search ends after many
+folders without data, so that `data.dir=/` fails at once; links inside a folder are followed, since the user put them
+there; paths are in Unicode's composed form (NFC), since the same name may be written in two ways; names in messages pass
+`one_line`, since names in a foreign archive may contain line breaks or terminal codes.
 
 A ZIP is read in memory, without extracting to disk: its whole directory is checked before the first byte is unpacked;
 only "stored" and "deflate" are accepted, because Python cannot limit the output of other methods; a bomb is detected by
@@ -13,6 +14,7 @@ cannot fake.
 import os
 import re
 import stat
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,14 +30,16 @@ from ziffern.text.printable import one_line, reason
 
 MAX_BYTES = 4 * 2**30
 MAX_FILES = 2_000_000
-MAX_DEPTH = 4  # wrapper/train/class/folder: one deeper than allowed, so that a stray folder is detected
-LABEL = re.compile(r"[0-9]{1,3}")  # a class folder's name
-DATA_FOLDER = re.compile(rf"train|test|raw|{LABEL.pattern}")  # everything in it is searched
+MAX_DEPTH = 6  # folders: wrapper/wrapper/train/images/class/writer
+MAX_EMPTY = 2000  # folders without a file that may be data, before a search is given up
+DATA = re.compile(
+    r".*(\.(png|jpe?g|bmp|gif|tiff?|p[bgpn]m|webp|csv|tsv|txt|npz|gz)|-ubyte|\.idx[13]-ubyte)", re.IGNORECASE
+)
 SYSTEM_FILES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 FREE_BYTES = 100 * 10**6  # smaller content may have any ratio: zeros compress 1000 : 1
 MAX_RATIO = 100
 ENCRYPTED = 0x2041  # the flags of ordinary, strong and directory encryption
-CLIMBS = re.compile(r"^$|^/|^[A-Za-z]:|\\|\x00|(^|/)\.\.(/|$)")
+CLIMBS = re.compile(r"^$|^/|^[A-Za-z]:|\x00|(^|/)\.\.(/|$)")
 NESTED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".npz")
 
 
@@ -65,27 +69,29 @@ def folder_members(root: Path) -> Members:
     """Return the files below a folder by relative path, without the ignored ones.
 
     Raises:
-        InputError: A folder is unreadable, or there are more than 2,000,000 files.
+        InputError: A folder is unreadable, there are more than 2,000,000 files, or no data in 2,000 folders.
     """
     members: Members = {}
-    for path, member in _walk(root, ()):
-        members[path] = member
+    folders, empty = [(root, "", 0)], 0
+    while folders:
+        folder, prefix, depth = folders.pop()
+        with reading(folder), os.scandir(folder) as listing:
+            entries = sorted((entry for entry in listing if not is_ignored(entry.name)), key=lambda entry: entry.name)
+        empty += not any(DATA.fullmatch(entry.name) for entry in entries)
+        if empty > MAX_EMPTY:
+            raise InputError("data.members.no_data", folder=root, folders=empty)
+        for entry in entries:
+            path = f"{prefix}{unicodedata.normalize('NFC', entry.name)}"
+            if not entry.is_dir():
+                size = entry.stat().st_size if entry.is_file() else 0
+                if path in members:
+                    raise InputError("data.archive.twice", path=Path(entry.path))
+                members[path] = file_member(Path(entry.path), size)
+            elif depth < MAX_DEPTH:
+                folders.append((Path(entry.path), f"{path}/", depth + 1))
         if len(members) > MAX_FILES:
             raise InputError("data.members.too_many", folder=root, limit=MAX_FILES)
     return members
-
-
-def _walk(folder: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, Member]]:
-    with reading(folder):
-        with os.scandir(folder) as listing:
-            entries = [entry for entry in listing if not is_ignored(entry.name)]
-        for entry in entries:
-            here = (*parts, entry.name)
-            if not entry.is_dir():
-                size = entry.stat().st_size if entry.is_file() else 0
-                yield "/".join(here), file_member(Path(entry.path), size)
-            elif len(here) == 1 or (len(here) <= MAX_DEPTH and any(map(DATA_FOLDER.fullmatch, here[:2]))):
-                yield from _walk(Path(entry.path), here)
 
 
 def _read_file(path: Path) -> bytes:
@@ -124,8 +130,8 @@ def open_zip_file(file: BinaryIO, label: str, max_bytes: int = MAX_BYTES) -> Ite
         for info in infos:
             where = f"{label}:{one_line(info.orig_filename)}"
             _check(info, where)
-            path = PurePosixPath(info.filename).as_posix()
-            if info.is_dir() or is_ignored(path):
+            path = unicodedata.normalize("NFC", PurePosixPath(_with_slashes(info.filename)).as_posix())
+            if info.is_dir() or info.filename.endswith("\\") or is_ignored(path):
                 continue
             if path in members:
                 raise InputError("data.archive.twice", path=where)
@@ -160,7 +166,7 @@ def refuse_nested(members: Members) -> None:
 def _check(info: zipfile.ZipInfo, where: str) -> None:
     kind = stat.S_IFMT(info.external_attr >> 16)
     problems = {
-        "climbs": CLIMBS.search(info.orig_filename),
+        "climbs": CLIMBS.search(_with_slashes(info.orig_filename)),
         "link": kind == stat.S_IFLNK,
         "special": kind not in (0, stat.S_IFREG, stat.S_IFDIR),
         "encrypted": info.flag_bits & ENCRYPTED,
@@ -169,6 +175,11 @@ def _check(info: zipfile.ZipInfo, where: str) -> None:
     for problem, exists in problems.items():
         if exists:
             raise InputError(f"data.archive.{problem}", path=where, method=info.compress_type)
+
+
+def _with_slashes(name: str) -> str:
+    """Return a path in an archive; PowerShell wrote backslashes."""
+    return name.replace("\\", "/")
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> bytes:

@@ -1,103 +1,146 @@
-"""Read images from picture files, one folder per class: train/<class>/<file>, and the same below test/.
+"""Find picture files in folders per class, and decode them.
 
-Decisions: images are in the order of the sorted paths, the same on every machine; a picture's size and mode are read
-from its header before its pixels are decoded, as a guard against decompression bombs; pictures are scaled and converted
-only to a shape that the user chose (`data.image`), and never silently; a file that is not a picture is an error.
+Decisions: images are in the order of the sorted paths, the same on every machine; pictures are decoded one by one when
+they are prepared, since photos of full size would not fit into memory; a picture's size is read from its header before
+its pixels are decoded, as a guard against decompression bombs; a file in a class folder with the name of a picture that
+is none is an error, and whatever else is not used is counted in a note.
 """
 
 import io
-import re
 import warnings
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import PurePosixPath
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ziffern.data.conversion import scaled
-from ziffern.data.dataset import Content, Part, label_fix, numbered
+from ziffern.data.content import PARTS, Content, Part, Reading
+from ziffern.data.formats.layout import below, part_of
 from ziffern.data.formats.members import Member, Members, refuse_bomb, refuse_nested
-from ziffern.data.spec import MNIST_SHAPE, Shape
 from ziffern.errors import InputError
-from ziffern.text.printable import one_line, reason
+from ziffern.text.catalog import Message
+from ziffern.text.printable import reason
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "PPM", "WEBP")
-GRAY_MODES = ("L", "1")
-DEEP_MODES = ("I", "F")  # beginnings of modes with more than 8 bits per pixel
+FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "PPM", "WEBP")  # MPO: photos of many phones
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".webp", ""}
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by the number of channels
-MAX_FILE = 2**20  # bytes of a picture file
-INTEGER = re.compile(r"-?[0-9]{1,9}")
-LEVELS = 3  # train/<class>/<file>
+MAX_FILE = 2**26  # bytes of a picture file
+MAX_PIXELS = 2**27  # of a picture
+
+Classes = dict[str, Members]  # the files of each class folder
+
+
+class PictureFiles(Sequence[NDArray[np.uint8]]):
+    """Picture files, each decoded when it is taken: (H, W) or (C, H, W) uint8.
+
+    Args:
+        members: The files.
+        channels: 1, 3 or 4.
+
+    Raises:
+        InputError: From `[]`: a file is too large, not a picture, or damaged.
+    """
+
+    def __init__(self, members: Sequence[Member], channels: int = 1) -> None:
+        self.members, self.channels = members, channels
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    @overload
+    def __getitem__(self, place: int) -> NDArray[np.uint8]: ...
+    @overload
+    def __getitem__(self, place: slice) -> "PictureFiles": ...
+    def __getitem__(self, place: int | slice) -> "NDArray[np.uint8] | PictureFiles":
+        if isinstance(place, slice):
+            return PictureFiles(self.members[place], self.channels)
+        return _decode(self.members[place], self.channels)
 
 
 def has_pictures(members: Members) -> bool:
-    """Return whether there are files in train/."""
-    return any(path.startswith("train/") for path in members)
+    """Return whether there are pictures in class folders of a training part."""
+    return bool(_find(members).get("train"))
 
 
-def read_pictures(members: Members, num_classes: int, image: Shape | None = None, _label: str = "") -> Content:
-    """Return the training part, the test part if there is one, and the class names.
+def read_pictures(members: Members, reading: Reading, label: str) -> Content:
+    """Return the parts that have pictures in class folders; a class folder's name is the label of all files in it.
 
-    Pictures are converted to `image` (channels, height, width); without it they must be gray and 28×28.
-
-    Integer folder names are the labels; other names, sorted over train/ and test/ together, become the class names.
+    The parts are train/<class>/<file>, likewise val/ and test/; or <class>/<file> without parts.
 
     Raises:
-        InputError: A file is outside a class folder, an archive, not a picture, damaged, larger than 1 MiB, or of
-            another shape; folder names mix integers and words, are more than `num_classes`, or are out of range.
+        InputError: `data.image` has other channels than pictures have, or there is an archive in a class folder.
     """
-    if image is not None and image[0] not in MODES:
-        raise InputError("data.picture.channels", image=str(list(image)))
-    parts = [{path: members[path] for path in sorted(members) if path.startswith(top)} for top in ("train/", "test/")]
-    pictures = parts[0] | parts[1]
-    refuse_nested(pictures)
-    labels, names = _number(pictures, num_classes)
-    return [_read_part(part, labels, image) for part in parts if part], names
+    channels = reading.shape[0]
+    if channels not in MODES:
+        raise InputError("data.picture.channels", image=str(list(reading.shape)))
+    parts, used = {}, set()
+    found = _find(members)
+    for part, classes in found.items():
+        files = [(name, path, member) for name, inner in classes.items() for path, member in sorted(inner.items())]
+        if not files:
+            continue
+        refuse_nested({path: member for _, path, member in files})
+        pictures = [(name, member) for name, path, member in files if _is_picture(path)]
+        used |= {id(member) for _, member in pictures}
+        labels = np.array([name for name, _ in pictures], object)
+        parts[part] = Part(PictureFiles([member for _, member in pictures], channels), labels, f"{label}/{part}")
+    names = tuple(dict.fromkeys(name for classes in found.values() for name in classes))
+    unused = [path for path, member in members.items() if id(member) not in used and not path.endswith("/")]
+    notes = [Message("data.note.left_out", count=len(unused), example=min(unused))] if unused else []
+    return Content(parts, names, tuple(notes))
 
 
-def _number(members: Members, num_classes: int) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Return the label of each class folder, and the class names."""
-    folders: dict[str, str] = {}  # and their names in messages
-    for path, member in members.items():
-        parts = PurePosixPath(path).parts
-        if len(parts) != LEVELS:
-            raise InputError("data.picture.place", path=member.label, place=path, part=parts[0])
-        folders.setdefault(parts[1], member.label.rpartition("/")[0])
-    integers = sorted(name for name in folders if INTEGER.fullmatch(name))
-    words = sorted(folders.keys() - set(integers))
-    if integers and words:
-        raise InputError("data.picture.mixed", path=folders[words[0]], number=integers[0], word=words[0])
-    if len(words) > num_classes:
-        raise InputError("data.picture.folders", path=folders[words[0]], folders=len(words), limit=num_classes)
-    for name in integers:
-        if not 0 <= int(name) < num_classes:
-            limit, fix = num_classes - 1, label_fix(int(name))
-            raise InputError("data.label.range", where=folders[name], label=name, limit=limit, fix=fix)
-    if words:
-        return {name: label for label, name in enumerate(words)}, tuple(one_line(name) for name in words)
-    return {name: int(name) for name in integers}, numbered(num_classes)
+def _is_picture(path: str) -> bool:
+    return PurePosixPath(path).suffix.lower() in SUFFIXES and not path.endswith("/")
 
 
-def _read_part(members: Members, numbers: dict[str, int], image: Shape | None) -> Part:
-    images, count = np.empty((len(members), *(image or MNIST_SHAPE)), np.uint8), 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PIL warns about odd headers; the checks here suffice
-        for place, member in enumerate(members.values()):
-            images[place], is_converted = _decode(member, image)
-            count += is_converted
-    labels = [numbers[path.split("/")[1]] for path in members]
-    return Part(images, np.array(labels, np.int64), count)
+def _find(members: Members) -> dict[str, Classes]:
+    """Return the class folders of each part that has any, in the order of PARTS."""
+    folders, _ = below(members)
+    parts: defaultdict[str, Members] = defaultdict(dict)
+    for name, inner in folders.items():
+        if part := part_of(name):
+            parts[part] |= inner
+    if "train" not in parts:
+        classes = _classes(members)
+        return {"train": classes} if len(classes) > 1 else {}
+    found = {part: _classes(_unwrapped(parts[part])) for part in PARTS if part in parts}
+    return {part: classes for part, classes in found.items() if classes}
 
 
-def _decode(member: Member, image: Shape | None) -> tuple[NDArray[np.uint8], bool]:
-    """Return a picture (C, H, W), and whether its size or colors were converted."""
+def _classes(members: Members) -> Classes:
+    """Return the folders at the top, if some of them have pictures."""
+    folders, _ = below(members)
+    return folders if any(_is_picture(path) for inner in folders.values() for path in inner) else {}
+
+
+def _unwrapped(members: Members) -> Members:
+    """Return the members of the only folder, if it has no pictures but folders of pictures."""
+    folders, _ = below(members)
+    if len(folders) != 1:
+        return members
+    (inner,) = folders.values()
+    has_folders = any("/" in path for path in inner)
+    return inner if has_folders and not any("/" not in path and _is_picture(path) for path in inner) else members
+
+
+def _decode(member: Member, channels: int) -> NDArray[np.uint8]:
     if member.size > MAX_FILE:
         raise InputError("data.picture.too_large", path=member.label, size=member.size, limit=MAX_FILE)
     raw = member.read()
     try:
-        with Image.open(io.BytesIO(raw), formats=FORMATS) as picture:
-            _check_header(picture, len(raw), member.label, image)
-            return _pixels(picture, image or MNIST_SHAPE)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PIL warns about odd headers; the checks here suffice
+            with Image.open(io.BytesIO(raw), formats=FORMATS) as picture:
+                width, height = picture.size
+                if width * height > MAX_PIXELS:
+                    values = {"path": member.label, "width": width, "height": height, "limit": MAX_PIXELS}
+                    raise InputError("data.picture.pixels", **values)
+                refuse_bomb(width * height * len(MODES[4]), len(raw), member.label)
+                return _levels(ImageOps.exif_transpose(picture), channels)
     except InputError:
         raise
     except UnidentifiedImageError:
@@ -106,35 +149,11 @@ def _decode(member: Member, image: Shape | None) -> tuple[NDArray[np.uint8], boo
         raise InputError("data.picture.damaged", path=member.label, reason=reason(error)) from None
 
 
-def _check_header(picture: Image.Image, packed: int, label: str, image: Shape | None) -> None:
-    """Check the size before the colors, as reading a palette decodes the pixels."""
-    width, height = picture.size
-    values = {"path": label, "width": width, "height": height, "mode": picture.mode}
-    if image is not None:
-        refuse_bomb(width * height * len(MODES[4]), packed, label)
-        if picture.mode.startswith(DEEP_MODES):
-            raise InputError("data.picture.deep", **values)
-    elif (1, height, width) != MNIST_SHAPE or not _is_gray(picture):
-        raise InputError("data.picture.mismatch", **values)
-
-
-def _pixels(picture: Image.Image, shape: Shape) -> tuple[NDArray[np.uint8], bool]:
-    """Return the pixels (C, H, W) in `shape`, and whether size or colors were converted; transparent becomes black."""
-    mode = MODES[shape[0]]
-    same = picture.mode == mode or (mode == "L" and _is_gray(picture))
+def _levels(picture: Image.Image, channels: int) -> NDArray[np.uint8]:
+    """Return the pixels as (H, W), or (C, H, W) in color; transparent becomes black."""
+    mode = MODES[channels]
     if picture.has_transparency_data and mode != "RGBA":
         whole = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", whole.size, "black"), whole)
     pixels = np.array(picture.convert(mode))  # (H, W) or (H, W, C)
-    pixels = pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
-    if pixels.shape != shape:
-        return scaled(pixels[None], shape[1:])[0], True
-    return pixels, not same
-
-
-def _is_gray(picture: Image.Image) -> bool:
-    """Return whether converting to gray loses nothing; GIF stores even gray levels in a palette."""
-    if picture.mode != "P" or "transparency" in picture.info:
-        return picture.mode in GRAY_MODES
-    colors = np.array(picture.getpalette("RGB")).reshape(-1, 3)  # (colors, RGB)
-    return bool((colors == colors[:, :1]).all())
+    return pixels if channels == 1 else pixels.transpose(2, 0, 1)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.data.dataset import Content, Part, label_fix, numbered
+from ziffern.data.classes import MAX_CLASSES, label_fix
+from ziffern.data.content import Content, Part, Reading
 from ziffern.data.formats.members import Member, Members
 from ziffern.data.spec import MNIST_SHAPE, Shape
 from ziffern.errors import InputError
@@ -34,19 +35,20 @@ def find_tables(members: Members) -> list[str]:
     return [path for path in TRAIN_TABLES if path in members]
 
 
-def read_tables(members: Members, num_classes: int, image: Shape | None, label: str) -> Content:
+def read_tables(members: Members, reading: Reading, label: str) -> Content:
     """Return the training part and, if it has a table with labels, the test part.
 
     Raises:
         InputError: As `read_csv`; or there are two tables of one part.
     """
-    shape = image or MNIST_SHAPE
-    train, *more = find_tables(members)
+    shape, num_classes = reading.shape, reading.num_classes or MAX_CLASSES
+    train, *more = find_tables(members) or list(members)  # a lone table may have any name
     test = [path for path in TEST_TABLES if path in members and has_labels(members[path], shape)]
     if more or len(test) > 1:
         first, second = TRAIN_TABLES if more else TEST_TABLES
         raise InputError("data.local.tables", path=label, first=first, second=second)
-    return [read_csv(members[name], num_classes, shape) for name in (train, *test)], numbered(num_classes)
+    names = {"train": train, **({"test": test[0]} if test else {})}
+    return Content({part: read_csv(members[name], num_classes, shape) for part, name in names.items()})
 
 
 def has_labels(member: Member, shape: Shape = MNIST_SHAPE) -> bool:

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ziffern.data.dataset import LabeledImages, Part, check_labels, join, numbered
+from ziffern.data.classes import check_labels, number_classes
+from ziffern.data.content import Part, join
+from ziffern.data.dataset import LabeledImages
 from ziffern.data.spec import Shape, in_words
 from ziffern.errors import InputError
 
@@ -28,20 +30,24 @@ class FromDataset:
     """
 
     def __init__(self, train: Dataset[Any], test: Dataset[Any] | None = None, name: str | None = None) -> None:
-        self.datasets = [train] if test is None else [train, test]
+        self.datasets = {"train": train} if test is None else {"train": train, "test": test}
         self.name = name or type(train).__name__
 
-    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabeledImages:
+    def load(self, folder: Path, num_classes: int | None, image: Shape | None = None) -> LabeledImages:
         """Return the images of both parts; `folder` is not used.
 
         Raises:
             InputError: An item is not an image and a label, or the images differ in shape.
         """
-        parts = [self._part(dataset, num_classes) for dataset in self.datasets]
-        names = tuple(map(str, getattr(self.datasets[0], "classes", numbered(num_classes))))
-        return join(self.name, parts, names, image)
+        parts = {name: self._part(dataset) for name, dataset in self.datasets.items()}
+        if given := getattr(self.datasets["train"], "classes", None):
+            for part in parts.values():
+                check_labels(part.labels, len(given), self.name)
+            return join(self.name, parts, tuple(map(str, given)), image)
+        parts, names, notes = number_classes(parts, (), num_classes)
+        return join(self.name, parts, names, image, notes)
 
-    def _part(self, dataset: Dataset[Any], num_classes: int) -> Part:
+    def _part(self, dataset: Dataset[Any]) -> Part:
         images, labels = [], []
         for place in range(len(dataset)):  # type: ignore[arg-type]  # map-style datasets have a length
             try:
@@ -57,7 +63,7 @@ class FromDataset:
                 raise InputError("data.dataset.shapes", name=self.name, place=place, **shapes)
         if not images:
             raise InputError("data.set.empty", name=self.name)
-        return Part(np.stack(images), check_labels(np.array(labels), num_classes, self.name))
+        return Part(np.stack(images), np.array(labels), self.name)
 
     def _levels(self, image: Any, place: int) -> NDArray[np.uint8]:
         """Return an image (C, H, W) as levels."""

@@ -1,74 +1,82 @@
-"""Read the user's own data set: detect its format and call the reader of that format.
+"""Read the user's own data set: detect its format, read it, number its classes, and prepare its pictures.
 
 Decisions: the format follows from the files, never from an option; two formats at once are an error, because silently
-preferring one would hide half of the data; a data set may be inside one wrapper folder, as in most archives; nothing is
-written, unpacked to disk or unpickled.
+preferring one would hide half of the data; a data set may be inside one or two wrapper folders, as in most archives;
+nothing is written, unpacked to disk or unpickled; whatever is assumed or left out is a note of the data set.
 """
 
 import stat
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from ziffern.data.dataset import Content, LabeledImages, join
+from ziffern.data.classes import number_classes
+from ziffern.data.content import Content, Reading, join
+from ziffern.data.dataset import LabeledImages
 from ziffern.data.formats.arrays import read_npz
 from ziffern.data.formats.idx import find_idx, read_idx_files
-from ziffern.data.formats.members import LABEL, Members, file_member, folder_members, open_zip
+from ziffern.data.formats.layout import below
+from ziffern.data.formats.members import Members, file_member, folder_members, open_zip
 from ziffern.data.formats.pictures import has_pictures, read_pictures
-from ziffern.data.formats.tables import TRAIN_TABLES, find_tables, read_tables
-from ziffern.data.spec import Shape
+from ziffern.data.formats.tables import find_tables, read_tables
+from ziffern.data.preparation import prepared
 from ziffern.errors import InputError
-from ziffern.files.untrusted import reading
+from ziffern.files.untrusted import reading as access
 from ziffern.text.catalog import Message
 from ziffern.text.printable import one_line
 
 ACCEPTED = Message("data.local.accepted")
+AUTOMATIC = Reading()
+MAX_WRAPPERS = 2
+TABLES = (".csv", ".tsv", ".txt")
 # How messages name a format, what finds its files among the members, and what reads them.
-FORMATS: tuple[tuple[str, Callable[[Members], object], Callable[[Members, int, Shape | None, str], Content]], ...] = (
+FORMATS: tuple[tuple[str, Callable[[Members], object], Callable[[Members, Reading, str], Content]], ...] = (
     ("train/", has_pictures, read_pictures),
     ("train.csv", find_tables, read_tables),
     ("*-ubyte", find_idx, read_idx_files),
 )
 
 
-def read_local(path: Path, num_classes: int = 10, image: Shape | None = None) -> LabeledImages:
+def read_local(path: Path, reading: Reading = AUTOMATIC) -> LabeledImages:
     """Return the data set at a path: a folder, a .zip, a .csv or a .npz; its name is the path's stem.
 
-    Without a test part, all images are training images. They are in the order of the file, or of the sorted paths, and
-    are converted to the shape `image`; None requires 1×28×28. Labels run from 0 to num_classes - 1.
+    Without other parts, all images are training images. They are in the order of the file, or of the sorted paths.
 
     Raises:
         InputError: The path is missing, unreadable or not in an accepted format, or its content is damaged, dangerous
             or of another shape.
     """
     label = one_line(path)
-    with reading(path):
+    with access(path):
         try:
             mode = path.stat().st_mode
         except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
             raise InputError("data.local.missing", path=path, accepted=ACCEPTED) from None
+    name = one_line(path.stem if path.stem not in ("", "..") else path.resolve().stem) or "local"
     suffix = path.suffix.lower() if stat.S_ISREG(mode) else ""
     if stat.S_ISDIR(mode):
-        content = _read_members(folder_members(path), num_classes, image, label)
-    elif suffix == ".csv":
-        content = read_tables({TRAIN_TABLES[0]: file_member(path, 0)}, num_classes, image, label)
-    elif suffix in (".npz", ".zip"):
-        with open_zip(path) as members:
-            read = read_npz if suffix == ".npz" else _read_members
-            content = read(members, num_classes, image, label)
-    else:
+        return _data_set(name, _read_members(folder_members(path), reading, label), reading, label)
+    if suffix in TABLES:
+        return _data_set(name, read_tables({path.name: file_member(path, 0)}, reading, label), reading, label)
+    if suffix not in (".npz", ".zip"):
         raise InputError("data.local.unknown", path=path, accepted=ACCEPTED)
-    name = path.stem if path.stem not in ("", "..") else path.resolve().stem
-    return join(one_line(name) or "local", *content, image)
+    with open_zip(path) as members:
+        read = read_npz if suffix == ".npz" else _read_members
+        return _data_set(name, read(members, reading, label), reading, label)
 
 
-def _read_members(members: Members, num_classes: int, image: Shape | None, label: str) -> Content:
-    """Read the only data set at the top level or, if there is none, in one of the top folders."""
-    for folders in ({"": members}, _wrapped(members)):
-        known = {name: inner if name == "test/" else _with_train(inner) for name, inner in folders.items()}
+def _data_set(name: str, content: Content, reading: Reading, label: str) -> LabeledImages:
+    parts, class_names, notes = number_classes(content.parts, content.classes, reading.num_classes)
+    parts, more = prepared(parts, reading, label)
+    return join(name, parts, class_names, reading.image, [*content.notes, *notes, *more])
+
+
+def _read_members(members: Members, reading: Reading, label: str) -> Content:
+    """Read the only data set at the top level or, if there is none, in one of the folders."""
+    candidates = {"": members}
+    for _ in range(MAX_WRAPPERS + 1):
         sets = [
             (f"{name}{form}", read, inner)
-            for name, inner in known.items()
+            for name, inner in candidates.items()
             for form, find, read in FORMATS
             if find(inner)
         ]
@@ -76,23 +84,9 @@ def _read_members(members: Members, num_classes: int, image: Shape | None, label
             names = ", ".join(name for name, _, _ in sets)
             raise InputError("data.local.several", path=label, sets=len(sets), names=names)
         for _, read, inner in sets:
-            return read(inner, num_classes, image, label)
+            return read(inner, reading, label)
+        candidates = {
+            f"{name}{folder}/": files for name, inner in candidates.items() for folder, files in below(inner)[0].items()
+        }
     examples = sorted(members)[:3] or Message("data.local.no_file")
     raise InputError("data.local.none", path=label, files=examples, accepted=ACCEPTED)
-
-
-def _with_train(members: Members) -> Members:
-    """Return members under train/ if all are in folders named by labels, else unchanged."""
-    if members and all(LABEL.fullmatch(path.split("/")[0]) and "/" in path for path in members):
-        return {f"train/{path}": member for path, member in members.items()}
-    return members
-
-
-def _wrapped(members: Members) -> dict[str, Members]:
-    """Return, for each top folder, its members by their paths below it."""
-    folders: defaultdict[str, Members] = defaultdict(dict)
-    for path, member in members.items():
-        top, slash, rest = path.partition("/")
-        if slash:
-            folders[f"{top}/"][rest] = member
-    return dict(sorted(folders.items()))

