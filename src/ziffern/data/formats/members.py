@@ -2,8 +2,9 @@
 
 Decisions: a member is read only when it is needed, so that a wrong path costs no memory; a search ends after many
 folders without data, so that `data.dir=/` fails at once; links inside a folder are followed, since the user put them
-there; paths are in Unicode's composed form (NFC), since the same name may be written in two ways; names in messages pass
-`one_line`, since names in a foreign archive may contain line breaks or terminal codes.
+there; paths are in Unicode's composed form (NFC), since the same name may be written in two ways; an empty folder is a
+member whose path ends with a slash, since it may be a class; names in messages pass `one_line`, since names in a foreign
+archive may contain line breaks or terminal codes.
 
 A ZIP is read in memory, without extracting to disk: its whole directory is checked before the first byte is unpacked;
 only "stored" and "deflate" are accepted, because Python cannot limit the output of other methods; a bomb is detected by
@@ -52,7 +53,7 @@ class Member:
     read: Callable[[], bytes]
 
 
-Members = dict[str, Member]  # POSIX path below the folder or ZIP → file
+Members = dict[str, Member]  # POSIX path below the folder or ZIP → file; or an empty folder, if it ends with a slash
 
 
 def is_ignored(path: str) -> bool:
@@ -77,6 +78,8 @@ def folder_members(root: Path) -> Members:
         folder, prefix, depth = folders.pop()
         with reading(folder), os.scandir(folder) as listing:
             entries = sorted((entry for entry in listing if not is_ignored(entry.name)), key=lambda entry: entry.name)
+        if not entries and prefix:
+            members[prefix] = file_member(folder, 0)
         empty += not any(DATA.fullmatch(entry.name) for entry in entries)
         if empty > MAX_EMPTY:
             raise InputError("data.members.no_data", folder=root, folders=empty)
@@ -131,12 +134,15 @@ def open_zip_file(file: BinaryIO, label: str, max_bytes: int = MAX_BYTES) -> Ite
             where = f"{label}:{one_line(info.orig_filename)}"
             _check(info, where)
             path = unicodedata.normalize("NFC", PurePosixPath(_with_slashes(info.filename)).as_posix())
-            if info.is_dir() or info.filename.endswith("\\") or is_ignored(path):
+            if is_ignored(path):
                 continue
+            if info.is_dir() or info.filename.endswith("\\"):
+                path += "/"
             if path in members:
                 raise InputError("data.archive.twice", path=where)
             members[path] = Member(where, info.file_size, partial(_read_member, archive, info, where))
-        yield members
+        filled = {f"{parent}/" for path in members for parent in map(str, PurePosixPath(path).parents)}
+        yield {path: member for path, member in members.items() if path not in filled}
 
 
 def refuse_bomb(declared: int, packed: int, label: str, max_bytes: int = MAX_BYTES) -> None:

@@ -135,11 +135,7 @@ def _decode(member: Member, channels: int) -> NDArray[np.uint8]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PIL warns about odd headers; the checks here suffice
             with Image.open(io.BytesIO(raw), formats=FORMATS) as picture:
-                width, height = picture.size
-                if width * height > MAX_PIXELS:
-                    values = {"path": member.label, "width": width, "height": height, "limit": MAX_PIXELS}
-                    raise InputError("data.picture.pixels", **values)
-                refuse_bomb(width * height * len(MODES[4]), len(raw), member.label)
+                _check_size(picture, len(raw), member.label)
                 return _levels(ImageOps.exif_transpose(picture), channels)
     except InputError:
         raise
@@ -147,6 +143,13 @@ def _decode(member: Member, channels: int) -> NDArray[np.uint8]:
         raise InputError("data.picture.none", path=member.label, known=FORMATS) from None
     except Exception as error:  # each of PIL's decoders has errors of its own for broken data
         raise InputError("data.picture.damaged", path=member.label, reason=reason(error)) from None
+
+
+def _check_size(picture: Image.Image, packed: int, label: str) -> None:
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise InputError("data.picture.pixels", path=label, width=width, height=height, limit=MAX_PIXELS)
+    refuse_bomb(width * height * len(MODES[4]), packed, label)
 
 
 def _levels(picture: Image.Image, channels: int) -> NDArray[np.uint8]:
