@@ -25,6 +25,11 @@ def digits(count, train_size=None, labels=None):
     return LabeledImages("tiny", np.zeros((count, 1, 28, 28), np.uint8), labels, train_size or count)
 
 
+def with_parts(train, val, test):
+    count = train + val + test
+    return LabeledImages("tiny", np.zeros((count, 1, 1, 1), np.uint8), np.arange(count) % 10, train, val_size=val)
+
+
 def parts(split):
     return [split.train, split.val, split.test]
 
@@ -86,7 +91,7 @@ def test_kfold_tests_every_image_exactly_once(data, seed):
 def test_official_keeps_the_published_test_part(data, share, seed):
     count = data.draw(st.integers(2, 2000))
     train_size = data.draw(st.integers(1, count - 1))
-    split = official(count, train_size, "train", share, seed)
+    split = official(with_parts(train_size, 0, count - train_size), "train", share, 0.2, seed)
     assert_partition(split, count)
     assert split.test.tolist() == list(range(train_size, count))
     assert abs(len(split.val) - train_size * share) <= 0.5
@@ -94,10 +99,32 @@ def test_official_keeps_the_published_test_part(data, share, seed):
 
 
 def test_official_on_the_test_set_says_that_it_leaks():
-    split = official(10, 7, "test", 0.1, 0)
+    split = official(with_parts(7, 0, 3), "test", 0.1, 0.2, 0)
     assert split.train.tolist() == [0, 1, 2, 3, 4, 5, 6]
     assert split.val.tolist() == split.test.tolist() == [7, 8, 9]
     assert "validation uses the test set" in str(split.leak)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "val_from", "expected"),
+    [
+        ((10, 4, 6), "auto", (10, 4, 6)),  # all as published
+        ((10, 4, 6), "train", (13, 1, 6)),  # the published validation part is used for training
+        ((10, 0, 6), "auto", (9, 1, 6)),
+        ((10, 4, 0), "auto", (8, 4, 2)),  # a test part is cut from training
+        ((10, 4, 6), "test", (14, 6, 6)),
+    ],
+)
+def test_published_parts_are_kept_and_missing_ones_cut_from_training(sizes, val_from, expected):
+    split = official(with_parts(*sizes), val_from, 0.1, 0.2, 0)
+    assert tuple(map(len, parts(split))) == expected
+    train, val, test = map(set, parts(split))
+    assert train | val | test == set(range(sum(sizes)))
+    if sizes[1] and val_from == "auto":
+        assert val == set(range(sizes[0], sizes[0] + sizes[1]))
+    if sizes[2]:
+        assert test == set(range(sizes[0] + sizes[1], sum(sizes)))
+    assert not train & (val | test)
 
 
 def test_70000_digits_become_42000_14000_and_14000_by_a_frozen_stream():
@@ -163,7 +190,7 @@ def test_order_of_the_data_decides_and_not_its_pixels():
         ("official", {"val_share": 1}, ["data.val_share=1", "between 0 and 1"]),
         ("official", {"val_share": 0.01}, ["val part of 20", "empty", "larger share"]),
         ("official", {"val_share": 0.99}, ["train part of 20", "empty"]),
-        ("official", {"val_from": "nowhere"}, ["data.val_from=nowhere", "train or test"]),
+        ("official", {"val_from": "nowhere"}, ["data.val_from=nowhere", "auto, train or test"]),
         ("kfold", {"folds": 2}, ["data.folds=2", "between 3", "20"]),
         ("kfold", {"folds": 21}, ["data.folds=21", "20"]),
         ("kfold", {"fold": 5}, ["data.fold=5", "0 and 4", "data.folds=5"]),

@@ -79,8 +79,8 @@ def official(data: LabeledImages, val_from: str, val_share: float, test_share: f
 
     Args:
         data: A data set with a published test or validation part.
-        val_from: `train` cuts validation from the training part, `test` uses the test part, and `auto` the published
-            validation part or, without one, the training part.
+        val_from: `train` cuts validation from the training part, which a published validation part then belongs to;
+            `test` uses the test part; `auto` uses the published validation part or, without one, cuts one.
         val_share: The share of the training part that is cut off for validation.
         test_share: The share of the training part that is cut off for the test where there is no test part.
         seed: The seed of what is drawn.
@@ -88,24 +88,27 @@ def official(data: LabeledImages, val_from: str, val_share: float, test_share: f
     Raises:
         InputError: There is no published part but that of training, or val_from or val_share is out of range.
     """
-    size, val_size = data.train_size, data.val_size
-    if size == len(data):
+    if data.train_size == len(data):
         raise InputError("data.split.no_test_part")
     if val_from not in VAL_FROM:
         raise InputError("data.split.val_from", value=val_from)
     if not 0 < val_share < 1:
         raise InputError("data.split.val_share", value=val_share)
-    train, val = np.arange(size), np.arange(size, size + val_size)
-    test = np.arange(size + val_size, len(data))
     random = np.random.RandomState(seed)
+
+    def cut(images: Indices, share: float) -> tuple[Indices, Indices]:
+        order, count = random.permutation(len(images)), round(len(images) * share)
+        return np.sort(images[order[count:]]), np.sort(images[order[:count]])
+
+    train, val, test = np.split(np.arange(len(data)), [data.train_size, data.train_size + data.val_size])
+    if val_from != "auto":  # another part validates
+        train, val = np.append(train, val), np.zeros(0, np.int64)
     if val_from == "test" and len(test):
         return Split(train, test, test, Message("data.split.leak"))
-    if val_from == "train" or not val_size:
-        order, count = random.permutation(size), round(size * val_share)
-        train, val = np.sort(order[count:]), np.sort(order[:count])
+    if not len(val):
+        train, val = cut(train, val_share)
     if not len(test):
-        order, count = random.permutation(len(train)), round(len(train) * test_share)
-        train, test = np.sort(train[order[count:]]), np.sort(train[order[:count]])
+        train, test = cut(train, test_share)
     return Split(train, val, test)
 
 

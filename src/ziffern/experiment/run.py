@@ -89,10 +89,7 @@ def run_experiment(
     set_threads(cfg.threads)
     pl.seed_everything(cfg.seed, verbose=False)
     data = build(cfg.data, "data", ImageDataModule)
-    if cfg.data.num_classes is None:  # the model needs to know
-        data.setup()
-        cfg.data.num_classes = data.num_classes
-        pl.seed_everything(cfg.seed, verbose=False)  # the user's own datasets may have drawn numbers
+    _count_classes(cfg, data)
     model = build(cfg.model, "model", ImageClassifier)
     check_logits(model, cfg.data.num_classes)
     if cfg.data.batch_size == 1:
@@ -127,6 +124,16 @@ def run_experiment(
     )
     scores = [float(results[objective]) for objective in objectives(cfg.objective)]
     return scores[0] if isinstance(cfg.objective, str) else scores
+
+
+def _count_classes(cfg: DictConfig, data: "ImageDataModule") -> None:
+    """Take the number of classes from the data where it is not given, since the model is built with it."""
+    import pytorch_lightning as pl
+
+    if cfg.data.num_classes is None:
+        data.setup()
+        cfg.data.num_classes = data.num_classes
+        pl.seed_everything(cfg.seed, verbose=False)  # the user's own datasets may have drawn numbers
 
 
 def _is_mixed(precision: object) -> bool:

@@ -18,11 +18,23 @@ def refusal(call, *args):
     return str(error.value)
 
 
-def test_only_folders_that_may_hold_data_are_searched(tmp_path):
-    for path in ("train/0", "set/raw", "set/docs/deep", "set/train/0/deep/deeper"):
+def test_a_search_without_data_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(members, "MAX_EMPTY", 3)
+    for path in ("a/b/c", "d/e"):
         (tmp_path / path).mkdir(parents=True)
-        (tmp_path / path / "file").touch()
-    assert sorted(folder_members(tmp_path)) == ["set/raw/file", "train/0/file"]
+    assert "no data in 4 folders" in refusal(folder_members, tmp_path)
+
+
+def test_links_in_a_circle_end(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "again").symlink_to(tmp_path)
+    assert len(folder_members(tmp_path)) < 10
+
+
+def test_a_name_is_the_same_however_it_is_written(tmp_path):
+    (tmp_path / "u\u0308").mkdir()
+    (tmp_path / "u\u0308" / "a.png").touch()
+    assert list(folder_members(tmp_path)) == ["\u00fc/a.png"]
 
 
 def test_too_many_files_are_refused(tmp_path, monkeypatch):

@@ -570,7 +570,7 @@ def test_another_shape_is_refused_or_converted_with_a_note(tmp_path):
     write(layout("mnist"), tmp_path)
     data = source("mnist").load(tmp_path, 10, (3, 32, 32))
     assert data.spec.shape == (3, 32, 32)
-    assert str(data.note).startswith("30 images were converted in size or color to 3×32×32")
+    assert str(data.notes[0]).startswith("30 images were converted in size or color to 3×32×32")
     write_cifar10(tmp_path)
     with pytest.raises(InputError, match=r"cifar10: images are 3×32×32 .*expected 1×28×28: .*data\.image=\[3, "):
         source("cifar10").load(tmp_path, 10)

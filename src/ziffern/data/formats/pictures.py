@@ -94,7 +94,7 @@ def read_pictures(members: Members, reading: Reading, label: str) -> Content:
 
 
 def _is_picture(path: str) -> bool:
-    return PurePosixPath(path).suffix.lower() in SUFFIXES and not path.endswith("/")
+    return PurePosixPath(path).suffix.lower() in SUFFIXES and path[-1:] not in ("", "/")
 
 
 def _find(members: Members) -> dict[str, Classes]:
@@ -105,16 +105,19 @@ def _find(members: Members) -> dict[str, Classes]:
         if part := part_of(name):
             parts[part] |= inner
     if "train" not in parts:
-        classes = _classes(members)
-        return {"train": classes} if len(classes) > 1 else {}
-    found = {part: _classes(_unwrapped(parts[part])) for part in PARTS if part in parts}
-    return {part: classes for part, classes in found.items() if classes}
+        classes = {name: inner for name, inner in folders.items() if _has_direct_pictures(inner) or set(inner) == {""}}
+        is_labeled = len(classes) > 1 or any(map(str.isdigit, classes))
+        return {"train": classes} if is_labeled and any(map(_has_direct_pictures, classes.values())) else {}
+    found = {part: below(_unwrapped(parts[part]))[0] for part in PARTS if part in parts}
+    return {part: classes for part, classes in found.items() if any(map(_has_pictures, classes.values()))}
 
 
-def _classes(members: Members) -> Classes:
-    """Return the folders at the top, if some of them have pictures."""
-    folders, _ = below(members)
-    return folders if any(_is_picture(path) for inner in folders.values() for path in inner) else {}
+def _has_pictures(members: Members) -> bool:
+    return any(map(_is_picture, members))
+
+
+def _has_direct_pictures(members: Members) -> bool:
+    return any("/" not in path and _is_picture(path) for path in members)
 
 
 def _unwrapped(members: Members) -> Members:
@@ -123,8 +126,7 @@ def _unwrapped(members: Members) -> Members:
     if len(folders) != 1:
         return members
     (inner,) = folders.values()
-    has_folders = any("/" in path for path in inner)
-    return inner if has_folders and not any("/" not in path and _is_picture(path) for path in inner) else members
+    return members if _has_direct_pictures(inner) else inner
 
 
 def _decode(member: Member, channels: int) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ nothing is written, unpacked to disk or unpickled; whatever is assumed or left o
 
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ziffern.data.classes import number_classes
@@ -14,7 +15,7 @@ from ziffern.data.content import Content, Reading, join
 from ziffern.data.dataset import LabeledImages
 from ziffern.data.formats.arrays import read_npz
 from ziffern.data.formats.idx import find_idx, read_idx_files
-from ziffern.data.formats.layout import below
+from ziffern.data.formats.layout import below, part_of
 from ziffern.data.formats.members import Members, file_member, folder_members, open_zip
 from ziffern.data.formats.pictures import has_pictures, read_pictures
 from ziffern.data.formats.tables import find_tables, read_tables
@@ -70,21 +71,30 @@ def _data_set(name: str, content: Content, reading: Reading, label: str) -> Labe
     return join(name, parts, class_names, reading.image, [*content.notes, *notes, *more])
 
 
+def _outside(members: Members, folder: str) -> list[Message]:
+    """Return a note if there are files outside the folder of the data set, or its name is that of a part."""
+    left_out = sorted(path for path in members if not path.startswith(folder))
+    if left_out:
+        return [Message("data.note.outside", folder=folder, count=len(left_out), example=left_out[0])]
+    return [Message("data.note.only_folder", folder=folder)] if any(map(part_of, folder.split("/"))) else []
+
+
 def _read_members(members: Members, reading: Reading, label: str) -> Content:
     """Read the only data set at the top level or, if there is none, in one of the folders."""
     candidates = {"": members}
     for _ in range(MAX_WRAPPERS + 1):
         sets = [
-            (f"{name}{form}", read, inner)
+            (name, form, read, inner)
             for name, inner in candidates.items()
             for form, find, read in FORMATS
             if find(inner)
         ]
         if len(sets) > 1:
-            names = ", ".join(name for name, _, _ in sets)
+            names = ", ".join(f"{name}{form}" for name, form, _, _ in sets)
             raise InputError("data.local.several", path=label, sets=len(sets), names=names)
-        for _, read, inner in sets:
-            return read(inner, reading, label)
+        for name, _, read, inner in sets:
+            content = read(inner, reading, label)
+            return replace(content, notes=(*_outside(members, name), *content.notes))
         candidates = {
             f"{name}{folder}/": files for name, inner in candidates.items() for folder, files in below(inner)[0].items()
         }
