@@ -3,8 +3,8 @@
 Decisions: a member is read only when it is needed, so that a wrong path costs no memory; a search ends after many
 folders without data, so that `data.dir=/` fails at once; links inside a folder are followed, since the user put them
 there; paths are in Unicode's composed form (NFC), since the same name may be written in two ways; an empty folder is a
-member whose path ends with a slash, since it may be a class; names in messages pass `one_line`, since those in a foreign
-archive may contain line breaks or terminal codes.
+member whose path ends with a slash, since it may be a class; names in messages pass `one_line`, since those in a
+foreign archive may contain line breaks or terminal codes.
 
 A ZIP is read in memory, without extracting to disk: its whole directory is checked before the first byte is unpacked;
 only "stored" and "deflate" are accepted, because Python cannot limit the output of other methods; a bomb is detected by
