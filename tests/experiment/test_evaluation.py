@@ -104,6 +104,8 @@ def test_own_data_is_tested_as_a_whole(weak: Run, tmp_path: Path) -> None:
     assert result.metrics["data/name"] == "new"
     assert not result.metrics["data/leak"]
     assert Run(evaluate(weak, "mnist5k", part="test")).metrics["test/total"] == 1000
+    split = {"data.fractions": [0.7, 0.2, 0.1]}  # which chooses a part, and was ignored
+    assert Run(evaluate(weak, "mnist5k", settings=split)).metrics["test/total"] == 500
 
 
 def test_the_runs_own_data_is_recognized_under_another_path(weak: Run, digits_npz: Path, tmp_path: Path) -> None:
@@ -158,6 +160,11 @@ def test_runs_of_version_0_1_0(name: str) -> None:
     write_report(result)
 
 
+def test_an_evaluation_has_no_checkpoint_to_evaluate(weak: Run) -> None:
+    with pytest.raises(InputError, match=r"this is an evaluation.*: name the folder of the run run instead"):
+        evaluate(evaluate(weak))
+
+
 def test_an_ensemble_is_evaluated(trained, tmp_path: Path) -> None:
     folders = [trained(*WEAK, f"seed={seed}", folder=str(seed)).folder for seed in (0, 1)]
     run = Run(ensemble(folders, tmp_path / "both", None))
@@ -173,6 +180,9 @@ def test_an_ensemble_is_evaluated(trained, tmp_path: Path) -> None:
         ({"data": "local"}, "set data.dir=PATH"),
         ({"settings": {"trainer": "ddp"}}, "trainer=ddp: must be one of auto, cpu, gpu, mps"),
         ({"settings": {"data.batch_size": 3}}, "data.batch_size: has no effect"),
+        ({"settings": {"data.image": [1, 14, 14]}}, "data.image: has no effect"),
+        ({"settings": {"data.num_classes": 5}}, "data.num_classes: has no effect"),
+        ({"part": "all", "settings": {"data.fold": 1}}, "data.fold: has no effect if all images are tested"),
         ({"settings": {"model.net.hidden": [3]}}, "model.net.hidden: has no effect"),
         ({"settings": {"data.splt": "kfold"}}, "did you mean split"),
         ({"output": Path("run")}, "--output run: already exists"),

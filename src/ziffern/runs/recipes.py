@@ -88,8 +88,8 @@ class Recipe:
 
     @property
     def saw_test(self) -> bool:
-        """Whether this is an evaluation on images that the model was trained or selected on."""
-        return any(run.run.evaluation is not None and bool(run.about.get("data/leak")) for run in self.runs)
+        """Whether a model was tested on images that it, or the weights it started from, was trained or selected on."""
+        return any(run.saw_test for run in self.runs)
 
     @cached_property
     def test(self) -> MeanInterval:
