@@ -160,6 +160,17 @@ def test_runs_of_version_0_1_0(name: str) -> None:
     write_report(result)
 
 
+def test_data_that_cannot_be_downloaded_is_not_replaced(weak: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was the score on mnist5k, under a note that something is trained on it."""
+
+    def unreachable(*_: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr("ziffern.data.sources.source.download", unreachable)
+    with pytest.raises(InputError, match=r"data=mnist is not in data\.dir=nowhere"):
+        evaluate(weak, "mnist", settings={"data.dir": "nowhere"})
+
+
 def test_an_evaluation_has_no_checkpoint_to_evaluate(weak: Run) -> None:
     with pytest.raises(InputError, match=r"this is an evaluation.*: name the folder of the run run instead"):
         evaluate(evaluate(weak))
@@ -240,6 +251,11 @@ def test_eval_py_takes_the_settings_of_the_template(weak: Run, tmp_path: Path, c
     shutil.copytree(weak.folder, folder)
     command.main([f"ckpt_path='{folder}/checkpoints/best.ckpt'", "trainer=cpu", "report=de"])
     assert "Testgenauigkeit" in capsys.readouterr().out
+
+
+def test_eval_py_has_help(capsys) -> None:
+    command.main(["--help"])
+    assert "eval.py ckpt_path=RUN/checkpoints/best.ckpt" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

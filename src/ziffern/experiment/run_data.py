@@ -112,6 +112,8 @@ def _other_data(data: str, own: dict[str, Any], material: Material, image: Shape
     node = _option(data if data in known else "local")
     if data not in known:
         node |= {"dir": data, "num_classes": len(material.class_names)}
+    elif "fallback" in node["source"]:  # which would be the score on other data than those named
+        node["source"] = {**node["source"], "fallback": False}
     return {**node, **{key: own[key] for key in SPLIT if key in own}, "image": list(image)}
 
 
