@@ -16,6 +16,10 @@ SHORT = ("model=nn", "model.net.hidden=[16]", "trainer=cpu", "trainer.max_epochs
 MISTAKES = {  # arguments -> what the one line has to say
     "-m model=cnn,nn --cfg job": ["-m cannot be combined with --cfg"],
     "--run -m seed=1": ["--run cannot be combined with -m"],
+    "data.split=kfold data.fold=all": ["python train.py -m data.split=kfold data.fold=all"],
+    "-m data.fold=all": ["data.fold=all trains one run per fold"],
+    "-m data.split=kfold data.fold=all data.folds=0": ["data.fold=all trains one run per fold"],  # 0 runs, exit 0
+    "-m data.split=kfold data.fold=all data.fold=1": ["data.fold=all trains one run per fold"],
     "--resolve": ["--resolve needs --cfg job"],
     "--package model": ["--package needs --cfg job"],
     "--cfg jobb": ["invalid choice: 'jobb'", "see --help"],

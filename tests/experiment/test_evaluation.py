@@ -104,6 +104,8 @@ def test_own_data_is_tested_as_a_whole(weak: Run, tmp_path: Path) -> None:
     assert result.metrics["data/name"] == "new"
     assert not result.metrics["data/leak"]
     assert Run(evaluate(weak, "mnist5k", part="test")).metrics["test/total"] == 1000
+    split = {"data.fractions": [0.7, 0.2, 0.1]}  # which chooses a part, and was ignored
+    assert Run(evaluate(weak, "mnist5k", settings=split)).metrics["test/total"] == 500
 
 
 def test_the_runs_own_data_is_recognized_under_another_path(weak: Run, digits_npz: Path, tmp_path: Path) -> None:
@@ -158,6 +160,22 @@ def test_runs_of_version_0_1_0(name: str) -> None:
     write_report(result)
 
 
+def test_data_that_cannot_be_downloaded_is_not_replaced(weak: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was the score on mnist5k, under a note that something is trained on it."""
+
+    def unreachable(*_: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr("ziffern.data.sources.source.download", unreachable)
+    with pytest.raises(InputError, match=r"data=mnist is not in data\.dir=nowhere"):
+        evaluate(weak, "mnist", settings={"data.dir": "nowhere"})
+
+
+def test_an_evaluation_has_no_checkpoint_to_evaluate(weak: Run) -> None:
+    with pytest.raises(InputError, match=r"this is an evaluation.*: name the folder of the run run instead"):
+        evaluate(evaluate(weak))
+
+
 def test_an_ensemble_is_evaluated(trained, tmp_path: Path) -> None:
     folders = [trained(*WEAK, f"seed={seed}", folder=str(seed)).folder for seed in (0, 1)]
     run = Run(ensemble(folders, tmp_path / "both", None))
@@ -173,6 +191,9 @@ def test_an_ensemble_is_evaluated(trained, tmp_path: Path) -> None:
         ({"data": "local"}, "set data.dir=PATH"),
         ({"settings": {"trainer": "ddp"}}, "trainer=ddp: must be one of auto, cpu, gpu, mps"),
         ({"settings": {"data.batch_size": 3}}, "data.batch_size: has no effect"),
+        ({"settings": {"data.image": [1, 14, 14]}}, "data.image: has no effect"),
+        ({"settings": {"data.num_classes": 5}}, "data.num_classes: has no effect"),
+        ({"part": "all", "settings": {"data.fold": 1}}, "data.fold: has no effect if all images are tested"),
         ({"settings": {"model.net.hidden": [3]}}, "model.net.hidden: has no effect"),
         ({"settings": {"data.splt": "kfold"}}, "did you mean split"),
         ({"output": Path("run")}, "--output run: already exists"),
@@ -230,6 +251,11 @@ def test_eval_py_takes_the_settings_of_the_template(weak: Run, tmp_path: Path, c
     shutil.copytree(weak.folder, folder)
     command.main([f"ckpt_path='{folder}/checkpoints/best.ckpt'", "trainer=cpu", "report=de"])
     assert "Testgenauigkeit" in capsys.readouterr().out
+
+
+def test_eval_py_has_help(capsys) -> None:
+    command.main(["--help"])
+    assert "eval.py ckpt_path=RUN/checkpoints/best.ckpt" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

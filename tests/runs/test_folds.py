@@ -7,10 +7,12 @@ import pytest
 import scipy.stats
 
 from ziffern.analysis.recommendation import Pair
+from ziffern.experiment.evaluation import evaluate
 from ziffern.report.comparison_page import lines
 from ziffern.runs.comparison import make_comparison
 from ziffern.runs.findings import Findings
 from ziffern.runs.recipes import group
+from ziffern.runs.run import Run
 from ziffern.text.language import Language
 
 FOLDS = ("data.split=kfold", "data.folds=4", "trainer.max_epochs=1")
@@ -74,3 +76,12 @@ def test_a_fold_that_was_trained_twice_counts_once(folds, run) -> None:
     (recipe,), duplicates = group([Findings(one) for one in [*runs, twin]])
     assert len(recipe.runs) == 2
     assert [left_out.run.folder for left_out, _ in duplicates] == [twin.folder]
+
+
+def test_folds_evaluated_on_the_same_images_count_each_image_once(folds, tmp_path) -> None:
+    """They were taken for test parts of different images, which tripled the images of McNemar's test."""
+    runs = [*folds("a", count=3), *folds("b", "model.optimizer.lr=0.01", count=3)]
+    results = [Run(evaluate(run, "mnist5k", output=tmp_path / f"on_{number}")) for number, run in enumerate(runs)]
+    comparison = make_comparison(results, margin=0.002)
+    assert [recipe.hits.shape for recipe in comparison.recipes] == [(3, 5000), (3, 5000)]
+    assert comparison.compared == comparison.recipes

@@ -89,7 +89,7 @@ def test_it_goes_on_after_an_interruption_to_the_same_weights(source: Run, run, 
     ("overrides", "code", "message"),
     [
         (("model.net.hidden=[17]",), "training.init_from.other_shapes", "net.layers.1.weight"),
-        (("model=cnn",), "training.init_from.other_shapes", "–"),
+        (("model=cnn",), "training.init_from.missing", "lacks the tensor net.features.0.weight of this model"),
         (("data.split_seed=1",), "training.init_from.other_split", "use the same split"),
         (("init_from=nowhere",), "experiment.init_from.missing", "init_from=nowhere: no such folder or file"),
     ],
@@ -104,11 +104,30 @@ def test_what_is_refused_before_anything_is_trained(
     assert not (tmp_path / "new/progress.jsonl").exists()
 
 
+def test_a_tensor_that_this_model_lacks_is_named(source: Run, composed, tmp_path: Path) -> None:
+    path = source.folder / "checkpoints/best.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"]["net.more"] = torch.zeros(2)
+    torch.save(checkpoint, path)
+    with pytest.raises(InputError, match=r"its tensor net\.more does not exist in this model"):
+        run_in(tmp_path / "new", composed(f"init_from={source.folder}"))
+
+
 def test_together_with_the_checkpoint_of_another_run_it_is_refused(source: Run, trained, composed, tmp_path) -> None:
     checkpoint = trained("trainer.max_epochs=1", folder="other").folder / "checkpoints/last.ckpt"
     with pytest.raises(InputError) as caught:
         run_in(tmp_path / "new", composed(f"init_from={source.folder}", f"ckpt_path={checkpoint}"))
     assert caught.value.code == "training.checkpoint.with_init_from"
+
+
+@pytest.mark.parametrize("name", ["", "/checkpoints"])
+def test_a_folder_as_checkpoint_is_refused_with_both_fixes(source: Run, composed, tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        run_in(tmp_path / "new", composed(f"ckpt_path={source.folder}{name}"))
+    assert f"ckpt_path={source.folder}/checkpoints/last.ckpt, to continue" in str(caught.value)
+    assert f"init_from={source.folder}" in str(caught.value)
+    with pytest.raises(InputError, match="a folder without checkpoints"):
+        run_in(tmp_path / "new", composed(f"ckpt_path={tmp_path}"))
 
 
 def test_another_rate_is_refused_and_the_fix_works(trained, run, composed, tmp_path: Path) -> None:

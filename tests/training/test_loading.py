@@ -24,6 +24,13 @@ def test_load_from_checkpoint_gives_the_model_of_the_run(trained, name: str, kin
     assert torch.equal(model.eval()(IMAGES), run.load_model(name)(IMAGES))
 
 
+@pytest.mark.parametrize("location", [{"cuda:0": "cpu"}, lambda storage, _: storage, torch.device("cpu")])
+def test_load_from_checkpoint_takes_every_map_location(trained, location: object) -> None:
+    path = trained(*SETTINGS).folder / "checkpoints/best.ckpt"
+    model = ImageClassifier.load_from_checkpoint(path, map_location=location)
+    assert {parameter.device.type for parameter in model.parameters()} == {"cpu"}
+
+
 def test_load_from_checkpoint_in_a_fixture_of_version_0_1_0() -> None:
     folder = Path(__file__).parents[1] / "fixtures/runs_0_1_0/finished_cnn"
     model = ImageClassifier.load_from_checkpoint(folder / "checkpoints/best.ckpt").eval()

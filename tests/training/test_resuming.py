@@ -57,7 +57,7 @@ def test_resuming_equals_an_uninterrupted_run(run, monkeypatch, scheduler: str, 
     ("changed", "message"),
     [
         (["model.net.hidden=[17]"], "another architecture"),
-        (["data.split_seed=5"], "has (split=.*split_seed 0|data.split_seed=0)"),
+        (["data.split_seed=5"], "the split .*split_seed 0 of the same data, and this run uses .*split_seed 5"),
         (["model.optimizer.lr=0.5"], r"has model\.optimizer\.lr=0\.001 and this run model\.optimizer\.lr=0\.5"),
         (["model/optimizer=sgd"], "has model.optimizer"),
         (["model.normalize.kind=unit"], r"has model\.normalize\.kind=standardize"),
@@ -181,3 +181,13 @@ def test_optimizers_with_other_states_go_on(run, name: str) -> None:
     typed = (f"model.optimizer._target_=torch.optim.{name}", "trainer.max_epochs=1")
     last = run(*typed).folder / "checkpoints/last.ckpt"
     assert run(typed[0], "trainer.max_epochs=2", f"ckpt_path={last}", folder="more").metrics["epochs"] == 2
+
+
+def test_another_split_is_refused_without_a_fix_that_is_refused_too(trained, composed, tmp_path: Path) -> None:
+    """The message recommended init_from, which refuses weights of another split."""
+    checkpoint = trained(folder="other").folder / "checkpoints/last.ckpt"
+    with pytest.raises(InputError) as caught:
+        run_in(tmp_path / "new", composed(f"ckpt_path={checkpoint}", "data.split_seed=1", "trainer.max_epochs=9"))
+    assert caught.value.code == "training.checkpoint.other_split"
+    assert "split_seed 0 of the same data, and this run uses" in str(caught.value)
+    assert "init_from" not in str(caught.value)

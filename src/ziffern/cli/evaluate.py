@@ -13,6 +13,14 @@ from ziffern.experiment.failure import describe, fail
 from ziffern.text.language import Language, terminal_language, terminal_words
 from ziffern.text.printable import printable
 
+USAGE = """usage: eval.py ckpt_path=RUN/checkpoints/best.ckpt [SETTING=VALUE ...]
+
+Test a finished checkpoint again. `ziffern evaluate --help` shows further options.
+
+  data=NAME|PATH   a data set, or your own data (default: the run's own)
+  data.dir=FOLDER  the folder of data sets, and other settings of the data
+  trainer=NAME     auto, cpu, gpu or mps (default: auto)
+  report=LANGUAGE  en or de"""
 ENDS = (("value", ""), ("low", "_low"), ("high", "_high"))  # of an accuracy and its interval
 
 
@@ -75,6 +83,9 @@ def parsed(overrides: Sequence[str]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run eval.py with `ckpt_path=RUN/checkpoints/best.ckpt` and optional settings; exits with 2 on bad input."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if {"-h", "--help"} & set(arguments):
+        print(USAGE)
+        return
     terminal_language.set(language_of_terminal(os.environ, arguments))
     readable_streams()
     try:

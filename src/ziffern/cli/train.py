@@ -7,6 +7,7 @@ bug and shows its traceback. HYDRA_FULL_ERROR=1 always shows it.
 
 import logging
 import os
+import re
 import signal
 import sys
 from argparse import Namespace
@@ -114,8 +115,9 @@ def _with_every_fold(options: Namespace) -> list[str]:
     """Return the overrides with one run for each fold of a cross-validation, whose number they name."""
     overrides = [item for item in options.overrides if item != ALL_FOLDS]
     counts = [item.removeprefix(FOLDS) for item in overrides if item.startswith(FOLDS)]
-    is_search = any(item.startswith(SEARCH) for item in overrides)
-    if not _is_multirun(options) or is_search or KFOLD not in overrides or not all(map(str.isdecimal, counts)):
+    are_counts = all(re.fullmatch("[1-9][0-9]*", count) for count in counts)
+    has_other = any(item.startswith((*SEARCH, "data.fold=")) for item in overrides)
+    if not (_is_multirun(options) and are_counts and KFOLD in overrides) or has_other:
         fail(InputError("cli.train.all_folds"))
     count = counts[-1] if counts else DEFAULT_FOLDS
     return [*overrides, f"data.fold=range({count})", *([] if counts else [f"{FOLDS}{count}"])]

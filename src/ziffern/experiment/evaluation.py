@@ -2,7 +2,7 @@
 
 Decisions: the result is a run folder of its own, with the training's history but without a checkpoint, which reports
 and comparisons read like any other; the model is loaded with its normalization statistics, and nothing is fitted; a
-part that the model was trained or selected on is marked as a leak, and its name in the record is never that of the
+an image that the model was trained or selected on is marked as a leak, and its name in the record is never that of the
 test part.
 """
 
@@ -23,6 +23,7 @@ from ziffern.analysis.metrics import Evidence, columns, measure
 from ziffern.errors import InputError
 from ziffern.experiment.run import quieten
 from ziffern.experiment.run_data import tested_data
+from ziffern.experiment.seen_images import mark_seen, with_sources
 from ziffern.experiment.settings import check_accelerator
 from ziffern.files.atomic import write_text
 from ziffern.records.writer import append_event, write_history, write_material
@@ -32,7 +33,7 @@ from ziffern.runs.run import Run
 PARTS = ("train", "val", "test", "all")
 CHECKPOINTS = ("best", "last")
 TRAINERS = ("auto", "cpu", "gpu", "mps")  # options that choose an accelerator
-NO_EFFECT = ("data.batch_size", "data.seed")
+NO_EFFECT = ("data.batch_size", "data.seed", "data.num_classes", "data.image")  # the model determines the latter two
 
 
 def evaluate(
@@ -67,10 +68,13 @@ def evaluate(
     run, settings = run if isinstance(run, Run) else Run(run), settings or {}
     trainer_settings = _check(part, checkpoint, output, settings)
     quieten()
+    if run.evaluation:
+        raise InputError("experiment.evaluation.of_evaluation", folder=run.folder, run=run.evaluation["run"])
     model, material = run.load_model(checkpoint), run.material
     if material is None:
         raise InputError("records.file.missing", path=run.folder / "data.npz")
     images, part = tested_data(run, material, data, part, settings, model.normalize.image)
+    mark_seen(images, list(with_sources(run)), "evaluation")
     trainer_settings.setdefault("precision", (run.config.get("trainer") or {}).get("precision", "32-true"))
     about = {"run": run.folder.resolve().name, "checkpoint": checkpoint, "part": part}
     name = re.sub(r"[^\w.-]+", "-", f"{about['run']}_{images.dataset.name}-{part}")

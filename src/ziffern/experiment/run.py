@@ -72,7 +72,6 @@ def run_experiment(
     from ziffern.data.datamodule import ImageDataModule
     from ziffern.machine.threads import set_threads, tune_cpu_process
     from ziffern.training.callbacks.pruning import Pruning
-    from ziffern.training.initial_weights import take_weights
     from ziffern.training.module import ImageClassifier
     from ziffern.training.train import train
     from ziffern.training.trainer import make_trainer
@@ -107,7 +106,7 @@ def run_experiment(
     model.normalize.fit(data.dataset.images, data.parts.train)
     settings = hyperparameters(plain_config(cfg)) | {"model": name}
     if cfg.get("init_from") is not None:
-        settings["init_from"] = take_weights(model, str(cfg.init_from), data)
+        settings["init_from"] = _take_weights(model, str(cfg.init_from), data)
     on_ready(data, model)
     record_config(composed, folder, cfg.data.num_classes)
     results = train(
@@ -134,6 +133,16 @@ def _count_classes(cfg: DictConfig, data: "ImageDataModule") -> None:
         data.setup()
         cfg.data.num_classes = data.num_classes
         pl.seed_everything(cfg.seed, verbose=False)  # the user's own datasets may have drawn numbers
+
+
+def _take_weights(model: "ImageClassifier", source: str, data: "ImageDataModule") -> str:
+    """Give a model the weights of a checkpoint, return their fingerprint, and record a leak if they saw test images."""
+    from ziffern.experiment.seen_images import mark_seen, source_run, with_sources
+    from ziffern.training.initial_weights import take_weights
+
+    fingerprint = take_weights(model, source, data)
+    mark_seen(data, list(with_sources(source_run(source))), "init_from")
+    return fingerprint
 
 
 def _is_mixed(precision: object) -> bool:

@@ -18,16 +18,16 @@ from ziffern.config.instantiate import build, refuse_interpolations, resolved
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.data.dataset import LabeledImages
 from ziffern.data.spec import Shape
-from ziffern.data.split import Indices, Split
+from ziffern.data.split import Split
 from ziffern.errors import InputError
 from ziffern.experiment.naming import register_resolvers
 from ziffern.records.arrays import Material
 from ziffern.runs.run import Run
-from ziffern.text.catalog import Message
 from ziffern.text.printable import printable
 
 SOURCES = "ziffern.data.sources"
 SPLIT = ("split", "fractions", "split_seed", "val_from", "val_share", "fold", "folds")  # settings of data
+LIMIT = "limit"  # likewise; it is not taken from the run
 EMBEDDED = "mnist5k"  # its name in records, also if it replaced missing data
 
 
@@ -65,7 +65,8 @@ def tested_data(
         image: The shape of the model's images.
 
     Raises:
-        InputError: Unknown or unusable data, or data that are no longer those of the run.
+        InputError: Unknown or unusable data, data that are no longer those of the run, or the setting of a split that
+            is not used.
     """
     own = data_of_run(run, settings.get("data.dir") if data is None else None)
     refuse_interpolations(own, "data")  # of a run that may be foreign, before settings are merged and resolved
@@ -80,29 +81,21 @@ def tested_data(
             OmegaConf.update(chosen, key.removeprefix("data."), value, merge=True)
     images: ImageDataModule = build({**resolved(chosen, "data"), "batch_size": 1}, "data", ImageDataModule)
     dataset = images.load()
-    seen = None
-    if is_own := dataset.fingerprint == run.description.get("data/fingerprint"):
-        run_data = build({**own, "batch_size": 1}, "data", ImageDataModule)
-        run_data.dataset = dataset
-        seen = np.concatenate([run_data.parts.train, run_data.parts.val])
-    elif data is None:
+    is_own = dataset.fingerprint == run.description.get("data/fingerprint")
+    if data is None and not is_own:
         raise InputError("experiment.ensemble.other_data", place=images.dir, folder=run.folder)
-    part = part or ("test" if is_own else "all")
+    split_settings = [key for key in settings if key.removeprefix("data.") in (*SPLIT, LIMIT)]
+    part = part or ("test" if is_own or split_settings else "all")
+    if part == "all" and split_settings:
+        raise InputError("experiment.evaluation.no_split", key=split_settings[0])
     images.dataset = with_classes(dataset, material.class_names, run.folder)
     index = np.arange(len(dataset)) if part == "all" else getattr(images.parts, part)
     if part == "all":
         images.split_name = "all images"
     elif part != "test" or not is_own:
         images.split_name = f"{part} of {images.split_name}"
-    leak = _leak(index, seen)
-    images.parts = Split(np.zeros(0, np.int64), np.zeros(0, np.int64), index, leak)
+    images.parts = Split(np.zeros(0, np.int64), np.zeros(0, np.int64), index)
     return images, part
-
-
-def _leak(index: Indices, seen: Indices | None) -> Message | None:
-    """Return a warning if the model was trained or selected on some of the tested images."""
-    count = 0 if seen is None else int(np.isin(index, seen).sum())
-    return Message("experiment.evaluation.seen", images=count, total=len(index)) if count else None
 
 
 def _other_data(data: str, own: dict[str, Any], material: Material, image: Shape) -> dict[str, Any]:
@@ -113,13 +106,16 @@ def _other_data(data: str, own: dict[str, Any], material: Material, image: Shape
     known = sorted(path.stem for path in (conf_folder() / "data").glob("[!_]*.yaml") if path.stem != "local")
     if data not in known and not Path(data).expanduser().exists():
         raise InputError("experiment.evaluation.no_data", data=data, known=known)
+    path = Path(data).expanduser()
     files = own["source"].get("files")
     files = files if isinstance(files, list) else []
-    if data not in known and files and all((Path(data) / str(name)).is_file() for name in files):
+    if data not in known and files and all((path / str(name)).is_file() for name in files):
         return {**own, "dir": data}  # the folder of the run's own data set
     node = _option(data if data in known else "local")
     if data not in known:
         node |= {"dir": data, "num_classes": len(material.class_names)}
+    elif "fallback" in node["source"]:  # which would be the score on other data than those named
+        node["source"] = {**node["source"], "fallback": False}
     return {**node, **{key: own[key] for key in SPLIT if key in own}, "image": list(image)}
 
 

@@ -97,11 +97,23 @@ def check_settings(cfg: DictConfig) -> None:
         check_targets(checked[name], name, kind=pkgutil.resolve_name(base))
     for name in ("callbacks", "logger", "metrics"):
         check_targets(cfg.get(name), name)
-    if cfg.ckpt_path is not None and not (launch_folder() / Path(str(cfg.ckpt_path)).expanduser()).is_file():
-        raise InputError("experiment.checkpoint.missing", path=cfg.ckpt_path)
+    if cfg.ckpt_path is not None:
+        _check_checkpoint(Path(str(cfg.ckpt_path)))
     if cfg.get("init_from") is not None and not (launch_folder() / Path(str(cfg.init_from)).expanduser()).exists():
         raise InputError("experiment.init_from.missing", path=cfg.init_from)
     _check_trainer(cfg.trainer)
+
+
+def _check_checkpoint(path: Path) -> None:
+    place = launch_folder() / path.expanduser()
+    if place.is_dir():
+        run = path.parent if path.name == "checkpoints" else path
+        checkpoint = run / "checkpoints/last.ckpt"
+        if (launch_folder() / checkpoint.expanduser()).is_file():
+            raise InputError("experiment.checkpoint.is_folder", path=path, checkpoint=checkpoint, run=run)
+        raise InputError("experiment.checkpoint.no_checkpoint", path=path)
+    if not place.is_file():
+        raise InputError("experiment.checkpoint.missing", path=path)
 
 
 def _hydra() -> Any:

@@ -56,7 +56,7 @@ def page_context(findings: Findings, t: Language) -> dict[str, Any]:
     def meaning(metric: Metric) -> str:
         text = "means"
         if metric.key == "test/acc" and findings.results.get("data/leak"):
-            text = "means_seen" if run.evaluation else "means_leak"
+            text = "means_seen" if findings.saw_test else "means_leak"
         return explanation(metric, findings.results, t, text, classes=t.number(classes), **guess)
 
     return {

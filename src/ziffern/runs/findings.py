@@ -81,6 +81,14 @@ class Findings:
         """The predictions on the test part; None if the run was not tested."""
         return self.run.predictions.outcome if self.run.is_tested else None
 
+    @property
+    def saw_test(self) -> bool:
+        """Whether the model, or the weights it started from, saw tested images, other than by validating on them."""
+        validates_on_test = not self.run.evaluation and str(self.about.get("data/split")).startswith(
+            "official val = test"
+        )
+        return bool(self.about.get("data/leak")) and not validates_on_test
+
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         """C names; numbers if the run stopped before they were written."""

@@ -1,7 +1,7 @@
 """Recipes: runs that differ only in their seed or fold, named by the settings in which they differ from other recipes.
 
 Decision: several folds of a cross-validation are one recipe, whose results are those of its folds, each the mean over
-the seeds of the fold; a single fold is like any other split.
+the seeds of the fold; a single fold is like any other split, and folds evaluated on the same images are like seeds.
 """
 
 import math
@@ -37,11 +37,15 @@ class Recipe:
 
     @cached_property
     def folds(self) -> dict[int, list[Findings]]:
-        """The runs of each fold of a cross-validation; empty where there are no several folds."""
+        """The runs of each fold of a cross-validation; empty for a single fold.
+
+        Also empty for evaluations of all folds on the same images, which are like those of several seeds.
+        """
         folds = defaultdict(list)
         for run in self.runs:
             folds[fold_of(run) or 0].append(run)
-        return dict(folds) if len(folds) > 1 else {}
+        share_images = self.first.run.evaluation is not None and len(set(map(tested_images, self.runs))) == 1
+        return {} if len(folds) == 1 or share_images else dict(folds)
 
     @property
     def images(self) -> tuple[object, ...]:
@@ -88,8 +92,8 @@ class Recipe:
 
     @property
     def saw_test(self) -> bool:
-        """Whether this is an evaluation on images that the model was trained or selected on."""
-        return any(run.run.evaluation is not None and bool(run.about.get("data/leak")) for run in self.runs)
+        """Whether a model was tested on images that it, or the weights it started from, was trained or selected on."""
+        return any(run.saw_test for run in self.runs)
 
     @cached_property
     def test(self) -> MeanInterval:

@@ -1,4 +1,4 @@
-"""How a run that ends early exits: the reason is recorded, and the command that resumes it is printed."""
+"""How a run that ends early exits: the reason is recorded, and how it continues is printed."""
 
 import contextlib
 import signal
@@ -13,6 +13,7 @@ from ziffern.records.writer import append_event
 from ziffern.text.catalog import Message
 from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
+from ziffern.training.callbacks.requeue import Requeue
 from ziffern.training.recorder import Recorder
 
 
@@ -45,13 +46,16 @@ def ended_early(trainer: pl.Trainer, recorder: Recorder) -> Message | None:
 
 
 def record_ending(recorder: Recorder, error: BaseException) -> None:
-    """Record why the run ended early; after an interrupt, print the command that resumes it."""
+    """Record why the run ended early; after an interrupt, print how it continues."""
     event = "pruned" if type(error).__name__ == "TrialPruned" else "failed"  # Optuna is imported only in a search
     is_interrupt = isinstance(error, SystemExit)
     reason = f"exit code {error}" if is_interrupt else str(error) or type(error).__name__
     with contextlib.suppress(OSError):  # the disk may be what failed
         append_event(recorder.folder, event, reason=reason)
-    if is_interrupt:
+    jobs = [callback.requeued_job for callback in recorder.callbacks if isinstance(callback, Requeue)]
+    if any(jobs):
+        recorder.console.print(terminal_words()("stopped.requeued", job=jobs[0]), soft_wrap=True)
+    elif is_interrupt:
         print_resume_command(recorder)
 
 

@@ -53,8 +53,16 @@ def take_weights(model: ImageClassifier, source: str, data: ImageDataModule) -> 
         for tensors in (weights, model.state_dict())
     )
     if differing := differing_tensors(current, given):
-        shapes = {key: _shape(tensors.get(differing[0])) for key, tensors in (("saved", given), ("own", current))}
-        raise InputError("training.init_from.other_shapes", source=path, tensor=differing[0], **shapes)
+        in_source, in_model = given.get(differing[0]), current.get(differing[0])
+        values = {"source": path, "tensor": differing[0]}
+        if in_source is None or in_model is None:
+            raise InputError(f"training.init_from.{'missing' if in_source is None else 'surplus'}", **values)
+        raise InputError(
+            "training.init_from.other_shapes",
+            **values,
+            saved=str(tuple(in_source.shape)),
+            own=str(tuple(in_model.shape)),
+        )
     model.load_state_dict(given, strict=False)
     return _fingerprint(weights)
 
@@ -68,10 +76,6 @@ def _checkpoint(path: Path) -> dict[str, Any]:
             return parse_checkpoint(file)
         except InputError as error:
             raise InputError("training.weights.unreadable", path=path / name, problem=error) from error
-
-
-def _shape(tensor: Tensor | None) -> str:
-    return "–" if tensor is None else str(tuple(tensor.shape))
 
 
 def _fingerprint(weights: Mapping[str, Tensor]) -> str:

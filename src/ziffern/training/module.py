@@ -107,7 +107,7 @@ class ImageClassifier(pl.LightningModule):
             return super().load_from_checkpoint(
                 checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs
             )
-        path = Path(checkpoint_path).absolute()
+        path = Path(checkpoint_path).expanduser().absolute()
         folder = path.parent.parent
         if not (folder / CONFIG).is_file():
             raise InputError("training.weights.no_run", path=path)
@@ -115,7 +115,9 @@ class ImageClassifier(pl.LightningModule):
             file = open_below(folder, f"{path.parent.name}/{path.name}", MAX_BYTES)
         with file:
             model = load_model(cls, read_configuration(folder)["model"], file, path)
-        return model.to(map_location).train()  # Lightning's is in training mode too
+        # Weights are read to the CPU, where a mapping of devices, or a function, would have them.
+        device = map_location.get("cpu") if isinstance(map_location, dict) else map_location
+        return model.to(None if callable(device) else device).train()  # Lightning's is in training mode too
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, classes) of images (B, C, H, W).

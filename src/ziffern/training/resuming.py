@@ -110,6 +110,10 @@ def _check_settings(path: Path, saved: Mapping[str, Any], own: Mapping[str, Any]
     keys = saved.keys() | own.keys() if is_complete else saved.keys()
     if own.get("init_from") not in (None, saved.get("init_from")):
         raise InputError("training.checkpoint.with_init_from", path=path)
+    if saved.get("fingerprint") == own.get("fingerprint") and saved.get("split") != own.get("split"):
+        raise InputError(  # init_from would be refused too
+            "training.checkpoint.other_split", path=path, saved=str(saved.get("split")), own=str(own.get("split"))
+        )
     for key in sorted((key for key in keys if key != THREADS and not key.startswith(SOURCE)), key=str):
         saved_value, own_value = (None if str(value) == "None" else value for value in (saved.get(key), own.get(key)))
         if saved_value != own_value:

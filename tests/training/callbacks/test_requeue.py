@@ -41,7 +41,9 @@ def slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 @pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize(("step", "micro_steps"), [(20, 1), (18, 4), (30, 4)])  # within an epoch, and after its end
-def test_a_job_that_was_put_back_goes_on_to_the_same_weights(run, slurm, monkeypatch, step, micro_steps) -> None:
+def test_a_job_that_was_put_back_goes_on_to_the_same_weights(
+    run, slurm, monkeypatch, capsys, step, micro_steps
+) -> None:
     settings = ("trainer.max_epochs=4", "model.net.dropout=0.3", f"trainer.micro_steps={micro_steps}")
     straight = run(*settings, folder="straight")
     with monkeypatch.context():
@@ -50,6 +52,9 @@ def test_a_job_that_was_put_back_goes_on_to_the_same_weights(run, slurm, monkeyp
             run(*settings, folder="job")
     assert ended.value.code == 128 + signal.SIGUSR1
     assert calls.read_text() == "requeue 7\n"
+    output = capsys.readouterr().out
+    assert "job 7 is in the queue again and will continue it" in output
+    assert "continue with" not in output
     monkeypatch.undo()
     folder = straight.folder.parent / "job"
     resumed = run(*settings, f"ckpt_path={folder}/checkpoints/last.ckpt", folder="job")

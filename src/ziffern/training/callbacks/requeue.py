@@ -33,6 +33,7 @@ class Requeue(pl.Callback):
     def __init__(self, checkpoints: RunCheckpoints, job: str | None) -> None:
         self._checkpoints, self._job = checkpoints, job
         self._is_due = False
+        self.requeued_job: str | None = None  # once it is in the queue again
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Install the signal handler."""
@@ -69,6 +70,7 @@ class Requeue(pl.Callback):
             except (OSError, subprocess.CalledProcessError) as error:
                 reason = str(getattr(error, "stderr", "") or error).strip()
                 raise InputError("training.slurm.not_requeued", job=self._job, reason=reason) from error
+            self.requeued_job = self._job
         raise SystemExit(128 + SIGNAL)
 
 
