@@ -43,7 +43,9 @@ def test_no_other_folder_is_read(tmp_path: Path) -> None:
     assert "NOWHERE" not in os.environ
 
 
-@pytest.mark.parametrize("name", ["ZIFFERN_TARGETS", "PYTHONPATH", "LD_PRELOAD", "PATH"])
+@pytest.mark.parametrize(
+    "name", ["ZIFFERN_TARGETS", "PYTHONPATH", "LD_PRELOAD", "PATH", "GIT_CONFIG_COUNT", "MPLBACKEND"]
+)
 def test_what_is_executed_is_not_chosen_by_a_file(tmp_path: Path, name: str) -> None:
     (tmp_path / ".env").write_text(f"{name}=evil")
     with pytest.raises(InputError) as caught:

@@ -16,7 +16,9 @@ from ziffern.errors import InputError
 from ziffern.files.untrusted import read_text
 
 MAX_BYTES = 100_000
-CODE = re.compile(r"PATH|(PYTHON|LD_|DYLD_|ZIFFERN_)\w*")
+CODE = re.compile(
+    r"PATH|BROWSER|MPLBACKEND|GCONV_PATH|CUDA_INJECTION64_PATH|(PYTHON|LD_|DYLD_|GIT_|WANDB__|ZIFFERN_)\w*"
+)
 
 
 def load_environment(folder: Path) -> None:
