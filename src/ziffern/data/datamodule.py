@@ -88,7 +88,9 @@ class ImageDataModule(pl.LightningDataModule):
             how = "val = test" if val_from == "test" else f"val {val_share:g} of train"
         elif split == "kfold":
             how = f"fold {fold} of {folds}"
-        few = "" if limit is None else f", {limit} of each part"
+        few = "" if limit is None else f", at most {limit} of each part"
+        if limit is not None and batch_size > limit:
+            few = f", at most {batch_size} of train and {limit} of val and test"
         self.split_name = f"{split} {how}, split_seed {split_seed}{few}"
         self.limit = limit
         self.image = None if image is None else image_shape(image)
