@@ -184,7 +184,31 @@ def test_an_installed_package_comes_before_one_in_the_working_directory(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch/trap.py").write_text("raise AssertionError")
-    allow_targets(["torch"])
+    with pytest.raises(InputError, match="Python has a module torch of its own"):
+        allow_targets(["torch"])
     with pytest.raises(InputError, match="does not exist"):
         allowed_class("torch.trap.Trap", "model.net._target_")
     assert not is_own("torch", tmp_path / "my_conf/x.yaml")
+
+
+@pytest.mark.parametrize("name", ["json", "torch"])
+def test_an_own_package_that_cannot_be_imported_is_named(name: str, tmp_path: Path, monkeypatch) -> None:
+    """The working directory is searched last, so an installed module of the same name would be used silently."""
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "nets.py").write_text("raise AssertionError")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"Python has a module {name} of its own") as caught:
+        allow_targets([name])
+    assert caught.value.code == "config.target.shadowed"
+
+
+def test_nobody_is_advised_to_allow_the_standard_library() -> None:
+    with pytest.raises(InputError) as caught:
+        allowed_class("subprocess.Popen", "data.source.train._target_")
+    assert caught.value.code == "config.target.standard_library"
+    assert "ZIFFERN_TARGETS" not in str(caught.value)
+
+
+def test_lightnings_other_name_is_answered_with_the_one_that_works() -> None:
+    with pytest.raises(InputError, match=r"use pytorch_lightning\.callbacks\.Timer$"):
+        allowed_class("lightning.pytorch.callbacks.Timer", "callbacks.timer._target_")

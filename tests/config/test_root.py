@@ -20,7 +20,7 @@ QUICK = ("model=nn", "model.net.hidden=[8]", "trainer=cpu", "trainer.max_epochs=
         (["+foo=1"], "config.root.unknown", "foo: no such setting"),
         (["+train=false"], "config.root.train", "train=false: a run is always trained"),
         (["+train=true"], "config.root.unknown", "train: no such setting"),
-        (["+task_name=x"], "config.root.unknown", "did you mean name?"),
+        (["+task_name=x"], "config.elsewhere.replaced", "use name"),
         (["+a={x: '${b.y}'}", "+b={y: 1, z: '${a.x}'}"], "config.root.unknown", "a: no such setting"),
         (["+foo={a: 1, b: '${foo.a}'}"], "config.root.unknown", "foo: no such setting"),
     ],
@@ -102,7 +102,8 @@ def test_a_block_without_target_completes_the_option(composed) -> None:
         ("+logger.foo=1", "config.part.no_mapping"),
         ("+logger.foo=[1]", "config.part.no_mapping"),
         ("+logger.foo.x=1", "config.part.no_target"),
-        ("+callbacks.model_checkpoint.monitor=val/acc", "config.part.no_target"),
+        ("+callbacks.model_checkpoint.monitor=val/acc", "config.elsewhere.checkpoints"),
+        ("+callbacks.own.monitor=val/acc", "config.part.no_target"),
         ("callbacks=text", "config.part.no_mapping"),
     ],
 )

@@ -14,6 +14,7 @@ from tests.support.runs import run_in
 
 from ziffern.cli.compare import compare
 from ziffern.config import conf_folder
+from ziffern.config.instantiate import build
 from ziffern.config.targets import allowed_class
 from ziffern.errors import InputError
 from ziffern.experiment.ensemble import ensemble
@@ -72,8 +73,6 @@ def test_the_profiler_writes_a_table(run) -> None:
 
 @pytest.mark.parametrize("limit", [1, 50, 10_000])
 def test_a_limit_keeps_so_many_images_of_each_part(composed, limit: int) -> None:
-    from ziffern.config.instantiate import build
-
     data = build(composed(f"data.limit={limit}", "data.batch_size=30").data, "data")
     whole = build(composed().data, "data")
     for part in ("train", "val", "test"):
@@ -81,6 +80,16 @@ def test_a_limit_keeps_so_many_images_of_each_part(composed, limit: int) -> None
         assert len(images) == min(max(limit, 30) if part == "train" else limit, len(everything))
         assert set(images) <= set(everything)
     assert data.split_name != whole.split_name
+
+
+def test_the_name_of_a_split_tells_which_images_a_limit_keeps(composed) -> None:
+    """A limit below the batch size keeps a whole batch, so equal names would stand for other parts."""
+    names = [build(composed("data.limit=8", f"data.batch_size={size}").data, "data").split_name for size in (4, 16, 32)]
+    assert [name.partition("split_seed 0, ")[2] for name in names] == [
+        "at most 8 of each part",
+        "at most 16 of train and 8 of val and test",
+        "at most 32 of train and 8 of val and test",
+    ]
 
 
 def test_a_limit_of_no_image_is_refused(composed, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, open_dict
 
 from ziffern.config import conf_folder
+from ziffern.config.foreign import checked_configs
+from ziffern.errors import InputError
 from ziffern.experiment.run import run_experiment
 from ziffern.runs.run import Run
 from ziffern.training.fast_steps.steps import FastSteps
@@ -77,3 +79,20 @@ def test_a_run_from_python_is_complete(cfg_train: DictConfig, tmp_path: Path) ->
 
 def test_the_trainer_of_version_0_1_0_takes_its_steps(run) -> None:
     assert run("trainer._target_=pytorch_lightning.Trainer", "trainer.micro_steps=4").metrics["epochs"] == 2
+
+
+def test_a_finished_run_is_not_overwritten(cfg_train: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+    Path("finished").mkdir()
+    Path("finished/metrics.json").write_text("{}")
+    with pytest.raises(InputError, match="already holds a finished run"):
+        run_experiment(cfg_train, Path("finished"), "nn")
+    assert Path("finished/metrics.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("override", ["experiment=null", "debug=null", "logger=null", "callbacks=null"])
+def test_null_is_an_option_in_python_too(override: str) -> None:
+    GlobalHydra.instance().clear()
+    with checked_configs(), initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        cfg = compose("train", overrides=[override, "data=mnist5k"])
+    assert cfg.get(override.partition("=")[0]) in (None, {})

@@ -4,7 +4,9 @@ It runs only after an error, so it may compose the configuration again to find t
 """
 
 import contextlib
+import inspect
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -19,7 +21,10 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from hydra_plugins.hydra_optuna_queue._conf import PRUNERS, SAMPLERS, OptunaQueueConf
 from ziffern.config import suggestion
+from ziffern.config.elsewhere import replacement
 from ziffern.config.hyperparameters import flatten
+from ziffern.config.parts import GROUPS
+from ziffern.config.targets import allowed_class
 from ziffern.errors import InputError
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
@@ -38,8 +43,8 @@ def explain(error: Exception, overrides: Sequence[str], folder: Path, config_dir
         while cause is not None and not isinstance(cause, InputError):  # raised by a resolver
             cause = cause.__cause__ or cause.__context__
         return cause or InputError("config.composition.failed", reason=_first_line(error))
-    if "does not support sweep type" in str(error) or "requires --multirun" in str(error):
-        return InputError("config.override.range_without_search")
+    if mistake := _several_values(str(error)):
+        return mistake
     folders = [folder, Path(config_dir)] if config_dir else [folder]
     parsed: list[Override] = []
     for text in overrides:
@@ -59,12 +64,23 @@ def explain(error: Exception, overrides: Sequence[str], folder: Path, config_dir
     return InputError("config.composition.failed", reason=": ".join(reasons))
 
 
+def _several_values(error: str) -> InputError | None:
+    """Explain several values, or a range, without -m."""
+    if ambiguous := re.search(r"Ambiguous value for argument '(.+?)'\n", error):
+        key, _, value = ambiguous[1].partition("=")
+        return InputError("config.override.comma", override=ambiguous[1], quoted=shlex.quote(f'{key}="{value}"'))
+    is_range = "does not support sweep type" in error or "requires --multirun" in error
+    return InputError("config.override.range_without_search") if is_range else None
+
+
 def _sweeper(override: Override) -> InputError | None:
     """Explain a misspelled setting of the sweeper."""
     parent, _, name = override.key_or_group.rpartition(".")
     known = [field.name for field in fields(OptunaQueueConf) if not field.name.startswith("_")]
     if parent != "hydra.sweeper" or name in known:
         return None
+    if renamed := replacement(override.key_or_group):
+        return renamed
     return InputError("config.sweeper.unknown", key=f"{parent}.{name}", near=suggestion(name, known) or ".")
 
 
@@ -95,8 +111,8 @@ def _unknown_option(override: Override, folders: Sequence[Path]) -> InputError |
         if choice not in options and choice != "None":
             if group == "experiment" and choice == "best" and not any(folder.is_dir() for folder in folders[1:]):
                 return InputError("config.option.no_best", options=options)
-            if (group, choice) == ("logger", "neptune"):
-                return InputError("config.option.neptune")
+            if renamed := replacement(f"{group}={choice}"):
+                return renamed
             near = suggestion(choice, options) or "."
             return InputError("config.option.unknown", group=group, value=choice, near=near, options=options)
     return None
@@ -137,10 +153,32 @@ def _unknown_key(override: Override, parsed: Sequence[Override], folder: Path) -
     if isinstance(node, DictConfig) and last in node:
         return None
     groups = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_dir()]
+    if mistake := replacement(key) or _unset_key(override, node, folder):
+        return mistake
     value = str(override.value())
     near = [group for group in groups if value in _options(group, folder) and suggestion(key, [group])]
     known = near or [*groups, *flatten(OmegaConf.to_container(config, resolve=False))]
     return InputError("config.key.unknown", key=key, near=suggestion(key, known) or ".")
+
+
+def _unset_key(override: Override, node: object, folder: Path) -> InputError | None:
+    """Explain a setting without a default, or of an option that was not chosen."""
+    key, fix = override.key_or_group, f"+{override.input_line}"
+    parent, _, last = key.rpartition(".")
+    if isinstance(node, DictConfig) and _takes(node, last, parent):
+        return InputError("config.key.needs_plus", key=key, fix=fix)
+    group, option, *_ = [*key.split("."), ""]
+    if group in GROUPS and option in _options(group, folder):
+        return InputError("config.key.of_option", key=key, group=group, option=option, fix=fix)
+    return None
+
+
+def _takes(node: DictConfig, name: str, where: str) -> bool:
+    """Return whether the class that a node of the configuration names takes an argument."""
+    target = OmegaConf.to_container(node, resolve=False).get("_target_")  # type: ignore[union-attr]
+    with contextlib.suppress(InputError):
+        return target is not None and name in inspect.signature(allowed_class(target, f"{where}._target_")).parameters
+    return False
 
 
 def _first_line(error: BaseException) -> str:

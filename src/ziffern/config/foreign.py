@@ -23,6 +23,7 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.default_element import ResultDefault
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
+from hydra.errors import ConfigCompositionException
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -96,7 +97,12 @@ class CheckedConfigLoader(ConfigLoaderImpl):
         self, config_name: str | None, overrides: list[str], run_mode: RunMode, *more: Any, **options: Any
     ) -> DictConfig:
         overrides = self._without_null_groups(overrides)
-        config = super()._load_configuration_impl(config_name, overrides, run_mode, *more, **options)
+        try:
+            config = super()._load_configuration_impl(config_name, overrides, run_mode, *more, **options)
+        except InputError:
+            raise
+        except ValueError as error:  # an option that is not text, such as debug=true
+            raise ConfigCompositionException(str(error)) from error
         for node in (config.hydra.run, config.hydra.sweep):
             expand_home(node, "dir")
         local = config.hydra.runtime.choices.get("local") or OPTIONAL

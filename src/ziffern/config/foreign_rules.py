@@ -74,7 +74,7 @@ def check_settings(file: Path, content: Any) -> None:
         if top == "hydra":
             _check_hydra(file, key, value, shown)
         elif top == "ckpt_path" and value is not None:
-            raise refusal(file, shown, "ignored")
+            raise refusal(file, shown, "not_allowed")
         elif top == "targets" and value != [] and not is_own(value, file):
             raise refusal(file, shown, "not_own")
         elif top in WRITING:
@@ -112,7 +112,7 @@ def _check_writing(file: Path, key: tuple[str, ...], value: Any, shown: str) -> 
     setting = key[2] if key[0] == "logger" and len(key) > 2 else "name"  # noqa: PLR2004
     is_other = setting == "_target_" and value not in LOGGERS and not is_own(value, file)
     if setting not in LOGGER_SETTINGS or is_other:
-        raise refusal(file, shown, "ignored")
+        raise refusal(file, shown, "not_allowed")
     if key[:2] in {("logger", name) for name in NETWORK}:
         raise refusal(file, shown, "network")
     if not isinstance(value, str):

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterable
 from contextvars import ContextVar
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -28,7 +29,7 @@ def allow_targets(packages: object) -> None:
     """Allow the classes of these packages, the setting `targets`, from now on in this context.
 
     Raises:
-        InputError: It is not a list of names of packages.
+        InputError: It is not a list of names of packages, or a package would not be found.
     """
     names = list(packages) if isinstance(packages, Iterable) and not isinstance(packages, str) else []
     is_list = all(isinstance(name, str) and PACKAGE.fullmatch(name) for name in names)
@@ -36,9 +37,13 @@ def allow_targets(packages: object) -> None:
         raise InputError("config.target.no_package", value=str(packages))
     _targets.set(tuple(names))
     own_prefixes()
-    for name in names:
-        if importlib.util.find_spec(name.partition(".")[0]) is None:
-            raise InputError("config.target.absent", name=name, folder=working_folder())
+    for top in (name.partition(".")[0] for name in names):
+        spec, folder = importlib.util.find_spec(top), working_folder()
+        if spec is None:
+            raise InputError("config.target.absent", name=top, folder=folder)
+        has_own = (folder / f"{top}.py").is_file() or any((folder / top).glob("*.py"))
+        if has_own and not _is_within(spec, folder):
+            raise InputError("config.target.shadowed", name=top, folder=folder)
 
 
 def own_prefixes() -> tuple[str, ...]:
@@ -76,7 +81,10 @@ def is_own(package: object, file: Path) -> bool:
         return False
     finally:
         sys.path.pop()
-    if spec is None:
-        return False
+    return spec is not None and _is_within(spec, here)
+
+
+def _is_within(spec: ModuleSpec, folder: Path) -> bool:
+    """Return whether all files of a package lie in a folder."""
     places = list(spec.submodule_search_locations or ([spec.origin] if spec.has_location and spec.origin else []))
-    return bool(places) and all(Path(place).resolve().is_relative_to(here.resolve()) for place in places)
+    return bool(places) and all(Path(place).resolve().is_relative_to(folder.resolve()) for place in places)

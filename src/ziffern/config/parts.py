@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from ziffern.config import conf_folder, suggestion
+from ziffern.config.elsewhere import replacement
 from ziffern.errors import InputError
 
 GROUPS = ("callbacks", "logger")
@@ -42,6 +43,8 @@ def _completed(group: str, name: str, node: Any) -> DictConfig:
         content = OmegaConf.load(path)
         options |= {str(key): value for key, value in content.items() if "_target_" in (value or {})}
     if name not in options:
+        if renamed := replacement(f"{group}.{name}"):
+            raise renamed
         known = {"near": suggestion(name, options) or ".", "known": sorted(options), "group": group}
         raise InputError("config.part.no_target", key=f"{group}.{name}", **known)
     completed = OmegaConf.merge(options[name], node)

@@ -11,10 +11,10 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from ziffern.config import conf_folder, suggestion
+from ziffern.config.elsewhere import replacement
 from ziffern.errors import InputError
 
 GROUPS = ("data", "model", "callbacks", "logger", "published", "ensemble")  # in addition to conf/train.yaml
-RENAMED = {"task_name": "name", "optimized_metric": "objective"}  # in lightning-hydra-template, and here
 
 
 def check_root(cfg: DictConfig, hydra: Any = None) -> None:
@@ -40,7 +40,9 @@ def check_root(cfg: DictConfig, hydra: Any = None) -> None:
         if key not in used:
             if key == "train" and content[key] is not True:
                 raise InputError("config.root.train", value=str(content[key]).lower())
-            near = suggestion(RENAMED.get(key, str(key)), known) or "."
+            if renamed := replacement(str(key)):
+                raise renamed
+            near = suggestion(str(key), known) or "."
             raise InputError("config.root.unknown", key=str(key), near=near)
 
 

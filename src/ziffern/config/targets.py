@@ -11,6 +11,7 @@ import collections.abc
 import importlib
 import inspect
 import pkgutil
+import sys
 import types
 import typing
 from collections.abc import Container
@@ -19,6 +20,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from ziffern.config import suggestion
+from ziffern.config.elsewhere import replacement
 from ziffern.config.own import EXTRA, own_prefixes
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
@@ -59,6 +61,10 @@ def allowed_class(target: Any, key: str) -> type:
     allowed, name = ours + own_prefixes(), str(target)
     if not name.startswith(allowed):
         package = name.partition(".")[0]
+        if renamed := replacement(name, f"{key}={name}"):
+            raise renamed
+        if package in sys.stdlib_module_names:  # never advise anybody to allow os.system
+            raise InputError("config.target.standard_library", key=key, target=name, allowed=ALLOWED)
         values = {"allowed": ALLOWED, "variable": EXTRA, "package": package}
         raise InputError("config.target.other_package", key=key, target=name, **values)
     module, _, attribute = name.rpartition(".")
@@ -95,6 +101,8 @@ def check_values(target: type, node: dict[str, Any], where: str, given: Containe
         if key in given:
             raise InputError("config.argument.reserved", key=f"{where}.{key}")
         if key not in parameters and key not in SPECIAL and not takes_any:
+            if renamed := replacement(f"{where}.{key}"):
+                raise renamed
             near = suggestion(key, parameters)
             raise InputError("config.argument.unknown", where=where, name=key, target=target.__name__, near=near)
         if value == MISSING:

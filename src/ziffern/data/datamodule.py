@@ -137,7 +137,9 @@ class ImageDataModule(pl.LightningDataModule):
                 text = "val part"
         elif kind == "kfold":
             text = f"fold {how['fold']} of {how['folds']}"
-        few = "" if self.limit is None else f", {self.limit} of each part"
+        few = "" if self.limit is None else f", at most {self.limit} of each part"
+        if self.limit is not None and self.batch_size > self.limit:
+            few = f", at most {self.batch_size} of train and {self.limit} of val and test"
         return f"{kind} {text}, split_seed {how['seed']}{few}"
 
     @cached_property

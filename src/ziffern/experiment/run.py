@@ -57,7 +57,7 @@ def run_experiment(
         The score of the best epoch that `cfg.objective` names, or a list of scores.
 
     Raises:
-        InputError: The configuration, the data or the machine does not allow this run.
+        InputError: The configuration, the data, the machine or a finished run in the folder does not allow this run.
     """
     import ziffern.machine.plotting  # noqa: F401  # before torchmetrics imports matplotlib
 
