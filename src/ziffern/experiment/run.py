@@ -169,6 +169,7 @@ def quieten() -> None:
     """Silence Lightning's notes on hardware and its tips; its warnings stay."""
     for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("aim.sdk.lock_manager").setLevel(logging.ERROR)  # AimLogger reopens a run after training
     summary = logging.getLogger("pytorch_lightning.callbacks.model_summary")  # a user asked to see it
     summary.setLevel(logging.INFO)
     if not summary.handlers:
