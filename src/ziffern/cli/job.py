@@ -61,7 +61,7 @@ def job(cfg: DictConfig) -> float | list[float]:
 
 def _starts_processes(cfg: DictConfig) -> bool:
     """Return whether Lightning may start further processes for this job; torchrun and srun have started theirs."""
-    several = cfg.trainer.strategy.startswith("ddp") or str(cfg.trainer.devices) != "1"
+    several = str(cfg.trainer.strategy).startswith("ddp") or str(cfg.trainer.devices) != "1"
     return several and launched() == 1 and "LOCAL_RANK" not in os.environ
 
 
