@@ -123,6 +123,21 @@ def test_two_processes_train_one_model(tmp_path: Path, digits_npz: Path, script:
     assert json.loads((run / "environment.json").read_text())["devices"] == 2
 
 
+def test_a_multirun_of_two_processes_each(tmp_path: Path, digits_npz: Path) -> None:
+    ddp = ("trainer=ddp_sim", "trainer.max_epochs=1", "threads=1", "logger=csv", "report=null", "hydra.sweep.dir=m")
+    data = ("model=nn", "data=local", f"data.dir={digits_npz}")
+    done = train("-m", *data, *ddp, "model.optimizer.lr=0.005,0.01", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Test accuracy") == 2
+    assert "compare m" in done.stdout
+    for number, rate in enumerate(("0.005", "0.01")):
+        run = tmp_path / f"m/{number}"
+        assert json.loads((run / "environment.json").read_text())["devices"] == 2
+        assert f"model.optimizer.lr={rate}" in (run / ".hydra/overrides.yaml").read_text()
+    refused = train("-m", *data, *ddp, "+trainer.limit_val_batches=0.1", "hydra.sweep.dir=other", cwd=tmp_path)
+    assert (refused.returncode, refused.stderr.count("error: trainer.limit_val_batches=0.1")) == (2, 1)
+
+
 def test_processes_that_do_not_train_together_are_refused(tmp_path: Path, digits_npz: Path) -> None:
     done = train("model=nn", "data=local", f"data.dir={digits_npz}", *SHORT, cwd=tmp_path, script=TORCHRUN)
     assert done.returncode == 1

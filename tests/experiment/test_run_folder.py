@@ -61,6 +61,36 @@ def test_a_finished_run_takes_in_no_other(trained, finished) -> None:
     assert trained("seed=1", "hydra.run.dir=other")[0] == 0
 
 
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_job_that_slurm_restarts_passes_its_finished_runs(trained, finished, monkeypatch, rank: str) -> None:
+    before = content(Path("run"))
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    refused(trained("seed=1"), "already holds a finished run")
+    if rank == "1":  # another process of the run, which must not wait for the first
+        for name, value in {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2", "SLURM_PROCID": rank}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("SLURM_STEP_ID", "0")
+    code, output, errors = trained()
+    line = "run: all of it was finished before SLURM restarted the job: nothing to do\n"
+    assert (code, output, errors) == (0, line if rank == "0" else "", "")
+    assert content(Path("run")) == before
+    for count in ("0", ""):
+        monkeypatch.setenv("SLURM_RESTART_COUNT", count)
+        if rank == "0":
+            refused(trained(), "already holds a finished run")
+
+
+def test_a_multirun_is_passed_if_all_its_runs_are_finished(trained, finished, monkeypatch) -> None:
+    arguments = ("-m", "seed=0,1", "hydra.sweep.dir=several")
+    assert trained(*arguments)[0] == 0
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
+    code, output, _ = trained(*arguments)
+    assert (code, output) == (0, "several: all of it was finished before SLURM restarted the job: nothing to do\n")
+    refused(trained(*arguments, "seed=0,1,2"), "already holds a run")
+    unfinished(Path("several/1"))
+    refused(trained(*arguments), "already holds a run")
+
+
 @pytest.mark.parametrize("checkpoint", [(), ("ckpt_path=run/checkpoints/last.ckpt",)])
 def test_a_stopped_run_is_continued_by_its_own_command_alone(trained, finished, checkpoint) -> None:
     shutil.copytree("run", "other")

@@ -127,6 +127,12 @@ def test_conditions(parse) -> None:
             parse("z=1,2", when={wrong: {"q": "choice(1,2)"}}, configured={"model": "a"})
 
 
+def test_a_condition_for_another_option_than_those_searched_is_not_possible(parse) -> None:
+    when = {"hydra/sweeper=basic": {"x": "choice(1,2)"}}
+    space = parse("hydra/sweeper=optuna,ziffern", when=when)
+    assert space.grid() == [{"hydra/sweeper": "optuna"}, {"hydra/sweeper": "ziffern"}]
+
+
 def test_nothing_to_search(parse) -> None:
     with pytest.raises(SweepError, match="nothing to search"):
         parse("x=1")

@@ -69,7 +69,20 @@ def test_a_model_is_traced_and_exported(trained, model: str, images: torch.Tenso
     torch.testing.assert_close(exported(images[:3]), expected)
 
 
-def test_a_model_is_exported_to_onnx(trained, tmp_path: Path) -> None:
+@pytest.mark.mostly_slow(fast=1)
+@pytest.mark.parametrize("model", ["nn", "cnn", "fast", "m3"])
+@pytest.mark.parametrize("lightning", [True, False])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the exporter itself
+def test_a_model_is_exported_to_onnx(trained, tmp_path: Path, model: str, lightning: bool) -> None:
     pytest.importorskip("onnxscript")
-    torch.onnx.export(trained().load_model(), (IMAGES,), tmp_path / "model.onnx", dynamo=True)
-    assert (tmp_path / "model.onnx").stat().st_size > 1000
+    runtime = pytest.importorskip("onnxruntime")
+    net, path = trained(f"model={model}", "trainer.max_epochs=0").load_model(), tmp_path / "model.onnx"
+    settings = {"dynamo": True, "dynamic_shapes": ({0: "images"},)}
+    if lightning:
+        net.to_onnx(path, IMAGES, **settings)
+    else:
+        torch.onnx.export(net, (IMAGES,), path, **settings)
+    session = runtime.InferenceSession(path)
+    for images in (IMAGES, IMAGES[:3]):
+        (logits,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+        torch.testing.assert_close(torch.from_numpy(logits), net(images).detach(), rtol=1e-3, atol=1e-4)

@@ -275,6 +275,8 @@ def _condition(
         parameter = always.parameters[key]
         possible = [parse_value(parameter.text(value)) for value in parameter.values or ()]
         if parameter.values is not None and not any(map(condition.holds, possible)):
+            if options:  # a condition of a recipe, for another option than those that are searched
+                return replace(condition, is_possible=False)
             raise SweepError(f"{where}: {key} never has this value: it is searched among {possible}")
         return condition
     line = always.fixed.get(key)

@@ -1,6 +1,10 @@
 """One Hydra job: a run, or a trial of a search, and the lines printed after it."""
 
 import math
+import os
+import shlex
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -9,11 +13,11 @@ from omegaconf import DictConfig
 
 from hydra_plugins.hydra_optuna_queue import SweepError, current_trial, is_trial
 from ziffern.cli.terminal import chosen_language
-from ziffern.config.command import is_multirun, quoted, tool
+from ziffern.config.command import is_multirun, launch_folder, quoted, this_command, tool
 from ziffern.errors import DivergedError, InputError, OutputError
 from ziffern.experiment import run_folder
 from ziffern.experiment.failure import ENVIRONMENT, describe, fail
-from ziffern.machine.processes import is_first
+from ziffern.machine.processes import is_first, launched
 from ziffern.search.agreement import agree_on_data, check_direction
 from ziffern.text.catalog import Message
 from ziffern.text.language import terminal_words
@@ -32,6 +36,8 @@ def job(cfg: DictConfig) -> float | list[float]:
         language = None if cfg.report is None else chosen_language(str(cfg.report))
         if is_trial():
             return _run_trial(cfg, folder, name)
+        if is_multirun() and _starts_processes(cfg):
+            return _run_in_own_process(cfg, folder)
         from ziffern.experiment.run import run_experiment
 
         if cfg.ckpt_path is None and run_folder.holds_unfinished_run(folder):  # of the same command: it was claimed
@@ -51,6 +57,26 @@ def job(cfg: DictConfig) -> float | list[float]:
     if language and is_first():
         _write_report(folder, language.code)
     return score
+
+
+def _starts_processes(cfg: DictConfig) -> bool:
+    """Return whether Lightning may start further processes for this job; torchrun and srun have started theirs."""
+    several = str(cfg.trainer.strategy).startswith("ddp") or str(cfg.trainer.devices) != "1"
+    return several and launched() == 1 and "LOCAL_RANK" not in os.environ
+
+
+def _run_in_own_process(cfg: DictConfig, folder: Path) -> float | list[float]:
+    """Run a job of a multirun as a command of its own: the processes of DDP would each repeat the whole multirun."""
+    from ziffern.experiment.settings import objectives
+    from ziffern.runs.run import Run
+
+    command = this_command((sys.executable, "-m", "ziffern.cli.train"), **{"hydra.run.dir": folder})
+    if code := subprocess.run(shlex.split(command), cwd=launch_folder(), check=False).returncode:
+        raise SystemExit(code)
+    if not cfg.get("debug"):
+        _multiruns.add(folder.parent)
+    scores = [float(Run(folder).metrics[objective]) for objective in objectives(cfg.objective)]
+    return scores[0] if isinstance(cfg.objective, str) else scores
 
 
 def _run_trial(cfg: DictConfig, folder: Path, name: str) -> float | list[float]:

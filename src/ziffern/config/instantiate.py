@@ -36,7 +36,7 @@ def build(
 
     plain = check_targets(node, where, more, kind)
     try:
-        return instantiate(_with_tensors(plain, where), **more)
+        return instantiate(_with_tensors(plain, where), _convert_="all", **more)  # classes expect lists and dicts
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, InputError):

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
@@ -12,24 +12,37 @@ from omegaconf import DictConfig, OmegaConf
 from ziffern.config.command import plain
 from ziffern.errors import InputError
 from ziffern.experiment.failure import describe, fail
+from ziffern.experiment.restarted_job import is_finished_multirun, is_finished_run, is_restarted
 from ziffern.experiment.run_folder import claim, claim_multirun
 from ziffern.machine.processes import is_first
+from ziffern.text.language import terminal_words
+from ziffern.text.printable import printable
 
 WORKER = "HYDRA_OPTUNA_QUEUE_WORKER"  # set in worker processes of a search, whose first process checked the folder
 
 
 class ClaimRunFolder(Callback):
-    """Claims the folder, or exits with 2; configured in conf/train.yaml."""
+    """Claims the folder, or exits with 2; configured in conf/train.yaml.
+
+    A run that was finished before SLURM restarted its job exits with 0, so that the next command of the job is reached.
+    """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Claim the run folder."""
-        if is_first():
-            overrides = plain(config.hydra.overrides.task)
-            _or_exit(lambda: claim(_folder(config, "hydra.run.dir"), overrides), "hydra.run.dir")
+
+        def check() -> None:
+            folder, overrides = _folder(config, "hydra.run.dir"), plain(config.hydra.overrides.task)
+            if is_restarted() and is_finished_run(folder, overrides):
+                _end(folder)
+            if is_first():
+                claim(folder, overrides)
+
+        if is_first() or is_restarted():
+            _or_exit(check, "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Claim the folder of a multirun; a search shares its own with other processes."""
-        if not is_first() or WORKER in os.environ:
+        if WORKER in os.environ or not (is_first() or is_restarted()):
             return
         subdir = str(OmegaConf.to_container(config.hydra.sweep)["subdir"])  # type: ignore[index, call-overload]
         is_search = "OptunaQueueSweeper" in str(config.hydra.sweeper.get("_target_"))
@@ -37,7 +50,22 @@ class ClaimRunFolder(Callback):
         debug = next((item for item in overrides if item.startswith("debug=") and item != "debug=null"), "")
         if is_search and debug:
             fail(InputError("experiment.debug.search", option=debug.partition("=")[2]))
-        _or_exit(lambda: claim_multirun(_folder(config, "hydra.sweep.dir"), subdir, is_search), "hydra.sweep.dir")
+
+        def check() -> None:
+            folder = _folder(config, "hydra.sweep.dir")
+            if is_restarted() and not is_search and is_finished_multirun(folder, subdir, overrides):
+                _end(folder)
+            if is_first():
+                claim_multirun(folder, subdir, is_search)
+
+        _or_exit(check, "hydra.sweep.dir")
+
+
+def _end(folder: Path) -> NoReturn:
+    """Exit with 0 because of what was finished earlier: in every process, or the others would wait for the first."""
+    if is_first():
+        print(terminal_words()("cli.finished_before_restart", folder=printable(folder)))
+    raise SystemExit(0)
 
 
 def _or_exit(check: Callable[[], None], setting: str) -> None:

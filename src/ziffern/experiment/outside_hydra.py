@@ -7,7 +7,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from ziffern.config.foreign_rules import OUTPUT
-from ziffern.errors import InputError
 from ziffern.files.atomic import write_text
 from ziffern.machine.processes import is_first
 
@@ -16,15 +15,10 @@ def own_config(cfg: DictConfig, folder: Path) -> DictConfig:
     """Return a copy of a configuration without its part `hydra`.
 
     Outside of a job, `${hydra:runtime.output_dir}` is replaced by the run folder.
-
-    Raises:
-        InputError: Outside of a job, the folder holds a finished run; in a job, a Hydra callback has checked it.
     """
     own = _without_hydra(cfg)
     if _is_job(folder):
         return own
-    if (folder / "metrics.json").exists():
-        raise InputError("experiment.folder.finished", folder=folder)
     placed = OmegaConf.create(_replaced(OmegaConf.to_container(own, resolve=False), str(folder.absolute())))
     assert isinstance(placed, DictConfig)
     return placed

@@ -8,6 +8,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from ziffern.config.paths import resolve_paths
 from ziffern.errors import InputError
 from ziffern.experiment.naming import continues_by_command
 from ziffern.experiment.outside_hydra import own_config, record_config
+from ziffern.experiment.run_folder import claimed
 from ziffern.experiment.settings import check_logits, check_settings, check_single_images, objectives
 from ziffern.machine.processes import is_first, launched
 
@@ -47,7 +49,7 @@ def run_experiment(
 
     Args:
         cfg: The configuration, composed from conf/train.yaml.
-        folder: The run folder.
+        folder: The run folder, which holds no run, or the one that `cfg.ckpt_path` continues.
         name: The model's name: the option of the group `model`.
         trial: The trial of a search that receives a score after each epoch; None in all but the first process.
         is_trial: Whether this is a trial of a search, which continues the work of a killed process and is never tested.
@@ -57,7 +59,7 @@ def run_experiment(
         The score of the best epoch that `cfg.objective` names, or a list of scores.
 
     Raises:
-        InputError: The configuration, the data, the machine or a finished run in the folder does not allow this run.
+        InputError: The configuration, the folder, the data or the machine does not allow this run.
     """
     import ziffern.machine.plotting  # noqa: F401  # before torchmetrics imports matplotlib
 
@@ -66,6 +68,20 @@ def run_experiment(
     complete_parts(cfg)
     check_settings(cfg)
     resolve_paths(cfg, launch_folder())
+    with claimed(folder, cfg.ckpt_path) if is_first() and not is_trial else nullcontext():
+        return _run(cfg, composed, folder, name, trial, is_trial, on_ready)
+
+
+def _run(
+    cfg: DictConfig,
+    composed: DictConfig,
+    folder: Path,
+    name: str,
+    trial: "Trial | None",
+    is_trial: bool,
+    on_ready: "Callable[[ImageDataModule, ImageClassifier], None]",
+) -> Score:
+    """Run a checked configuration in a claimed folder."""
     import pytorch_lightning as pl
     from pytorch_lightning.accelerators import CPUAccelerator
 
@@ -108,7 +124,6 @@ def run_experiment(
     if cfg.get("init_from") is not None:
         settings["init_from"] = _take_weights(model, str(cfg.init_from), data)
     on_ready(data, model)
-    record_config(composed, folder, cfg.data.num_classes)
     results = train(
         data,
         model,
@@ -118,6 +133,7 @@ def run_experiment(
         settings=settings,
         ckpt_path=cfg.ckpt_path,
         test=cfg.test and not is_trial,
+        on_start=lambda: record_config(composed, folder, cfg.data.num_classes),
         resume_if_possible=is_trial,
         prior_seconds=float(OmegaConf.select(cfg, "ensemble.train_seconds", default=0.0)),
     )
@@ -173,6 +189,7 @@ def quieten() -> None:
     """Silence Lightning's notes on hardware and its tips; its warnings stay."""
     for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("aim.sdk.lock_manager").setLevel(logging.ERROR)  # AimLogger reopens a run after training
     summary = logging.getLogger("pytorch_lightning.callbacks.model_summary")  # a user asked to see it
     summary.setLevel(logging.INFO)
     if not summary.handlers:

@@ -8,7 +8,8 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
@@ -24,6 +25,7 @@ RECORD = ("metrics.json", "history.csv", "predictions.npz", "data.npz", "environ
 LAST = "checkpoints/last.ckpt"
 LOCK = ".lock"
 JOB = "${hydra.job.num}"
+ARGUMENT = "folder"  # that chooses the folder of a run from Python, as hydra.run.dir does on the command line
 _locks: dict[Path, FileLock] = {}  # held by this process
 
 
@@ -41,6 +43,36 @@ def claim(folder: Path, overrides: Sequence[str]) -> None:
     except BaseException:
         release(folder)
         raise
+
+
+@contextmanager
+def claimed(folder: Path, ckpt_path: str | None) -> Iterator[None]:
+    """Lock the folder of a run that is started from Python; a Hydra job has claimed its own.
+
+    Args:
+        folder: The run folder.
+        ckpt_path: The checkpoint that the run continues, if any.
+
+    Raises:
+        InputError: It holds a finished run, or an unfinished one that `ckpt_path` does not continue, or see `claim`.
+    """
+    is_job, is_new = is_claimed(folder), not folder.exists()
+    if not is_job:
+        check_links(folder, ARGUMENT)
+        _lock(folder, ARGUMENT)
+    try:
+        if (folder / RECORD[0]).exists():
+            raise InputError("experiment.folder.finished", folder=folder, setting=ARGUMENT)
+        inside = ckpt_path and Path(ckpt_path).resolve().is_relative_to(folder.resolve())
+        if not is_job and not inside and (folder / LAST).is_file():
+            raise InputError("experiment.folder.unfinished", folder=folder, checkpoint=folder / LAST, setting=ARGUMENT)
+        yield
+    finally:
+        if not is_job:
+            release(folder)
+        if is_new:
+            with suppress(OSError):  # a run has written to it
+                folder.rmdir()
 
 
 def claim_multirun(folder: Path, subdir: str, is_search: bool) -> None:
@@ -66,7 +98,7 @@ def unfinished_run(overrides: Sequence[str]) -> Path | None:
     checkpoint = _checkpoint(overrides)
     if checkpoint is None or (folder := checkpoint.parent.parent).joinpath(RECORD[0]).exists():
         return None
-    return folder if _has_overrides(folder, overrides) else None
+    return folder if has_overrides(folder, overrides) else None
 
 
 def holds_unfinished_run(folder: Path) -> bool:
@@ -148,15 +180,15 @@ def _check_vacant(folder: Path, overrides: Sequence[str]) -> None:
     if not (record := _first_record(folder)):
         return
     if record == RECORD[0]:
-        raise InputError("experiment.folder.finished", folder=folder)
-    if not _has_overrides(folder, overrides):
+        raise InputError("experiment.folder.finished", folder=folder, setting="hydra.run.dir")
+    if not has_overrides(folder, overrides):
         raise InputError("experiment.folder.other_settings", folder=folder)
     checkpoint = _checkpoint(overrides)
     if checkpoint is not None and checkpoint.resolve().parent.parent != folder.resolve():
         raise InputError("experiment.folder.other_checkpoint", folder=folder, checkpoint=checkpoint)
 
 
-def _has_overrides(folder: Path, overrides: Sequence[str]) -> bool:
+def has_overrides(folder: Path, overrides: Sequence[str]) -> bool:
     """Return whether the run in a folder has these overrides, in any order, whatever the `ckpt_path` and plus signs."""
     from ziffern.records.reader import read_overrides
 

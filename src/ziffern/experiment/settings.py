@@ -157,6 +157,8 @@ def _check_trainer(trainer: DictConfig) -> None:
     if clip is not None and not clip >= 0:  # also refuses NaN
         raise InputError("experiment.trainer.bad_clip", value=clip)
     for name in WHOLE_EPOCHS:
+        if name == "fast_dev_run" and trainer.get(name):
+            raise InputError("experiment.trainer.fast_dev_run", value=trainer[name])
         if name in trainer:
             raise InputError("experiment.trainer.partial_epochs", name=name, value=trainer[name])
     if type(trainer.max_epochs) is not int or trainer.max_epochs < 0:

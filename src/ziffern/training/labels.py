@@ -41,4 +41,5 @@ class Labels:
 
 def run_name(folder: Path) -> str:
     """Return the name of a run in loggers: its folder's, with that of the multirun where it belongs to one."""
-    return f"{folder.parent.name}/{folder.name}" if is_multirun() else folder.name
+    is_one_of_several = is_multirun() or (folder.parent / "multirun.yaml").is_file()  # Hydra's record of a multirun
+    return f"{folder.parent.name}/{folder.name}" if is_one_of_several else folder.name

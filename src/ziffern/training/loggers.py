@@ -25,7 +25,7 @@ SERVICES = {  # the package of a logger, and its settings for a run's name and t
     "AimLogger": ("aim", "run_name", None),
 }
 MAX_BYTES = 1_000_000_000  # of the CSV logger's file
-ENDINGS = {"WandbLogger": "finish", "CometLogger": "end"}  # of an experiment, by its logger
+FAILED = "failed"  # a status, and the tag of a failed run where a service records no status
 
 
 def build_logger(node: Mapping[str, Any], where: str, folder: Path, labels: Labels) -> Logger:
@@ -38,7 +38,7 @@ def build_logger(node: Mapping[str, Any], where: str, folder: Path, labels: Labe
         labels: Those of the run; a name and tags in the configuration take precedence.
 
     Raises:
-        InputError: A target that is not allowed, or its package is not installed.
+        InputError: A target that is not allowed, its package is not installed, or it would record nothing.
     """
     settings = dict(node)
     names = [base.__name__ for base in allowed_class(node.get("_target_"), f"{where}._target_").__mro__]
@@ -47,6 +47,8 @@ def build_logger(node: Mapping[str, Any], where: str, folder: Path, labels: Labe
         settings.setdefault(name, run_name(folder))
     if tags and labels.all_tags:
         settings.setdefault(tags, {tag: tag for tag in labels.all_tags} if package == "mlflow" else labels.all_tags)
+    if "CometLogger" in names and node.get("online") is False:  # Lightning disables Comet then, instead of its network
+        raise InputError("training.logger.comet_offline", where=where)
     outside = not Path(str(node.get("save_dir"))).absolute().is_relative_to(folder)
     if {"TensorBoardLogger", "CSVLogger"} & set(names) and outside and not node.get("version"):
         settings["version"] = run_name(folder)  # or the runs would be mixed in one folder
@@ -103,7 +105,14 @@ def close_loggers(loggers: Sequence[Logger], status: str) -> None:
         status: `success` or `failed`.
     """
     for logger in loggers:
+        names = {base.__name__ for base in type(logger).__mro__}
+        experiment: Any = getattr(logger, "_experiment", None)  # None until it is used
+        if status == FAILED and "AimLogger" in names:
+            logger.experiment.add_tag(FAILED)  # type: ignore[attr-defined]
         logger.finalize(status)
-        ending = next((ENDINGS[base.__name__] for base in type(logger).__mro__ if base.__name__ in ENDINGS), "")
-        if ending and (experiment := getattr(logger, "_experiment", None)) is not None:
-            getattr(experiment, ending)()
+        if experiment is not None and "WandbLogger" in names:
+            experiment.finish(exit_code=int(status == FAILED))
+        if experiment is not None and "CometLogger" in names:
+            if status == FAILED:
+                experiment.add_tag(FAILED)
+            experiment.end()

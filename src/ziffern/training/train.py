@@ -4,7 +4,7 @@ Decisions: the metrics are those of the best checkpoint, so the score that a sea
 the test part is used once, after all choices were made; a checkpoint is restored from the content that was checked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ def train(
     test: bool = True,
     resume_if_possible: bool = False,
     prior_seconds: float = 0.0,
+    on_start: Callable[[], None] = lambda: None,
 ) -> Metrics:
     """Fit `model` to `data` with `trainer`, test its best checkpoint, and write the run folder.
 
@@ -56,6 +57,7 @@ def train(
         test: Test the best checkpoint at the end.
         resume_if_possible: Continue from the checkpoint that an earlier process left in the folder, if it fits.
         prior_seconds: Training time that other runs spent on this model.
+        on_start: Called in the first process before a file is written, once the checkpoint was checked.
 
     Returns:
         The content of metrics.json.
@@ -71,6 +73,7 @@ def train(
         trainer.strategy.checkpoint_io.checked = checkpoint or None
     continue_logs(trainer.loggers if trainer.is_global_zero else (), checkpoint)
     if trainer.is_global_zero:
+        on_start()
         _record_start(data, model, trainer, recorder, name, settings, checkpoint)
     try:
         with shell_exit_codes():

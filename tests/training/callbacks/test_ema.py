@@ -57,7 +57,7 @@ def test_resume_equals_straight(run) -> None:
     straight = run(*settings, "trainer.max_epochs=3", folder="straight")
     run(*settings, "trainer.max_epochs=2", folder="cut")
     last = straight.folder.parent / "cut/checkpoints/last.ckpt"
-    resumed = run(*settings, "trainer.max_epochs=3", f"ckpt_path={last}", folder="cut")
+    resumed = run(*settings, "trainer.max_epochs=3", f"ckpt_path={last}", folder="resumed")
     whole, parts = (read_checkpoint(each.folder / "checkpoints/last.ckpt") for each in (straight, resumed))
     for state in ("state_dict", "current_model_state", "averaging_state"):
         assert whole[state].keys() == parts[state].keys()
