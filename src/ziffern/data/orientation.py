@@ -1,10 +1,10 @@
 """Turn transposed images upright: EMNIST is published with rows and columns exchanged.
 
-Decisions: digits show it themselves. Each image is compared with the mean digits of MNIST in the eight orientations of a
-square, and the images are turned only if most matches are transposed digits of their own class: of MNIST's test part,
-44 % match in their own orientation, at most 8 % in any other, and 2 % of noise. Four digit classes must agree, since few
-classes prove little, and a class "0" need not be a digit. Letters have no such means: they are turned if their files
-have "emnist" in their names. Each turn is noted, and `data.transpose` overrides both rules.
+Decisions: digits show it themselves. Each image is compared with the mean digits of MNIST in the eight orientations of
+a square, and the images are turned only if most matches are transposed digits of their own class: of MNIST's test part,
+44 % match in their own orientation, at most 8 % in any other, and 2 % of noise. Four digit classes must agree, since
+few classes prove little, and a class "0" need not be a digit. Letters have no such means: they are turned if their
+files have "emnist" in their names. Each turn is noted, and `data.transpose` overrides both rules.
 """
 
 from collections.abc import Mapping

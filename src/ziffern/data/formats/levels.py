@@ -21,7 +21,7 @@ CHANNELS = (1, 3, 4)  # gray, color, color with transparency
 BLOCK_VALUES = 8_000_000  # at once; 10,000 images of MNIST
 WHITE = 255
 MAX_FEW_LEVELS = 16  # whole numbers that end here are shades of their own, not a black image
-ROUNDING = 1e-6  # beyond 1, which scaling in float32 may leave
+ROUNDING = 1e-6  # beyond 0 and 1, which scaling in float32 may leave
 ROWS, GRAY, COLOR = 2, 3, 4  # axes
 
 
@@ -86,7 +86,7 @@ def _scale(arrays: Mapping[str, NDArray[Any]]) -> tuple[float, list[Message]]:
         raise InputError("data.array.not_finite", path=names)
     is_whole = all(span.is_whole for span in ranges)
     values = {"low": low, "high": high, "dtype": dtype}
-    if low < 0 or high > WHITE or (not is_whole and 1 + ROUNDING < high <= MAX_FEW_LEVELS):
+    if low < -ROUNDING or high > WHITE or (not is_whole and 1 + ROUNDING < high <= MAX_FEW_LEVELS):
         raise InputError("data.array.range", path=names, **values)
     if not is_whole and high > 1 + ROUNDING:
         return 1, [Message("data.note.rounded", names=names, dtype=dtype)]
