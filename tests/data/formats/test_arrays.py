@@ -89,7 +89,7 @@ def read(path, reading=AUTOMATIC, **arrays):
 
 
 def notes(data):
-    return [str(note).rpartition("npz:")[2] for note in data.notes]
+    return [str(note) for note in data.notes]
 
 
 @pytest.mark.parametrize(
@@ -180,12 +180,12 @@ def test_rows_have_the_size_that_is_asked_for(path):
 @pytest.mark.parametrize(
     ("images", "levels", "note"),
     [
-        (PIXELS > 127, (PIXELS > 127) * 255, "x.npy: values from false to true (bool) were scaled"),
-        ((PIXELS > 127).astype(np.uint8), (PIXELS > 127) * 255, "x.npy: values from 0 to 1 (uint8) were scaled"),
-        (PIXELS // 16 / 1.0, PIXELS // 16 * 17, "x.npy: values from 0.0 to 15.0 (float64) were scaled"),
-        (PIXELS / 255, PIXELS, "x.npy: values from 0.0 to 1.0 (float64) were scaled"),
-        (PIXELS * 0.999, PIXELS, "x.npy: values with fractions (float64) were rounded"),
-        (PIXELS.reshape(30, -1), PIXELS, "x.npy: the rows of 784 values were read as images of 28×28 pixels"),
+        (PIXELS > 127, (PIXELS > 127) * 255, "x: values from false to true (bool) were scaled"),
+        ((PIXELS > 127).astype(np.uint8), (PIXELS > 127) * 255, "x: values from 0 to 1 (uint8) were scaled"),
+        (PIXELS // 16 / 1.0, PIXELS // 16 * 17, "x: values from 0.0 to 15.0 (float64) were scaled"),
+        (PIXELS / 255, PIXELS, "x: values from 0.0 to 1.0 (float64) were scaled"),
+        (PIXELS * 0.999, PIXELS, "x: values with fractions (float64) were rounded"),
+        (PIXELS.reshape(30, -1), PIXELS, "x: the rows of 784 values were read as images of 28×28 pixels"),
     ],
 )
 def test_what_is_assumed_about_values_is_noted(path, images, levels, note):
@@ -229,7 +229,13 @@ def test_another_range_is_refused_and_the_fix_works(path, images):
 def test_each_form_of_labels_gives_the_same_classes(path, labels):
     data = read(path, x=PIXELS, y=labels)
     assert (data.labels.tolist(), data.class_names) == (DIGITS.tolist(), tuple("0123456789"))
-    assert notes(data) == (["y.npy: one column per class (one-hot), of 10 classes"] if labels.size == 300 else [])
+    assert notes(data) == (["y: one column per class (one-hot), of 10 classes"] if labels.size == 300 else [])
+
+
+def test_an_assumption_about_all_parts_is_one_note(path):
+    rows = PIXELS.reshape(30, -1) / 255
+    data = read(path, x_train=rows[:20], y_train=ONE_HOT[:20], x_test=rows[LAST], y_test=ONE_HOT[LAST])
+    assert [note.partition(":")[0] for note in notes(data)] == ["x_train, x_test", "x_train, x_test", "y_train, y_test"]
 
 
 def test_a_class_without_an_image_is_kept_in_one_hot(path):

@@ -80,16 +80,17 @@ def read_npz(members: Members, reading: Reading, label: str) -> Content:
     if unused:
         notes.append(Message("data.note.arrays_left_out", count=len(unused), names=unused))
     arrays = {name: read[name] if name in read else read_array(names[name]) for pair in pairs.values() for name in pair}
-    levels, more = image_levels({names[images].label: arrays[images] for images, _ in pairs.values()}, reading.shape)
-    parts, classes = {}, 0
+    levels, more = image_levels({images: arrays[images] for images, _ in pairs.values()}, reading.shape, label)
+    parts, one_hot = {}, {}
     for part in (part for part in PARTS if part in pairs):
         images, labels = pairs[part]
-        where, pixels = names[labels].label, levels[names[images].label]
-        numbers, columns = class_labels(arrays[labels], len(pixels), where)
+        numbers, columns = class_labels(arrays[labels], len(levels[images]), names[labels].label)
         if columns:
-            more.append(Message("data.note.one_hot", name=where, classes=columns))
-            classes = max(classes, columns)
-        parts[part] = Part(pixels, numbers, where)
+            one_hot[labels] = columns
+        parts[part] = Part(levels[images], numbers, names[labels].label)
+    classes = max(one_hot.values(), default=0)
+    if one_hot:
+        more.append(Message("data.note.one_hot", names=list(one_hot), classes=classes))
     return Content(parts, tuple(map(str, range(classes))), (*notes, *more))
 
 
@@ -117,10 +118,11 @@ def _only(fitting: list[str], names: Members, label: str) -> str:
     """Return the only name, or the one with most axes of equal arrays, such as data and images of scikit-learn."""
     if len(fitting) == 1:
         return fitting[0]
-    first, *others = sorted((read_array(names[name]) for name in fitting), key=lambda array: -array.ndim)
-    if not all(np.array_equal(first.ravel(), other.ravel()) for other in others):
+    arrays = {name: read_array(names[name]) for name in fitting}
+    contents = {(array.dtype.str, array.tobytes()) for array in arrays.values()}
+    if len(contents) > 1:
         raise InputError("data.array.ambiguous", path=label, names=sorted(fitting), save=SAVE)
-    return max(fitting, key=lambda name: read_array(names[name]).ndim)
+    return max(fitting, key=lambda name: arrays[name].ndim)
 
 
 def _number(name: str) -> tuple[str, int]:

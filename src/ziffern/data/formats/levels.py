@@ -32,27 +32,28 @@ class _Range(NamedTuple):
 
 
 def image_levels(
-    arrays: Mapping[str, NDArray[Any]], shape: Shape
+    arrays: Mapping[str, NDArray[Any]], shape: Shape, where: str
 ) -> tuple[dict[str, NDArray[np.uint8]], list[Message]]:
     """Return arrays as images (N, H, W) or (N, C, H, W) uint8, and notes on what was assumed.
 
     Args:
-        arrays: By their names in messages: (N, H, W), (N, C, H, W), (N, H, W, C), or rows (N, H · W) of square images
+        arrays: By their names: (N, H, W), (N, C, H, W), (N, H, W, C), or rows (N, H · W) of square images
             or of the size of `shape`; whole numbers from 0 to 255, or floats from 0 to 1 or 255.
         shape: Channels, height and width that the user wants.
+        where: Their file in messages.
 
     Raises:
         InputError: An array has another shape, type or range.
     """
-    images, notes = {}, []
-    for name, array in arrays.items():
-        images[name] = _shaped(array, shape, name)
-        if images[name].ndim == GRAY and array.ndim == ROWS:
-            height, width = images[name].shape[1:]
-            notes.append(Message("data.note.flat", names=name, pixels=array.shape[1], height=height, width=width))
+    images = {name: _shaped(array, shape, f"{where}:{name}") for name, array in arrays.items()}
+    flat = [name for name, array in images.items() if array.shape[1:] != arrays[name].shape[1:] and array.ndim == GRAY]
+    notes = []
+    if flat:
+        height, width = images[flat[0]].shape[1:]
+        notes.append(Message("data.note.flat", names=flat, pixels=height * width, height=height, width=width))
     for kind in dict.fromkeys(array.dtype.kind for array in images.values()):  # one rule for all parts of a type
         names = [name for name, array in images.items() if array.dtype.kind == kind]
-        scale, note = _scale({name: images[name] for name in names})
+        scale, note = _scale({name: images[name] for name in names}, where)
         notes += note
         for name in names:
             images[name] = _converted(images[name], scale)
@@ -75,7 +76,7 @@ def _shaped(array: NDArray[Any], shape: Shape, name: str) -> NDArray[Any]:
     return array.reshape(-1, height, width)
 
 
-def _scale(arrays: Mapping[str, NDArray[Any]]) -> tuple[float, list[Message]]:
+def _scale(arrays: Mapping[str, NDArray[Any]], where: str) -> tuple[float, list[Message]]:
     """Return the factor that makes levels from 0 to 255 of all arrays, which are of one kind of type."""
     ranges = [_range(array) for array in arrays.values() if array.size]
     if not ranges:
@@ -83,11 +84,11 @@ def _scale(arrays: Mapping[str, NDArray[Any]]) -> tuple[float, list[Message]]:
     low, high = min(span.low for span in ranges), max(span.high for span in ranges)
     names, dtype = list(arrays), next(iter(arrays.values())).dtype
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise InputError("data.array.not_finite", path=names)
+        raise InputError("data.array.not_finite", path=f"{where}:{', '.join(names)}")
     is_whole = all(span.is_whole for span in ranges)
     values = {"low": low, "high": high, "dtype": dtype}
     if low < -ROUNDING or high > WHITE or (not is_whole and 1 + ROUNDING < high <= MAX_FEW_LEVELS):
-        raise InputError("data.array.range", path=names, **values)
+        raise InputError("data.array.range", path=f"{where}:{', '.join(names)}", **values)
     if not is_whole and high > 1 + ROUNDING:
         return 1, [Message("data.note.rounded", names=names, dtype=dtype)]
     top = high if is_whole else 1
