@@ -100,6 +100,7 @@ def notes(data):
         "train_images train_labels val_images val_labels test_images test_labels",
         "trainX trainY valX valY testX testY",
         "xtrain ytrain xval yval xtest ytest",
+        "train/x train/y val/x val/y test/x test/y",
         "images_training targets_training images_validation targets_validation images_testing targets_testing",
     ],
 )
@@ -285,6 +286,15 @@ def test_a_lone_npz_may_be_in_a_folder_or_zip(tmp_path, form, wrapper):
     data = read_local(place)
     np.testing.assert_array_equal(data.images[:, 0], IMAGES)
     assert notes(data) == ["1 file was left out: readme.md"]
+
+
+def test_arrays_may_be_files_of_a_folder(tmp_path):
+    for name, array in {"X_train": PIXELS, "y_train": DIGITS, "weights": np.ones(3)}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    (tmp_path / "readme.md").write_text("hello")
+    data = read_local(tmp_path)
+    np.testing.assert_array_equal(data.images[:, 0], PIXELS)
+    assert notes(data) == ["1 array was left out: weights", "1 file was left out: readme.md"]
 
 
 def test_an_npz_in_a_zip_is_no_better_packed_than_one_alone(tmp_path):

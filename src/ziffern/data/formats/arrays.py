@@ -1,4 +1,4 @@
-"""Read the arrays of an .npz, such as Keras' mnist.npz (x_train, y_train, x_test, y_test).
+"""Read arrays of images and labels from an .npz, such as Keras' mnist.npz, or from a folder of .npy files.
 
 Decisions: the arrays are recognized by their names, as Keras, scikit-learn, MedMNIST and other people write them, and
 two or four arrays without such names by their shapes; where two arrays fit, none is chosen; what is not used is noted.
@@ -11,6 +11,7 @@ import math
 import re
 import warnings
 from collections import defaultdict
+from collections.abc import Iterable, Set
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ WORDS = {
     "labels": {"y", "label", "labels", "target", "targets", "class", "classes", "lbl", "lbls"},
     "images": {"x", "image", "images", "img", "imgs", "data", "pixels", "pictures", "input", "inputs", "features"},
 }
+TOP_ARRAY = re.compile(r"[^/]+\.npy")
 NAME_WORDS = {"name", "names"}  # target_names are not labels
 GLUED = re.compile(r"(?<=^[xy])(?=train|val|test)|(?:(?<=train)|(?<=val)|(?<=valid)|(?<=test))(?=[xy]$)")  # xtrain
 PAIRS = {2: ("train",), 4: ("train", "test")}  # parts in arr_0, arr_1, ..., by the number of arrays
@@ -37,6 +39,11 @@ SAVE = Message("data.array.save")
 def find_npz(members: Members) -> list[str]:
     """Return the .npz files at the top of a folder or ZIP."""
     return [path for path in members if "/" not in path and path.lower().endswith(".npz")]
+
+
+def find_arrays(members: Members) -> bool:
+    """Return whether there are .npy files of images and labels at the top of a folder or ZIP."""
+    return "train" in _roles(path.removesuffix(".npy") for path in members if TOP_ARRAY.fullmatch(path))
 
 
 def read_inner_npz(members: Members, reading: Reading, label: str) -> Content:
@@ -52,9 +59,8 @@ def read_inner_npz(members: Members, reading: Reading, label: str) -> Content:
     with open_zip_file(io.BytesIO(member.read()), member.label) as inner:
         refuse_bomb(sum(array.size for array in inner.values()), member.packed or member.size, member.label)
         content = read_npz(inner, reading, member.label)
-    unused = sorted(path for path in members.keys() - set(paths) if not path.endswith("/"))
-    more = (Message("data.note.files_left_out", count=len(unused), example=unused[0]),) if unused else ()
-    return Content(content.parts, content.classes, (*content.notes, *more))
+    notes = (*content.notes, *_unused(members, set(paths)))
+    return Content(content.parts, content.classes, notes)
 
 
 def read_npz(members: Members, reading: Reading, label: str) -> Content:
@@ -79,6 +85,7 @@ def read_npz(members: Members, reading: Reading, label: str) -> Content:
     unused = sorted(names.keys() - {name for pair in pairs.values() for name in pair})
     if unused:
         notes.append(Message("data.note.arrays_left_out", count=len(unused), names=unused))
+    notes += _unused(members, {f"{name}.npy" for name in names})
     arrays = {name: read[name] if name in read else read_array(names[name]) for pair in pairs.values() for name in pair}
     levels, more = image_levels({images: arrays[images] for images, _ in pairs.values()}, reading.shape, label)
     parts, one_hot = {}, {}
@@ -94,8 +101,13 @@ def read_npz(members: Members, reading: Reading, label: str) -> Content:
     return Content(parts, tuple(map(str, range(classes))), (*notes, *more))
 
 
-def _by_name(names: Members, label: str) -> dict[str, tuple[str, str]]:
-    """Return the names of images and labels of each part that has both."""
+def _unused(members: Members, used: Set[str]) -> list[Message]:
+    unused = sorted(path for path in members.keys() - used if not path.endswith("/"))
+    return [Message("data.note.files_left_out", count=len(unused), example=unused[0])] if unused else []
+
+
+def _roles(names: Iterable[str]) -> dict[str, dict[str, list[str]]]:
+    """Return the names that fit images and labels of each part; those without a part are the training part."""
     roles: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for name in names:
         spaced = GLUED.sub(" ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
@@ -103,15 +115,17 @@ def _by_name(names: Members, label: str) -> dict[str, tuple[str, str]]:
         role = next((role for role, known in WORDS.items() if words & known), None)
         if role and not words & NAME_WORDS:
             roles[part_of(spaced) or ""][role].append(name)
-    if "train" not in roles and "" in roles:  # without a part in its name
+    if "train" not in roles and "" in roles:
         roles["train"] = roles.pop("")
-    pairs = {}
-    for part in (part for part in PARTS if len(roles[part]) == len(WORDS)):
-        pairs[part] = (
-            _only(roles[part]["images"], names, label),
-            _only(roles[part]["labels"], names, label),
-        )
-    return pairs
+    return {part: dict(roles[part]) for part in PARTS if len(roles[part]) == len(WORDS)}
+
+
+def _by_name(names: Members, label: str) -> dict[str, tuple[str, str]]:
+    """Return the names of images and labels of each part that has both."""
+    return {
+        part: (_only(fitting["images"], names, label), _only(fitting["labels"], names, label))
+        for part, fitting in _roles(names).items()
+    }
 
 
 def _only(fitting: list[str], names: Members, label: str) -> str:

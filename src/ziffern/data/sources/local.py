@@ -13,7 +13,7 @@ from pathlib import Path
 from ziffern.data.classes import number_classes
 from ziffern.data.content import Content, Reading, join
 from ziffern.data.dataset import LabeledImages
-from ziffern.data.formats.arrays import find_npz, read_inner_npz, read_npz
+from ziffern.data.formats.arrays import find_arrays, find_npz, read_inner_npz, read_npz
 from ziffern.data.formats.idx import find_idx, read_idx_files
 from ziffern.data.formats.layout import below, part_of
 from ziffern.data.formats.members import Members, file_member, folder_members, open_zip
@@ -36,6 +36,7 @@ FORMATS: tuple[tuple[str, Callable[[Members], object], Callable[[Members, Readin
     ("train.csv", find_tables, read_tables),
     ("*-ubyte", find_idx, read_idx_files),
     ("*.npz", find_npz, read_inner_npz),
+    ("*.npy", find_arrays, read_npz),
 )
 
 
