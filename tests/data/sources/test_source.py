@@ -235,6 +235,97 @@ def test_configuration_may_name_the_sources():
     assert all(source.__module__ == "ziffern.data.sources.source" for source in (Embedded, Local, Torchvision))
 
 
+# What people lay there by hand
+
+RAW = "MNIST/raw/"
+
+
+def packed(files):
+    return {f"{name}.gz": gzip.compress(content) for name, content in files.items()}
+
+
+def moved(files, pattern):
+    return {pattern.format(name=Path(name).name): content for name, content in files.items()}
+
+
+@pytest.mark.parametrize("pattern", ["MNIST/raw/{name}", "{name}", "raw/{name}"])
+@pytest.mark.parametrize("is_packed", [True, False])
+@pytest.mark.parametrize("dotted", [True, False])
+def test_files_laid_by_hand_are_read(tmp_path, pattern, is_packed, dotted):
+    files = moved(layout("mnist"), pattern)
+    if dotted:
+        files = {f"{Path(name).parent}/{Path(name).name.replace('-idx', '.idx')}": raw for name, raw in files.items()}
+    if is_packed:
+        files = packed(files)
+    write(files, tmp_path)
+    before = files_in(tmp_path)
+    data = source("mnist", fallback=True).load(tmp_path, 10)
+    np.testing.assert_array_equal(data.images, IMAGES)
+    assert (data.name, data.labels.tolist(), data.note) == ("mnist", LABELS.tolist(), None)
+    assert files_in(tmp_path) == before
+    usual = pattern == "MNIST/raw/{name}"
+    assert [note.code for note in data.notes] == ([] if usual else ["data.note.elsewhere"])
+    assert usual or str(tmp_path) in str(data.notes[0])
+
+
+def test_files_in_folders_of_their_own_are_read(tmp_path):
+    write(moved(layout("mnist"), RAW + "{name}/{name}"), tmp_path)  # as 7-Zip unpacks them
+    np.testing.assert_array_equal(source("mnist").load(tmp_path, 10).images, IMAGES)
+
+
+def test_some_may_be_packed_and_the_plain_one_is_preferred(tmp_path):
+    files = layout("mnist")
+    write(files | packed(layout("mnist", images=255 - IMAGES)), tmp_path)
+    (tmp_path / RAW / "t10k-labels-idx1-ubyte").unlink()
+    np.testing.assert_array_equal(source("mnist").load(tmp_path, 10).images, IMAGES)
+
+
+@pytest.mark.parametrize("dataset", ["qmnist", "emnist_digits"])
+def test_packed_files_of_relatives_are_read(tmp_path, dataset):
+    write(moved(packed(layout(dataset)), "{name}"), tmp_path)
+    data = source(dataset).load(tmp_path, 10)
+    np.testing.assert_array_equal(data.images, IMAGES)
+    assert data.labels.tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize(("folder", "readable"), [("data", ["mnist"]), ("fashion-mnist", ["fashion_mnist"])])
+def test_files_of_one_name_are_not_read_as_another_data_set(tmp_path, folder, readable):
+    write(moved(packed(layout("mnist")), "{name}"), tmp_path / folder)
+    for dataset in FOLDERS:
+        if dataset in readable:
+            assert source(dataset, download=False).load(tmp_path / folder, 10).train_size == 20
+        else:
+            assert "is not in data.dir" in refusal(source(dataset, download=False), tmp_path / folder)
+
+
+@pytest.mark.parametrize("damage", [lambda raw: raw[:-9], lambda raw: raw[:60] + b"x" * 60 + raw[120:]])
+def test_a_damaged_packed_file_is_named_even_where_others_may_stand_in(tmp_path, damage):
+    files = packed(layout("mnist"))
+    name = f"{RAW}train-images-idx3-ubyte.gz"
+    message = refusal(source("mnist", fallback=True), write(files | {name: damage(files[name])}, tmp_path))
+    assert message.startswith(f"{tmp_path / name}: the gzip stream is damaged (")
+
+
+def test_a_packed_file_that_holds_something_else_is_named(tmp_path):
+    files = packed(layout("mnist") | {f"{RAW}train-images-idx3-ubyte": b"digits"})
+    assert refusal(source("mnist"), write(files, tmp_path)).startswith(
+        f"data.dir={tmp_path}: the mnist files are damaged"
+    )
+
+
+def test_a_bomb_is_not_unpacked(tmp_path):
+    files = packed(layout("mnist")) | {f"{RAW}train-images-idx3-ubyte.gz": gzip.compress(bytes(150 * 10**6))}
+    assert "(a decompression bomb?)" in refusal(source("mnist", fallback=True), write(files, tmp_path))
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_incomplete_packed_files_are_told_from_none(tmp_path):
+    files = packed(layout("mnist"))
+    del files[f"{RAW}t10k-labels-idx1-ubyte.gz"]
+    message = refusal(source("mnist"), write(files, tmp_path))
+    assert f"is incomplete ({RAW}t10k-labels-idx1-ubyte is missing) in data.dir={tmp_path} and" in message
+
+
 # What is not there
 
 

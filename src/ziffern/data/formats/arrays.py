@@ -1,54 +1,161 @@
-"""Read the four arrays of Keras' mnist.npz: x_train, y_train, x_test, y_test.
+"""Read arrays of images and labels from an .npz, such as Keras' mnist.npz, or from a folder of .npy files.
 
-Decisions: an npz is a ZIP, so it passes the checks of an archive first; the header of each array is checked before
-its content is read, and the content is used as plain bytes, so no pickle can run. Color images have their channels last
-(N, H, W, C), as in Keras, or first (N, C, H, W).
+Decisions: the arrays are recognized by their names, as Keras, scikit-learn, MedMNIST and other people write them, and
+two or four arrays without such names by their shapes; where two arrays fit, none is chosen; what is not used is noted.
+An npz is a ZIP, so it passes the checks of an archive first; the header of each array is checked before its content is
+read, and the content is used as plain bytes, so no pickle can run.
 """
 
 import io
 import math
+import re
 import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Set
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.data.content import Content, Part, Reading
-from ziffern.data.formats.members import Member, Members
+from ziffern.data.content import PARTS, Content, Part, Reading
+from ziffern.data.formats.layout import part_of
+from ziffern.data.formats.levels import class_labels, image_levels
+from ziffern.data.formats.members import Member, Members, open_zip_file, refuse_bomb
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 from ziffern.text.printable import reason
 
-KEYS = ("x_train", "y_train", "x_test", "y_test")
-CHANNELS = (1, 3, 4)  # gray, color, color with transparency
+WORDS = {
+    "labels": {"y", "label", "labels", "target", "targets", "class", "classes", "lbl", "lbls"},
+    "images": {"x", "image", "images", "img", "imgs", "data", "pixels", "pictures", "input", "inputs", "features"},
+}
+TOP_ARRAY = re.compile(r"[^/]+\.npy")
+NAME_WORDS = {"name", "names"}  # target_names are not labels
+GLUED = re.compile(r"(?<=^[xy])(?=train|val|test)|(?:(?<=train)|(?<=val)|(?<=valid)|(?<=test))(?=[xy]$)")  # xtrain
+PAIRS = {2: ("train",), 4: ("train", "test")}  # parts in arr_0, arr_1, ..., by the number of arrays
 SAVE = Message("data.array.save")
 
 
-def read_npz(members: Members, _reading: Reading, label: str) -> Content:
-    """Return both parts: x (N, H, W), (N, H, W, C) or (N, C, H, W) uint8, y (N,) of any integer type.
+def find_npz(members: Members) -> list[str]:
+    """Return the .npz files at the top of a folder or ZIP."""
+    return [path for path in members if "/" not in path and path.lower().endswith(".npz")]
+
+
+def find_arrays(members: Members) -> bool:
+    """Return whether there are .npy files of images and labels at the top of a folder or ZIP."""
+    return "train" in _roles(path.removesuffix(".npy") for path in members if TOP_ARRAY.fullmatch(path))
+
+
+def read_inner_npz(members: Members, reading: Reading, label: str) -> Content:
+    """Return the parts of the only .npz at the top of a folder or ZIP; see `read_npz`.
 
     Raises:
-        InputError: A key is missing, an array contains objects or is damaged, the images are not uint8 of such a shape,
-            the counts differ, or a label is out of range.
+        InputError: There are several; it would unpack to too much; or as `read_npz`.
     """
-    for key in KEYS:
-        if f"{key}.npy" not in members:
-            present: object = sorted(members) or Message("data.array.nothing")
-            raise InputError("data.array.missing", path=label, key=key, present=present, save=SAVE)
-    return Content({part: _read_part(members, part) for part in ("train", "test")})
+    paths = find_npz(members)
+    if len(paths) > 1:
+        raise InputError("data.local.several", path=label, sets=len(paths), names=paths)
+    member = members[paths[0]]
+    with open_zip_file(io.BytesIO(member.read()), member.label) as inner:
+        refuse_bomb(sum(array.size for array in inner.values()), member.packed or member.size, member.label)
+        content = read_npz(inner, reading, member.label)
+    notes = (*content.notes, *_unused(members, set(paths)))
+    return Content(content.parts, content.classes, notes)
 
 
-def _read_part(members: Members, part: str) -> Part:
-    x, y = members[f"x_{part}.npy"], members[f"y_{part}.npy"]
-    images, labels = read_array(x), read_array(y)
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise InputError("data.array.images", path=x.label, dtype=images.dtype, shape=str(images.shape))
-    if labels.dtype.kind not in "iu" or labels.shape != (len(images),):
-        values = {"dtype": labels.dtype, "shape": str(labels.shape), "images": len(images)}
-        raise InputError("data.array.labels", path=y.label, **values)
-    if images.ndim == 4 and images.shape[3] in CHANNELS:  # noqa: PLR2004
-        images = images.transpose(0, 3, 1, 2)
-    return Part(images, labels, y.label)
+def read_npz(members: Members, reading: Reading, label: str) -> Content:
+    """Return the parts that have images and labels; see `image_levels` and `class_labels` for shapes and types.
+
+    Raises:
+        InputError: The training images or labels are missing, two arrays fit, an array contains objects or is damaged,
+            or its shape, type or range is none of those.
+    """
+    names = {path.removesuffix(".npy"): member for path, member in members.items() if path.endswith(".npy")}
+    pairs = _by_name(names, label)
+    notes, read = [], {}
+    if "train" not in pairs and len(names) in PAIRS and not any(map(part_of, names)):
+        read = {name: read_array(member) for name, member in sorted(names.items(), key=lambda item: _number(item[0]))}
+        pairs = _by_shape(read)
+        for part, (images, labels) in pairs.items():
+            values = {"images": images, "labels": labels, "part": Message(f"data.part.{part}")}
+            notes.append(Message("data.note.arrays_by_shape", **values))
+    if "train" not in pairs:
+        present: object = sorted(names) or Message("data.array.nothing")
+        raise InputError("data.array.missing", path=label, present=present, save=SAVE)
+    unused = sorted(names.keys() - {name for pair in pairs.values() for name in pair})
+    if unused:
+        notes.append(Message("data.note.arrays_left_out", count=len(unused), names=unused))
+    notes += _unused(members, {f"{name}.npy" for name in names})
+    arrays = {name: read[name] if name in read else read_array(names[name]) for pair in pairs.values() for name in pair}
+    levels, more = image_levels({images: arrays[images] for images, _ in pairs.values()}, reading.shape, label)
+    parts, one_hot = {}, {}
+    for part in (part for part in PARTS if part in pairs):
+        images, labels = pairs[part]
+        numbers, columns = class_labels(arrays[labels], len(levels[images]), names[labels].label)
+        if columns:
+            one_hot[labels] = columns
+        parts[part] = Part(levels[images], numbers, names[labels].label)
+    classes = max(one_hot.values(), default=0)
+    if one_hot:
+        more.append(Message("data.note.one_hot", names=list(one_hot), classes=classes))
+    return Content(parts, tuple(map(str, range(classes))), (*notes, *more))
+
+
+def _unused(members: Members, used: Set[str]) -> list[Message]:
+    unused = sorted(path for path in members.keys() - used if not path.endswith("/"))
+    return [Message("data.note.files_left_out", count=len(unused), example=unused[0])] if unused else []
+
+
+def _roles(names: Iterable[str]) -> dict[str, dict[str, list[str]]]:
+    """Return the names that fit images and labels of each part; those without a part are the training part."""
+    roles: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for name in names:
+        spaced = GLUED.sub(" ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+        words = set(re.findall(r"[a-z]+", spaced))
+        role = next((role for role, known in WORDS.items() if words & known), None)
+        if role and not words & NAME_WORDS:
+            roles[part_of(spaced) or ""][role].append(name)
+    if "train" not in roles and "" in roles:
+        roles["train"] = roles.pop("")
+    return {part: dict(roles[part]) for part in PARTS if len(roles[part]) == len(WORDS)}
+
+
+def _by_name(names: Members, label: str) -> dict[str, tuple[str, str]]:
+    """Return the names of images and labels of each part that has both."""
+    return {
+        part: (_only(fitting["images"], names, label), _only(fitting["labels"], names, label))
+        for part, fitting in _roles(names).items()
+    }
+
+
+def _only(fitting: list[str], names: Members, label: str) -> str:
+    """Return the only name, or the one with most axes of equal arrays, such as data and images of scikit-learn."""
+    if len(fitting) == 1:
+        return fitting[0]
+    arrays = {name: read_array(names[name]) for name in fitting}
+    contents = {(array.dtype.str, array.tobytes()) for array in arrays.values()}
+    if len(contents) > 1:
+        raise InputError("data.array.ambiguous", path=label, names=sorted(fitting), save=SAVE)
+    return max(fitting, key=lambda name: arrays[name].ndim)
+
+
+def _number(name: str) -> tuple[str, int]:
+    """Return a key that sorts arr_10 after arr_2."""
+    return re.sub(r"\d+$", "", name), int((re.findall(r"\d{1,9}$", name) or ["0"])[0])
+
+
+def _by_shape(arrays: dict[str, NDArray[Any]]) -> dict[str, tuple[str, str]]:
+    """Return the names of images and labels of each part: images have more axes, or longer rows.
+
+    They are in pairs of one length, in the order images, labels, images, labels or images, images, labels, labels.
+    """
+    largest = sorted(arrays, key=lambda name: (-min(arrays[name].ndim, 3), -math.prod(arrays[name].shape[1:])))
+    half = len(arrays) // 2
+    images = [name for name in arrays if name in largest[:half]]
+    labels = [name for name in arrays if name in largest[half:]]
+    pairs = list(zip(images, labels, strict=True))
+    fits = all(arrays[x].ndim > 1 and arrays[y].ndim > 0 and len(arrays[x]) == len(arrays[y]) for x, y in pairs)
+    return dict(zip(PAIRS[len(arrays)], pairs, strict=True)) if fits else {}
 
 
 def read_array(member: Member) -> NDArray[Any]:

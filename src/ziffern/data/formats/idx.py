@@ -1,6 +1,8 @@
 """Read IDX files, the format of MNIST, plain or compressed by gzip.
 
-Decisions: gzip is recognized by its first bytes, because downloads lose their suffix; no more is unpacked than the
+Decisions: the files are recognized by their names, as MNIST, EMNIST and other people write them, at the top, in raw/,
+or each in a folder of its own, as 7-Zip unpacks them; what is left of a name is the name of a data set, and only one is
+accepted; gzip is recognized by its first bytes, because downloads lose their suffix; no more is unpacked than the
 header declares plus one byte, so that a decompression bomb does no harm; a file must contain exactly what its header
 declares, since a truncated download would otherwise pass as a smaller data set. Format: http://yann.lecun.com/exdb/mnist/
 """
@@ -10,11 +12,13 @@ import io
 import math
 import re
 import struct
+from collections import defaultdict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.data.content import Content, Part, Reading
+from ziffern.data.content import PARTS, Content, Part, Reading
+from ziffern.data.formats.layout import part_of
 from ziffern.data.formats.members import MAX_BYTES, Member, Members, refuse_bomb
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
@@ -23,7 +27,7 @@ from ziffern.text.printable import reason
 UBYTE = 0x08
 MAX_ITEMS = 10_000_000
 FILE_NAME = re.compile(
-    r"(?P<folder>(?:MNIST/)?(?:raw/)?)(?P<part>train|t10k|test)-(?P<kind>images|labels)[-.]idx[13]-ubyte(?:\.gz)?"
+    r"(?P<stem>.*?)[-_. ]*(?P<kind>images|labels)[-_. ]*(?:idx[13][-_. ]*ubyte|idx[13]|ubyte)(?:\.gz)?", re.IGNORECASE
 )
 
 
@@ -77,31 +81,50 @@ def read_idx_pair(images: Member, labels: Member) -> Part:
     return Part(pixels, classes, labels.label)
 
 
-def find_idx(members: Members) -> dict[str, Member]:
-    """Return the IDX files among members under train_images, train_labels, test_images and test_labels.
+def find_idx(members: Members) -> dict[str, dict[str, list[str]]]:
+    """Return the paths of IDX files by data set and by role, such as train_images or val_labels; the best path first.
 
-    They may be at the top, in raw/ or in MNIST/raw/; the first of these folders that has any is used, and a plain file
-    is preferred to its .gz. Roles without a file are omitted.
+    They may be at the top or in raw/, directly or in one folder per file or part. The shortest path is the best, and a
+    plain file is better than its .gz. The name of MNIST's own files is "".
     """
-    matches = [(match, path) for path in members if (match := FILE_NAME.fullmatch(path))]
-    files: dict[str, Member] = {}
-    top = min((len(match["folder"]) for match, _ in matches), default=0)
-    for match, path in sorted(matches, key=lambda pair: pair[1], reverse=True):  # reverse: the plain file wins
-        if len(match["folder"]) == top:
-            part = "train" if match["part"] == "train" else "test"
-            files[f"{part}_{match['kind']}"] = members[path]
-    return files
+    files: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for path in sorted(members, key=lambda path: (path.count("/"), path.lower().endswith(".gz"), path)):
+        *folders, name = path.removeprefix("raw/").split("/")
+        match = FILE_NAME.fullmatch(name)
+        if match and (not folders or (len(folders) == 1 and _belongs(folders[0]))):
+            part = part_of(match["stem"]) or (part_of(folders[0]) if folders else None) or "train"
+            files[_set_name(match["stem"])][f"{part}_{match['kind'].lower()}"].append(path)
+    return {name: dict(roles) for name, roles in files.items()}
+
+
+def _belongs(folder: str) -> bool:
+    """Return whether a folder has the name of a file or of a part."""
+    return part_of(folder) is not None or re.search("images|labels", folder, re.IGNORECASE) is not None
+
+
+def _set_name(stem: str) -> str:
+    """Return the words of a name that are not the name of a part."""
+    return " ".join(word for word in re.findall(r"[a-z0-9]+", stem.lower()) if part_of(word) is None)
 
 
 def read_idx_files(members: Members, _reading: Reading, label: str) -> Content:
-    """Return the training part and, if it has files, the test part, from the files that `find_idx` finds.
+    """Return the parts of the only data set among the files that `find_idx` finds.
 
     Raises:
-        InputError: As `read_idx_pair`; or one file of a pair is missing.
+        InputError: As `read_idx_pair`; there are two data sets, or one file of a pair is missing.
     """
-    files = find_idx(members)
-    parts = ["train", "test"] if any(role.startswith("test") for role in files) else ["train"]
-    for role in [f"{part}_{kind}" for part in parts for kind in ("images", "labels")]:
-        if role not in files:
-            raise InputError("data.idx.missing", path=label, role=Message(f"data.idx.{role}"))
-    return Content({part: read_idx_pair(files[f"{part}_images"], files[f"{part}_labels"]) for part in parts})
+    sets = find_idx(members)
+    if len(sets) > 1:
+        examples = [min(min(paths) for paths in roles.values()) for roles in sets.values()]
+        raise InputError("data.idx.sets", path=label, sets=len(sets), examples=examples)
+    (roles,) = sets.values()
+    best = {role: paths[0] for role, paths in roles.items()}
+    parts = [part for part in PARTS if part == "train" or any(role.startswith(part) for role in best)]
+    for part in parts:
+        for kind in ("images", "labels"):
+            if f"{part}_{kind}" not in best:
+                raise InputError("data.idx.missing", path=label, role=Message(f"data.idx.{part}_{kind}"))
+    unused = sorted(path for path in members.keys() - set(best.values()) if not path.endswith("/"))
+    notes = [Message("data.note.files_left_out", count=len(unused), example=unused[0])] if unused else []
+    pairs = {part: (members[best[f"{part}_images"]], members[best[f"{part}_labels"]]) for part in parts}
+    return Content({part: read_idx_pair(*pair) for part, pair in pairs.items()}, notes=tuple(notes))

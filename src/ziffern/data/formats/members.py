@@ -51,6 +51,7 @@ class Member:
     label: str  # its name in messages; one printable line
     size: int  # in bytes, as the folder or the archive declares it
     read: Callable[[], bytes]
+    packed: int = 0  # in bytes, in an archive; 0 outside of one
 
 
 Members = dict[str, Member]  # POSIX path below the folder or ZIP → file; or an empty folder, if it ends with a slash
@@ -126,7 +127,8 @@ def open_zip_file(file: BinaryIO, label: str, max_bytes: int = MAX_BYTES) -> Ite
         raise InputError("data.archive.damaged", path=label, reason=why) from None
     with archive:
         infos = archive.infolist()
-        refuse_bomb(sum(info.file_size for info in infos), os.fstat(file.fileno()).st_size, label, max_bytes)
+        size = file.seek(0, os.SEEK_END)
+        refuse_bomb(sum(info.file_size for info in infos), size, label, max_bytes)
         if len(infos) > MAX_FILES:
             raise InputError("data.archive.too_many", path=label, members=len(infos), limit=MAX_FILES)
         members: Members = {}
@@ -140,7 +142,9 @@ def open_zip_file(file: BinaryIO, label: str, max_bytes: int = MAX_BYTES) -> Ite
                 path += "/"
             if path in members:
                 raise InputError("data.archive.twice", path=where)
-            members[path] = Member(where, info.file_size, partial(_read_member, archive, info, where))
+            members[path] = Member(
+                where, info.file_size, partial(_read_member, archive, info, where), min(info.compress_size, size)
+            )
         filled = {f"{parent}/" for path in members for parent in map(str, PurePosixPath(path).parents)}
         yield {path: member for path, member in members.items() if path not in filled}
 

