@@ -31,6 +31,7 @@ from ziffern.experiment.naming import continues_by_command
 from ziffern.experiment.outside_hydra import own_config, record_config
 from ziffern.experiment.settings import check_logits, check_settings, check_single_images, objectives
 from ziffern.machine.processes import is_first, launched
+from ziffern.text.language import terminal_language
 
 Score = float | list[float]
 
@@ -109,6 +110,7 @@ def run_experiment(
         settings["init_from"] = _take_weights(model, str(cfg.init_from), data)
     on_ready(data, model)
     record_config(composed, folder, cfg.data.num_classes)
+    _write_preview(data, folder)
     results = train(
         data,
         model,
@@ -143,6 +145,14 @@ def _take_weights(model: "ImageClassifier", source: str, data: "ImageDataModule"
     fingerprint = take_weights(model, source, data)
     mark_seen(data, list(with_sources(source_run(source))), "init_from")
     return fingerprint
+
+
+def _write_preview(data: "ImageDataModule", folder: Path) -> None:
+    """Write a contact sheet into the claimed run folder if `data.preview` is set."""
+    from ziffern.report.contact_sheet import write_contact_sheet
+
+    if data.preview and is_first():
+        write_contact_sheet(folder / "preview.png", data.dataset, terminal_language.get())
 
 
 def _is_mixed(precision: object) -> bool:
