@@ -2,8 +2,8 @@
 
 Decisions: the features are those that set handwriting, print and drawings apart from photos of things, textures and
 filled shapes once the paper's shading is evened out: two separate groups of levels, ink in a narrow stroke, few
-pieces, and little of it at the border. The limits lie between the measured sets: of MNIST, of exam papers, of
-rendered digits and of photographed ones 93 % or more pass; of photos, textures and filled shapes 21 % or less.
+pieces, and little of it at the border. The limits lie between the measured sets: of digits of MNIST, of exam papers,
+rendered or photographed, 94 % or more pass; of photos, textures and clothes, 36 % or less.
 """
 
 from collections.abc import Iterable
@@ -44,7 +44,8 @@ def is_mark(picture: NDArray[np.uint8]) -> bool | None:
     step = contrast[mask].mean() - contrast[~mask].mean()
     _, count = ndimage.label(mask, NEIGHBORS)
     extent = max(np.ptp(places) + 1 for places in np.nonzero(mask))
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1][mask].mean()
+    filled = ndimage.binary_closing(np.pad(mask, 2), NEIGHBORS)  # a rough surface is no bundle of thin strokes
+    depth = ndimage.distance_transform_edt(filled)[filled].mean()
     return bool(
         share * (1 - share) * step**2 >= MIN_SEPARATION * contrast.var()
         and share <= MAX_INK

@@ -20,7 +20,7 @@ from ziffern.data.formats.members import Member, refuse_bomb
 from ziffern.errors import InputError
 from ziffern.text.printable import reason
 
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "PPM", "WEBP")  # MPO: photos of many phones
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "PPM", "WEBP")  # JPEG includes MPO, the photos of many phones
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by the number of channels
 MAX_FILE = 2**26  # bytes of a picture file
 MAX_PIXELS = 2**27  # of a picture
