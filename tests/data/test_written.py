@@ -19,10 +19,8 @@ def data_set(name: str = "a", channels: int = 1) -> LabeledImages:
 def test_parts_and_classes_are_folders(tmp_path: Path, name: str) -> None:
     write_pictures(data_set(name), tmp_path / "out")
     files = sorted(path.relative_to(tmp_path / "out").as_posix() for path in tmp_path.rglob("*.png"))
-    assert files == sorted(
-        [f"train/{name}/0.png", "train/b/1.png", f"train/{name}/2.png"]
-        + ["val/b/3.png", f"val/{name}/4.png", "test/b/5.png"]
-    )
+    train, others = [f"train/{name}/0.png", "train/b/1.png", f"train/{name}/2.png"], ["val/b/3.png", "test/b/5.png"]
+    assert files == sorted([*train, f"val/{name}/4.png", *others])
     assert (tmp_path / f"out/test/{name}").is_dir()  # an empty class
 
 
