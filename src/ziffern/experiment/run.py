@@ -109,8 +109,7 @@ def run_experiment(
     if cfg.get("init_from") is not None:
         settings["init_from"] = _take_weights(model, str(cfg.init_from), data)
     on_ready(data, model)
-    record_config(composed, folder, cfg.data.num_classes)
-    _write_preview(data, folder)
+    _record(composed, folder, cfg.data.num_classes, data)
     results = train(
         data,
         model,
@@ -147,10 +146,11 @@ def _take_weights(model: "ImageClassifier", source: str, data: "ImageDataModule"
     return fingerprint
 
 
-def _write_preview(data: "ImageDataModule", folder: Path) -> None:
-    """Write a contact sheet into the claimed run folder if `data.preview` is set."""
+def _record(cfg: DictConfig, folder: Path, num_classes: int, data: "ImageDataModule") -> None:
+    """Write the configuration and, if `data.preview` is set, a contact sheet into the claimed run folder."""
     from ziffern.report.contact_sheet import write_contact_sheet
 
+    record_config(cfg, folder, num_classes)
     if data.preview and is_first():
         write_contact_sheet(folder / "preview.png", data.dataset, terminal_language.get())
 

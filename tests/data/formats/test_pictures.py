@@ -101,7 +101,8 @@ def test_two_channels_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("paths", "expected"), [(("0/a.png", "1/a.png"), True), (("0/a.png",), False), (("a",), False)]
+    ("paths", "expected"),
+    [(("0/a.png", "1/a.png"), True), (("0/a.png",), True), (("eins/a.png",), False), (("a",), False)],
 )
 def test_pictures_are_recognized(paths, expected: bool) -> None:
     assert has_pictures(members(*paths)) is expected
