@@ -108,6 +108,15 @@ def test_own_data_is_tested_as_a_whole(weak: Run, tmp_path: Path) -> None:
     assert Run(evaluate(weak, "mnist5k", settings=split)).metrics["test/total"] == 500
 
 
+def test_other_pictures_are_prepared_as_the_runs_own(trained, tmp_path: Path) -> None:
+    images, labels = synthetic_digits(40, seed=6)
+    large = 255 - np.kron(images, np.ones((1, 2, 2), np.uint8))
+    np.savez(tmp_path / "large.npz", x_train=large, y_train=labels, x_test=large[:10], y_test=labels[:10])
+    run = trained(*WEAK, "data.prepare=resize", "data.polarity=dark_on_light")
+    own = Run(evaluate(run.folder, str(tmp_path / "large.npz"))).metrics
+    assert own["data/notes"][0].startswith("50 pictures were resized")
+
+
 def test_the_runs_own_data_is_recognized_under_another_path(weak: Run, digits_npz: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copy(digits_npz, tmp_path / "elsewhere.npz"))
     for arguments in ({"data": str(moved)}, {"data": "local", "settings": {"data.dir": str(moved)}}):

@@ -35,9 +35,11 @@ def main() -> None:
     terminal_language.set(language_of_terminal(os.environ))
     parser = _parser()
     arguments, rest = parser.parse_known_args(sys.argv[1:] or ["--help"])
-    if rest and (arguments.run is not _evaluate or not all("=" in item and item[0] != "-" for item in rest)):
+    if rest and (
+        arguments.run not in (_evaluate, _prepare) or not all("=" in item and item[0] != "-" for item in rest)
+    ):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    arguments.settings = rest  # of `evaluate`, before and after its options
+    arguments.settings = rest  # of `evaluate` and `prepare`, before and after their options
     readable_streams()
     try:
         if getattr(arguments, "language", None) is not None:
@@ -45,7 +47,8 @@ def main() -> None:
         arguments.run(arguments)
     except (InputError, OSError) as error:
         kind = "FOLDER" if arguments.run in (_ensemble, _evaluate) else "FILE"
-        complain(error if isinstance(error, InputError) else describe(error, f"--output {kind}"))
+        elsewhere = "OUT" if arguments.run is _prepare else f"--output {kind}"
+        complain(error if isinstance(error, InputError) else describe(error, elsewhere))
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
@@ -89,6 +92,12 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     settings = parsed(arguments.settings)
     evaluate_run(arguments.folder, settings, arguments.data, arguments.split, arguments.checkpoint, arguments.output)
+
+
+def _prepare(arguments: argparse.Namespace) -> None:
+    from ziffern.cli.prepare import prepare
+
+    prepare(arguments.folder, arguments.out, arguments.settings)
 
 
 def _studio(arguments: argparse.Namespace) -> None:
@@ -180,6 +189,15 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--checkpoint", metavar="NAME", default="best", help="best or last (default: best)")
     evaluate.add_argument("--output", metavar="FOLDER", type=Path, help="the new folder for the results")
     evaluate.set_defaults(run=_evaluate)
+    prepare = commands.add_parser(
+        "prepare",
+        usage="%(prog)s [options] DATA OUT [SETTING=VALUE ...]",
+        help="write your own pictures as a model sees them, and a contact sheet to look at",
+        epilog="Settings are those of data=local, such as data.prepare=digit or data.image=[3,32,32].",
+    )
+    prepare.add_argument("folder", metavar="DATA", type=Path, help="a folder or ZIP of pictures, a CSV or an npz")
+    prepare.add_argument("out", metavar="OUT", type=Path, help="the new folder: OUT/PART/CLASS/NUMBER.png")
+    prepare.set_defaults(run=_prepare)
     studio = commands.add_parser("studio", help="open a page for people who do not program")
     studio.add_argument("--data", metavar="FOLDER", type=Path, help="the folder of data sets, and of downloads")
     studio.add_argument(
@@ -209,7 +227,8 @@ def _parser() -> argparse.ArgumentParser:
     for command in (search, dashboard):
         command.add_argument("folder", metavar="SWEEP", type=Path, help="the folder of a search")
         command.add_argument("--storage", metavar="ADDRESS", help="its database, if it is not in the folder")
-    for command in (report, compare, search):
+    for command in (report, compare, search, prepare):
         command.add_argument("--language", metavar="CODE", help="en or de (default: the run's own, or the terminal's)")
+    for command in (report, compare, search):
         command.add_argument("--output", metavar="FILE", type=Path, help="where to write the page")
     return parser

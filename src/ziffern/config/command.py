@@ -114,6 +114,11 @@ def quoted(path: Path) -> str:
     return printable(shlex.quote(relative(path)))
 
 
+def shell_words(words: Iterable[str]) -> str:
+    """Return a command, quoted for a shell, with escapes in place of unprintable characters."""
+    return printable(shlex.join(words))
+
+
 def tool(name: str) -> str:
     """Return a program of this environment as `program` does, quoted for a shell."""
     return printable(shlex.quote(program(name)))

@@ -1,8 +1,11 @@
 """Conversion of images to another number of channels or another size.
 
 Decisions: images are resized by torch's bilinear interpolation with antialiasing, and color becomes gray by Pillow's
-weights (ITU-R 601-2); one block at a time, since float32 needs four times the memory.
+weights (ITU-R 601-2); one block at a time, since float32 needs four times the memory. Transparent pixels get the ground
+on which the visible ones stand out.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +15,20 @@ from ziffern.errors import InputError
 
 LUMA = np.array([299, 587, 114], np.float32) / 1000
 BLOCK = 1000  # images at once
+TRANSPARENCY = 4  # channels of a color image with transparency
+WHITE, MIDDLE = 255, 127.5  # levels
+FILLED = 0.9  # if a larger share of a picture is visible, the visible part has a ground of its own
 
 
 def converted(images: NDArray[np.uint8], shape: Shape, where: str) -> NDArray[np.uint8]:
     """Return images (N, C, H, W) of any size as (N, *shape); messages name them by `where`.
 
     Raises:
-        InputError: The number of channels changes in another way than gray to color or color to gray.
+        InputError: The number of channels changes in another way than gray to color, color to gray, or from color with
+            transparency to one of these.
     """
+    if images.shape[1] == TRANSPARENCY and shape[0] in (1, COLORS):
+        images = np.stack([opaque(image.transpose(1, 2, 0)) for image in images]).transpose(0, 3, 1, 2)
     channels = images.shape[1]
     if channels != shape[0] and {channels, shape[0]} != {1, COLORS}:
         image = str([channels, *shape[1:]])
@@ -44,3 +53,44 @@ def scaled(images: NDArray[np.uint8], size: tuple[int, int], margin: int = 0) ->
     larger = interpolate(torch.tensor(images).float(), size=inner, mode="bilinear", antialias=True)
     framed: NDArray[np.uint8] = pad(larger, [margin] * 4).round().to(torch.uint8).numpy()
     return framed
+
+
+def fitted(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return images (N, C, H, W) resized to height and width `size` with their aspect kept.
+
+    The margin of each image has its own ground, the median of its border.
+    """
+    scale = min(wanted / side for wanted, side in zip(size, images.shape[2:], strict=True))
+    height, width = (max(1, round(side * scale)) for side in images.shape[2:])
+    result = np.empty((*images.shape[:2], *size), np.uint8)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    for start in range(0, len(images), BLOCK):
+        block = images[start : start + BLOCK]
+        if (height, width) != size:
+            result[start : start + BLOCK] = np.median(borders(block), -1)[..., None, None].round()
+        inner = block if block.shape[2:] == (height, width) else scaled(block, (height, width))
+        result[start : start + BLOCK, :, top : top + height, left : left + width] = inner
+    return result
+
+
+def borders(images: NDArray[Any]) -> NDArray[Any]:
+    """Return the outermost pixels of images (..., H, W) as (..., n); the corners occur twice."""
+    sides = (images[..., 0, :], images[..., -1, :], images[..., :, 0], images[..., :, -1])
+    return np.concatenate(sides, axis=-1)
+
+
+def opaque(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return colors with transparency (H, W, 4) on a ground, as (H, W, 3).
+
+    The ground is white below dark ink and black below light ink; a picture that is transparent only at its edges or
+    corners gets the median of its visible pixels.
+    """
+    colors, alpha = pixels[..., :COLORS].astype(np.float32), pixels[..., COLORS:].astype(np.float32) / WHITE
+    if not alpha.any():
+        return np.zeros((*pixels.shape[:2], COLORS), np.uint8)
+    if alpha.mean() >= FILLED:
+        ground = np.median(colors[alpha[..., 0] > 1 / 2], axis=0)
+    else:
+        ink = float(((colors @ LUMA) * alpha[..., 0]).sum() / alpha.sum())
+        ground = np.full(COLORS, 0 if ink > MIDDLE else WHITE, np.float32)
+    return np.rint(colors * alpha + ground * (1 - alpha)).astype(np.uint8)

@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ziffern.data.batches import Batch, Batches
 from ziffern.data.dataset import LabeledImages
+from ziffern.data.preparation import check_names
 from ziffern.data.sources.source import Local, Source
 from ziffern.data.spec import image_shape
 from ziffern.data.split import Split, make_split
@@ -51,6 +52,7 @@ class ImageDataModule(pl.LightningDataModule):
         prepare: Likewise.
         polarity: Likewise.
         transpose: Likewise.
+        preview: Write a contact sheet of the images into the run folder.
 
     Raises:
         InputError: A batch size below 1, fewer than 2 classes, or an invalid shape; from `setup`: unusable data, an
@@ -78,6 +80,7 @@ class ImageDataModule(pl.LightningDataModule):
         prepare: str | None = None,
         polarity: str | None = None,
         transpose: bool | None = None,
+        preview: bool = False,
     ) -> None:
         super().__init__()
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
@@ -91,6 +94,8 @@ class ImageDataModule(pl.LightningDataModule):
         self._reading = {name: value for name, value in reading.items() if value is not None}
         if self._reading and not isinstance(source, Local):
             raise InputError("data.local.only", name=next(iter(self._reading)))
+        check_names(prepare or "auto", polarity or "auto")
+        self.preview = preview
         self.source, self.dir = source, Path(dir).expanduser()
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         parameters = {"val_from": val_from, "val_share": val_share, "fold": fold, "folds": folds}

@@ -30,10 +30,11 @@ MIN_GRAY = 0.1  # fainter edges do not count for the box
 THIN, THICKENED = 1.5, 2.3  # stroke width in the box; in MNIST 1 % are below 1.4, half below 2.5
 
 
-def as_digit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def as_digit(picture: NDArray[np.uint8], is_dark: bool | None = None) -> NDArray[np.uint8]:
     """Return the digit in a gray picture (H, W) as in MNIST: (28, 28) uint8, white on black.
 
-    The picture may have any size, be dark on light or light on dark, unevenly lit, and have specks.
+    The picture may have any size, be dark on light or light on dark, unevenly lit, and have specks. Whether its ink is
+    darker than the paper is recognized, unless `is_dark` states it.
 
     Raises:
         InputError: The picture has no pixels, or nothing is drawn on it.
@@ -41,13 +42,13 @@ def as_digit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if picture.size == 0:
         height, width = picture.shape
         raise InputError("data.drawing.no_pixels", width=width, height=height)
-    ink = _find_ink(_dark_on_light(_reduced(picture, WORKING_SIZE)))
+    ink = _find_ink(dark_on_light(reduced(picture, WORKING_SIZE), is_dark))
     rows, columns = (np.flatnonzero((ink > MIN_GRAY).any(axis)) for axis in (1, 0))
     ink = _thicken(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
     return _center(_fit(ink))
 
 
-def _reduced(picture: NDArray[np.uint8] | Gray, size: int) -> Gray:
+def reduced(picture: NDArray[np.uint8] | Gray, size: int) -> Gray:
     """Return the picture (H, W) float32 in 0 to 255, averaged to at most `size` pixels per side."""
     height, width = picture.shape
     scale = min(1.0, size / max(height, width))
@@ -60,22 +61,25 @@ def _resize(picture: Gray, size: tuple[int, int], how: Image.Resampling) -> Gray
     return np.asarray(Image.fromarray(picture).resize(size, how), np.float32)
 
 
-def _dark_on_light(gray: Gray) -> Gray:
+def dark_on_light(gray: Gray, is_dark: bool | None = None) -> Gray:
     """Invert light ink on dark paper: strokes differ from the blurred picture in one direction, shading in both."""
-    small = _reduced(gray, SMALL_SIZE)
+    if is_dark is not None:
+        return gray if is_dark else 255 - gray
+    small = reduced(gray, SMALL_SIZE)
     excess = small - ndimage.gaussian_filter(small, max(small.shape) / 10, mode="nearest")
     return 255 - gray if (excess**3).sum() > 0 else gray
 
 
 def _find_ink(gray: Gray) -> Gray:
     """Return how much of each pixel is ink, 0 to 1, without paper, shading and specks."""
-    contrast = 1 - gray / _paper(gray)
+    contrast = even(gray)
     if np.ptp(contrast) < MIN_CONTRAST:
         raise InputError("data.drawing.nothing")
-    mask = contrast > _otsu(contrast)
+    mask = contrast > otsu(contrast)
     paper = contrast[~mask]
-    noise = 1.4826 * float(np.median(np.abs(paper - np.median(paper))))
-    contrast -= np.median(paper)
+    level = np.median(paper)
+    noise = 1.4826 * float(np.median(np.abs(paper - level)))
+    contrast -= level
     if contrast[mask].mean() < MIN_SIGNAL * noise:
         raise InputError("data.drawing.nothing")
     mask = _digit_parts(mask)
@@ -84,9 +88,14 @@ def _find_ink(gray: Gray) -> Gray:
     return np.where(edges, ink, 0).astype(np.float32)
 
 
+def even(gray: Gray) -> Gray:
+    """Return how much darker each pixel is than the paper, as a share of the paper's brightness."""
+    return np.asarray(1 - gray / _paper(gray), np.float32)
+
+
 def _paper(gray: Gray) -> Gray:
     """Return the brightness of the paper, also where ink hides it, by a closing wider than any stroke."""
-    small = _reduced(gray, PAPER_SIZE)
+    small = reduced(gray, PAPER_SIZE)
     smooth = ndimage.gaussian_filter(small, max(small.shape) / PAPER_SIZE)  # else the closing would follow the noise
     width = max(small.shape) // 4 + 1
     padded = np.pad(smooth, width)  # black outside, so that the closing reaches the corners' shade
@@ -95,7 +104,7 @@ def _paper(gray: Gray) -> Gray:
     return _resize(shade, (gray.shape[1], gray.shape[0]), Image.Resampling.BILINEAR)
 
 
-def _otsu(values: Gray) -> float:
+def otsu(values: Gray) -> float:
     """Return the threshold that best separates two groups (Otsu 1979)."""
     counts, edges = np.histogram(values, 256)
     middles = (edges[:-1] + edges[1:]) / 2

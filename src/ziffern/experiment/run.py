@@ -33,6 +33,7 @@ from ziffern.experiment.outside_hydra import own_config, record_config
 from ziffern.experiment.run_folder import claimed
 from ziffern.experiment.settings import check_logits, check_settings, check_single_images, objectives
 from ziffern.machine.processes import is_first, launched
+from ziffern.text.language import terminal_language
 
 Score = float | list[float]
 
@@ -133,7 +134,7 @@ def _run(
         settings=settings,
         ckpt_path=cfg.ckpt_path,
         test=cfg.test and not is_trial,
-        on_start=lambda: record_config(composed, folder, cfg.data.num_classes),
+        on_start=lambda: _record(composed, folder, cfg.data.num_classes, data),
         resume_if_possible=is_trial,
         prior_seconds=float(OmegaConf.select(cfg, "ensemble.train_seconds", default=0.0)),
     )
@@ -159,6 +160,15 @@ def _take_weights(model: "ImageClassifier", source: str, data: "ImageDataModule"
     fingerprint = take_weights(model, source, data)
     mark_seen(data, list(with_sources(source_run(source))), "init_from")
     return fingerprint
+
+
+def _record(cfg: DictConfig, folder: Path, num_classes: int, data: "ImageDataModule") -> None:
+    """Write the configuration and, if `data.preview` is set, a contact sheet into the claimed run folder."""
+    from ziffern.report.contact_sheet import write_contact_sheet
+
+    record_config(cfg, folder, num_classes)
+    if data.preview and is_first():
+        write_contact_sheet(folder / "preview.png", data.dataset, terminal_language.get())
 
 
 def _is_mixed(precision: object) -> bool:

@@ -101,7 +101,7 @@ def tested_data(
 def _other_data(data: str, own: dict[str, Any], material: Material, image: Shape) -> dict[str, Any]:
     """Return the configuration of other data: an option of the group `data`, or a path.
 
-    Images are converted to the model's shape, and parts are cut as the run's own.
+    Images are converted to the model's shape, pictures are prepared and parts are cut as the run's own.
     """
     known = sorted(path.stem for path in (conf_folder() / "data").glob("[!_]*.yaml") if path.stem != "local")
     if data not in known and not Path(data).expanduser().exists():
@@ -114,6 +114,7 @@ def _other_data(data: str, own: dict[str, Any], material: Material, image: Shape
     node = _option(data if data in known else "local")
     if data not in known:
         node |= {"dir": data, "num_classes": len(material.class_names)}
+        node |= {key: own[key] for key in ("prepare", "polarity") if own.get(key) not in (None, "none")}
     elif "fallback" in node["source"]:  # which would be the score on other data than those named
         node["source"] = {**node["source"], "fallback": False}
     return {**node, **{key: own[key] for key in SPLIT if key in own}, "image": list(image)}

@@ -1,24 +1,22 @@
-"""Folders of pictures: how classes are numbered, what counts as a digit, and errors that name the file."""
+"""Folders of pictures: which files are images of which class, and in which order."""
 
 import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
+from ziffern.data.content import Reading
 from ziffern.data.formats.members import Member
-from ziffern.data.formats.pictures import read_pictures
+from ziffern.data.formats.pictures import has_pictures, read_pictures
 from ziffern.errors import InputError
 
 IMAGES = np.arange(4 * 784).astype(np.uint8).reshape(4, 28, 28)
 
 
-def encode(pixels, form="PNG", mode=None):
+def encode(pixels):
     raw = io.BytesIO()
-    picture = Image.fromarray(pixels)
-    (picture.convert(mode) if mode else picture).save(raw, form)
+    Image.fromarray(pixels).save(raw, "PNG")
     return raw.getvalue()
 
 
@@ -30,106 +28,81 @@ def members(*paths, raw=DIGIT, **more):
     return {path: Member(f"set/{path}", len(content), lambda c=content: c) for path, content in files.items()}
 
 
-def refusal(found, num_classes=10):
-    with pytest.raises(InputError) as error:
-        read_pictures(found, num_classes)
-    assert str(error.value).isprintable()
-    return str(error.value)
+def read(*paths, **more):
+    return read_pictures(members(*paths, **more), Reading(), "set")
 
 
-def test_integer_names_are_labels_and_order_is_by_path():
+def test_labels_are_the_folders_names_and_the_order_is_by_path() -> None:
     files = {
         "train/7/b.png": IMAGES[1],
         "train/10/a.png": IMAGES[0],
         "test/3/d.png": IMAGES[3],
         "train/7/a.png": IMAGES[2],
     }
-    (train, test), names = read_pictures(members(**{k: encode(v) for k, v in files.items()}), 12)
-    assert train.labels.tolist() == [10, 7, 7]
-    np.testing.assert_array_equal(train.images, IMAGES[[0, 2, 1], None])
-    np.testing.assert_array_equal(test.images, IMAGES[[3], None])
-    assert (test.labels.tolist(), names) == ([3], tuple(str(i) for i in range(12)))
+    content = read(**{path: encode(image) for path, image in files.items()})
+    assert content.parts["train"].labels.tolist() == ["10", "7", "7"]
+    np.testing.assert_array_equal(np.stack(list(content.parts["train"].images)), IMAGES[[0, 2, 1]])
+    np.testing.assert_array_equal(content.parts["test"].images[0], IMAGES[3])
+    assert (set(content.classes), content.notes) == ({"10", "7", "3"}, ())
 
 
-def test_words_are_sorted_and_numbered_over_both_parts():
-    (train, test), names = read_pictures(members("train/zwei/a.png", "train/eins/a.png", "test/null/a.png"), 3)
-    assert names == ("eins", "null", "zwei")
-    assert (train.labels.tolist(), test.labels.tolist()) == ([0, 2], [1])
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "valid", "TEST"), ("trn", "dev", "testing")])
+def test_parts_are_recognized_by_their_names(names) -> None:
+    content = read(*(f"{name}/{label}/a.png" for name in names for label in "01"))
+    assert list(content.parts) == ["train", "val", "test"]
+    assert [len(part.images) for part in content.parts.values()] == [2, 2, 2]
 
 
-def test_without_test_folder_there_is_no_test_part():
-    assert len(read_pictures(members("train/0/a.png"), 10)[0]) == 1
+def test_class_folders_without_parts_are_the_training_part() -> None:
+    content = read("eins/a.png", "zwei/b.png", "zwei/a.png")
+    assert {name: part.labels.tolist() for name, part in content.parts.items()} == {"train": ["eins", "zwei", "zwei"]}
 
 
-@pytest.mark.parametrize("form", ["PNG", "BMP", "GIF", "TIFF", "PPM", "JPEG"])
-def test_every_format_is_read(form):
-    flat = np.full((28, 28), 77, np.uint8)  # JPEG keeps it
-    (train,), _ = read_pictures(members("train/0/a", raw=encode(flat, form)), 10)
-    np.testing.assert_array_equal(train.images[0, 0], flat)
+def test_a_folder_around_the_classes_of_a_part_is_skipped() -> None:
+    assert read("train/images/0/a.png", "train/images/1/a.png").parts["train"].labels.tolist() == ["0", "1"]
 
 
-def test_black_and_white_becomes_0_and_255():
-    (train,), _ = read_pictures(members("train/0/a", raw=encode(IMAGES[0], mode="1")), 10)
-    assert set(np.unique(train.images)) == {0, 255}
+def test_folders_below_a_class_belong_to_it() -> None:
+    assert read("train/0/writer/a.png", "train/1/a.png").parts["train"].labels.tolist() == ["0", "1"]
+
+
+def test_other_files_are_left_out_and_counted() -> None:
+    (note,) = read("train/0/a.png", "train/1/a.png", "train/1/about.txt", "readme.md").notes
+    assert (note.code, note.values) == ("data.note.left_out", {"count": 2, "example": "readme.md"})
+
+
+def test_pictures_are_decoded_when_they_are_taken() -> None:
+    content = read("train/0/a.png", **{"train/1/b.png": b"no picture"})
+    assert content.parts["train"].images[0].shape == (28, 28)
+    with pytest.raises(InputError) as error:
+        content.parts["train"].images[1]
+    assert error.value.code == "data.picture.none"
+    assert str(error.value).startswith("set/train/1/b.png: ")
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_read() -> None:
+    huge = Member("set/huge.png", 2**26 + 1, lambda: pytest.fail("it was read"))
+    part = read_pictures({"0/a.png": huge, "1/a.png": huge}, Reading(), "set").parts["train"]
+    with pytest.raises(InputError) as error:
+        part.images[0]
+    assert error.value.code == "data.picture.too_large"
+
+
+def test_an_archive_in_a_class_folder_is_refused() -> None:
+    with pytest.raises(InputError) as error:
+        read("train/0/a.zip", "train/0/a.png")
+    assert (error.value.code, error.value.message.values["path"]) == ("data.archive.nested", "set/train/0/a.zip")
+
+
+def test_two_channels_are_refused() -> None:
+    with pytest.raises(InputError) as error:
+        read_pictures(members("0/a.png", "1/a.png"), Reading(image=(2, 28, 28)), "set")
+    assert error.value.code == "data.picture.channels"
 
 
 @pytest.mark.parametrize(
-    ("raw", "words"),
-    [
-        (encode(IMAGES[0][:20]), ["28×20", "28×28", "resize"]),
-        (encode(IMAGES[0], mode="RGB"), ["mode RGB", "mode L"]),
-        (encode(np.dstack([IMAGES[0], IMAGES[1], IMAGES[2]]), "GIF"), ["mode P", "mode L"]),
-        (encode(IMAGES[0], "WEBP", mode="RGB"), ["mode RGB"]),
-        (encode(np.zeros((28, 28), np.uint16)), ["mode I;16"]),
-        (encode(IMAGES[0], "PCX"), ["not a picture", "PNG"]),
-        (b"label,pixel0", ["not a picture"]),
-        (b"", ["not a picture"]),
-        (DIGIT[:30], ["damaged"]),
-        (DIGIT[: len(DIGIT) // 2], ["damaged"]),
-        (
-            encode(np.zeros((1, 1), np.uint8)).replace(b"\0\0\0\1\0\0\0\1", b"\0\0\xff\xff\0\0\xff\xff"),
-            ["damaged"],
-        ),
-        (DIGIT + bytes(2**20), ["1,048,576", "scale"]),
-    ],
+    ("paths", "expected"),
+    [(("0/a.png", "1/a.png"), True), (("0/a.png",), True), (("eins/a.png",), False), (("a",), False)],
 )
-def test_bad_picture_is_named(raw, words):
-    message = refusal(members("train/3/b.png", raw=raw))
-    assert message.startswith("set/train/3/b.png: ")
-    assert all(word in message for word in words), message
-
-
-@pytest.mark.parametrize(
-    ("paths", "words"),
-    [
-        (["train/a.png"], ["set/train/a.png", "train/<class>/<file>"]),
-        (["train/0/0/a.png"], ["set/train/0/0/a.png", "move it"]),
-        (["train/0/a.zip"], ["set/train/0/a.zip", "archive"]),
-        (["train/0/a.png", "train/misc/a.png"], ["set/train/misc", "'0'", "'misc'"]),
-        (["train/0/a.png", "test/10/a.png"], ["set/test/10", "label 10", "0 to 9", "data.num_classes=11"]),
-        (["train/-1/a.png"], ["set/train/-1", "label -1", "correct it"]),
-        (
-            [f"train/{name}/a.png" for name in "abcdefghijk"],
-            ["11 class folders", "10", "data.num_classes=11"],
-        ),
-    ],
-)
-def test_bad_folders_are_named(paths, words):
-    message = refusal(members(*paths))
-    assert all(word in message for word in words), message
-
-
-@settings(max_examples=200, deadline=None, derandomize=True)
-@given(data=st.data())
-def test_any_bytes_load_or_raise_input_error(data):
-    form = data.draw(st.sampled_from(["PNG", "BMP", "GIF", "TIFF", "PPM", "JPEG", "WEBP"]))
-    raw = bytearray(encode(IMAGES[0], form))
-    for place in data.draw(st.lists(st.integers(0, min(99, len(raw) - 1)), max_size=4)):
-        raw[place] ^= data.draw(st.integers(0, 255))
-    raw = bytes(raw[: data.draw(st.sampled_from([len(raw), len(raw), len(raw) // 2, 30]))])
-    message = ""
-    try:
-        read_pictures(members("train/0/a.png", raw=raw), 10)
-    except InputError as error:
-        message = str(error)
-    assert message.isprintable()
+def test_pictures_are_recognized(paths, expected: bool) -> None:
+    assert has_pictures(members(*paths)) is expected

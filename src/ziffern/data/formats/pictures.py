@@ -1,13 +1,10 @@
 """Find picture files in folders per class, and decode them.
 
 Decisions: images are in the order of the sorted paths, the same on every machine; pictures are decoded one by one when
-they are prepared, since photos of full size would not fit into memory; a picture's size is read from its header before
-its pixels are decoded, as a guard against decompression bombs; a file in a class folder with the name of a picture that
-is none is an error, and whatever else is not used is counted in a note.
+they are prepared, since photos of full size would not fit into memory; a file in a class folder with the name of a
+picture that is none is an error, and whatever else is not used is counted in a note.
 """
 
-import io
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -15,20 +12,15 @@ from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ziffern.data.content import PARTS, Content, Part, Reading
+from ziffern.data.formats.decoding import MODES, decode
 from ziffern.data.formats.layout import below, part_of
-from ziffern.data.formats.members import Member, Members, refuse_bomb, refuse_nested
+from ziffern.data.formats.members import Member, Members, refuse_nested
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
-from ziffern.text.printable import reason
 
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "PPM", "WEBP")  # MPO: photos of many phones
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".webp", ""}
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by the number of channels
-MAX_FILE = 2**26  # bytes of a picture file
-MAX_PIXELS = 2**27  # of a picture
 
 Classes = dict[str, Members]  # the files of each class folder
 
@@ -39,13 +31,15 @@ class PictureFiles(Sequence[NDArray[np.uint8]]):
     Args:
         members: The files.
         channels: 1, 3 or 4.
+        enough: How many pixels the longer side of a picture needs at most; None decodes the full size.
 
     Raises:
         InputError: From `[]`: a file is too large, not a picture, or damaged.
     """
 
-    def __init__(self, members: Sequence[Member], channels: int = 1) -> None:
-        self.members, self.channels = members, channels
+    def __init__(self, members: Sequence[Member], channels: int = 1, enough: int | None = None) -> None:
+        self.members, self.channels, self.enough = members, channels, enough
+        self.with_more: set[str] = set()  # names of the decoded files that have further frames or pages
 
     def __len__(self) -> int:
         return len(self.members)
@@ -56,8 +50,21 @@ class PictureFiles(Sequence[NDArray[np.uint8]]):
     def __getitem__(self, place: slice) -> "PictureFiles": ...
     def __getitem__(self, place: int | slice) -> "NDArray[np.uint8] | PictureFiles":
         if isinstance(place, slice):
-            return PictureFiles(self.members[place], self.channels)
-        return _decode(self.members[place], self.channels)
+            return PictureFiles(self.members[place], self.channels, self.enough)
+        picture = decode(self.members[place], self.channels, self.enough)
+        if picture.has_more:
+            self.with_more.add(self.members[place].label)
+        return picture.pixels
+
+    def reduced(self, enough: int) -> "PictureFiles":
+        """Return the same files, decoded at a smaller size where that is quicker."""
+        files = PictureFiles(self.members, self.channels, enough)
+        files.with_more = self.with_more
+        return files
+
+    def name(self, place: int) -> str:
+        """Return a file's name in messages."""
+        return self.members[place].label
 
 
 def has_pictures(members: Members) -> bool:
@@ -127,38 +134,3 @@ def _unwrapped(members: Members) -> Members:
         return members
     (inner,) = folders.values()
     return members if _has_direct_pictures(inner) else inner
-
-
-def _decode(member: Member, channels: int) -> NDArray[np.uint8]:
-    if member.size > MAX_FILE:
-        raise InputError("data.picture.too_large", path=member.label, size=member.size, limit=MAX_FILE)
-    raw = member.read()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PIL warns about odd headers; the checks here suffice
-            with Image.open(io.BytesIO(raw), formats=FORMATS) as picture:
-                _check_size(picture, len(raw), member.label)
-                return _levels(ImageOps.exif_transpose(picture), channels)
-    except InputError:
-        raise
-    except UnidentifiedImageError:
-        raise InputError("data.picture.none", path=member.label, known=FORMATS) from None
-    except Exception as error:  # each of PIL's decoders has errors of its own for broken data
-        raise InputError("data.picture.damaged", path=member.label, reason=reason(error)) from None
-
-
-def _check_size(picture: Image.Image, packed: int, label: str) -> None:
-    width, height = picture.size
-    if width * height > MAX_PIXELS:
-        raise InputError("data.picture.pixels", path=label, width=width, height=height, limit=MAX_PIXELS)
-    refuse_bomb(width * height * len(MODES[4]), packed, label)
-
-
-def _levels(picture: Image.Image, channels: int) -> NDArray[np.uint8]:
-    """Return the pixels as (H, W), or (C, H, W) in color; transparent becomes black."""
-    mode = MODES[channels]
-    if picture.has_transparency_data and mode != "RGBA":
-        whole = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", whole.size, "black"), whole)
-    pixels = np.array(picture.convert(mode))  # (H, W) or (H, W, C)
-    return pixels if channels == 1 else pixels.transpose(2, 0, 1)

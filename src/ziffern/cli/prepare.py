@@ -1,0 +1,62 @@
+"""`ziffern prepare`: write one's own data as a model sees it, and a contact sheet to look at."""
+
+import secrets
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from ziffern.config.command import assignment, program, quoted, shell_words
+from ziffern.errors import InputError
+from ziffern.files.atomic import writing
+from ziffern.text.language import terminal_language, terminal_words
+from ziffern.text.printable import printable
+
+SHEET = "contact-sheet.png"
+
+
+def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
+    """Write the prepared images of one's own data to a new folder, and print what was assumed.
+
+    Args:
+        source: The data: a folder, ZIP, CSV or npz.
+        output: The new folder; it may exist if it is empty. It appears only once everything is written.
+        settings: Overrides of `data`, such as `data.prepare=digit`.
+
+    Raises:
+        InputError: The data or a setting is unusable, or the output exists or is inside the data.
+    """
+    from ziffern.data.spec import MNIST_SHAPE
+    from ziffern.data.written import write_pictures
+    from ziffern.experiment.own_data import own_data
+    from ziffern.report.contact_sheet import write_contact_sheet
+
+    _check_output(source, output)
+    data = own_data(source, settings).dataset
+    temporary = output.absolute().with_name(f".{output.absolute().name}.{secrets.token_hex(4)}.part")
+    try:
+        write_pictures(data, temporary)
+        write_contact_sheet(temporary / SHEET, data, terminal_language.get())
+        with writing(output):
+            if output.is_dir():
+                output.rmdir()
+            temporary.rename(output)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    words = terminal_words()
+    for note in data.notes:
+        print(words("start.about_data", text=printable(note)))
+    sizes = {"train": data.train_size, "val": data.val_size, "test": data.test_size}
+    print(words("prepare.written", count=len(data), **sizes, folder=quoted(output)))
+    image = [] if data.spec.shape == MNIST_SHAPE else [f"data.image=[{','.join(map(str, data.spec.shape))}]"]
+    train = [program("ziffern"), "train", "data=local", assignment("data.dir", output), *image, "data.polarity=keep"]
+    print(words("prepare.look", sheet=quoted(output / SHEET)))
+    print(words("prepare.train", command=shell_words(train)))
+
+
+def _check_output(source: Path, output: Path) -> None:
+    with writing(output):
+        if output.is_symlink() or (output.exists() and not (output.is_dir() and not any(output.iterdir()))):
+            raise InputError("cli.prepare.not_empty", path=output)
+    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+        raise InputError("cli.prepare.inside", path=output, data=source)

@@ -1,0 +1,111 @@
+"""Decode a picture file to levels from 0 to 255, whatever its mode.
+
+Decisions: a picture's size is read from its header before its pixels are decoded, as a guard against decompression
+bombs; 8-bit gray is returned as it is in the file, and deeper levels are scaled, never clipped; the rotation that a
+camera recorded (EXIF) is applied; of several frames or pages the first one is used; a large JPEG is decoded at an
+eighth to a half of its size where the result is still larger than needed.
+"""
+
+import io
+import math
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
+
+from ziffern.data.conversion import opaque
+from ziffern.data.formats.members import Member, refuse_bomb
+from ziffern.errors import InputError
+from ziffern.text.printable import reason
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "PPM", "WEBP")  # JPEG includes MPO, the photos of many phones
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by the number of channels
+MAX_FILE = 2**26  # bytes of a picture file
+MAX_PIXELS = 2**27  # of a picture
+LEVELS, DEEP = 255, 65535  # the largest level of 8 and of 16 bits
+DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+
+
+class Picture(NamedTuple):
+    """Pixels (H, W) or (C, H, W) uint8, and whether the file has further frames or pages."""
+
+    pixels: NDArray[np.uint8]
+    has_more: bool
+
+
+def decode(member: Member, channels: int, enough: int | None = None) -> Picture:
+    """Return the picture in a file.
+
+    Args:
+        member: The file.
+        channels: 1 for gray (H, W), 3 for color, 4 for color and transparency (C, H, W).
+        enough: How many pixels the longer side needs at most; None decodes the full size.
+
+    Raises:
+        InputError: The file is too large, not a picture, or damaged, or its levels have no scale.
+    """
+    if member.size > MAX_FILE:
+        raise InputError("data.picture.too_large", path=member.label, size=member.size, limit=MAX_FILE)
+    raw = member.read()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PIL warns about odd headers; the checks here suffice
+            with Image.open(io.BytesIO(raw), formats=FORMATS) as picture:
+                _check_size(picture, len(raw), member.label)
+                has_more = picture.format != "MPO" and bool(getattr(picture, "is_animated", False))
+                if enough is not None and picture.mode in ("L", "RGB", "YCbCr"):
+                    smaller = (math.ceil(side * enough / max(picture.size)) for side in picture.size)
+                    picture.draft("L" if channels == 1 else None, (next(smaller), next(smaller)))
+                upright = ImageOps.exif_transpose(_with_ink(picture))
+                return Picture(_levels(upright, channels, picture.format == "PPM", member.label), has_more)
+    except InputError:
+        raise
+    except UnidentifiedImageError:
+        raise InputError("data.picture.none", path=member.label, known=FORMATS) from None
+    except Exception as error:  # each of PIL's decoders has errors of its own for broken data
+        raise InputError("data.picture.damaged", path=member.label, reason=reason(error)) from None
+
+
+def _check_size(picture: Image.Image, packed: int, label: str) -> None:
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise InputError("data.picture.pixels", path=label, width=width, height=height, limit=MAX_PIXELS)
+    refuse_bomb(width * height * len(MODES[4]), packed, label)
+
+
+def _with_ink(picture: Image.Image) -> Image.Image:
+    """Return the picture; the inks of a CMYK JPEG are inverted unless Adobe wrote it, as PIL assumes."""
+    if picture.mode != "CMYK" or picture.format not in ("JPEG", "MPO") or "adobe" in picture.info:
+        return picture
+    inks = ImageChops.invert(picture)
+    inks.info = picture.info  # the rotation
+    return inks
+
+
+def _levels(picture: Image.Image, channels: int, is_full_range: bool, label: str) -> NDArray[np.uint8]:
+    """Return the pixels as (H, W), or (C, H, W) in color."""
+    mode = MODES[channels]
+    if picture.mode in DEEP_MODES:
+        picture = Image.fromarray(_shallow(np.asarray(picture), is_full_range, label))
+    elif picture.mode == "LAB":
+        raise InputError("data.picture.mode", path=label, mode=picture.mode)
+    elif picture.has_transparency_data and mode != "RGBA":
+        picture = Image.fromarray(opaque(np.asarray(picture.convert("RGBA"))))
+    pixels = np.array(picture.convert(mode))  # (H, W) or (H, W, C)
+    return pixels if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _shallow(levels: NDArray[np.generic], is_full_range: bool, label: str) -> NDArray[np.uint8]:
+    """Return levels of 16 or 32 bits, or floats from 0 to 1 or to 255, as 8 bits.
+
+    Where 32 bits hold no level above 255, they are taken for 8 bits; with `is_full_range`, white is always 65,535.
+    """
+    values = levels.astype(np.float64)
+    low, high = float(values.min(initial=0)), float(values.max(initial=0))
+    is_deep = levels.dtype.itemsize == 2 or is_full_range  # noqa: PLR2004
+    if not (low >= 0 and high <= DEEP):  # NaN is neither
+        raise InputError("data.picture.levels", path=label, low=f"{low:.6g}", high=f"{high:.6g}")
+    white = DEEP if is_deep or high > LEVELS else 1 if levels.dtype.kind == "f" and high <= 1 else LEVELS
+    return np.rint(values * (LEVELS / white)).astype(np.uint8)

@@ -1,0 +1,45 @@
+"""Write a data set as picture files in folders, which `data=local` reads back to the same images."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ziffern.data.content import PARTS
+from ziffern.data.dataset import LabeledImages
+from ziffern.data.formats.decoding import MODES
+from ziffern.data.formats.members import is_ignored
+from ziffern.data.spec import displayed
+from ziffern.errors import InputError
+from ziffern.files.atomic import writing
+
+NO_FOLDER = re.compile(r"[/\\:*?\"<>|\x00-\x1f]|^\.*$|[. ]$")  # names that a system refuses, or reads as another
+
+
+def write_pictures(data: LabeledImages, folder: Path) -> None:
+    """Write each image as folder/<part>/<class>/<number>.png, in the order of the data; also empty classes.
+
+    Raises:
+        InputError: A class cannot be the name of a folder, or images with this number of channels have no file format.
+        OutputError: A file cannot be written.
+    """
+    channels, height, width = data.spec.shape
+    if channels not in MODES:
+        values = {"gray": str([1, height, width]), "color": str([3, height, width])}
+        raise InputError("data.written.channels", channels=channels, **values)
+    for name in data.class_names:
+        if NO_FOLDER.search(name) or is_ignored(name):
+            raise InputError("data.written.class_name", name=name)
+    digits = len(str(len(data)))
+    sizes = (data.train_size, data.val_size, data.test_size)
+    ends = np.cumsum(sizes)
+    for part, size, end in zip(PARTS, sizes, ends, strict=True):
+        for label, name in enumerate(data.class_names if size else ()):
+            below = folder / part / name
+            with writing(below):
+                below.mkdir(parents=True)
+                for place in np.flatnonzero(data.labels[end - size : end] == label) + end - size:
+                    image = data.images[place]
+                    pixels = image.transpose(1, 2, 0) if channels == max(MODES) else displayed(image)
+                    Image.fromarray(np.ascontiguousarray(pixels)).save(below / f"{place:0{digits}}.png")
