@@ -23,7 +23,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def run(images, where: str = "set", **reading):
-    parts, notes = prepared({"train": Part(images, np.zeros(len(images)), where)}, Reading(**reading), "set")
+    parts, notes, _ = prepared({"train": Part(images, np.zeros(len(images)), where)}, Reading(**reading), "set")
     return parts["train"].images, [note.code.removeprefix("data.note.") for note in notes]
 
 
@@ -83,7 +83,7 @@ def test_arrays_and_lists_of_pictures_give_the_same() -> None:
 
 def test_a_part_of_another_size_has_all_parts_prepared() -> None:
     parts = {"train": Part(digits(), np.zeros(40), "a"), "test": Part(photographed(), np.zeros(40), "b")}
-    result, (note,) = prepared(parts, Reading(), "set")
+    result, (note,), _ = prepared(parts, Reading(), "set")
     assert note.values["count"] == 80
     assert np.abs(result["train"].images[:, 0].astype(int) - digits()).mean() < 1  # a digit of MNIST stays
     assert result["test"].images.shape == (40, 1, 28, 28)
@@ -156,7 +156,7 @@ def test_a_blank_picture_becomes_an_empty_image_and_is_reported() -> None:
     blank = np.full((300, 400), 230, np.uint8)
     pictures = [*photographed(10), blank, RANDOM.normal(200, 6, (300, 400)).astype(np.uint8)]
     images, labels = pictures, np.zeros(12)
-    parts, notes = prepared({"train": Part(images, labels, "set.npz")}, Reading(), "set")
+    parts, notes, _ = prepared({"train": Part(images, labels, "set.npz")}, Reading(), "set")
     assert parts["train"].images[10:].max() == 0
     assert [note.code for note in notes] == ["data.note.cut_out", "data.note.blank"]
     assert notes[1].values == {"count": 2, "example": "set.npz [10]"}

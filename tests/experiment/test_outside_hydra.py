@@ -27,7 +27,8 @@ from ziffern.training.trainer import Trainer
 def cfg_train(digits_npz: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
     GlobalHydra.instance().clear()
-    chosen = ["data=local", f"data.dir={digits_npz}", "data.num_classes=10", "model=nn", "trainer=cpu", "trainer.max_epochs=1"]
+    data = ["data=local", f"data.dir={digits_npz}", "data.num_classes=10"]
+    chosen = [*data, "model=nn", "trainer=cpu", "trainer.max_epochs=1"]
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         cfg = compose("train.yaml", return_hydra_config=True, overrides=chosen)
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)

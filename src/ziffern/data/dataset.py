@@ -33,6 +33,7 @@ class LabeledImages:
         note: A warning for the user, such as that the set replaces another one.
         val_size: How many images the published validation part has.
         notes: What was assumed or left out when the files were read.
+        prepare: How pictures became images: none, digit or resize (`ziffern.data.preparation`).
 
     Raises:
         InputError: A shape, type or label is not as described here, or there are no images.
@@ -46,6 +47,7 @@ class LabeledImages:
     note: Message | None = None
     val_size: int = 0
     notes: tuple[Message, ...] = ()
+    prepare: str = "none"
 
     def __post_init__(self) -> None:
         shape, count = self.images.shape, len(self.images)

@@ -47,8 +47,8 @@ def check_names(prepare: str, polarity: str) -> None:
             raise InputError("data.prepare.unknown", name=name, value=value, near=near, known=known)
 
 
-def prepared(parts: Mapping[str, Part], reading: Reading, label: str) -> Prepared:
-    """Return the parts with images (N, C, H, W) of the shape that is wanted, and what was done to them.
+def prepared(parts: Mapping[str, Part], reading: Reading, label: str) -> tuple[dict[str, Part], list[Message], str]:
+    """Return the parts with images (N, C, H, W) of the shape that is wanted, notes, and which preparation was used.
 
     Raises:
         InputError: A picture cannot be decoded or has another shape than `data.prepare=none` needs, or the shape is in
@@ -63,7 +63,9 @@ def prepared(parts: Mapping[str, Part], reading: Reading, label: str) -> Prepare
         if how == "none" or error.code != MISFIT:
             raise
         result = None
-    if result is None:
+    if result is not None:
+        how = "none"
+    else:
         if how == "auto":
             how = "digit" if shape[0] == 1 and are_marks(_sample(parts)) else "resize"
         result, notes = (_cut_out if how == "digit" else _resized)(parts, reading, label)
@@ -71,7 +73,7 @@ def prepared(parts: Mapping[str, Part], reading: Reading, label: str) -> Prepare
         for name, part in result.items():
             result[name], more = in_training_polarity(part, reading.polarity, name)
             notes += more
-    return result, [*notes, *_about_frames(part.images for part in parts.values())]
+    return result, [*notes, *_about_frames(part.images for part in parts.values())], how
 
 
 def _as_they_are(parts: Mapping[str, Part], shape: Shape, label: str) -> dict[str, Part]:

@@ -74,7 +74,7 @@ def tested_data(
         data = str(settings.get("data.dir") or "")
     if data == "":
         raise InputError("experiment.data.no_dir")
-    node = own if data is None else _other_data(data, own, material, image)
+    node = own if data is None else _other_data(data, own, material, image, run.description.get("data/prepare"))
     chosen = OmegaConf.create(node)
     for key, value in settings.items():
         if key.startswith("data."):
@@ -98,7 +98,7 @@ def tested_data(
     return images, part
 
 
-def _other_data(data: str, own: dict[str, Any], material: Material, image: Shape) -> dict[str, Any]:
+def _other_data(data: str, own: dict[str, Any], material: Material, image: Shape, prepare: object) -> dict[str, Any]:
     """Return the configuration of other data: an option of the group `data`, or a path.
 
     Images are converted to the model's shape, pictures are prepared and parts are cut as the run's own.
@@ -115,6 +115,8 @@ def _other_data(data: str, own: dict[str, Any], material: Material, image: Shape
     if data not in known:
         node |= {"dir": data, "num_classes": len(material.class_names)}
         node |= {key: own[key] for key in ("prepare", "polarity") if own.get(key) not in (None, "none")}
+        if prepare in ("digit", "resize"):  # what `auto` chose for the images of training
+            node["prepare"] = prepare
     elif "fallback" in node["source"]:  # which would be the score on other data than those named
         node["source"] = {**node["source"], "fallback": False}
     return {**node, **{key: own[key] for key in SPLIT if key in own}, "image": list(image)}

@@ -52,6 +52,7 @@ DESCRIPTION: dict[str, Any] = {
     "init_from": _field(Text, "fingerprint of the weights that training started from"),
     "data/name": _field(Text, "name of the data set", True),
     "data/fingerprint": _field(Text, "hash of images, labels and their order", True),
+    "data/prepare": _field(Text, "how pictures became images: none, digit or resize"),
     "data/split": _field(Text, "the split with its parameters", True),
     "data/train": _field(Count, "training images", True),
     "data/val": _field(Count, "validation images", True),

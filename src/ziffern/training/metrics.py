@@ -81,6 +81,7 @@ def description(
         "normalize": f"{model.normalize.kind}/{model.normalize.fit_on}",
         "data/name": data.dataset.name,
         "data/fingerprint": data.dataset.fingerprint,
+        "data/prepare": data.dataset.prepare,
         "data/split": data.split_name,
         "data/train": len(data.parts.train),
         "data/val": len(data.parts.val),

@@ -70,9 +70,10 @@ def read_local(path: Path, reading: Reading = AUTOMATIC) -> LabeledImages:
 
 def _data_set(name: str, content: Content, reading: Reading, label: str) -> LabeledImages:
     parts, class_names, notes = number_classes(content.parts, content.classes, reading.num_classes)
-    parts, more = prepared(parts, reading, label)
+    parts, more, prepare = prepared(parts, reading, label)
     parts, turned = upright(parts, class_names, reading.transpose, label)
-    return join(name, parts, class_names, reading.image, [*content.notes, *notes, *more, *turned])
+    whole = join(name, parts, class_names, reading.image, [*content.notes, *notes, *more, *turned])
+    return replace(whole, prepare=prepare)
 
 
 def _outside(members: Members, folder: str) -> list[Message]:
