@@ -78,7 +78,7 @@ def test_single_table_is_all_training(tmp_path):
             ["2 data sets", "a/train.csv, b/train.csv"],
         ),
         (KAGGLE | CSV, ["train.csv and mnist_train.csv", "remove"]),
-        (CSV | {"mnist_test.csv": table(LAST)[5:]}, ["mnist_test.csv", "first column is", "'label'"]),
+        (CSV | {"mnist_test.csv": table(LAST)[5:]}, ["mnist_test.csv", "column 0 has no name", "'label'"]),
         (PICTURES | {"train/0/notes.png": b"hi"}, ["train/0/notes.png", "not a picture"]),
         (PICTURES | {"train/0/more.zip": b""}, ["train/0/more.zip", "archive inside"]),
         (

@@ -1,153 +1,160 @@
-"""Read images from CSV files in Kaggle's format: per line one label, then the pixels row by row.
+"""Read images from tables, such as Kaggle's CSV files: per line one label and the pixels of an image.
 
-Decisions: the columns must match the expected shape, channel after channel; the header is optional, but its first name
-must be "label", since a file with the label last would otherwise load as nonsense; values are checked before they
-become uint8, because pandas wraps 256 to 0; rows are read in chunks, so that int64 needs 50 MB.
+Decisions: which part a table is follows from its name or its folder's, and a lone table may have any name; a table
+without labels and one that is no table of images, such as Kaggle's `test.csv` and `sample_submission.csv`, are left out
+with a note; a table that is damaged, or two tables of one part, are errors. The columns, the values and the text
+itself are read in `table_columns`, `table_values` and `table_text`.
 """
 
-import io
-import math
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ziffern.data.classes import MAX_CLASSES, label_fix
-from ziffern.data.content import Content, Part, Reading
-from ziffern.data.formats.members import Member, Members
-from ziffern.data.spec import MNIST_SHAPE, Shape
+from ziffern.data.content import PARTS, Content, Part, Reading
+from ziffern.data.formats.layout import part_of
+from ziffern.data.formats.members import DATA, Members
+from ziffern.data.formats.table_columns import Columns, find_columns, named_label
+from ziffern.data.formats.table_ends import Ends
+from ziffern.data.formats.table_text import Table, open_table
+from ziffern.data.formats.table_values import read_values
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
-from ziffern.text.printable import one_line
 
-if TYPE_CHECKING:
-    import pandas as pd
+NAME = re.compile(r"[^/]*\.(csv|tsv)(\.gz)?", re.IGNORECASE)
+OTHER = "data.table.columns"  # the error for a table that has no images
+UNCLEAR = ("data.table.both", "data.table.neither", "data.table.names", "data.table.color")  # it has images
+FEW_COLUMNS = 16  # a smaller table without images is never a damaged part of the data
 
-TRAIN_TABLES = ("train.csv", "mnist_train.csv")
-TEST_TABLES = ("test.csv", "mnist_test.csv")  # Kaggle's has no labels, and is ignored
-VALUES_AT_ONCE = 6_400_000  # 8,192 rows of MNIST
+
+class Sheet(NamedTuple):
+    """A table of images with labels."""
+
+    path: str
+    part: str | None
+    table: Table
+    columns: Columns
+    label: int  # its column
 
 
 def find_tables(members: Members) -> list[str]:
-    """Return the training tables among members."""
-    return [path for path in TRAIN_TABLES if path in members]
+    """Return the tables at the top and in folders named as parts, training first.
+
+    Beside other data, such as pictures, only tables of images count.
+    """
+    paths = [path for path in members if NAME.fullmatch(_without_part(path))]
+    is_alone = not any(DATA.fullmatch(path) and not path.endswith(".txt") for path in members.keys() - set(paths))
+    return sorted((path for path in paths if is_alone or _has_images(members, path)), key=_order)
 
 
 def read_tables(members: Members, reading: Reading, label: str) -> Content:
-    """Return the training part and, if it has a table with labels, the test part.
+    """Return the parts whose tables have labels.
 
     Raises:
-        InputError: As `read_csv`; or there are two tables of one part.
+        InputError: There is no training part, or two tables of one part; or a table is damaged, its label is unclear,
+            or a value is missing or out of range.
     """
-    shape, num_classes = reading.shape, reading.num_classes or MAX_CLASSES
-    train, *more = find_tables(members) or list(members)  # a lone table may have any name
-    test = [path for path in TEST_TABLES if path in members and has_labels(members[path], shape)]
-    if more or len(test) > 1:
-        first, second = TRAIN_TABLES if more else TEST_TABLES
-        raise InputError("data.local.tables", path=label, first=first, second=second)
-    names = {"train": train, **({"test": test[0]} if test else {})}
-    return Content({part: read_csv(members[name], num_classes, shape) for part, name in names.items()})
+    sheets, notes = _open_sheets(members, find_tables(members) or list(members), reading)
+    parts = {}
+    for part, sheet in _by_part(sheets, notes, label).items():
+        images, labels, is_scaled = read_values(sheet.table, sheet.columns, sheet.label, reading.num_classes)
+        parts[part] = Part(images, labels, sheet.table.label)
+        notes += sheet.columns.notes
+        notes += [Message("data.note.pixels_scaled", path=sheet.table.label)] if is_scaled else []
+    return Content(parts, notes=tuple(notes))
 
 
-def has_labels(member: Member, shape: Shape = MNIST_SHAPE) -> bool:
-    """Return whether a CSV file has a label column; Kaggle's test.csv has none."""
-    return len(_first_line(member.read())) != math.prod(shape)
+def _open_sheets(members: Members, paths: Sequence[str], reading: Reading) -> tuple[list[Sheet], list[Message]]:
+    """Return the tables of images with labels, and notes about the others."""
+    sheets: list[Sheet] = []
+    notes, problems = [], []
+    for path in paths:
+        table, part = open_table(members[path]), _part(path)
+        values = {"path": table.label, "count": table.count_rows()}
+        try:
+            columns = _columns(table, reading, sheets)
+        except InputError as error:
+            if error.code != OTHER or (part and table.width >= FEW_COLUMNS):
+                raise
+            problems.append(error)
+            notes.append(Message("data.note.no_images", **values))
+            continue
+        if columns.label is not None:
+            sheets.append(Sheet(path, part, table, columns, columns.label))
+            continue
+        problems.append(InputError("data.table.no_label", path=table.label, columns=table.width))
+        if part == "train":
+            raise problems[-1]
+        notes.append(Message("data.note.unlabeled", **values))
+    if not sheets:
+        raise problems[0]
+    return sheets, notes
 
 
-def read_csv(member: Member, num_classes: int, shape: Shape = MNIST_SHAPE) -> Part:
-    """Return all rows of a CSV file as images (N, *shape).
-
-    Raises:
-        InputError: The columns are not a label and the pixels of `shape`, the first name is not "label", there are
-            no rows, or a value is missing, not a whole number, or out of range (labels 0 ... num_classes - 1, pixels
-            0 ... 255).
-    """
-    raw = member.read().removeprefix(b"\xef\xbb\xbf").rstrip()  # Excel's byte order mark; trailing blank lines
-    limits = np.array([num_classes - 1] + [255] * math.prod(shape))  # (columns,)
-    names = _first_line(raw)
-    _check_columns(len(names), limits, 1, member.label)
+def _columns(table: Table, reading: Reading, earlier: Sequence[Sheet]) -> Columns:
+    """Return the columns of a table, whose label is that of the first table, by name or, without names, by place."""
+    if not earlier:
+        return find_columns(table, reading)
+    first, by_itself = earlier[0], replace(reading, label_column=None)
+    name = first.table.column_name(first.label)
+    if table.names and first.table.names:
+        if name.casefold() not in map(str.casefold, table.names) and named_label(table, None) is None:
+            place = first.label if table.width == first.table.width else None
+            if place is not None and not table.names[place] and not Ends(table).is_index(place):
+                raise InputError("data.table.unnamed", path=table.label, column=place, name=name)
+            return replace(find_columns(table, by_itself), label=None)  # no other column may replace it, such as an id
+        reading = replace(reading, label_column=name if name in table.names else None)
+    elif table.width == first.table.width:
+        reading = replace(reading, label_column=first.label)
     try:
-        float(names[0])
-        has_header = False
-    except ValueError:
-        has_header = True
-        if names[0].lower() != "label":
-            raise InputError("data.table.first", path=member.label, column=names[0], form=_form(limits)) from None
-    tables = list(_read_rows(raw, has_header, limits, member.label))
-    if not tables:
-        raise InputError("data.table.empty", path=member.label, form=_form(limits))
-    images, labels = (np.concatenate(parts) for parts in zip(*tables, strict=True))
-    return Part(images.reshape(-1, *shape), labels)
-
-
-def _form(limits: NDArray[np.int64]) -> Message:
-    return Message("data.table.form", last=len(limits) - 2)
-
-
-def _first_line(raw: bytes) -> list[str]:
-    line = re.split(rb"[\r\n]", raw[: 2**22], maxsplit=1)[0].decode("utf-8", "replace")
-    return [name.strip().strip('"') for name in line.split(",")]
-
-
-def _check_columns(columns: int, limits: NDArray[np.int64], line: int, label: str) -> None:
-    if columns != len(limits):
-        values = {"line": line, "columns": columns, "expected": len(limits)}
-        raise InputError("data.table.columns", path=label, **values, form=_form(limits))
-
-
-def _read_rows(
-    raw: bytes, has_header: bool, limits: NDArray[np.int64], label: str
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Yield pixels (rows, P) and labels (rows,) of checked chunks of rows; nothing if there are no rows."""
-    import pandas as pd
-
-    line = 1 + has_header
-    try:
-        with pd.read_csv(
-            io.BytesIO(raw),
-            header=None,
-            skiprows=int(has_header),
-            skip_blank_lines=False,  # so that the line numbers in messages are right
-            chunksize=max(1, VALUES_AT_ONCE // len(limits)),
-            low_memory=False,
-        ) as chunks:
-            for frame in chunks:
-                _check_columns(frame.shape[1], limits, line, label)
-                values = _check_values(frame, limits, line, label)
-                yield values[:, 1:].astype(np.uint8), values[:, 0].astype(np.int64)
-                line += len(frame)
+        return find_columns(table, reading)
     except InputError:
+        columns = find_columns(table, by_itself)
+        if columns.label is None:  # Kaggle's test.csv has all columns of the training table but that one
+            return columns
         raise
-    except pd.errors.EmptyDataError:
-        return
-    except Exception as error:  # pandas raises its own, Unicode, overflow and other errors for broken text
-        form = _form(limits)
-        raise InputError("data.table.damaged", path=label, columns=len(limits), reason=error, form=form) from None
 
 
-def _check_values(frame: "pd.DataFrame", limits: NDArray[np.int64], line: int, label: str) -> NDArray[Any]:
-    """Return a chunk as numbers, (rows, columns), all whole and from 0 to `limits` (columns,)."""
-    import pandas as pd
+def _by_part(sheets: list[Sheet], notes: list[Message], label: str) -> dict[str, Sheet]:
+    """Return the tables by part, and add a note if a name leaves that open."""
+    if len(sheets) == 1 and sheets[0].part != "train":
+        if sheets[0].part:
+            notes.append(Message("data.note.training_table", path=sheets[0].table.label))
+        return {"train": sheets[0]}
+    parts: dict[str, Sheet] = {}
+    for sheet in sheets:
+        part = sheet.part or "train"
+        if part in parts:
+            values = {"first": parts[part].path, "second": sheet.path, "part": Message(f"data.part.{part}")}
+            raise InputError("data.local.tables", path=label, **values)
+        if not sheet.part:
+            notes.append(Message("data.note.training_table", path=sheet.table.label))
+        parts[part] = sheet
+    if "train" not in parts:
+        raise InputError("data.table.no_train", path=label, tables=[sheet.path for sheet in sheets])
+    return {part: parts[part] for part in PARTS if part in parts}
 
-    numbers = frame.copy(deep=False)  # integers if all are, else float64 with NaN for text that is not a number
-    for name in (name for name, dtype in frame.dtypes.items() if dtype.kind not in "iuf"):
-        numbers[name] = pd.to_numeric(frame[name].astype(str), errors="coerce").astype(np.float64)
-    values = numbers.to_numpy()
-    good = (values >= 0) & (values <= limits)  # NaN, a missing value, fails both
-    if values.dtype.kind == "f":
-        good &= values == np.floor(values)
-    if good.all():
-        return values
-    row, column = divmod(int(np.argmin(good)), len(limits))
-    kind = "pixel" if column else "label"
-    where = Message(f"data.table.{kind}", path=label, line=line + row, pixel=column - 1)
-    shown = one_line(frame.iat[row, column])
-    if shown == "nan":
-        raise InputError("data.table.missing", where=where, columns=len(limits))
-    value, fix = float(values[row, column]), Message(f"data.table.fix_{kind}")
-    if not column and value.is_integer():
-        fix = label_fix(int(value))
-    blank = Message("data.table.blank")
-    raise InputError("data.table.value", where=where, value=shown or blank, limit=int(limits[column]), fix=fix)
+
+def _has_images(members: Members, path: str) -> bool:
+    try:
+        find_columns(open_table(members[path]), Reading())
+    except InputError as error:
+        return error.code in UNCLEAR
+    return True
+
+
+def _part(path: str) -> str | None:
+    """Return the part that a table's name shows or, if it does not, its folder's."""
+    whole = PurePosixPath(path)
+    return part_of(whole.name) or part_of(whole.parent.name)
+
+
+def _without_part(path: str) -> str:
+    """Return a path below its top folder, if that is named as a part."""
+    folder, _, rest = path.partition("/")
+    return rest if rest and part_of(folder) else path
+
+
+def _order(path: str) -> tuple[bool, int, str]:
+    return _part(path) != "train", len(path), path

@@ -33,7 +33,7 @@ TABLES = (".csv", ".tsv", ".txt")
 # How messages name a format, what finds its files among the members, and what reads them.
 FORMATS: tuple[tuple[str, Callable[[Members], object], Callable[[Members, Reading, str], Content]], ...] = (
     ("train/", has_pictures, read_pictures),
-    ("train.csv", find_tables, read_tables),
+    ("*.csv", find_tables, read_tables),
     ("*-ubyte", find_idx, read_idx_files),
     ("*.npz", find_npz, read_inner_npz),
     ("*.npy", find_arrays, read_npz),
@@ -57,6 +57,9 @@ def read_local(path: Path, reading: Reading = AUTOMATIC) -> LabeledImages:
             raise InputError("data.local.missing", path=path, accepted=ACCEPTED) from None
     name = one_line(path.stem if path.stem not in ("", "..") else path.resolve().stem) or "local"
     suffix = path.suffix.lower() if stat.S_ISREG(mode) else ""
+    inner = Path(path.stem)
+    if suffix == ".gz" and inner.suffix.lower() in TABLES:
+        suffix, name = inner.suffix.lower(), one_line(inner.stem)
     if stat.S_ISDIR(mode):
         return _data_set(name, _read_members(folder_members(path), reading, label), reading, label)
     if suffix in TABLES:
@@ -89,10 +92,10 @@ def _read_members(members: Members, reading: Reading, label: str) -> Content:
     candidates = {"": members}
     for _ in range(MAX_WRAPPERS + 1):
         sets = [
-            (name, form, read, inner)
+            (name, files[0] if isinstance(files, list) else form, read, inner)
             for name, inner in candidates.items()
             for form, find, read in FORMATS
-            if find(inner)
+            if (files := find(inner))
         ]
         if len(sets) > 1:
             names = ", ".join(f"{name}{form}" for name, form, _, _ in sets)
