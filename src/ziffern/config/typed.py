@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -32,16 +33,30 @@ def grammatical(override: str, is_multirun: bool = False) -> str:
         return PARAMETER.sub("", override)  # Hydra would take the dots in its name for levels
     if SPACE.fullmatch(key):
         return f"++{key.lstrip('+')}={_as_text(value)}"
-    is_path = NAME.search(key) and value and value[0] not in "'\"[{$" and not (is_multirun and "," in value)
-    return f"{key}={quoted_value(expanded(value))}" if is_path and not _is_valid(override) else override
+    return f"{key}={_as_path(key, value, is_multirun)}" if NAME.search(key) and value else override
 
 
-def _is_valid(override: str) -> bool:
+def _as_path(key: str, value: str, is_multirun: bool) -> str:
+    """Return a path in quotation marks, unless Hydra reads it as it is, or it is null, a range or an interpolation."""
     try:
-        OverridesParser.create().parse_override(override)
+        override = OverridesParser.create().parse_override(f"{key}={value}")
+        is_sweep, parsed = override.is_sweep_override(), override.value()
     except HydraException:
+        if is_multirun and "," in value and not _exists(value):
+            return ",".join(_as_path(key, part, is_multirun=False) for part in value.split(","))
+        return quoted_value(expanded(value))
+    if isinstance(parsed, str) and not is_sweep:
+        is_literal = not _exists(parsed) and _exists(value)
+    else:  # a comma or a bracket is part of the name of a file that exists
+        is_literal = _exists(value) or not (is_sweep or parsed is None)
+    return quoted_value(expanded(value)) if is_literal else value
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(expanded(path)).exists()
+    except (OSError, ValueError):  # too long, or with a NUL
         return False
-    return True
 
 
 def _as_text(value: str) -> str:
