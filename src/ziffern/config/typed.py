@@ -1,18 +1,22 @@
 """Overrides as users type them, made valid in Hydra's grammar where their meaning is clear."""
 
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Sweep
 from hydra.errors import HydraException
 
 from ziffern.config.command import quoted_value
 from ziffern.config.paths import NAME, expanded
+from ziffern.errors import InputError
 
 SPACE = re.compile(r"\+*hydra\.sweeper\.(params|when)")  # ranges in it are text, which the search reads
 PARAMETER = re.compile(r"\+*hydra\.sweeper\.params\.")
 NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
+OVERRIDE_OR_OPTION = re.compile(r"[-~]|\+{0,2}[A-Za-z_][\w./@:-]*=")
 OPENING, CLOSING = "([{", ")]}"
 
 
@@ -36,20 +40,51 @@ def grammatical(override: str, is_multirun: bool = False) -> str:
     return f"{key}={_as_path(key, value, is_multirun)}" if NAME.search(key) and value else override
 
 
+def check_blanks(arguments: Sequence[str], start: str) -> None:
+    """Check that the shell did not split a path at its blanks.
+
+    Args:
+        arguments: The words of a command line.
+        start: The words before them, such as `python train.py`.
+
+    Raises:
+        InputError: It did; the message has the command with the path in quotation marks.
+    """
+    words: list[str] = []
+    broken = None
+    for argument in arguments:
+        key, _, value = words[-1].partition("=") if words else ("", "", "")
+        if value and NAME.search(key) and not OVERRIDE_OR_OPTION.match(argument):
+            broken = words[-1] = f"{words[-1]} {argument}"
+        else:
+            words.append(argument)
+    if broken:
+        raise InputError("config.override.blanks", override=broken, command=f"{start} {shlex.join(words)}")
+
+
 def _as_path(key: str, value: str, is_multirun: bool) -> str:
     """Return a path in quotation marks, unless Hydra reads it as it is, or it is null, a range or an interpolation."""
     try:
         override = OverridesParser.create().parse_override(f"{key}={value}")
-        is_sweep, parsed = override.is_sweep_override(), override.value()
     except HydraException:
         if is_multirun and "," in value and not _exists(value):
             return ",".join(_as_path(key, part, is_multirun=False) for part in value.split(","))
-        return quoted_value(expanded(value))
-    if isinstance(parsed, str) and not is_sweep:
-        is_literal = not _exists(parsed) and _exists(value)
-    else:  # a comma or a bracket is part of the name of a file that exists
-        is_literal = _exists(value) or not (is_sweep or parsed is None)
-    return quoted_value(expanded(value)) if is_literal else value
+        return _quoted(value)
+    parsed = override.value()
+    if isinstance(parsed, Sweep):
+        has_commas = isinstance(parsed, ChoiceSweep) and parsed.simple_form
+        is_literal = _exists(value) or (has_commas and not is_multirun)
+    elif isinstance(parsed, str):
+        is_literal = _exists(value) and not _exists(parsed)
+    else:
+        is_literal = parsed is not None
+    return _quoted(value) if is_literal else value
+
+
+def _quoted(path: str) -> str:
+    """Return a path that Hydra reads as text, even if it looks like a number."""
+    text = quoted_value(expanded(path))
+    return text if text.startswith("'") else f"'{text}'"
 
 
 def _exists(path: str) -> bool:
