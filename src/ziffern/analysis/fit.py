@@ -88,6 +88,7 @@ def diagnose(
     train_acc: NDArray[np.float64],
     val_loss: NDArray[np.float64],
     val_acc: NDArray[np.float64],
+    *,
     is_at_baseline: bool = False,
 ) -> Fit:
     """Return the verdict on four curves (E,), one value per epoch, accuracies in [0, 1].

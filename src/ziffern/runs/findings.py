@@ -64,7 +64,7 @@ class Findings:
     def fit(self) -> Fit:
         """The verdict on the fit."""
         curves = (self.history[name] for name in ("train/loss", "train/acc", "val/loss", "val/acc"))
-        return diagnose(*curves, self.is_at_baseline)
+        return diagnose(*curves, is_at_baseline=self.is_at_baseline)
 
     @cached_property
     def is_at_baseline(self) -> bool:
