@@ -1,5 +1,7 @@
 """What the data shows about itself: duplicates, and missing, rare and unequal classes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from ziffern.data.dataset import LabeledImages
 from ziffern.data.sources.source import Embedded
 from ziffern.data.split import Split, stratified
 from ziffern.errors import InputError
+from ziffern.text.catalog import Message
 
 
 class Given:
@@ -73,6 +76,11 @@ def test_duplicates_are_counted_within_and_across_parts():
     assert str(notes[3]).startswith("2 of the 3 test images are also in the val part")
     for note in notes:
         assert "{" not in str(note) + note.in_language("de")
+
+
+def test_a_leak_for_another_reason_changes_no_count():
+    leaking = replace(SPLIT, leak=Message("data.split.leak"))
+    assert codes(notes_on_duplicates(leaking, GROUPS, LABELS)) == codes(notes_on_duplicates(SPLIT, GROUPS, LABELS))
 
 
 def test_one_of_each_is_kept_in_the_test_part_first():

@@ -27,7 +27,8 @@ def write(path: Path, classes: tuple[int, ...], names: tuple[object, ...] = (), 
 
 def test_labels_with_gaps_are_trained_evaluated_and_recorded(run: Callable[..., Run], tmp_path: Path) -> None:
     path = write(tmp_path / "some.npz", (3, 8))
-    metric = "+metrics.kappa={_target_: torchmetrics.classification.MulticlassCohenKappa, num_classes: '${data.num_classes}'}"
+    kappa = "torchmetrics.classification.MulticlassCohenKappa"
+    metric = f"+metrics.kappa={{_target_: {kappa}, num_classes: '${{data.num_classes}}'}}"
     finished = run(f"data.dir={path}", metric)
     assert finished.config["data"]["num_classes"] == 2
     assert finished.material is not None

@@ -70,11 +70,12 @@ def notes_on_duplicates(split: Split, groups: Groups, labels: NDArray[np.int64])
     if len(np.unique(groups[used])) == len(used):
         return
     within = {name: len(part) - len(np.unique(groups[part])) for name, part in zip(PARTS, split.indices, strict=True)}
-    if split.leak:
+    is_twice = np.array_equal(split.val, split.test)  # val_from=test
+    if is_twice:
         within["val"] = 0
     if count := sum(within.values()):
         yield Message("data.note.repeated", count=count, **within)
-    earlier = [("train", "val"), ("train", "test"), *([] if split.leak else [("val", "test")])]
+    earlier = [("train", "val"), ("train", "test"), *([] if is_twice else [("val", "test")])]
     for first, second in earlier:
         if count := int(np.isin(groups[getattr(split, second)], groups[getattr(split, first)]).sum()):
             parts = {"part": Message(f"data.part.{second}"), "other": Message(f"data.part.{first}")}
