@@ -29,7 +29,7 @@ def test_labels_with_gaps_are_trained_evaluated_and_recorded(run: Callable[..., 
     path = write(tmp_path / "some.npz", (3, 8))
     kappa = "torchmetrics.classification.MulticlassCohenKappa"
     metric = f"+metrics.kappa={{_target_: {kappa}, num_classes: '${{data.num_classes}}'}}"
-    finished = run(f"data.dir={path}", metric)
+    finished = run(f"data.dir={path}", "data.num_classes=null", metric)
     assert finished.config["data"]["num_classes"] == 2
     assert finished.material is not None
     assert finished.material.class_names == ("3", "8")
@@ -38,7 +38,7 @@ def test_labels_with_gaps_are_trained_evaluated_and_recorded(run: Callable[..., 
     eights = write(tmp_path / "eights.npz", (8,))
     assert Run(evaluate(finished, data=str(eights), output=tmp_path / "eights")).metrics["data/name"] == "eights"
     with pytest.raises(InputError, match="have the label '8'"):
-        run(f"data.dir={eights}", folder="refused")
+        run(f"data.dir={eights}", "data.num_classes=null", folder="refused")
 
 
 def test_a_model_of_ten_digits_reads_a_set_of_sevens(imperfect: Run, tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_run_without_duplicates_is_evaluated_without_them(run: Callable[..., R
     images, labels = synthetic_digits(120, seed=2)
     path = tmp_path / "twice.npz"
     np.savez(path, x_train=images, y_train=labels, x_test=images[:40], y_test=labels[:40])
-    finished = run(f"data.dir={path}", "data.drop_duplicates=true")
+    finished = run(f"data.dir={path}", "data.split=auto", "data.drop_duplicates=true")
     assert finished.metrics["data/train"] + finished.metrics["data/val"] == 80
     assert finished.metrics["data/split"].endswith("without duplicates")
     assert finished.metrics["data/notes"][0].startswith("40 images were left out")

@@ -23,7 +23,12 @@ def unequal(path: Path, share: float) -> Path:
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_a_net_that_always_predicts_the_large_class_is_not_optimal(tmp_path: Path, language: str) -> None:
     path = unequal(tmp_path / "unequal.npz", 0.97)
-    run = run_in(tmp_path / "run", compose_config(path, "trainer.max_epochs=4", "model.optimizer.lr=3e-3"))
+    run = run_in(
+        tmp_path / "run",
+        compose_config(
+            path, "data.split=auto", "data.num_classes=null", "trainer.max_epochs=4", "model.optimizer.lr=3e-3"
+        ),
+    )
     findings = Findings(run)
     assert findings.outcome is not None
     assert findings.outcome.accuracy == 0.97
@@ -43,7 +48,9 @@ def test_a_test_part_of_one_class_is_never_optimal(tmp_path: Path) -> None:
     np.savez(path, x_train=images, y_train=labels, x_test=images[one], y_test=labels[one])
     counts = np.bincount(labels)
     assert counts.max() == counts.min()  # the first class is the most frequent one as well
-    run = run_in(tmp_path / "run", compose_config(path, "model.net.hidden=[64]", "trainer.max_epochs=4"))
+    run = run_in(
+        tmp_path / "run", compose_config(path, "data.split=auto", "model.net.hidden=[64]", "trainer.max_epochs=4")
+    )
     findings = Findings(run)
     frequent = run.material.counts[0].argmax() if run.material else -1
     assert findings.is_at_baseline == (frequent == labels[0])
