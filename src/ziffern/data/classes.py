@@ -3,7 +3,7 @@
 Decisions: the labels of all parts are looked at together, so that a class has the same number in each; names are
 compared in Unicode's composed form (NFC), since macOS and Linux write umlauts differently, and sorted as people count
 (2 before 10); labels that start at 1, as in letters or Matlab files, are moved to 0 and keep their numbers as names; a
-label that is missing between others is a class without images, unless more labels are missing than present.
+label that is missing between others is a class without images, unless more are missing than present, beyond digits.
 """
 
 import re
@@ -21,6 +21,7 @@ from ziffern.text.printable import one_line
 
 MAX_CLASSES = 256  # a report has a table of classes × classes; a larger label is rather an error in the file
 MAX_NAME = 100  # characters of a class name
+DIGITS = 10  # up to 9, the labels are digits, of which a small data set may lack most
 INTEGER = re.compile(r"-?[0-9]{1,9}")
 
 Numbered = tuple[dict[str, Part], tuple[str, ...], list[Message]]  # parts, class names, notes
@@ -93,7 +94,7 @@ def _number_integers(
 def _labels(present: NDArray[Any], num_classes: int | None) -> NDArray[Any]:
     """Return the labels that are classes: from 0 or 1 up to the last one, or those present if most are missing."""
     low, high = int(present[0]), int(present[-1])
-    is_dense = low in (0, 1) and high - low + 1 <= 2 * len(present)
+    is_dense = low in (0, 1) and (high < DIGITS or high - low + 1 <= 2 * len(present))
     labels = np.arange(low, high + 1) if is_dense else present
     if num_classes in (None, len(labels)):
         return labels
