@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ziffern.analysis.fit import Trend, Verdict, diagnose, trend
+from ziffern.analysis.fit import Trend, Verdict, diagnose, exceeds, trend
 
 NAN, INF = float("nan"), float("inf")
 
@@ -161,3 +161,30 @@ def test_trend_of_a_straight_line_is_its_change(epochs, change):
     rises = (window[-1] - window[0]) / window.mean() > 0.02
     assert trend(line) == ("rising" if rises else "flat")
     assert trend(line[::-1][-len(window) :]) != "rising"
+
+
+@pytest.mark.parametrize(
+    ("train_acc", "val_acc", "verdict"),
+    [(0.97, 0.97, "at baseline"), (0.99, 0.92, "overfitting"), (0.7, 0.7, "underfitting")],
+)
+def test_no_fit_is_optimal_at_the_baseline(train_acc, val_acc, verdict):
+    assert diagnose(*history(train_acc, val_acc), is_at_baseline=True).verdict == verdict
+
+
+def test_no_epoch_is_not_trained_at_the_baseline_either():
+    assert diagnose(*[np.array([])] * 4, is_at_baseline=True).verdict == "not trained"
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "total", "baseline", "expected"),
+    [
+        (0.99, 10_000, 0.1135, True),
+        (1.0, 1000, 1.0, False),  # all test images are of one class
+        (0.97, 1000, 0.97, False),
+        (0.975, 1000, 0.97, False),  # within chance
+        (0.99, 1000, 0.97, True),
+        (1.0, 20, 0.9, False),  # too few images
+    ],
+)
+def test_a_score_exceeds_a_baseline_by_more_than_chance(accuracy, total, baseline, expected):
+    assert exceeds(accuracy, total, baseline) is expected

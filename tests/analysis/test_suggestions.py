@@ -89,4 +89,4 @@ def test_every_suggestion_can_be_typed(composed, model: str) -> None:
     assert len(typed) >= 4
     for override in typed:
         chosen = [] if override.startswith("model=") else [f"model={model}"]
-        build(composed(*chosen, override).model, "model", ImageClassifier)
+        build(composed(*chosen, override, "data.num_classes=10").model, "model", ImageClassifier)

@@ -62,7 +62,7 @@ def test_largest_batch_and_an_eval_batch_beyond_its_part_are_fine():
 
 
 def test_source_is_asked_once_with_folder_and_classes():
-    data = module(dir="~/digits")
+    data = module(dir="~/digits", num_classes=10)
     for stage in ("fit", "test", None):
         data.setup(stage)
     assert data.source.asked == [(Path.home() / "digits", 10, None)]

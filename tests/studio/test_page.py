@@ -8,6 +8,7 @@ import gc
 import io
 import os
 import warnings
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from tests.support.data_files import table
 from tests.support.digits import synthetic_digits
+from tests.support.runs import run_in
 
 from ziffern.config.command import quoted_value
 from ziffern.data.dataset import LabeledImages
@@ -320,7 +322,8 @@ def uploads(page: Page, tmp_path: Path) -> list[str]:
 
 
 def test_button_names_the_upload_that_it_removes(page: Page, uploads: list[str]) -> None:
-    choice, button = page.follow_source(f"upload:{uploads[0]}")
+    choice, button, split = page.follow_source(f"upload:{uploads[0]}", "resplit")
+    assert split["value"] == "auto"
     assert (choice["value"], button["value"]) == (uploads[0], f"Remove this file: {uploads[0]}")
     page.remove_upload(choice["value"], button["value"], "mnist5k", None)  # type: ignore[arg-type]
     assert list(workspace(page).uploads()) == uploads[1:]
@@ -424,3 +427,30 @@ def test_full_disk_is_told_where_an_upload_is_kept(page: Page, tmp_path: Path, m
     assert "No space left on device" in said
     assert "somebody" not in said
     assert workspace(page).uploads() == {}
+
+
+def test_upload_of_class_folders_named_by_words_is_shown_and_trained(page: Page, tmp_path: Path) -> None:
+    path, images = tmp_path / "animals.zip", synthetic_digits(90, seed=3)[0]
+    with zipfile.ZipFile(path, "w") as file:
+        for place, image in enumerate(images):
+            picture = io.BytesIO()
+            Image.fromarray(np.asarray(image).squeeze()).save(picture, "PNG")
+            folder = ("Katze", "Hund", "Vögel")[place % 3]
+            for name in (f"{place}.png", f"{place} copy.png")[: 2 if place < 3 else 1]:
+                file.writestr(f"{folder}/{name}", picture.getvalue())
+    notice, source, *_, split = page.take_upload(str(path), "mnist5k", None)  # type: ignore[arg-type]
+    assert "animals_" in notice
+    assert split["value"] == "auto"
+    assert page.follow_source("mnist", "auto")[2]["value"] == "resplit"
+    shown = page.show_data(source["value"], split["value"], None)  # type: ignore[arg-type]
+    for text in ("Katze", "Hund", "Vögel", "data.drop_duplicates=true"):
+        assert text in shown
+    data = page.studio.data_overrides(workspace(page), source["value"])
+    values = settings.form(["model=nn", "data=mnist5k"]) | {"epochs": 1, "split": split["value"]}
+    overrides = settings.overrides_of("nn", None, data, values)
+    assert not any(item.startswith("data.split=") for item in overrides)
+    fast = ("trainer=cpu", "logger=none", "model.net.hidden=[8]")
+    run = run_in(tmp_path / "run", settings.composed((*overrides, *fast)))
+    assert run.material is not None
+    assert run.material.class_names == ("Hund", "Katze", "Vögel")
+    assert run.config["data"]["num_classes"] == 3

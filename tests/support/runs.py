@@ -41,7 +41,9 @@ def is_setting(override: str) -> bool:
 @cache
 def _composed(digits: Path, *overrides: str) -> DictConfig:
     GlobalHydra.instance().clear()
-    local = ["data=local", f"data.dir={digits}", "data.split=resplit", "data.num_classes=10"]
+    local = ["data=local", f"data.dir={digits}", "data.split=resplit"]
+    if not any(override.startswith("data=") for override in overrides):
+        local.append("data.num_classes=10")
     chosen = any(override.startswith(("model=", "experiment=")) for override in overrides)
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         return compose("train", overrides=[*local, *FAST, *([] if chosen else SMALL), *overrides])

@@ -1,8 +1,9 @@
-"""The verdict on a fit, from the curves of a run alone: overfitting, underfitting or optimal.
+"""The verdict on a fit, from the curves of a run: overfitting, underfitting or optimal.
 
 The verdicts of Gómez López and Ulubas (2025) were published without a rule. This rule is fixed, so that all runs are
 judged alike, and reproduces their verdicts from their figures. It uses training and validation only, because the test
-images must not influence a design. For a run without epochs, undefined values are nan, flat or 0.
+images must not influence a design; only where a score is not clearly above that of always predicting the most frequent
+class, on whichever part, no fit is called optimal. For a run without epochs, undefined values are nan, flat or 0.
 """
 
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class Verdict(StrEnum):
     UNDERFITTING = "underfitting"
     OPTIMAL = "optimal"
     NOT_TRAINED = "not trained"
+    AT_BASELINE = "at baseline"  # no better than always predicting the most frequent class
 
 
 class Trend(StrEnum):
@@ -86,13 +88,19 @@ def diagnose(
     train_acc: NDArray[np.float64],
     val_loss: NDArray[np.float64],
     val_acc: NDArray[np.float64],
+    *,
+    is_at_baseline: bool = False,
 ) -> Fit:
     """Return the verdict on four curves (E,), one value per epoch, accuracies in [0, 1].
+
+    `is_at_baseline`: whether a score is not clearly above that of always predicting the most frequent class
+    (`exceeds`), so that a high accuracy does not show that anything was learned.
 
     The first of these rules that applies to the last epoch decides: the run diverged (validation loss not finite,
     validation accuracy below LEARNED): underfitting, whatever the training accuracy was before; training accuracy of
     at least STARTED, and a gap above LARGE_GAP, or above GAP while the losses diverge (validation rises or has risen,
-    training does not rise): overfitting; both accuracies below LEARNED: underfitting; otherwise optimal.
+    training does not rise): overfitting; both accuracies below LEARNED: underfitting; `is_at_baseline`: at baseline;
+    otherwise optimal.
     """
     if not len(val_loss):
         return Fit(Verdict.NOT_TRAINED, float("nan"), Trend.FLAT, Trend.FLAT, 0, False)
@@ -103,7 +111,16 @@ def diagnose(
     diverged = not np.isfinite(val_loss[-1]) and acc[1] < LEARNED
     is_parting = trends[0] is not Trend.RISING and (trends[1] is Trend.RISING or _has_risen(val_loss))
     verdict = Verdict.UNDERFITTING if diverged else _verdict(*acc, gap, is_parting)
+    if verdict is Verdict.OPTIMAL and is_at_baseline:
+        verdict = Verdict.AT_BASELINE
     return Fit(verdict, gap, *trends, best, trends[1] is Trend.FALLING and best == len(val_loss))
+
+
+def exceeds(accuracy: float, total: int, baseline: float) -> bool:
+    """Return whether an accuracy on `total` images is clearly above a baseline: Wilson's 95% interval excludes it."""
+    from scipy.stats import binomtest
+
+    return bool(binomtest(round(accuracy * total), total).proportion_ci(method="wilson").low > baseline)
 
 
 def accuracy_gap(train_acc: NDArray[np.float64], val_acc: NDArray[np.float64]) -> float:

@@ -121,16 +121,15 @@ def _training_alone(run: Evidence) -> None:
     """Return None: no file of a run folder contains it, so training passes it in."""
 
 
-DETAILS = Place.COMPARISON | Place.TERMINAL | Place.TENSORBOARD  # not on cards: the report's table of classes shows it
 COSTS = Place.SUMMARY | Place.COMPARISON | Place.TERMINAL
 CONFIDENCE = Place.CONFIDENCE | Place.TENSORBOARD
 METRICS: tuple[Metric, ...] = (  # in the order in which they are shown
     Metric("test/acc", Kind.SHARE, _outcome(lambda outcome: outcome.accuracy), "maximize"),
+    Metric("test/f1", Kind.SHARE, _outcome(lambda outcome: outcome.macro_f1), "maximize"),
     Metric("test/acc_low", Kind.SHARE, _outcome(lambda outcome: outcome.interval[0]), places=Place.NOWHERE),
     Metric("test/acc_high", Kind.SHARE, _outcome(lambda outcome: outcome.interval[1]), places=Place.NOWHERE),
     Metric("test/correct", Kind.COUNT, _outcome(lambda outcome: outcome.correct), places=Place.NOWHERE),
     Metric("test/total", Kind.COUNT, _outcome(lambda outcome: outcome.total), places=Place.NOWHERE),
-    Metric("test/f1", Kind.SHARE, _outcome(lambda outcome: outcome.macro_f1), "maximize", DETAILS),
     Metric("test/loss", Kind.SCORE, _training_alone, "minimize", Place.TENSORBOARD),
     Metric("test/ece", Kind.SHARE, _outcome(lambda outcome: outcome.reliability.ece), "minimize", CONFIDENCE),
     Metric("test/nll", Kind.SCORE, _outcome(lambda outcome: outcome.nll), "minimize", CONFIDENCE),

@@ -1,7 +1,8 @@
 """A model's predictions on one part of the data, and all scores computed from them, each once.
 
 TensorBoard, the report and the comparison all use this; nothing here draws or writes. Undefined scores of a class are
-nan, not 0, since a class without images is no evidence for or against a net.
+nan, not 0, since a class without images is no evidence for or against a net. Macro averages are those of scikit-learn:
+the mean over the classes that occur among the labels or the predictions, where an undefined score counts as 0.
 """
 
 from dataclasses import dataclass
@@ -114,8 +115,17 @@ class Outcome:
 
     @property
     def macro_f1(self) -> float:
-        """The mean of the classes' F1, over those that have test images."""
-        return macro(self.classes.f1)
+        """The mean of the classes' F1; see `macro`."""
+        return self.macro(self.classes.f1)
+
+    def macro(self, scores: NDArray[np.float64]) -> float:
+        """Return the mean of scores (C,) of classes, over the classes that have test images or were predicted.
+
+        An undefined score counts as 0, as with zero_division=0 in scikit-learn: a class that was never predicted, or
+        predicted without having a test image, lowers the mean. A class that does neither is left out.
+        """
+        occurs = (self.confusion.sum(0) > 0) | (self.confusion.sum(1) > 0)
+        return float(np.nan_to_num(scores)[occurs].mean())
 
     @cached_property
     def weakest(self) -> list[int]:
@@ -159,15 +169,6 @@ class Outcome:
         distance = self.probability.astype(np.float64)  # (N, C), a copy
         distance[np.arange(self.total), self.target] -= 1
         return float((distance**2).sum(1).mean())
-
-
-def macro(values: NDArray[np.float64]) -> float:
-    """Return the mean of `values` (C,) over the classes where it is defined; nan if there are none.
-
-    scikit-learn's macro average counts an undefined class as 0 instead.
-    """
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if defined.size else float("nan")
 
 
 def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ziffern.cli.terminal import language_of_terminal, readable_streams
 from ziffern.config.command import quoted
+from ziffern.config.typed import check_blanks, grammatical
 from ziffern.errors import InputError
 from ziffern.experiment.failure import describe, fail
 from ziffern.text.language import Language, terminal_language, terminal_words
@@ -71,7 +72,7 @@ def parsed(overrides: Sequence[str]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for item in overrides:
         try:
-            override = OverridesParser.create().parse_override(item)
+            override = OverridesParser.create().parse_override(grammatical(item))
         except HydraException as error:
             raise InputError("config.override.invalid", override=item) from error
         if override.is_delete() or override.is_sweep_override():
@@ -89,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     terminal_language.set(language_of_terminal(os.environ, arguments))
     readable_streams()
     try:
+        check_blanks(arguments, "python eval.py")
         settings = parsed(arguments)
         path = _checkpoint(settings.pop("ckpt_path", None))
         settings.pop("report", None)  # the language, set above

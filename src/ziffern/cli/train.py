@@ -23,10 +23,10 @@ from hydra_plugins.hydra_optuna_queue import check_finished_studies
 from ziffern.cli.job import error_line, job, print_after_multirun
 from ziffern.cli.terminal import language_of_terminal, readable_streams
 from ziffern.config import conf_folder
-from ziffern.config.command import PRIMARY
+from ziffern.config.command import PRIMARY, invocation
 from ziffern.config.environment import load_environment
 from ziffern.config.foreign import checked_configs
-from ziffern.config.typed import grammatical
+from ziffern.config.typed import check_blanks, grammatical
 from ziffern.errors import InputError
 from ziffern.experiment import run_folder
 from ziffern.experiment.failure import fail
@@ -85,6 +85,10 @@ def train(arguments: Sequence[str] | None = None) -> None:
 
 def _options(arguments: Sequence[str]) -> Namespace:
     """Return Hydra's options and overrides, in any order; exits with 2 on options that do not exist or do not fit."""
+    try:
+        check_blanks(arguments, invocation.get())
+    except InputError as error:
+        fail(error)
     parser = get_args_parser()
     parser.error = lambda message: fail(InputError("cli.train.options", problem=message))  # type: ignore[method-assign]
     options = parser.parse_intermixed_args(arguments)

@@ -2,7 +2,8 @@
 
 Decisions: the labels of all parts are looked at together, so that a class has the same number in each; names are
 compared in Unicode's composed form (NFC), since macOS and Linux write umlauts differently, and sorted as people count
-(2 before 10); labels that start at 1, as in letters or Matlab files, are moved to 0 and keep their numbers as names.
+(2 before 10); labels that start at 1, as in letters or Matlab files, are moved to 0 and keep their numbers as names; a
+label that is missing between others is a class without images, unless more are missing than present, beyond digits.
 """
 
 import re
@@ -18,7 +19,9 @@ from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 from ziffern.text.printable import one_line
 
-MAX_CLASSES = 1000  # a larger label is an error in the file, not another class
+MAX_CLASSES = 256  # a report has a table of classes × classes; a larger label is rather an error in the file
+MAX_NAME = 100  # characters of a class name
+DIGITS = 10  # up to 9, the labels are digits, of which a small data set may lack most
 INTEGER = re.compile(r"-?[0-9]{1,9}")
 
 Numbered = tuple[dict[str, Part], tuple[str, ...], list[Message]]  # parts, class names, notes
@@ -30,10 +33,12 @@ def number_classes(parts: Mapping[str, Part], declared: Sequence[str], num_class
     Args:
         parts: Their labels are whole numbers or text.
         declared: Further classes that exist, even without an image.
-        num_classes: How many classes there must be; None accepts any number.
+        num_classes: How many classes there must be; None accepts any number. The number of classes that None leads to
+            gives the same classes, so that a run may be repeated with the number that it recorded.
 
     Raises:
-        InputError: A label is out of range, or there are more classes than `num_classes`; numbers and words are mixed.
+        InputError: A label is out of range, or there are more classes than `num_classes`; numbers and words are mixed;
+            a name is too long.
     """
     if all(part.labels.dtype.kind in "iu" for part in parts.values()) and not declared:
         return _number_integers(dict(parts), num_classes)
@@ -53,6 +58,11 @@ def number_classes(parts: Mapping[str, Part], declared: Sequence[str], num_class
     if integers and any(len(word) > 1 for word in words):
         raise InputError("data.picture.mixed", path=places[words[0]], number=integers[0], word=words[0])
     names = [*integers, *words]
+    longest = max(words, key=len)
+    if len(longest) > MAX_NAME:
+        raise InputError("data.classes.long_name", where=places[longest], count=len(longest), limit=MAX_NAME)
+    if len(names) > MAX_CLASSES:
+        raise InputError("data.classes.too_many", where=places[names[0]], count=len(names), limit=MAX_CLASSES)
     if num_classes is not None and len(names) > num_classes:
         values = {"path": places[names[0]], "folders": len(names), "limit": num_classes}
         raise InputError("data.picture.folders", **values)
@@ -67,18 +77,39 @@ def number_classes(parts: Mapping[str, Part], declared: Sequence[str], num_class
 def _number_integers(
     parts: dict[str, Part], num_classes: int | None, declared: frozenset[int] = frozenset()
 ) -> Numbered:
-    present = declared.union(*(np.unique(part.labels).tolist() for part in parts.values()))
-    low, high = min(present), max(present)
-    limit = MAX_CLASSES if num_classes is None else num_classes
-    if low >= 1 and (high < limit if num_classes is None else high == limit):
-        values = np.arange(1, max(high, 2) + 1) if low == 1 or num_classes else np.array(sorted(present))
-        note = Message("data.note.labels_moved", first=low, last=high, classes=len(values))
-        moved = {n: part._replace(labels=np.searchsorted(values, part.labels)) for n, part in parts.items()}
-        return moved, tuple(map(str, values)), [note]
+    present = np.array(sorted(declared.union(*(np.unique(part.labels).tolist() for part in parts.values()))))
     for part in parts.values():
-        check_labels(part.labels, limit, part.where)
-    check_labels(np.array(sorted(declared), np.int64), limit, next(iter(parts.values())).where)
-    return parts, numbered(num_classes or max(high + 1, 2)), []
+        check_labels(part.labels, _limit(present, num_classes), part.where)
+    check_labels(present, _limit(present, num_classes), next(iter(parts.values())).where)
+    values = _labels(present, num_classes)
+    if np.array_equal(values, np.arange(len(values))):
+        numbers = {name: part._replace(labels=part.labels.astype(np.int64)) for name, part in parts.items()}
+        return numbers, numbered(len(values)), []
+    moved = {name: part._replace(labels=np.searchsorted(values, part.labels)) for name, part in parts.items()}
+    first, last = int(present[0]), int(present[-1])
+    note = Message("data.note.labels_moved", first=first, last=last, classes=len(values))
+    return moved, tuple(map(str, values)), [note]
+
+
+def _labels(present: NDArray[Any], num_classes: int | None) -> NDArray[Any]:
+    """Return the labels that are classes: from 0 or 1 up to the last one, or those present if most are missing."""
+    low, high = int(present[0]), int(present[-1])
+    is_dense = low in (0, 1) and (high < DIGITS or high - low + 1 <= 2 * len(present))
+    labels = np.arange(low, high + 1) if is_dense else present
+    if num_classes in (None, len(labels)):
+        return labels
+    return np.arange(num_classes) + int(_starts_at_1(present, num_classes))
+
+
+def _limit(present: NDArray[Any], num_classes: int | None) -> int:
+    """Return the number that all labels must be below."""
+    if num_classes is None or num_classes == len(_labels(present, None)):
+        return MAX_CLASSES
+    return num_classes + int(_starts_at_1(present, num_classes))
+
+
+def _starts_at_1(present: NDArray[Any], num_classes: int) -> bool:
+    return bool(present[0] >= 1 and present[-1] == num_classes)
 
 
 def check_labels(labels: NDArray[Any], num_classes: int, where: str) -> NDArray[np.int64]:
@@ -102,11 +133,13 @@ def label_fix(label: int) -> Message:
     return Message("data.label.correct")
 
 
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", str(name))
+def _composed(name: object) -> str:
+    return unicodedata.normalize("NFC", str(name)).strip()
 
 
-def _as_people_count(name: str) -> list[tuple[bool, int, str]]:
-    """Return a key that sorts numbers in names by value, and the rest without case."""
-    pieces = re.split(r"([0-9]+)", name)
-    return [(piece.isdigit(), int(piece) if piece.isdigit() else 0, piece.casefold()) for piece in pieces]
+def _as_people_count(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Return a key that sorts numbers in names by value, and the rest without case; no two names have the same key."""
+    pieces = re.split(r"([0-9]+)", name)  # every second one is a number
+    for place in range(1, len(pieces), 2):
+        pieces[place] = pieces[place].lstrip("0")
+    return [(len(piece) if place % 2 else 0, piece.casefold()) for place, piece in enumerate(pieces)], name

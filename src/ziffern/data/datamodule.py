@@ -5,22 +5,27 @@ made, so the same object serves CPU and GPU; validation is sharded under DDP, th
 all of it, so that predictions are in order and need no gathering.
 """
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ziffern.data.batches import Batch, Batches
+from ziffern.data.checks import identical, notes_on_classes, notes_on_duplicates, without_duplicates
+from ziffern.data.classes import MAX_CLASSES
 from ziffern.data.dataset import LabeledImages
 from ziffern.data.preparation import check_names
 from ziffern.data.sources.source import Local, Source
 from ziffern.data.spec import image_shape
-from ziffern.data.split import Split, make_split
+from ziffern.data.split import Split, check_parts, make_split
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
@@ -34,7 +39,7 @@ class ImageDataModule(pl.LightningDataModule):
             the home folder.
         image: Channels, height and width of the images, to which others are converted; None is MNIST's shape, and
             refuses others.
-        num_classes: Labels run from 0 to num_classes - 1; None: as many as the data has.
+        num_classes: How many classes the data must have; None: any number of them.
         batch_size: Training images per step and process.
         eval_batch_size: Images per batch of validation and test; changes speed, not results.
         split: resplit, stratified, official or kfold (`ziffern.data.split`), or auto: official for data with parts
@@ -47,6 +52,8 @@ class ImageDataModule(pl.LightningDataModule):
         fold: For kfold: the fold that tests, from 0.
         folds: For kfold: how many folds.
         limit: Images kept of each part, drawn at random, but at least `batch_size` of training; None is all.
+        drop_duplicates: Keep one of each group of identical images, in the test part rather than the validation part
+            rather than the training part, and none that also occurs with another label.
         seed: Seed of the order of training batches.
         label_column: For the user's own data, as the following: see `ziffern.data.content.Reading`.
         prepare: Likewise.
@@ -56,7 +63,7 @@ class ImageDataModule(pl.LightningDataModule):
 
     Raises:
         InputError: A batch size below 1, fewer than 2 classes, or an invalid shape; from `setup`: unusable data, an
-            impossible split, or a batch larger than the training part.
+            impossible split, a batch larger than the training part, or training images of one class alone.
     """
 
     def __init__(
@@ -64,7 +71,7 @@ class ImageDataModule(pl.LightningDataModule):
         source: Source,
         dir: str,
         image: Sequence[int] | None = None,
-        num_classes: int | None = 10,
+        num_classes: int | None = None,
         batch_size: int = 16,
         eval_batch_size: int = 1000,
         split: str = "resplit",
@@ -76,6 +83,7 @@ class ImageDataModule(pl.LightningDataModule):
         folds: int = 5,
         seed: int = 0,
         limit: int | None = None,
+        drop_duplicates: bool = False,
         label_column: str | int | None = None,
         prepare: str | None = None,
         polarity: str | None = None,
@@ -96,11 +104,11 @@ class ImageDataModule(pl.LightningDataModule):
             raise InputError("data.local.only", name=next(iter(self._reading)))
         check_names(prepare or "auto", polarity or "auto")
         self.preview = preview
-        self.source, self.dir = source, Path(dir).expanduser()
+        self.source, self.dir = source, Path(os.path.expanduser(dir))  # noqa: PTH111  # ~x may be a file
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         parameters = {"val_from": val_from, "val_share": val_share, "fold": fold, "folds": folds}
         self._split: dict[str, Any] = {"kind": split, "fractions": fractions, "seed": split_seed, **parameters}
-        self.limit = limit
+        self.limit, self.drop_duplicates = limit, drop_duplicates
         self.image = None if image is None else image_shape(image)
         self.num_classes, self.seed = num_classes, seed
         self._tensors: tuple[torch.device, Tensor, Tensor] | None = None
@@ -120,6 +128,8 @@ class ImageDataModule(pl.LightningDataModule):
         known = dataset.spec.num_classes
         if self.num_classes not in (None, known):
             raise InputError("data.num_classes.mismatch", classes=self.num_classes, name=dataset.name, known=known)
+        if known > MAX_CLASSES:
+            raise InputError("data.classes.too_many", where=dataset.name, count=known, limit=MAX_CLASSES)
         self.num_classes = known
         return dataset
 
@@ -145,26 +155,71 @@ class ImageDataModule(pl.LightningDataModule):
         few = "" if self.limit is None else f", at most {self.limit} of each part"
         if self.limit is not None and self.batch_size > self.limit:
             few = f", at most {self.batch_size} of train and {self.limit} of val and test"
-        return f"{kind} {text}, split_seed {how['seed']}{few}"
+        unique = ", without duplicates" if self.drop_duplicates else ""
+        return f"{kind} {text}, split_seed {how['seed']}{unique}{few}"
 
     @cached_property
     def parts(self) -> Split:
         """The three parts as arrays of original indices."""
-        split = make_split(self.dataset, **self._split | {"kind": self.split_kind})
+        split = self._whole
         if self.batch_size > len(split.train):
             raise InputError("data.batch_size.too_large", size=self.batch_size, images=len(split.train))
         if self.limit is None:
             return split
         return split.drawn(max(self.limit, self.batch_size), self.limit, self._split["seed"])
 
-    @property
+    @cached_property
     def notes(self) -> list[Message]:
         """What was assumed, left out or noticed about the data."""
-        return [*self.dataset.notes]
+        dataset, parts = self.dataset, self.parts
+        notes = [*dataset.notes]
+        if not self.drop_duplicates:
+            notes += notes_on_duplicates(parts, self._groups, dataset.labels)
+        for kind, count in zip(("repeated", "contradicting"), parts.dropped, strict=True):
+            if count:
+                notes.append(Message(f"data.note.dropped_{kind}", count=count))
+        if self.limit is None:  # which leaves few images on purpose
+            can_stratify = self.split_kind == "resplit" and len(parts.train)
+            notes += notes_on_classes(dataset, parts, self._cut("stratified") if can_stratify else None)
+        return notes
 
     def setup(self, stage: str | None = None) -> None:
         """Load and split now, so that errors appear before training starts."""
         self.parts  # noqa: B018
+        if stage in (None, "fit"):
+            self._check_classes()
+
+    def unique(self, split: Split) -> Split:
+        """Return a split of the data set, without duplicates if these are dropped."""
+        return without_duplicates(split, self._groups, self.dataset.labels) if self.drop_duplicates else split
+
+    def _cut(self, kind: str) -> Split:
+        split = self.unique(make_split(self.dataset, **self._split | {"kind": kind}))
+        check_parts(split, kind)
+        return split
+
+    @cached_property
+    def _whole(self) -> Split:
+        """The parts before `limit` is applied."""
+        return self._cut(self.split_kind)
+
+    @cached_property
+    def _groups(self) -> NDArray[np.int64]:
+        return identical(self.dataset.images)
+
+    def _check_classes(self) -> None:
+        """Raise InputError if all training images have the same label."""
+        dataset, train = self.dataset, self._whole.train
+        if np.ptp(dataset.labels[train]):
+            return
+        label = dataset.class_names[dataset.labels[train[0]]]
+        if not np.ptp(dataset.labels):
+            fix = Message("data.classes.fix.column" if isinstance(self.source, Local) else "data.classes.fix.add")
+            raise InputError("data.classes.only", where=dataset.name, count=len(dataset), label=label, fix=fix)
+        helps = self.split_kind != "stratified" and np.ptp(dataset.labels[self._cut("stratified").train])
+        values = {"kind": self.split_kind, "count": len(train), "label": label}
+        fix = Message("data.classes.fix.stratify" if helps else "data.classes.fix.add")
+        raise InputError("data.classes.only_in_part", **values, fix=fix)
 
     def train_dataloader(self) -> Batches:
         """Shuffled batches of the training part, sharded under DDP; in a fixed order with `overfit_batches`."""

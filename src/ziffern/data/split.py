@@ -7,7 +7,7 @@ test set, as one published recipe does, and `leak` explains it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,13 @@ MIN_FOLDS = 3  # one fold tests, one validates, at least one trains
 
 @dataclass(frozen=True)
 class Split:
-    """Three arrays of original indices; `leak` is a warning if validation uses the test part, else None."""
+    """Three arrays of original indices."""
 
     train: Indices
     val: Indices
     test: Indices
-    leak: Message | None = None
+    leak: Message | None = None  # a warning if validation uses the test part
+    dropped: tuple[int, int] = (0, 0)  # images left out because they repeat, or contradict, an identical one
 
     @property
     def indices(self) -> tuple[Indices, Indices, Indices]:
@@ -43,7 +44,7 @@ class Split:
         def draw(part: Indices, most: int) -> Indices:
             return part[np.sort(random.permutation(len(part))[:most])]
 
-        return Split(draw(self.train, train), draw(self.val, others), draw(self.test, others), self.leak)
+        return replace(self, train=draw(self.train, train), val=draw(self.val, others), test=draw(self.test, others))
 
 
 def resplit(count: int, fractions: Sequence[float], seed: int) -> Split:
@@ -157,10 +158,16 @@ def make_split(
             split = kfold(len(data), fold, folds, seed)
         case _:
             raise InputError("data.split.unknown", kind=kind, known=(*SPLITS, "auto"))
+    check_parts(split, kind)
+    return split
+
+
+def check_parts(split: Split, kind: str) -> None:
+    """Raise InputError if a part of a split by the rule `kind` is empty."""
+    images = sum(map(len, split.indices))
     for part in ("train", "val", "test"):
         if not len(getattr(split, part)):
-            raise InputError("data.split.empty", kind=kind, part=Message(f"data.part.{part}"), images=len(data))
-    return split
+            raise InputError("data.split.empty", kind=kind, part=Message(f"data.part.{part}"), images=images)
 
 
 def _checked(fractions: Sequence[float]) -> Sequence[float]:

@@ -89,12 +89,14 @@ def tested_data(
     if part == "all" and split_settings:
         raise InputError("experiment.evaluation.no_split", key=split_settings[0])
     images.dataset = with_classes(dataset, material.class_names, run.folder)
-    index = np.arange(len(dataset)) if part == "all" else getattr(images.parts, part)
+    nothing = np.zeros(0, np.int64)
+    split = images.unique(Split(nothing, nothing, np.arange(len(dataset)))) if part == "all" else images.parts
+    index = split.test if part == "all" else getattr(split, part)
     if part == "all":
         images.split_name = "all images"
     elif part != "test" or not is_own:
         images.split_name = f"{part} of {images.split_name}"
-    images.parts = Split(np.zeros(0, np.int64), np.zeros(0, np.int64), index)
+    images.parts = Split(nothing, nothing, index, dropped=split.dropped)
     return images, part
 
 
@@ -113,7 +115,7 @@ def _other_data(data: str, own: dict[str, Any], material: Material, image: Shape
         return {**own, "dir": data}  # the folder of the run's own data set
     node = _option(data if data in known else "local")
     if data not in known:
-        node |= {"dir": data, "num_classes": len(material.class_names)}
+        node |= {"dir": data}
         node |= {key: own[key] for key in ("prepare", "polarity") if own.get(key) not in (None, "none")}
         if prepare in ("digit", "resize"):  # what `auto` chose for the images of training
             node["prepare"] = prepare

@@ -96,7 +96,7 @@ def check_settings(cfg: DictConfig) -> None:
     for name, base in BASES.items():
         check_targets(checked[name], name, kind=pkgutil.resolve_name(base))
     for name in ("callbacks", "logger", "metrics"):
-        check_targets(cfg.get(name), name)
+        check_targets(checked.get(name), name)
     if cfg.ckpt_path is not None:
         _check_checkpoint(Path(str(cfg.ckpt_path)))
     if cfg.get("init_from") is not None and not (launch_folder() / Path(str(cfg.init_from)).expanduser()).exists():

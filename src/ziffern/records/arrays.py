@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.analysis.outcome import Outcome
+from ziffern.data.classes import MAX_CLASSES, MAX_NAME
 from ziffern.data.formats.arrays import read_array
 from ziffern.data.formats.members import open_zip_file
 from ziffern.errors import InputError
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 MAX_NUMBER = 1e15  # absolute value of any number in a run folder
 MAX_UNPACKED = 2**30  # bytes of all arrays together
-MAX_CLASSES = 256  # a report has a table of classes × classes
-MAX_NAME = 100  # characters of a class name
 EXAMPLES = 5  # images that the report shows before and after normalization
 IMAGE = ("channels", "height", "width")
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from ziffern.analysis.fit import WINDOW
 from ziffern.analysis.metrics import METRICS, Metric, Place, registered
-from ziffern.analysis.outcome import macro
 from ziffern.records.messages import message_text, message_texts
 from ziffern.report.charts import run as charts
 from ziffern.report.page import as_seen, write_page
@@ -78,7 +77,6 @@ def page_context(findings: Findings, t: Language) -> dict[str, Any]:
         "verdict": f"{verdict} {t('fit.learning')}" if findings.fit.still_improving else verdict,
         "window": WINDOW,
         "seen": [as_seen(image, material.mean, material.std) for image in material.example_image] if material else [],
-        "macro": macro,
         "most_confused": max((pair.count for pair in outcome.confusions), default=1) if outcome else 1,
         "weak_names": ", ".join(f"{findings.class_names[place]} ({t.percent(f1[place])})" for place in weakest),
         "shown": findings.mistakes[:MAX_MISTAKES],

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.analysis.fit import Fit, diagnose
+from ziffern.analysis.fit import Fit, diagnose, exceeds
 from ziffern.analysis.metrics import Evidence, columns, measure
 from ziffern.analysis.outcome import Outcome
 from ziffern.analysis.suggestions import Suggestion, suggest
@@ -63,7 +63,25 @@ class Findings:
     @cached_property
     def fit(self) -> Fit:
         """The verdict on the fit."""
-        return diagnose(*(self.history[name] for name in ("train/loss", "train/acc", "val/loss", "val/acc")))
+        curves = (self.history[name] for name in ("train/loss", "train/acc", "val/loss", "val/acc"))
+        return diagnose(*curves, is_at_baseline=self.is_at_baseline)
+
+    @cached_property
+    def is_at_baseline(self) -> bool:
+        """Whether the accuracy on the validation or test part is not clearly above the most frequent class's share.
+
+        The class is that with the most training images. False for a run without data.npz, of which this is unknown.
+        """
+        if self.run.material is None:
+            return False
+        train, val, _ = self.run.material.counts
+        total, frequent, scores = int(val.sum()), train.argmax(), []
+        if self.epochs and total:
+            scores.append((float(self.history["val/acc"][self.kept_epoch - 1]), total, val[frequent] / total))
+        if self.outcome:
+            baseline = float((self.outcome.target == frequent).mean())
+            scores.append((self.outcome.accuracy, self.outcome.total, baseline))
+        return not all(exceeds(*score) for score in scores)
 
     @cached_property
     def kept_epoch(self) -> int:

@@ -181,12 +181,12 @@ class Page:
         """Show on the button the upload that it removes."""
         return gr.update(value=self._removal(name))
 
-    def follow_source(self, source: str) -> tuple[Update, Update]:
-        """Let the button remove the upload that was just chosen as data."""
+    def follow_source(self, source: str, split: str) -> tuple[Update, Update, Update]:
+        """Let the button remove the upload that was just chosen as data, and keep parts that the upload has."""
         if not source.startswith(UPLOADED):
-            return gr.skip(), gr.skip()
+            return gr.skip(), gr.skip(), gr.update(value="resplit") if split == "auto" else gr.skip()
         name = source.removeprefix(UPLOADED)
-        return gr.update(value=name), self.name_removal(name)
+        return gr.update(value=name), self.name_removal(name), gr.update(value="auto")
 
     def show_data(self, source: str, split: str, request: gr.Request) -> str:
         """Show what the chosen data consists of."""
@@ -199,14 +199,14 @@ class Page:
     def take_upload(self, file: str | None, source: str, request: gr.Request) -> tuple[Update, ...]:
         """Check an uploaded file and choose it; Gradio removes its copy, since others may have sent the same file."""
         workspace = self.studio.workspace(request)
-        notice, chosen = "", source
+        notice, chosen, split = "", source, gr.skip()
         if file:
             try:
                 name = workspace.keep_upload(Path(file), Path(file).name)
-                chosen, notice = UPLOADED + name, self._message("data.kept", name=name)
+                chosen, notice, split = UPLOADED + name, self._message("data.kept", name=name), gr.update(value="auto")
             except (InputError, OSError) as error:
                 notice = self._message("data.refused", reason=self.words.text(error))
-        return (notice, *self._source_updates(workspace, chosen))
+        return (notice, *self._source_updates(workspace, chosen), split)
 
     def remove_upload(self, name: str | None, label: str, source: str, request: gr.Request) -> tuple[Update, ...]:
         """Remove the upload that the pressed button names."""
@@ -678,9 +678,11 @@ class Page:
         typed = [getattr(each, "input") for each in self.form if each is not self.preset]  # noqa: B009
         gr.on(typed, *keep, trigger_mode="always_last", **one_by_one)
         uploaded = [self.upload_notice, *data]
-        self.upload.upload(self.take_upload, [self.upload, self.source], uploaded, **SLOW).success(*keep, **one_by_one)
+        taken = [*uploaded, self.split]
+        self.upload.upload(self.take_upload, [self.upload, self.source], taken, **SLOW).success(*keep, **one_by_one)
         removed = [self.upload_choice, self.remove, self.source]
-        self.source.input(self.follow_source, self.source, [self.upload_choice, self.remove], **QUIET)
+        followed = [self.upload_choice, self.remove, self.split]
+        self.source.input(self.follow_source, [self.source, self.split], followed, **QUIET).success(*keep, **one_by_one)
         self.upload_choice.input(self.name_removal, self.upload_choice, self.remove, **QUIET, **LISTED)
         self.remove.click(self.remove_upload, removed, uploaded, **QUIET, **LISTED).success(*keep, **one_by_one)
         changes = [getattr(each, "change") for each in self.form]  # noqa: B009

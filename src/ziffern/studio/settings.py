@@ -61,7 +61,7 @@ CHOICES: dict[str, Sequence[str]] = {
     "optimizer": ("adam", "sgd", "adamw"),
     "loss": tuple(LOSSES),
     "augment": ("none", "affine", "elastic"),
-    "split": ("resplit", "official"),
+    "split": ("resplit", "official", "auto"),
 }
 FORM = (*(field.name for field in NUMBERS), *CHOICES)
 MODELS = ("nn", "dnn", "cnn", "fast", "champion", "m3", "m5", "m7")

@@ -116,11 +116,12 @@ def data_view(words: Words, overrides: Sequence[str]) -> str:
     material = Material.of(dataset, parts, normalize)
     sizes = {f"data/{name}": len(part) for name, part in zip(("train", "val", "test"), parts.indices, strict=True)}
     note, leak = (words.text(text or "") for text in (dataset.note, parts.leak))
+    notes = [note, leak, *map(words.text, data.notes)]
     chosen = np.random.default_rng(0).choice(len(labels), min(30, len(labels)), replace=False)
     samples = [(dataset.images[place], dataset.class_names[labels[place]]) for place in np.sort(chosen)]
     *_, height, width = dataset.images.shape
     size = {"count": len(labels), "height": height, "width": width}
-    above = words.render("data.html", "samples", samples=samples, note=note, leak=leak, **size)
+    above = words.render("data.html", "samples", samples=samples, notes=notes, **size)
     below = words.render(
         "run.html",
         "data",
