@@ -170,7 +170,7 @@ def test_names_from_files_cannot_steer_the_terminal(command_line, digits_npz: Pa
     place = "'data.dir=\x1b[31m[bold]x.npz'".replace("'data.dir=", "data.dir='")
     code, output, errors = command_line("data=local", place, *SHORT, "hydra.run.dir=run")
     assert code == 0, errors
-    assert "\\x1b[31m[bold]x: 240 / 80 / 80 images" in output
+    assert "\\x1b[31m[bold]x: 270 / 30 / 100 images" in output
     assert re.search(r"^Data +\\x1b\[31m\[bold\]x$", output, re.MULTILINE)
     _, _, errors = command_line("model=\x1b[31m")
     assert "\x1b" not in output + errors
@@ -188,7 +188,7 @@ def test_a_bug_of_ours_shows_its_traceback(command_line, digits_npz: Path, monke
 def test_a_run_prints_what_came_out(command_line, digits_npz: Path, tmp_path: Path) -> None:
     code, output, errors = command_line("data=local", f"data.dir={digits_npz}", *SHORT)
     assert code == 0, errors
-    for part in ("Test accuracy", "95% interval", "of 80", "Majority baseline", "Parameters", "train.py --help"):
+    for part in ("Test accuracy", "95% interval", "of 100", "Majority baseline", "Parameters", "train.py --help"):
         assert part in output
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     assert (folder / ".hydra" / "config.yaml").exists()

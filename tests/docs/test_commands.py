@@ -31,7 +31,11 @@ EVAL = ("python", "eval.py")
 LONG = ("lin2024", "fast", "champion", "champion_fashion", "glob(*)")
 QUICK = ("trainer=cpu", "trainer.max_epochs=1", "logger=none", "report=null", "threads=1")
 ONE_WORKER = ("hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1")
-PACKAGES = ("hydra-joblib-launcher",)  # documented packages of others
+PACKAGES = (
+    "wandb",
+    "mlflow",
+    "hydra-joblib-launcher",
+)  # documented packages of others
 UNCHECKED = {  # programs of the shell and of others
     "source .venv/bin/activate": "the shell's",
     "tensorboard --logdir outputs": "serves until it is stopped",

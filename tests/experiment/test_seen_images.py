@@ -28,7 +28,7 @@ def part_of_own(digits_npz: Path, tmp_path: Path) -> Path:
         images, labels = data["x_train"][:100], data["y_train"][:100]
     path = tmp_path / "part.csv"
     rows = [[label, *image.ravel()] for label, image in zip(labels, images, strict=True)]
-    rows += [[label, *(255 - image.ravel())] for label, image in zip(labels[:50], images, strict=False)]
+    rows += [[label, *image.T.ravel()] for label, image in zip(labels[:50], images, strict=False)]
     path.write_text("\n".join(",".join(map(str, row)) for row in [["label", *range(784)], *rows]))
     return path
 

@@ -242,7 +242,7 @@ def test_the_report_command(
     page = (finished / "sweep.html").read_text()
     assert 'lang="de"' in page
     assert "experiment=best" in page
-    assert "240 Bilder zum Training" in page
+    assert "270 Bilder zum Training" in page
 
 
 def test_a_folder_without_a_study(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,8 +152,8 @@ def test_bad_table_is_refused(text, words):
 
 def test_a_label_is_limited_without_a_number_of_classes():
     assert read(with_value(0, "26"), None).parts["train"].labels.tolist() == [2, 26, 9]
-    with pytest.raises(InputError, match="line 3, label is 1000, expected a whole number from 0 to 999"):
-        read(with_value(0, "1000"), None)
+    with pytest.raises(InputError, match="line 3, label is 256, expected a whole number from 0 to 255"):
+        read(with_value(0, "256"), None)
 
 
 def test_labels_from_one_to_the_number_of_classes_are_left_to_the_numbering():
