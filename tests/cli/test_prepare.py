@@ -61,9 +61,9 @@ def test_the_command_that_is_printed_reads_the_folder(folder, tmp_path, monkeypa
     ziffern(monkeypatch, "prepare", folder, tmp_path / "out", "data.image=[3,32,32]", "--language", "de")
     lines = capsys.readouterr().out.splitlines()
     assert "12 Bilder nach" in lines[-3]
-    *_, image, polarity = lines[-1].split()
-    assert (image, polarity) == ("'data.image=[3,32,32]'", "data.polarity=keep")
-    assert own_data(tmp_path / "out", [image.strip("'"), polarity]).dataset.images.shape == (12, 3, 32, 32)
+    image = lines[-1].split()[-1]
+    assert image == "'data.image=[3,32,32]'"
+    assert own_data(tmp_path / "out", [image.strip("'")]).dataset.images.shape == (12, 3, 32, 32)
 
 
 def refusal(monkeypatch, capsys, *arguments: object) -> str:
@@ -101,6 +101,7 @@ def test_nothing_is_left_of_what_failed(folder, tmp_path, monkeypatch, capsys) -
         (["data.polarity=dark"], ["data.polarity=dark", "dark_on_light"]),
         (["data.prepar=digit"], ["data.prepar", "did you mean data.prepare?"]),
         (["seed=3"], ["seed=3"]),
+        (["data.drop_duplicates=true"], ["data.drop_duplicates=true", "has no effect"]),
         (["data.dir=elsewhere"], ["data.dir=elsewhere"]),
         (["data.prepare=none"], ["1×90×90", "1×28×28", "data.prepare=auto"]),
         (["data.image=[2,28,28]"], ["data.image=[2, 28, 28]"]),

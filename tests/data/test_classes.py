@@ -133,3 +133,9 @@ def test_more_classes_than_a_report_shows_and_long_names_are_refused():
 def test_labels_with_blanks_around_them_are_the_same():
     assert numbered(part("cat", " dog"), part("dog ", "cat")) == ([[0, 1], [1, 0]], ("cat", "dog"))
     assert numbered(part("0", " 1"))[1] == ("0", "1")
+
+
+def test_an_empty_folder_among_classes_of_the_other_kind_is_none_of_them():
+    assert numbered(part("0", "1"), declared=("0", "1", "empty")) == ([[0, 1]], ("0", "1"))
+    assert numbered(part("cat", "dog"), declared=("cat", "dog", "7")) == ([[0, 1]], ("cat", "dog"))
+    assert numbered(part("0", "2"), declared=("0", "1", "2"))[1] == ("0", "1", "2")

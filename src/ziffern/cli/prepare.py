@@ -49,7 +49,7 @@ def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
     sizes = {"train": data.train_size, "val": data.val_size, "test": data.test_size}
     print(words("prepare.written", count=len(data), **sizes, folder=quoted(output)))
     image = [] if data.spec.shape == MNIST_SHAPE else [f"data.image=[{','.join(map(str, data.spec.shape))}]"]
-    train = [program("ziffern"), "train", "data=local", assignment("data.dir", output), *image, "data.polarity=keep"]
+    train = [program("ziffern"), "train", "data=local", assignment("data.dir", output), *image]
     print(words("prepare.look", sheet=quoted(output / SHEET)))
     print(words("prepare.train", command=shell_words(train)))
 

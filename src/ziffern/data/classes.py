@@ -48,8 +48,10 @@ def number_classes(parts: Mapping[str, Part], declared: Sequence[str], num_class
         texts[name] = np.array([_composed(label) for label in part.labels.astype(str)], object)
         for label in dict.fromkeys(texts[name]):
             places.setdefault(label, part.where)
-    for name in declared:
-        places.setdefault(_composed(name), next(iter(parts.values())).where)
+    kinds = {bool(INTEGER.fullmatch(name)) for name in places}
+    for name in map(_composed, declared):  # an empty folder among classes of the other kind is none of them
+        if bool(INTEGER.fullmatch(name)) in kinds or not kinds:
+            places.setdefault(name, next(iter(parts.values())).where)
     integers = sorted(filter(INTEGER.fullmatch, places), key=_as_people_count)
     words = sorted(places.keys() - set(integers), key=_as_people_count)
     if not words:

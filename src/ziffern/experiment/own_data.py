@@ -14,15 +14,15 @@ from ziffern.errors import InputError
 from ziffern.experiment.naming import register_resolvers
 
 
+READING = tuple(f"data.{name}" for name in ("image", "num_classes", "prepare", "polarity", "transpose", "label_column"))
+
+
 def own_data(path: Path, settings: Sequence[str]) -> ImageDataModule:
     """Return the data at `path`, read by `data=local` with overrides such as `data.prepare=digit`.
 
     Raises:
-        InputError: An override is not one of `data`, or invalid.
+        InputError: An override is invalid, or changes nothing about how the data is read.
     """
-    for setting in settings:
-        if not setting.startswith("data.") or setting.startswith("data.dir="):
-            raise InputError("experiment.data.setting", setting=setting)
     overrides = ["data=local", *map(grammatical, settings)]
     register_resolvers()
     try:
@@ -30,5 +30,8 @@ def own_data(path: Path, settings: Sequence[str]) -> ImageDataModule:
             node = resolved(compose("train", overrides=overrides).data, "data")
     except COMPOSITION_ERRORS as error:
         raise explain(error, overrides, conf_folder()) from error
+    for setting in settings:
+        if setting.partition("=")[0] not in READING:
+            raise InputError("experiment.data.setting", setting=setting, known=READING)
     data: ImageDataModule = build({**node, "dir": str(path), "batch_size": 1}, "data", ImageDataModule)
     return data

@@ -50,7 +50,7 @@ def page_context(findings: Findings, t: Language) -> dict[str, Any]:
     guess = {}
     if outcome:
         guess = {"guess_nll": t.number(math.log(classes), 2), "guess_brier": t.number(1 - 1 / classes, 2)}
-    recorded = [*(message_text(about, key, t.code) for key in NOTES), *message_texts(about, "data/notes", t.code)]
+    recorded = (message_text(about, key, t.code) for key in NOTES)
 
     def meaning(metric: Metric) -> str:
         text = "means"
@@ -73,6 +73,7 @@ def page_context(findings: Findings, t: Language) -> dict[str, Any]:
         "label": label,
         "written": written,
         "notes": [*filter(None, recorded), *(note.in_language(t.code) for note in findings.notes)],
+        "data_notes": message_texts(about, "data/notes", t.code),
         "charts": _charts(findings, t),
         "verdict": f"{verdict} {t('fit.learning')}" if findings.fit.still_improving else verdict,
         "window": WINDOW,
