@@ -25,6 +25,7 @@ def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
     Raises:
         InputError: The data or a setting is unusable, or the output exists or is inside the data.
     """
+    from ziffern.data.orientation import has_emnist_name
     from ziffern.data.spec import MNIST_SHAPE
     from ziffern.data.written import write_pictures
     from ziffern.experiment.own_data import own_data
@@ -50,6 +51,8 @@ def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
     print(words("prepare.written", count=len(data), **sizes, folder=quoted(output)))
     image = [] if data.spec.shape == MNIST_SHAPE else [f"data.image=[{','.join(map(str, data.spec.shape))}]"]
     train = [program("ziffern"), "train", "data=local", assignment("data.dir", output), *image, "data.polarity=keep"]
+    if has_emnist_name(output.absolute()):  # the pictures are upright
+        train.append("data.transpose=false")
     print(words("prepare.look", sheet=quoted(output / SHEET)))
     print(words("prepare.train", command=shell_words(train)))
 

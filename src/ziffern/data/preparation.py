@@ -52,10 +52,12 @@ def prepared(parts: Mapping[str, Part], reading: Reading, label: str) -> tuple[d
 
     Raises:
         InputError: A picture cannot be decoded or has another shape than `data.prepare=none` needs, or the shape is in
-            color but `data.prepare=digit` makes gray images.
+            color or the polarity is to be kept, but `data.prepare=digit` makes gray images, light on dark.
     """
     check_names(reading.prepare, reading.polarity)
     shape, how = reading.shape, reading.prepare
+    if how == "digit" and reading.polarity == "keep":
+        raise InputError("data.prepare.keep")
     notes: list[Message] = []
     try:
         result = _as_they_are(parts, shape, label) if how in ("auto", "none") else None
@@ -67,7 +69,8 @@ def prepared(parts: Mapping[str, Part], reading: Reading, label: str) -> tuple[d
         how = "none"
     else:
         if how == "auto":
-            how = "digit" if shape[0] == 1 and are_marks(_sample(parts)) else "resize"
+            may_cut = shape[0] == 1 and reading.polarity != "keep"
+            how = "digit" if may_cut and are_marks(_sample(parts)) else "resize"
         result, notes = (_cut_out if how == "digit" else _resized)(parts, reading, label)
     if how != "digit":  # whose ink is light on dark
         for name, part in result.items():

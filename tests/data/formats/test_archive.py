@@ -153,3 +153,20 @@ def test_any_bytes_load_or_raise_input_error(fuzz_path, data):
     except InputError as error:
         message = str(error)
     assert message.isprintable()
+
+
+@pytest.mark.parametrize("name", ["-" * 256 + ".png", "a/" * 2048 + "b.png"])
+def test_long_names_are_refused(tmp_path, name):
+    path = tmp_path / "long.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        target.writestr(name, b"")
+    assert "shorten it" in message(path)
+
+
+def test_only_empty_folders_are_members(tmp_path):
+    path = tmp_path / "folders.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        for name in ("a/", "a/b/", "a/b/c.png", "d/", "e/", "e/f/"):
+            target.writestr(name, b"")
+    with open_zip(path) as found:
+        assert list(found) == ["a/b/c.png", "d/", "e/f/"]

@@ -96,3 +96,17 @@ def test_links_are_followed_but_not_forever(tmp_path):
 def test_text_is_shown_on_one_line():
     assert one_line("a\nb\x1b[31m\udc80") == "a\\nb\\x1b[31m\\udc80"
     assert len(one_line("x" * 10**6)) < 400
+
+
+def test_a_link_to_a_folder_that_contains_it_repeats_no_file(tmp_path):
+    (tmp_path / "0" / "up").mkdir(parents=True)
+    (tmp_path / "0" / "a.png").touch()
+    (tmp_path / "0" / "up" / "loop").symlink_to(tmp_path)
+    (tmp_path / "0" / "link").symlink_to(tmp_path / "0" / "up")
+    assert [path for path in folder_members(tmp_path) if path.endswith(".png")] == ["0/a.png"]
+
+
+def test_two_names_that_differ_only_in_unicode_are_refused(tmp_path):
+    for name in ("u\u0308", "\u00fc"):
+        (tmp_path / f"{name}.png").touch()
+    assert "rename one of them" in refusal(folder_members, tmp_path)

@@ -34,8 +34,9 @@ def columns(*parts):
 
 
 def check(content, images=IMAGES, labels=LABELS):
-    part = content.parts["train"]
-    np.testing.assert_array_equal(part.images[:, 0], images)
+    part, high = content.parts["train"], np.max(images)
+    scale = 255 / high if 1 < high <= 16 else 1  # few levels are scaled
+    np.testing.assert_array_equal(part.images[:, 0], np.rint(np.asarray(images) * scale))
     assert part.labels.tolist() == list(labels)
     return [str(note) for note in content.notes]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
 from ziffern.data.conversion import opaque
-from ziffern.data.formats.members import Member, refuse_bomb
+from ziffern.data.formats.members import FREE_BYTES, MAX_RATIO, Member
 from ziffern.errors import InputError
 from ziffern.text.printable import reason
 
@@ -72,7 +72,10 @@ def _check_size(picture: Image.Image, packed: int, label: str) -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise InputError("data.picture.pixels", path=label, width=width, height=height, limit=MAX_PIXELS)
-    refuse_bomb(width * height * len(MODES[4]), packed, label)
+    size = width * height * len(MODES[4])
+    if size > FREE_BYTES and size > MAX_RATIO * packed:
+        values = {"width": width, "height": height, "size": packed}
+        raise InputError("data.picture.bomb", path=label, **values)
 
 
 def _with_ink(picture: Image.Image) -> Image.Image:

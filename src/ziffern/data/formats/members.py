@@ -2,9 +2,9 @@
 
 Decisions: a member is read only when it is needed, so that a wrong path costs no memory; a search ends after many
 folders without data, so that `data.dir=/` fails at once; links inside a folder are followed, since the user put them
-there; paths are in Unicode's composed form (NFC), since the same name may be written in two ways; an empty folder is a
-member whose path ends with a slash, since it may be a class; names in messages pass `one_line`, since those in a
-foreign archive may contain line breaks or terminal codes.
+there, except one to a folder that contains it; paths are in Unicode's composed form (NFC), since the same name may be
+written in two ways; an empty folder is a member whose path ends with a slash, since it may be a class; names in
+messages pass `one_line`, since those in a foreign archive may contain line breaks or terminal codes.
 
 A ZIP is read in memory, without extracting to disk: its whole directory is checked before the first byte is unpacked;
 only "stored" and "deflate" are accepted, because Python cannot limit the output of other methods; a bomb is detected by
@@ -41,6 +41,8 @@ FREE_BYTES = 100 * 10**6  # smaller content may have any ratio: zeros compress 1
 MAX_RATIO = 100
 ENCRYPTED = 0x2041  # the flags of ordinary, strong and directory encryption
 CLIMBS = re.compile(r"^$|^/|^[A-Za-z]:|\x00|(^|/)\.\.(/|$)")
+MAX_NAME, MAX_PATH = 255, 4096  # characters, as in file systems; the patterns of readers need much longer for more
+LONG_NAME = re.compile(f"[^/]{{{MAX_NAME + 1}}}")
 NESTED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".npz")
 
 
@@ -74,11 +76,16 @@ def folder_members(root: Path) -> Members:
         InputError: A folder is unreadable, there are more than 2,000,000 files, or no data in 2,000 folders.
     """
     members: Members = {}
-    folders, empty = [(root, "", 0)], 0
+    folders: list[tuple[Path, str, tuple[tuple[int, int], ...]]] = [(root, "", ())]
+    empty = 0
     while folders:
-        folder, prefix, depth = folders.pop()
+        folder, prefix, above = folders.pop()
         with reading(folder), os.scandir(folder) as listing:
+            status = folder.stat()
             entries = sorted((entry for entry in listing if not is_ignored(entry.name)), key=lambda entry: entry.name)
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            continue
         if not entries and prefix:
             members[prefix] = file_member(folder, 0)
         empty += not any(DATA.fullmatch(entry.name) for entry in entries)
@@ -89,10 +96,10 @@ def folder_members(root: Path) -> Members:
             if not entry.is_dir():
                 size = entry.stat().st_size if entry.is_file() else 0
                 if path in members:
-                    raise InputError("data.archive.twice", path=Path(entry.path))
+                    raise InputError("data.members.twice", path=Path(entry.path))
                 members[path] = file_member(Path(entry.path), size)
-            elif depth < MAX_DEPTH:
-                folders.append((Path(entry.path), f"{path}/", depth + 1))
+            elif len(above) < MAX_DEPTH:
+                folders.append((Path(entry.path), f"{path}/", (*above, here)))
         if len(members) > MAX_FILES:
             raise InputError("data.members.too_many", folder=root, limit=MAX_FILES)
     return members
@@ -145,8 +152,18 @@ def open_zip_file(file: BinaryIO, label: str, max_bytes: int = MAX_BYTES) -> Ite
             members[path] = Member(
                 where, info.file_size, partial(_read_member, archive, info, where), min(info.compress_size, size)
             )
-        filled = {f"{parent}/" for path in members for parent in map(str, PurePosixPath(path).parents)}
-        yield {path: member for path, member in members.items() if path not in filled}
+        yield _without_filled(members)
+
+
+def _without_filled(members: Members) -> Members:
+    """Return the members without the folders that contain others; paths of parents are not kept, for the memory."""
+    empty = {path for path in members if path.endswith("/")}
+    for path in members if empty else ():
+        end = path.rstrip("/").rfind("/")
+        while end > 0:
+            empty.discard(path[: end + 1])
+            end = path.rfind("/", 0, end)
+    return {path: member for path, member in members.items() if not path.endswith("/") or path in empty}
 
 
 def refuse_bomb(declared: int, packed: int, label: str, max_bytes: int = MAX_BYTES) -> None:
@@ -177,6 +194,7 @@ def _check(info: zipfile.ZipInfo, where: str) -> None:
     kind = stat.S_IFMT(info.external_attr >> 16)
     problems = {
         "climbs": CLIMBS.search(_with_slashes(info.orig_filename)),
+        "long": len(info.orig_filename) > MAX_PATH or LONG_NAME.search(_with_slashes(info.orig_filename)),
         "link": kind == stat.S_IFLNK,
         "special": kind not in (0, stat.S_IFREG, stat.S_IFDIR),
         "encrypted": info.flag_bits & ENCRYPTED,
@@ -184,7 +202,7 @@ def _check(info: zipfile.ZipInfo, where: str) -> None:
     }
     for problem, exists in problems.items():
         if exists:
-            raise InputError(f"data.archive.{problem}", path=where, method=info.compress_type)
+            raise InputError(f"data.archive.{problem}", path=where, method=info.compress_type, limit=MAX_NAME)
 
 
 def _with_slashes(name: str) -> str:
