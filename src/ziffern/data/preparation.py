@@ -52,12 +52,10 @@ def prepared(parts: Mapping[str, Part], reading: Reading, label: str) -> tuple[d
 
     Raises:
         InputError: A picture cannot be decoded or has another shape than `data.prepare=none` needs, or the shape is in
-            color or the polarity is to be kept, but `data.prepare=digit` makes gray images, light on dark.
+            color but `data.prepare=digit` makes gray images.
     """
     check_names(reading.prepare, reading.polarity)
     shape, how = reading.shape, reading.prepare
-    if how == "digit" and reading.polarity == "keep":
-        raise InputError("data.prepare.keep")
     notes: list[Message] = []
     try:
         result = _as_they_are(parts, shape, label) if how in ("auto", "none") else None
@@ -69,8 +67,7 @@ def prepared(parts: Mapping[str, Part], reading: Reading, label: str) -> tuple[d
         how = "none"
     else:
         if how == "auto":
-            may_cut = shape[0] == 1 and reading.polarity != "keep"
-            how = "digit" if may_cut and are_marks(_sample(parts)) else "resize"
+            how = "digit" if shape[0] == 1 and are_marks(_sample(parts)) else "resize"
         result, notes = (_cut_out if how == "digit" else _resized)(parts, reading, label)
     if how != "digit":  # whose ink is light on dark
         for name, part in result.items():
@@ -132,6 +129,8 @@ def _cut_out(parts: Mapping[str, Part], reading: Reading, label: str) -> Prepare
         images = digits[:, None]
         result[name] = part._replace(images=images if shape[1:] == (SIZE, SIZE) else fitted(images, shape[1:]))
     notes = [Message("data.note.cut_out", count=total, shape=in_words(shape))]
+    if reading.polarity == "keep":
+        notes.append(Message("data.note.cut_polarity"))
     if blank:
         notes.append(Message("data.note.blank", count=len(blank), example=blank[0]))
     return result, notes

@@ -54,17 +54,9 @@ def test_folders_of_the_same_number_are_reported(tmp_path):
     assert codes(data) == ["same_number"]
 
 
-@pytest.mark.parametrize(
-    ("settings", "code"),
-    [
-        ({"label_column": 0}, "data.local.label_column"),
-        ({"prepare": "digit", "polarity": "keep"}, "data.prepare.keep"),
-    ],
-)
-def test_settings_without_effect_are_refused(tmp_path, settings, code):
-    with pytest.raises(InputError) as error:
-        read_local(folders(tmp_path, "0", "1"), Reading(**settings))
-    assert error.value.code == code
+def test_label_column_is_refused_for_pictures(tmp_path):
+    with pytest.raises(InputError, match="label_column"):
+        read_local(folders(tmp_path, "0", "1"), Reading(label_column=0))
 
 
 def test_label_column_is_refused_for_arrays(tmp_path):
@@ -73,13 +65,12 @@ def test_label_column_is_refused_for_arrays(tmp_path):
         read_local(tmp_path / "a.npz", Reading(label_column="y"))
 
 
-def test_a_ground_that_is_kept_is_not_cut_out(tmp_path):
+def test_a_cut_out_that_keeps_no_ground_is_reported(tmp_path):
     photo = np.full((90, 70), 230, np.uint8)
     photo[20:70, 30:38] = 20
     path = folders(tmp_path, "0", "1", image=photo)
-    assert read_local(path).prepare == "digit"
-    kept = read_local(path, Reading(polarity="keep"))
-    assert kept.prepare == "resize"
+    assert codes(read_local(path, Reading(polarity="keep"))) == ["cut_out", "cut_polarity"]
+    kept = read_local(path, Reading(prepare="resize", polarity="keep"))
     assert np.median(kept.images) == 230
 
 
@@ -120,3 +111,9 @@ def test_long_lines_and_words_like_numbers(tmp_path):
         read_local(path)
     path.write_text("label,a,b,c,d\n" + "1_0,1,2,3,4\n2_0,1,2,3,99\n" * 3)
     assert read_local(path).class_names == ("1_0", "2_0")
+
+
+def test_an_empty_part_is_reported(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=IMAGES[:4], y_train=np.arange(4), x_test=IMAGES[:0], y_test=np.arange(0))
+    data = read_local(tmp_path / "a.npz")
+    assert (sizes(data), codes(data)) == ((4, 0, 0), ["empty_part"])

@@ -105,10 +105,12 @@ def _shallow(levels: NDArray[np.generic], is_full_range: bool, label: str) -> ND
 
     Where 32 bits hold no level above 255, they are taken for 8 bits; with `is_full_range`, white is always 65,535.
     """
-    values = levels.astype(np.float64)
-    low, high = float(values.min(initial=0)), float(values.max(initial=0))
+    low, high = float(levels.min(initial=0)), float(levels.max(initial=0))
     is_deep = levels.dtype.itemsize == 2 or is_full_range  # noqa: PLR2004
     if not (low >= 0 and high <= DEEP):  # NaN is neither
         raise InputError("data.picture.levels", path=label, low=f"{low:.6g}", high=f"{high:.6g}")
     white = DEEP if is_deep or high > LEVELS else 1 if levels.dtype.kind == "f" and high <= 1 else LEVELS
-    return np.rint(values * (LEVELS / white)).astype(np.uint8)
+    result = np.empty(levels.shape, np.uint8)
+    for row, values in zip(result, levels, strict=True):  # float64 needs eight times the memory
+        row[:] = np.rint(values.astype(np.float64) * (LEVELS / white))
+    return result

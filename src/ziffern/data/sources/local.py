@@ -77,13 +77,15 @@ def read_local(path: Path, reading: Reading = AUTOMATIC) -> LabeledImages:
 
 
 def _data_set(name: str, content: Content, reading: Reading, label: str) -> LabeledImages:
-    parts, class_names, notes = number_classes(content.parts, content.classes, reading.num_classes)
+    full = {part: found for part, found in content.parts.items() if part == "train" or len(found.labels)}
+    empty = [Message("data.note.empty_part", part=Message(f"data.part.{part}")) for part in content.parts.keys() - full]
+    parts, class_names, notes = number_classes(full, content.classes, reading.num_classes)
     parts, more, prepare = prepared(parts, reading, label)
     parts, turned = upright(parts, class_names, reading.transpose, label)
     image = reading.image
     if image and reading.transpose:
         image = image[0], image[2], image[1]
-    whole = join(name, parts, class_names, image, [*content.notes, *notes, *more, *turned])
+    whole = join(name, parts, class_names, image, [*content.notes, *empty, *notes, *more, *turned])
     return replace(whole, prepare=prepare)
 
 
