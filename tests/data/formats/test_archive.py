@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ziffern.data.formats import members as archive
-from ziffern.data.formats.members import Member, folder_members, open_zip, refuse_bomb, refuse_nested
+from ziffern.data.formats.folders import folder_members
+from ziffern.data.formats.members import Member, open_zip, refuse_bomb, refuse_nested
 from ziffern.errors import InputError
 
 FILES = {"train/0/a.png": b"first", "train/1/b.png": b"second" * 50, "readme.md": b"text"}

@@ -14,9 +14,10 @@ from ziffern.data.classes import number_classes
 from ziffern.data.content import Content, Reading, join
 from ziffern.data.dataset import LabeledImages
 from ziffern.data.formats.arrays import find_arrays, find_npz, read_inner_npz, read_npz
+from ziffern.data.formats.folders import file_member, folder_members
 from ziffern.data.formats.idx import find_idx, read_idx_files
 from ziffern.data.formats.layout import below, part_of
-from ziffern.data.formats.members import Members, file_member, folder_members, open_zip
+from ziffern.data.formats.members import Members, open_zip
 from ziffern.data.formats.pictures import has_pictures, read_pictures
 from ziffern.data.formats.tables import find_tables, read_tables
 from ziffern.data.orientation import upright

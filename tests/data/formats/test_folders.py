@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from ziffern.data.formats import members
-from ziffern.data.formats.members import folder_members
+from ziffern.data.formats import folders
+from ziffern.data.formats.folders import folder_members
 from ziffern.data.sources.local import read_local
 from ziffern.errors import InputError
 from ziffern.text.printable import one_line
@@ -19,7 +19,7 @@ def refusal(call, *args):
 
 
 def test_a_search_without_data_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(members, "MAX_EMPTY", 3)
+    monkeypatch.setattr(folders, "MAX_EMPTY", 3)
     for path in ("a/b/c", "d/e"):
         (tmp_path / path).mkdir(parents=True)
     assert "no data in 4 folders" in refusal(folder_members, tmp_path)
@@ -38,14 +38,14 @@ def test_a_name_is_the_same_however_it_is_written(tmp_path):
 
 
 def test_too_many_files_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(members, "MAX_FILES", 2)
+    monkeypatch.setattr(folders, "MAX_FILES", 2)
     for name in "abc":
         (tmp_path / name).touch()
     assert "more than 2 files" in refusal(folder_members, tmp_path)
 
 
 def test_too_large_file_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(members, "MAX_BYTES", 2)
+    monkeypatch.setattr(folders, "MAX_BYTES", 2)
     (tmp_path / "a.csv").write_bytes(b"123")
     assert "a.csv: 3 bytes, but at most 2 are read" in refusal(read_local, tmp_path / "a.csv")
 
@@ -58,7 +58,7 @@ def test_unreadable_file_and_folder_are_named(tmp_path, monkeypatch, error):
     def refuse(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(members, "read_bytes", refuse)
+    monkeypatch.setattr(folders, "read_bytes", refuse)
     monkeypatch.setattr(os, "scandir", refuse)
     monkeypatch.setattr("ziffern.data.formats.members.open_regular", refuse)
     for path in (tmp_path, tmp_path / "a.zip", tmp_path / "a.csv", tmp_path / "a.npz"):
