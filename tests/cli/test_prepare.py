@@ -57,13 +57,25 @@ def test_digits_are_cut_out_and_light_on_dark(folder, tmp_path, monkeypatch) -> 
     assert np.corrcoef(digit.ravel(), mnist()[0][0].ravel())[0, 1] > 0.9
 
 
-def test_the_command_that_is_printed_reads_the_folder(folder, tmp_path, monkeypatch, capsys) -> None:
-    ziffern(monkeypatch, "prepare", folder, tmp_path / "out", "data.image=[3,32,32]", "--language", "de")
+@pytest.mark.parametrize(("settings", "suffix"), [([], []), (["data.polarity=keep"], ["data.polarity=keep"])])
+def test_the_command_that_is_printed_reads_the_same_images(
+    folder, tmp_path, monkeypatch, capsys, settings, suffix
+) -> None:
+    settings = ["data.image=[3,32,32]", *settings]
+    ziffern(monkeypatch, "prepare", folder, tmp_path / "out", *settings, "--language", "de")
     lines = capsys.readouterr().out.splitlines()
     assert "12 Bilder nach" in lines[-3]
-    image = lines[-1].split()[-1]
-    assert image == "'data.image=[3,32,32]'"
-    assert own_data(tmp_path / "out", [image.strip("'")]).dataset.images.shape == (12, 3, 32, 32)
+    printed = [word.strip("'") for word in lines[-1].split() if word.strip("'").startswith(("data.image", "data.po"))]
+    assert printed == ["data.image=[3,32,32]", *suffix]
+    again = own_data(tmp_path / "out", printed).dataset
+    np.testing.assert_array_equal(again.images, own_data(folder, settings).dataset.images)
+
+
+def test_upright_letters_are_not_turned_again(tmp_path, monkeypatch, capsys) -> None:
+    images = np.random.RandomState(0).randint(0, 256, (6, 28, 28)).astype(np.uint8)
+    np.savez(tmp_path / "emnist-letters.npz", X=images, y=np.array(list("abcabc")))
+    ziffern(monkeypatch, "prepare", tmp_path / "emnist-letters.npz", tmp_path / "emnist-upright")
+    assert capsys.readouterr().out.split()[-1] == "data.transpose=false"
 
 
 def refusal(monkeypatch, capsys, *arguments: object) -> str:

@@ -21,7 +21,7 @@ MISTAKES = {  # arguments -> what the one line has to say
     ],
     "model/optimizer=adma": ["did you mean adam?", "Available: adam, adamw, adamw_short, sgd"],
     "data.batch_size=0": ["data.batch_size=0", "at least 1"],
-    "data.batch_size=241": ["data.batch_size=241", "240 images", "at most"],
+    "data.batch_size=271": ["data.batch_size=271", "270 images", "at most"],
     "data.batch_size=abc": ["data.batch_size=abc", "a whole number"],
     "data.batch_size=2.5": ["data.batch_size=2.5", "a whole number"],
     "model.optimizer.lr=-1": ["model.optimizer.lr=-1", "at least 0", "such as 0.001"],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ziffern.data.conversion import converted, scaled
+from ziffern.data.conversion import converted, opaque, scaled
 from ziffern.errors import InputError
 
 COLOR = np.random.RandomState(0).randint(0, 256, (3, 3, 20, 30)).astype(np.uint8)
@@ -51,3 +51,13 @@ def test_other_channels_cannot_be_converted() -> None:
     assert str(error.value).startswith(
         "mine: images with 2 channels cannot be converted to 3: use data.image=[2, 8, 8]"
     )
+
+
+@pytest.mark.parametrize("visible", [0.3, 0.95])
+def test_a_ground_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch, visible: float) -> None:
+    random = np.random.RandomState(0)
+    pixels = random.randint(0, 256, (20, 30, 4)).astype(np.uint8)
+    pixels[..., 3] = 255 * (random.rand(20, 30) < visible)
+    whole = opaque(pixels)
+    monkeypatch.setattr("ziffern.data.conversion.PIXELS", 70)
+    np.testing.assert_array_equal(opaque(pixels), whole)

@@ -134,7 +134,7 @@ def test_a_search_goes_on_with_its_own_data_alone(command_line, digits_npz: Path
     shutil.copyfile(digits_npz, "digits.npz")
     code, out, err = command_line(*given, "hydra.sweeper.n_trials=1")
     assert code == 0, err
-    assert "digits: 240 / 80 images to train / validate" in out
+    assert "digits: 270 / 30 images to train / validate" in out
     images, labels = synthetic_digits(400, seed=9)
     np.savez("digits.npz", x_train=images[:300], y_train=labels[:300], x_test=images[300:], y_test=labels[300:])
     code, _, err = command_line(*given, "hydra.sweeper.n_trials=2")

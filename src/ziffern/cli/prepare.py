@@ -1,15 +1,20 @@
 """`ziffern prepare`: write one's own data as a model sees it, and a contact sheet to look at."""
 
+import itertools
 import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ziffern.config.command import assignment, program, quoted, shell_words
 from ziffern.errors import InputError
 from ziffern.files.atomic import writing
 from ziffern.text.language import terminal_language, terminal_words
 from ziffern.text.printable import printable
+
+if TYPE_CHECKING:
+    from ziffern.data.dataset import LabeledImages
 
 SHEET = "contact-sheet.png"
 
@@ -25,6 +30,7 @@ def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
     Raises:
         InputError: The data or a setting is unusable, or the output exists or is inside the data.
     """
+    from ziffern.data.orientation import has_emnist_name
     from ziffern.data.spec import MNIST_SHAPE
     from ziffern.data.written import write_pictures
     from ziffern.experiment.own_data import own_data
@@ -50,8 +56,25 @@ def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
     print(words("prepare.written", count=len(data), **sizes, folder=quoted(output)))
     image = [] if data.spec.shape == MNIST_SHAPE else [f"data.image=[{','.join(map(str, data.spec.shape))}]"]
     train = [program("ziffern"), "train", "data=local", assignment("data.dir", output), *image]
+    if _would_be_inverted(data):
+        train.append("data.polarity=keep")
+    if has_emnist_name(output.absolute()):  # the pictures are upright
+        train.append("data.transpose=false")
     print(words("prepare.look", sheet=quoted(output / SHEET)))
     print(words("prepare.train", command=shell_words(train)))
+
+
+def _would_be_inverted(data: "LabeledImages") -> bool:
+    """Return whether reading the written images again would change their polarity.
+
+    If not, `data.polarity=keep` is not suggested, since an evaluation on new photos would keep theirs as well.
+    """
+    from ziffern.data.content import Part
+    from ziffern.data.polarity import in_training_polarity
+
+    ends = (0, data.train_size, data.train_size + data.val_size, len(data))
+    parts = [Part(data.images[start:end], data.labels[start:end]) for start, end in itertools.pairwise(ends)]
+    return any(in_training_polarity(part, "auto", "train")[0] is not part for part in parts)
 
 
 def _check_output(source: Path, output: Path) -> None:

@@ -56,7 +56,11 @@ def number_classes(parts: Mapping[str, Part], declared: Sequence[str], num_class
     words = sorted(places.keys() - set(integers), key=_as_people_count)
     if not words:
         numbers = {name: part._replace(labels=texts[name].astype(np.int64)) for name, part in parts.items()}
-        return _number_integers(numbers, num_classes, frozenset(map(int, integers)))
+        by_number = {number: [name for name in integers if int(name) == number] for number in map(int, integers)}
+        merged = [names for names in by_number.values() if len(names) > 1]
+        more = [Message("data.note.same_number", names=names) for names in merged]
+        numbered_parts, class_names, notes = _number_integers(numbers, num_classes, frozenset(by_number))
+        return numbered_parts, class_names, [*notes, *more]
     if integers and any(len(word) > 1 for word in words):
         raise InputError("data.picture.mixed", path=places[words[0]], number=integers[0], word=words[0])
     names = [*integers, *words]
@@ -80,6 +84,8 @@ def _number_integers(
     parts: dict[str, Part], num_classes: int | None, declared: frozenset[int] = frozenset()
 ) -> Numbered:
     present = np.array(sorted(declared.union(*(np.unique(part.labels).tolist() for part in parts.values()))))
+    if not len(present):
+        raise InputError("data.set.empty", name=next(iter(parts.values())).where)
     for part in parts.values():
         check_labels(part.labels, _limit(present, num_classes), part.where)
     check_labels(present, _limit(present, num_classes), next(iter(parts.values())).where)

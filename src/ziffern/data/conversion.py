@@ -15,6 +15,7 @@ from ziffern.errors import InputError
 
 LUMA = np.array([299, 587, 114], np.float32) / 1000
 BLOCK = 1000  # images at once
+PIXELS = 2**20  # of a large picture at once
 TRANSPARENCY = 4  # channels of a color image with transparency
 WHITE, MIDDLE = 255, 127.5  # levels
 FILLED = 0.9  # if a larger share of a picture is visible, the visible part has a ground of its own
@@ -85,12 +86,18 @@ def opaque(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     The ground is white below dark ink and black below light ink; a picture that is transparent only at its edges or
     corners gets the median of its visible pixels.
     """
-    colors, alpha = pixels[..., :COLORS].astype(np.float32), pixels[..., COLORS:].astype(np.float32) / WHITE
+    alpha = pixels[..., COLORS]
     if not alpha.any():
         return np.zeros((*pixels.shape[:2], COLORS), np.uint8)
-    if alpha.mean() >= FILLED:
-        ground = np.median(colors[alpha[..., 0] > 1 / 2], axis=0)
+    step = max(1, PIXELS // pixels.shape[1])
+    blocks = [slice(start, start + step) for start in range(0, len(pixels), step)]
+    if alpha.mean() >= FILLED * WHITE:
+        ground = np.median(pixels[alpha > MIDDLE, :COLORS], axis=0).astype(np.float32)
     else:
-        ink = float(((colors @ LUMA) * alpha[..., 0]).sum() / alpha.sum())
-        ground = np.full(COLORS, 0 if ink > MIDDLE else WHITE, np.float32)
-    return np.rint(colors * alpha + ground * (1 - alpha)).astype(np.uint8)
+        ink = sum(float(((pixels[block, :, :COLORS] @ LUMA) * alpha[block]).sum(dtype=np.float64)) for block in blocks)
+        ground = np.full(COLORS, 0 if ink > MIDDLE * float(alpha.sum(dtype=np.float64)) else WHITE, np.float32)
+    result = np.empty((*pixels.shape[:2], COLORS), np.uint8)
+    for block in blocks:
+        share = pixels[block, :, COLORS:].astype(np.float32) / WHITE
+        result[block] = np.rint(pixels[block, :, :COLORS] * share + ground * (1 - share))
+    return result

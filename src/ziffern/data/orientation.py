@@ -7,6 +7,7 @@ few classes prove little, and a class "0" need not be a digit. Letters have no s
 files have "emnist" in their names. Each turn is noted, and `data.transpose` overrides both rules.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import PurePath
@@ -29,6 +30,7 @@ MIN_IMAGES = 12  # below, chance decides
 ORIENTATIONS = 8  # of a square: upright, 3 rotations, and the same mirrored; of these:
 UPRIGHT, TRANSPOSED = 0, 1
 NAMED_PARTS = 3  # of a path: emnist/raw/letters-train.csv
+EMNIST = re.compile("(?:(?<![A-Za-z])[Ee]|(?<=[a-z])E)(?:mnist|MNIST)")  # myEMNIST, but not somemnist
 
 
 def upright(
@@ -47,10 +49,8 @@ def upright(
         turned = is_transposed(kept, class_names)
         code = "data.note.transposed_digits"
         if turned is None:
-            places = [
-                PurePath(place).parts[-NAMED_PARTS:] for place in (label, *(part.where for part in kept.values()))
-            ]
-            turned = any("emnist" in name.lower() for names in places for name in names)
+            is_square = all(len(set(np.asarray(part.images).shape[-2:])) == 1 for part in kept.values())
+            turned = is_square and any(map(has_emnist_name, (label, *(part.where for part in kept.values()))))
             code = "data.note.transposed_name"
     else:
         turned, code = transpose, "data.note.transposed_setting"
@@ -61,6 +61,11 @@ def upright(
         for name, part in kept.items()
     }
     return swapped, [Message(code)]
+
+
+def has_emnist_name(path: str | PurePath) -> bool:
+    """Return whether one of the last three names of a path has the word emnist."""
+    return any(EMNIST.search(name) for name in PurePath(path).parts[-NAMED_PARTS:])
 
 
 def is_transposed(parts: Mapping[str, Part], class_names: tuple[str, ...]) -> bool | None:

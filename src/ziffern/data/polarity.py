@@ -3,7 +3,8 @@
 Decisions: the ground of an image is the median of its border, and the ink is what differs from it; an image without a
 plain ground (a photo, a texture) has no polarity and stays as it is; a part is decided as a whole where nearly all its
 images agree, so that a filled shape or a blank page cannot differ from the rest, and image by image where it is mixed,
-which is reported with numbers; images in color stay as they are.
+which is reported with numbers; images in color stay as they
+are, unless the user says that all are dark on light.
 """
 
 import numpy as np
@@ -34,10 +35,12 @@ def in_training_polarity(part: Part, polarity: str, name: str) -> tuple[Part, li
     """
     images = part.images
     assert isinstance(images, np.ndarray)
-    if polarity in ("keep", "light_on_dark") or not len(images) or not _is_gray(images):
-        return part, []
     if polarity == "dark_on_light":
         return part._replace(images=WHITE - images), []
+    is_gray = _is_gray(images)
+    if polarity in ("keep", "light_on_dark") or not len(images) or not is_gray:
+        note = Message("data.note.color_polarity", part=Message(f"data.part.{name}"))
+        return part, [note] if polarity == "mixed" and not is_gray else []
     grounds = light_grounds(images)
     light, dark = (int((grounds == value).sum()) for value in (1, 0))
     plain, count = light + dark, len(images)

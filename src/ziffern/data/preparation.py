@@ -129,6 +129,8 @@ def _cut_out(parts: Mapping[str, Part], reading: Reading, label: str) -> Prepare
         images = digits[:, None]
         result[name] = part._replace(images=images if shape[1:] == (SIZE, SIZE) else fitted(images, shape[1:]))
     notes = [Message("data.note.cut_out", count=total, shape=in_words(shape))]
+    if reading.polarity == "keep":
+        notes.append(Message("data.note.cut_polarity"))
     if blank:
         notes.append(Message("data.note.blank", count=len(blank), example=blank[0]))
     return result, notes

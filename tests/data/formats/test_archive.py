@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ziffern.data.formats import members as archive
-from ziffern.data.formats.members import Member, folder_members, open_zip, refuse_bomb, refuse_nested
+from ziffern.data.formats.folders import folder_members
+from ziffern.data.formats.members import Member, open_zip, refuse_bomb, refuse_nested
 from ziffern.errors import InputError
 
 FILES = {"train/0/a.png": b"first", "train/1/b.png": b"second" * 50, "readme.md": b"text"}
@@ -153,3 +154,20 @@ def test_any_bytes_load_or_raise_input_error(fuzz_path, data):
     except InputError as error:
         message = str(error)
     assert message.isprintable()
+
+
+@pytest.mark.parametrize("name", ["-" * 256 + ".png", "a/" * 2048 + "b.png"])
+def test_long_names_are_refused(tmp_path, name):
+    path = tmp_path / "long.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        target.writestr(name, b"")
+    assert "shorten it" in message(path)
+
+
+def test_only_empty_folders_are_members(tmp_path):
+    path = tmp_path / "folders.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        for name in ("a/", "a/b/", "a/b/c.png", "d/", "e/", "e/f/"):
+            target.writestr(name, b"")
+    with open_zip(path) as found:
+        assert list(found) == ["a/b/c.png", "d/", "e/f/"]

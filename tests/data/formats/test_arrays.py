@@ -307,9 +307,23 @@ def test_an_npz_in_a_zip_is_no_better_packed_than_one_alone(tmp_path):
 def test_two_npz_are_refused(tmp_path):
     for name in ("a.npz", "b.npz"):
         (tmp_path / name).write_bytes(npz(GOOD))
-    with pytest.raises(InputError, match="2 data sets"):
+    with pytest.raises(InputError, match=r"2 \.npz files"):
         read_local(tmp_path)
     assert read_local(tmp_path / "a.npz").train_size == 3
+
+
+def test_an_npz_per_part_is_read(tmp_path):
+    for name, start in (("Train.npz", 0), ("valid.npz", 1), ("mnist_test.npz", 3)):
+        (tmp_path / name).write_bytes(npz({"X": IMAGES[start : start + 2], "y": np.array([0, 1])}))
+    data = read_local(tmp_path)
+    assert (data.train_size, data.val_size, data.test_size) == (2, 2, 2)
+    np.testing.assert_array_equal(data.images[:, 0], IMAGES[[0, 1, 1, 2, 3, 4]])
+
+
+def test_arrays_without_images_are_refused(path):
+    path.write_bytes(npz({"x_train": IMAGES[:0], "y_train": np.zeros(0, np.int64)}))
+    with pytest.raises(InputError, match="no images"):
+        read_local(path)
 
 
 @pytest.mark.parametrize("old", [b"(3, 28, 28)", b"'|u1'", b"\x93NUMPY"])

@@ -103,7 +103,9 @@ def test_images_of_zeros_and_ones_are_scaled_even_in_several_chunks(monkeypatch)
         [[0, 255], [0, 0]],
         [[0, 255], [51, 0]],
     ]
-    assert read("label,p0,p1,p2,p3\n0,0,1,0,0\n1,0,2,1,0").parts["train"].images.max() == 2
+    few = read("label,p0,p1,p2,p3\n0,0,1,0,0\n1,0,2,1,0")  # as in scikit-learn's digits, with levels up to 16
+    assert few.parts["train"].images[:, 0].tolist() == [[[0, 128], [0, 0]], [[0, 255], [128, 0]]]
+    assert [note.code for note in few.notes if "levels" in note.code] == ["data.note.few_levels"]
 
 
 @pytest.mark.parametrize(

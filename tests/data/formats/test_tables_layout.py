@@ -7,7 +7,7 @@ import pytest
 from tests.support.data_files import IDX, PICTURES, write
 
 from ziffern.data.content import Reading
-from ziffern.data.formats.members import folder_members
+from ziffern.data.formats.folders import folder_members
 from ziffern.data.formats.tables import find_tables, read_tables
 from ziffern.data.sources.local import read_local
 from ziffern.errors import InputError

@@ -12,6 +12,7 @@ import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Set
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -47,18 +48,24 @@ def find_arrays(members: Members) -> bool:
 
 
 def read_inner_npz(members: Members, reading: Reading, label: str) -> Content:
-    """Return the parts of the only .npz at the top of a folder or ZIP; see `read_npz`.
+    """Return the parts of the only .npz at the top of a folder or ZIP, or of one per part; see `read_npz`.
 
     Raises:
-        InputError: There are several; it would unpack to too much; or as `read_npz`.
+        InputError: There are several that are not named as parts; one would unpack to too much; or as `read_npz`.
     """
     paths = find_npz(members)
-    if len(paths) > 1:
-        raise InputError("data.local.several", path=label, sets=len(paths), names=paths)
-    member = members[paths[0]]
-    with open_zip_file(io.BytesIO(member.read()), member.label) as inner:
-        refuse_bomb(sum(array.size for array in inner.values()), member.packed or member.size, member.label)
-        content = read_npz(inner, reading, member.label)
+    parts = [part_of(path) for path in paths]
+    if len(paths) > 1 and (None in parts or "train" not in parts or len(set(parts)) < len(parts)):
+        raise InputError("data.array.several", path=label, count=len(paths), names=paths)
+    arrays: Members = {}
+    with ExitStack() as stack:
+        for path, part in zip(paths, parts, strict=True):
+            member = members[path]
+            inner = stack.enter_context(open_zip_file(io.BytesIO(member.read()), member.label))
+            refuse_bomb(sum(array.size for array in inner.values()), member.packed or member.size, member.label)
+            is_bare = len(paths) > 1 and not any(map(part_of, inner))
+            arrays |= {f"{part}_{name}" if is_bare else name: array for name, array in inner.items()}
+        content = read_npz(arrays, reading, members[paths[0]].label if len(paths) == 1 else label)
     notes = (*content.notes, *_unused(members, set(paths)))
     return Content(content.parts, content.classes, notes)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
 from ziffern.data.conversion import opaque
-from ziffern.data.formats.members import Member, refuse_bomb
+from ziffern.data.formats.members import FREE_BYTES, MAX_RATIO, Member
 from ziffern.errors import InputError
 from ziffern.text.printable import reason
 
@@ -72,7 +72,10 @@ def _check_size(picture: Image.Image, packed: int, label: str) -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise InputError("data.picture.pixels", path=label, width=width, height=height, limit=MAX_PIXELS)
-    refuse_bomb(width * height * len(MODES[4]), packed, label)
+    size = width * height * len(MODES[4])
+    if size > FREE_BYTES and size > MAX_RATIO * packed:
+        values = {"width": width, "height": height, "size": packed}
+        raise InputError("data.picture.bomb", path=label, **values)
 
 
 def _with_ink(picture: Image.Image) -> Image.Image:
@@ -102,10 +105,12 @@ def _shallow(levels: NDArray[np.generic], is_full_range: bool, label: str) -> ND
 
     Where 32 bits hold no level above 255, they are taken for 8 bits; with `is_full_range`, white is always 65,535.
     """
-    values = levels.astype(np.float64)
-    low, high = float(values.min(initial=0)), float(values.max(initial=0))
+    low, high = float(levels.min(initial=0)), float(levels.max(initial=0))
     is_deep = levels.dtype.itemsize == 2 or is_full_range  # noqa: PLR2004
     if not (low >= 0 and high <= DEEP):  # NaN is neither
         raise InputError("data.picture.levels", path=label, low=f"{low:.6g}", high=f"{high:.6g}")
     white = DEEP if is_deep or high > LEVELS else 1 if levels.dtype.kind == "f" and high <= 1 else LEVELS
-    return np.rint(values * (LEVELS / white)).astype(np.uint8)
+    result = np.empty(levels.shape, np.uint8)
+    for row, values in zip(result, levels, strict=True):  # float64 needs eight times the memory
+        row[:] = np.rint(values.astype(np.float64) * (LEVELS / white))
+    return result

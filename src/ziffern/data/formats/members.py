@@ -1,10 +1,9 @@
-"""Files by relative path, in a folder or in a ZIP: the common interface of all readers.
+"""Files by relative path, the common interface of all readers; and those in a ZIP. Folders are in `folders`.
 
-Decisions: a member is read only when it is needed, so that a wrong path costs no memory; a search ends after many
-folders without data, so that `data.dir=/` fails at once; links inside a folder are followed, since the user put them
-there; paths are in Unicode's composed form (NFC), since the same name may be written in two ways; an empty folder is a
-member whose path ends with a slash, since it may be a class; names in messages pass `one_line`, since those in a
-foreign archive may contain line breaks or terminal codes.
+Decisions: a member is read only when it is needed, so that a wrong path costs no memory; paths are in Unicode's
+composed form (NFC), since the same name may be written in two ways; an empty folder is a member whose path ends with a
+slash, since it may be a class; names in messages pass `one_line`, since those in a foreign archive may contain line
+breaks or terminal codes.
 
 A ZIP is read in memory, without extracting to disk: its whole directory is checked before the first byte is unpacked;
 only "stored" and "deflate" are accepted, because Python cannot limit the output of other methods; a bomb is detected by
@@ -25,14 +24,12 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from ziffern.errors import InputError
-from ziffern.files.untrusted import open_regular, read_bytes, reading
+from ziffern.files.untrusted import open_regular, reading
 from ziffern.text.catalog import Message
 from ziffern.text.printable import one_line, reason
 
 MAX_BYTES = 4 * 2**30
 MAX_FILES = 2_000_000
-MAX_DEPTH = 6  # folders: wrapper/wrapper/train/images/class/writer
-MAX_EMPTY = 2000  # folders without a file that may be data, before a search is given up
 DATA = re.compile(
     r".*(\.(png|jpe?g|bmp|gif|tiff?|p[bgpn]m|webp|csv|tsv|txt|npz|gz)|-ubyte|\.idx[13]-ubyte)", re.IGNORECASE
 )
@@ -41,6 +38,8 @@ FREE_BYTES = 100 * 10**6  # smaller content may have any ratio: zeros compress 1
 MAX_RATIO = 100
 ENCRYPTED = 0x2041  # the flags of ordinary, strong and directory encryption
 CLIMBS = re.compile(r"^$|^/|^[A-Za-z]:|\x00|(^|/)\.\.(/|$)")
+MAX_NAME, MAX_PATH = 255, 4096  # characters, as in file systems; the patterns of readers need much longer for more
+LONG_NAME = re.compile(f"[^/]{{{MAX_NAME + 1}}}")
 NESTED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".npz")
 
 
@@ -60,47 +59,6 @@ Members = dict[str, Member]  # POSIX path below the folder or ZIP → file; or a
 def is_ignored(path: str) -> bool:
     """Return whether a path is hidden, or a file that an operating system creates by itself."""
     return any(part.startswith(".") or part.lower() in SYSTEM_FILES for part in PurePosixPath(path).parts)
-
-
-def file_member(path: Path, size: int) -> Member:
-    """Return a file on disk as a member, without opening it."""
-    return Member(one_line(path), size, partial(_read_file, path))
-
-
-def folder_members(root: Path) -> Members:
-    """Return the files below a folder by relative path, without the ignored ones.
-
-    Raises:
-        InputError: A folder is unreadable, there are more than 2,000,000 files, or no data in 2,000 folders.
-    """
-    members: Members = {}
-    folders, empty = [(root, "", 0)], 0
-    while folders:
-        folder, prefix, depth = folders.pop()
-        with reading(folder), os.scandir(folder) as listing:
-            entries = sorted((entry for entry in listing if not is_ignored(entry.name)), key=lambda entry: entry.name)
-        if not entries and prefix:
-            members[prefix] = file_member(folder, 0)
-        empty += not any(DATA.fullmatch(entry.name) for entry in entries)
-        if empty > MAX_EMPTY:
-            raise InputError("data.members.no_data", folder=root, folders=empty)
-        for entry in entries:
-            path = f"{prefix}{unicodedata.normalize('NFC', entry.name)}"
-            if not entry.is_dir():
-                size = entry.stat().st_size if entry.is_file() else 0
-                if path in members:
-                    raise InputError("data.archive.twice", path=Path(entry.path))
-                members[path] = file_member(Path(entry.path), size)
-            elif depth < MAX_DEPTH:
-                folders.append((Path(entry.path), f"{path}/", depth + 1))
-        if len(members) > MAX_FILES:
-            raise InputError("data.members.too_many", folder=root, limit=MAX_FILES)
-    return members
-
-
-def _read_file(path: Path) -> bytes:
-    with reading(path):
-        return read_bytes(path, MAX_BYTES)
 
 
 @contextmanager
@@ -145,8 +103,18 @@ def open_zip_file(file: BinaryIO, label: str, max_bytes: int = MAX_BYTES) -> Ite
             members[path] = Member(
                 where, info.file_size, partial(_read_member, archive, info, where), min(info.compress_size, size)
             )
-        filled = {f"{parent}/" for path in members for parent in map(str, PurePosixPath(path).parents)}
-        yield {path: member for path, member in members.items() if path not in filled}
+        yield _without_filled(members)
+
+
+def _without_filled(members: Members) -> Members:
+    """Return the members without the folders that contain others; paths of parents are not kept, for the memory."""
+    empty = {path for path in members if path.endswith("/")}
+    for path in members if empty else ():
+        end = path.rstrip("/").rfind("/")
+        while end > 0:
+            empty.discard(path[: end + 1])
+            end = path.rfind("/", 0, end)
+    return {path: member for path, member in members.items() if not path.endswith("/") or path in empty}
 
 
 def refuse_bomb(declared: int, packed: int, label: str, max_bytes: int = MAX_BYTES) -> None:
@@ -177,6 +145,7 @@ def _check(info: zipfile.ZipInfo, where: str) -> None:
     kind = stat.S_IFMT(info.external_attr >> 16)
     problems = {
         "climbs": CLIMBS.search(_with_slashes(info.orig_filename)),
+        "long": len(info.orig_filename) > MAX_PATH or LONG_NAME.search(_with_slashes(info.orig_filename)),
         "link": kind == stat.S_IFLNK,
         "special": kind not in (0, stat.S_IFREG, stat.S_IFDIR),
         "encrypted": info.flag_bits & ENCRYPTED,
@@ -184,7 +153,7 @@ def _check(info: zipfile.ZipInfo, where: str) -> None:
     }
     for problem, exists in problems.items():
         if exists:
-            raise InputError(f"data.archive.{problem}", path=where, method=info.compress_type)
+            raise InputError(f"data.archive.{problem}", path=where, method=info.compress_type, limit=MAX_NAME)
 
 
 def _with_slashes(name: str) -> str:

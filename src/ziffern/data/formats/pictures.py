@@ -6,7 +6,7 @@ picture that is none is an error, and whatever else is not used is counted in a 
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import PurePosixPath
 from typing import overload
 
@@ -69,7 +69,7 @@ class PictureFiles(Sequence[NDArray[np.uint8]]):
 
 def has_pictures(members: Members) -> bool:
     """Return whether there are pictures in class folders of a training part."""
-    return bool(_find(members).get("train"))
+    return "train" in _find(members)[0]
 
 
 def read_pictures(members: Members, reading: Reading, label: str) -> Content:
@@ -84,7 +84,7 @@ def read_pictures(members: Members, reading: Reading, label: str) -> Content:
     if channels not in MODES:
         raise InputError("data.picture.channels", image=str(list(reading.shape)))
     parts, used = {}, set()
-    found = _find(members)
+    found, assumed = _find(members)
     for part, classes in found.items():
         files = [(name, path, member) for name, inner in classes.items() for path, member in sorted(inner.items())]
         if not files:
@@ -97,26 +97,52 @@ def read_pictures(members: Members, reading: Reading, label: str) -> Content:
     names = tuple(dict.fromkeys(name for classes in found.values() for name in classes))
     unused = [path for path, member in members.items() if id(member) not in used and not path.endswith("/")]
     notes = [Message("data.note.left_out", count=len(unused), example=min(unused))] if unused else []
-    return Content(parts, names, tuple(notes))
+    return Content(parts, names, (*assumed, *notes))
 
 
 def _is_picture(path: str) -> bool:
     return PurePosixPath(path).suffix.lower() in SUFFIXES and path[-1:] not in ("", "/")
 
 
-def _find(members: Members) -> dict[str, Classes]:
-    """Return the class folders of each part that has any, in the order of PARTS."""
+def _find(members: Members) -> tuple[dict[str, Classes], list[Message]]:
+    """Return the class folders of each part that has any, in the order of PARTS, and what was assumed."""
     folders, _ = below(members)
-    parts: defaultdict[str, Members] = defaultdict(dict)
+    parts: dict[str, defaultdict[str, Members]] = {part: defaultdict(dict) for part in PARTS}
     for name, inner in folders.items():
         if part := part_of(name):
-            parts[part] |= inner
-    if "train" not in parts:
-        classes = {name: inner for name, inner in folders.items() if _has_direct_pictures(inner) or set(inner) == {""}}
-        is_labeled = len(classes) > 1 or any(map(str.isdigit, classes))
-        return {"train": classes} if is_labeled and any(map(_has_direct_pictures, classes.values())) else {}
-    found = {part: below(_unwrapped(parts[part]))[0] for part in PARTS if part in parts}
-    return {part: classes for part, classes in found.items() if any(map(_has_pictures, classes.values()))}
+            for label, files in below(_unwrapped(inner))[0].items():
+                parts[part][label] |= {f"{name}/{path}": member for path, member in files.items()}
+    found: dict[str, Classes] = {
+        part: dict(classes) for part, classes in parts.items() if any(map(_has_pictures, classes.values()))
+    }
+    if "train" in found:
+        return found, []
+    classes, notes = _beside_parts(folders, found)
+    is_labeled = len(classes) > 1 or any(map(str.isdigit, classes))
+    if not is_labeled or not any(map(_has_direct_pictures, classes.values())):
+        return {}, []
+    if found:
+        notes.append(Message("data.note.beside_parts", parts=[f"{part}/" for part in found]))
+    return {"train": classes, **found}, notes
+
+
+def _beside_parts(folders: Classes, found: Container[str]) -> tuple[Classes, list[Message]]:
+    """Return the class folders that are in no training part, and notes on folders with the name of a part.
+
+    Such a folder with class folders is in `found`. One with pictures of its own is unlabeled beside two classes; with
+    fewer, and if its name is that of a training part, it is a class.
+    """
+    classes = {name: inner for name, inner in folders.items() if _has_direct_pictures(inner) or set(inner) == {""}}
+    classes = {name: inner for name, inner in classes.items() if part_of(name) not in found}
+    plain = [name for name in classes if not part_of(name)]
+    if not plain or any(part_of(name) == "train" and name not in classes for name in folders):
+        return {}, []
+    is_enough = len(plain) > 1 or plain[0].isdigit()
+    unlabeled = [name for name in classes if is_enough and part_of(name) in ("val", "test")]
+    named = [name for name in classes if part_of(name) and name not in unlabeled]
+    notes = [Message("data.note.unlabeled_folder", folder=name) for name in unlabeled]
+    notes += [Message("data.note.part_as_class", folder=name) for name in named]
+    return {name: inner for name, inner in classes.items() if name not in unlabeled}, notes
 
 
 def _has_pictures(members: Members) -> bool:

@@ -20,6 +20,7 @@ BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\
 SEPARATORS = ("\t", ";", ",", "|")  # a comma may be the decimal sign in a table separated by another one
 PIECE = 2**24  # bytes unpacked at once
 HEAD = 2**22  # bytes in which the first rows are
+MAX_LINE = 2**21  # bytes; pandas needs a hundred times as much
 MAX_WORDS = 2  # in a row: a label and a file name
 
 
@@ -68,11 +69,14 @@ def open_table(member: Member) -> Table:
     """Return a file as a table, whose rows are not yet read.
 
     Raises:
-        InputError: A gzip stream or UTF-16 text is damaged, or unpacking would exhaust memory.
+        InputError: A gzip stream or UTF-16 text is damaged, a line is too long, or unpacking would exhaust memory.
     """
     text = _decoded(_unpacked(member.read(), member.label), member.label)
     text = text if b"\n" in text else text.replace(b"\r", b"\n")  # old Macs
     text = text.rstrip(b"\r\n \t,;|")
+    for number, line in enumerate(io.BytesIO(text)):
+        if len(line) > MAX_LINE:
+            raise InputError("data.table.long_line", path=member.label, line=number + 1, limit=MAX_LINE)
     lines = [line.strip("\r") for line in text[:HEAD].decode("utf-8", "replace").split("\n")]
     start, given = 0, None
     while start < len(lines) - 1 and (not lines[start].strip() or re.match(r"sep=.$|#", lines[start])):
@@ -107,7 +111,7 @@ def is_header(cells: list[str]) -> bool:
 def as_number(cell: str) -> float | None:
     """Return a cell's number, with a decimal point or comma; None if it has none."""
     try:
-        return float(cell.replace(",", "."))
+        return None if "_" in cell else float(cell.replace(",", "."))  # Python reads 1_0 as 10
     except ValueError:
         return None
 

@@ -12,8 +12,11 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+import numpy as np
+
 from ziffern.data.content import PARTS, Content, Part, Reading
 from ziffern.data.formats.layout import part_of
+from ziffern.data.formats.levels import MAX_FEW_LEVELS, WHITE
 from ziffern.data.formats.members import DATA, Members
 from ziffern.data.formats.table_columns import Columns, find_columns, named_label
 from ziffern.data.formats.table_ends import Ends
@@ -62,7 +65,18 @@ def read_tables(members: Members, reading: Reading, label: str) -> Content:
         parts[part] = Part(images, labels, sheet.table.label)
         notes += sheet.columns.notes
         notes += [Message("data.note.pixels_scaled", path=sheet.table.label)] if is_scaled else []
-    return Content(parts, notes=tuple(notes))
+    return Content(_scaled(parts, notes), notes=tuple(notes))
+
+
+def _scaled(parts: dict[str, Part], notes: list[Message]) -> dict[str, Part]:
+    """Return the parts with levels up to 255, and add a note if they had few levels, as scikit-learn's digits."""
+    high = max(int(np.asarray(part.images).max()) for part in parts.values())
+    if not 1 < high <= MAX_FEW_LEVELS:
+        return parts
+    values = {"names": [part.where for part in parts.values()], "low": 0, "high": high}
+    notes.append(Message("data.note.few_levels", **values))
+    levels = np.rint(np.arange(high + 1) * (WHITE / high)).astype(np.uint8)
+    return {name: part._replace(images=levels[np.asarray(part.images)]) for name, part in parts.items()}
 
 
 def _open_sheets(members: Members, paths: Sequence[str], reading: Reading) -> tuple[list[Sheet], list[Message]]:

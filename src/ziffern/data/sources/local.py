@@ -14,9 +14,10 @@ from ziffern.data.classes import number_classes
 from ziffern.data.content import Content, Reading, join
 from ziffern.data.dataset import LabeledImages
 from ziffern.data.formats.arrays import find_arrays, find_npz, read_inner_npz, read_npz
+from ziffern.data.formats.folders import file_member, folder_members
 from ziffern.data.formats.idx import find_idx, read_idx_files
 from ziffern.data.formats.layout import below, part_of
-from ziffern.data.formats.members import Members, file_member, folder_members, open_zip
+from ziffern.data.formats.members import Members, open_zip
 from ziffern.data.formats.pictures import has_pictures, read_pictures
 from ziffern.data.formats.tables import find_tables, read_tables
 from ziffern.data.orientation import upright
@@ -50,6 +51,9 @@ def read_local(path: Path, reading: Reading = AUTOMATIC) -> LabeledImages:
             or of another shape.
     """
     label = one_line(path)
+    if reading.transpose and reading.image:
+        channels, height, width = reading.image  # in the files, rows are columns
+        reading = replace(reading, image=(channels, width, height))
     with access(path):
         try:
             mode = path.stat().st_mode
@@ -67,16 +71,29 @@ def read_local(path: Path, reading: Reading = AUTOMATIC) -> LabeledImages:
     if suffix not in (".npz", ".zip"):
         raise InputError("data.local.unknown", path=path, accepted=ACCEPTED)
     with open_zip(path) as members:
+        if suffix == ".npz":
+            _check_column(reading, label)
         read = read_npz if suffix == ".npz" else _read_members
         return _data_set(name, read(members, reading, label), reading, label)
 
 
 def _data_set(name: str, content: Content, reading: Reading, label: str) -> LabeledImages:
-    parts, class_names, notes = number_classes(content.parts, content.classes, reading.num_classes)
+    full = {part: found for part, found in content.parts.items() if part == "train" or len(found.labels)}
+    empty = [Message("data.note.empty_part", part=Message(f"data.part.{part}")) for part in content.parts.keys() - full]
+    parts, class_names, notes = number_classes(full, content.classes, reading.num_classes)
     parts, more, prepare = prepared(parts, reading, label)
     parts, turned = upright(parts, class_names, reading.transpose, label)
-    whole = join(name, parts, class_names, reading.image, [*content.notes, *notes, *more, *turned])
+    image = reading.image
+    if image and reading.transpose:
+        image = image[0], image[2], image[1]
+    whole = join(name, parts, class_names, image, [*content.notes, *empty, *notes, *more, *turned])
     return replace(whole, prepare=prepare)
+
+
+def _check_column(reading: Reading, label: str) -> None:
+    """Refuse `data.label_column` for other data than tables."""
+    if reading.label_column is not None:
+        raise InputError("data.local.label_column", path=label)
 
 
 def _outside(members: Members, folder: str) -> list[Message]:
@@ -101,6 +118,8 @@ def _read_members(members: Members, reading: Reading, label: str) -> Content:
             names = ", ".join(f"{name}{form}" for name, form, _, _ in sets)
             raise InputError("data.local.several", path=label, sets=len(sets), names=names)
         for name, _, read, inner in sets:
+            if read is not read_tables:
+                _check_column(reading, label)
             content = read(inner, reading, label)
             return replace(content, notes=(*_outside(members, name), *content.notes))
         candidates = {

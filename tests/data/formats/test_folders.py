@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from ziffern.data.formats import members
-from ziffern.data.formats.members import folder_members
+from ziffern.data.formats import folders
+from ziffern.data.formats.folders import folder_members
 from ziffern.data.sources.local import read_local
 from ziffern.errors import InputError
 from ziffern.text.printable import one_line
@@ -19,7 +19,7 @@ def refusal(call, *args):
 
 
 def test_a_search_without_data_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(members, "MAX_EMPTY", 3)
+    monkeypatch.setattr(folders, "MAX_EMPTY", 3)
     for path in ("a/b/c", "d/e"):
         (tmp_path / path).mkdir(parents=True)
     assert "no data in 4 folders" in refusal(folder_members, tmp_path)
@@ -38,14 +38,14 @@ def test_a_name_is_the_same_however_it_is_written(tmp_path):
 
 
 def test_too_many_files_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(members, "MAX_FILES", 2)
+    monkeypatch.setattr(folders, "MAX_FILES", 2)
     for name in "abc":
         (tmp_path / name).touch()
     assert "more than 2 files" in refusal(folder_members, tmp_path)
 
 
 def test_too_large_file_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(members, "MAX_BYTES", 2)
+    monkeypatch.setattr(folders, "MAX_BYTES", 2)
     (tmp_path / "a.csv").write_bytes(b"123")
     assert "a.csv: 3 bytes, but at most 2 are read" in refusal(read_local, tmp_path / "a.csv")
 
@@ -58,7 +58,7 @@ def test_unreadable_file_and_folder_are_named(tmp_path, monkeypatch, error):
     def refuse(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(members, "read_bytes", refuse)
+    monkeypatch.setattr(folders, "read_bytes", refuse)
     monkeypatch.setattr(os, "scandir", refuse)
     monkeypatch.setattr("ziffern.data.formats.members.open_regular", refuse)
     for path in (tmp_path, tmp_path / "a.zip", tmp_path / "a.csv", tmp_path / "a.npz"):
@@ -96,3 +96,17 @@ def test_links_are_followed_but_not_forever(tmp_path):
 def test_text_is_shown_on_one_line():
     assert one_line("a\nb\x1b[31m\udc80") == "a\\nb\\x1b[31m\\udc80"
     assert len(one_line("x" * 10**6)) < 400
+
+
+def test_a_link_to_a_folder_that_contains_it_repeats_no_file(tmp_path):
+    (tmp_path / "0" / "up").mkdir(parents=True)
+    (tmp_path / "0" / "a.png").touch()
+    (tmp_path / "0" / "up" / "loop").symlink_to(tmp_path)
+    (tmp_path / "0" / "link").symlink_to(tmp_path / "0" / "up")
+    assert [path for path in folder_members(tmp_path) if path.endswith(".png")] == ["0/a.png"]
+
+
+def test_two_names_that_differ_only_in_unicode_are_refused(tmp_path):
+    for name in ("u\u0308", "\u00fc"):
+        (tmp_path / f"{name}.png").touch()
+    assert "rename one of them" in refusal(folder_members, tmp_path)
