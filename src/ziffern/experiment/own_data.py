@@ -13,7 +13,6 @@ from ziffern.data.datamodule import ImageDataModule
 from ziffern.errors import InputError
 from ziffern.experiment.naming import register_resolvers
 
-
 READING = tuple(f"data.{name}" for name in ("image", "num_classes", "prepare", "polarity", "transpose", "label_column"))
 
 

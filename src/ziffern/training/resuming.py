@@ -29,13 +29,15 @@ MAY_CHANGE = (  # prefixes of settings that a resumed run may change, besides `h
     *("trainer.strategy", "trainer.profiler"),  # they change how steps are taken, not their result
 )
 COSINE_EPOCHS = "model.scheduler.T_max"  # may change where it is the number of epochs
-SOURCE = "data.source"  # not compared: the fingerprint identifies the data, also where a fallback replaced them
+# Not compared: the fingerprint identifies the data, also where a fallback replaced them, and the split has a name.
+READING = ("source", "prepare", "polarity", "transpose", "label_column", "preview", "num_classes", "drop_duplicates")
+SOURCE = tuple(f"data.{name}" for name in READING)
 
 
 def provenance(model: ImageClassifier, data: ImageDataModule, settings: Settings, trainer: pl.Trainer) -> Settings:
     """Return the settings that a checkpoint must share with a run that continues it, and the number of threads."""
     dataset = data.dataset
-    compared = {key: value for key, value in settings.items() if not key.startswith((*MAY_CHANGE, SOURCE))}
+    compared = {key: value for key, value in settings.items() if not key.startswith((*MAY_CHANGE, *SOURCE))}
     if model.optimization.takes_total_steps:
         compared["trainer.max_epochs"] = int(trainer.max_epochs or 0)
     origin = {"data": dataset.name, "fingerprint": dataset.fingerprint, "split": data.split_name}
