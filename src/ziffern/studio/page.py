@@ -49,6 +49,16 @@ SLOW: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 LISTED: dict[str, Any] = {"preprocess": False}
 
 
+class Sources(gr.Radio):
+    """The data to choose from: an upload is looked up in the workspace, and not in the list that was sent last."""
+
+    is_template = True  # Gradio draws it as its base class
+
+    def preprocess(self, payload: Any) -> Any:
+        """Return a value that the browser sent."""
+        return payload if str(payload).startswith(UPLOADED) else super().preprocess(payload)
+
+
 def _html(value: str = "", js_on_load: str | None = None, **more: Any) -> gr.HTML:
     """Return a component for our own HTML, in our own style."""
     return gr.HTML(value, js_on_load=js_on_load, apply_default_css=False, **more)
@@ -143,7 +153,7 @@ class Page:
         channels, height, width = MNIST_SHAPE  # of uploads, since the form has no `data.image`
         with gr.Row():
             with gr.Column(scale=1):
-                self.source = gr.Radio(self.sources(None), value=EMBEDDED, **self._labels("data.source"))
+                self.source = Sources(self.sources(None), value=EMBEDDED, **self._labels("data.source"))
                 self.split = self._choice("split", gr.Radio, value="resplit")
                 self.look = gr.Button(s("data.look"), variant="primary")
             with gr.Column(scale=1):
