@@ -454,3 +454,17 @@ def test_upload_of_class_folders_named_by_words_is_shown_and_trained(page: Page,
     assert run.material is not None
     assert run.material.class_names == ("Hund", "Katze", "Vögel")
     assert run.config["data"]["num_classes"] == 3
+
+
+def test_an_upload_is_looked_up_in_the_workspace_and_no_other_unknown_name_is_taken() -> None:
+    import gradio as gr
+
+    from ziffern.studio import page
+
+    radio = page.Sources(["mnist5k"], value="mnist5k")
+    assert radio.preprocess("upload:mine.zip") == "upload:mine.zip"
+    assert radio.preprocess("mnist5k") == "mnist5k"
+    assert radio.get_block_name() == "radio"
+    with pytest.raises(gr.Error, match="not in the list of choices"):
+        radio.preprocess("local")
+    assert not list(Path(page.__file__).parent.glob("*.pyi"))

@@ -26,8 +26,8 @@ Pictures = Sequence[NDArray[np.uint8]]  # N pictures of any size, (H, W) or (C, 
 class Part(NamedTuple):
     """One part of a data set, as it is in files.
 
-    `images` are (N, C, H, W) or gray (N, H, W), uint8, or N pictures that differ in shape; `labels` (N,) are whole numbers
-    or text; `where` is its file or folder in messages.
+    `images` are (N, C, H, W) or gray (N, H, W), uint8, or N pictures that differ in shape; `labels` (N,) are whole
+    numbers or text; `where` is its file or folder in messages.
     """
 
     images: NDArray[np.uint8] | Pictures
