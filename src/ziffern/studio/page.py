@@ -55,7 +55,7 @@ def _known(self: gr.Radio, payload: Any) -> Any:
     return payload if str(payload).startswith(UPLOADED) else gr.Radio.preprocess(self, payload)
 
 
-# `is_template`: drawn as its base class. Gradio's metaclass, which is passed over, would write a .pyi file beside this one.
+# Drawn as its base class. Gradio's metaclass, which is passed over, would write a .pyi file beside this module.
 NAMES = {"preprocess": _known, "is_template": True, "__module__": __name__}
 Sources: Any = ABCMeta.__new__(type(gr.Radio), "Sources", (gr.Radio,), NAMES)
 
