@@ -457,8 +457,7 @@ def test_upload_of_class_folders_named_by_words_is_shown_and_trained(page: Page,
 
 
 def test_an_upload_is_looked_up_in_the_workspace_and_no_other_unknown_name_is_taken() -> None:
-    import gradio as gr
-
+    gr = pytest.importorskip("gradio")
     from ziffern.studio import page
 
     radio = page.Sources(["mnist5k"], value="mnist5k")
