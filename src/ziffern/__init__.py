@@ -1,6 +1,43 @@
-"""ziffern: train, compare and explain small classifiers of handwritten digits.
+"""ziffern: train, compare, explain and use small classifiers of handwritten digits.
 
-Nothing happens at import; each module imports the heavy libraries it needs where it needs them.
+    import ziffern as zf
+
+    run = zf.train("model=cnn", "trainer.max_epochs=3")
+    print(run.metrics["test/acc"])
+    print(run.predict("scans/").to_frame())
+
+What is listed in `__all__` is the public interface: it changes only with a line in the changelog, and for one minor
+version an old name stays. Everything else may change. Nothing heavy is imported before it is used.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ziffern.api import Comparison, Predictions, Run, TrainedRun, compare, load, load_run, train
+    from ziffern.errors import InputError
+
 __version__ = "0.1.0"
+__all__ = [
+    "Comparison",
+    "InputError",
+    "Predictions",
+    "Run",
+    "TrainedRun",
+    "__version__",
+    "compare",
+    "load",
+    "load_run",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'ziffern' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module("ziffern.errors" if name == "InputError" else "ziffern.api"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

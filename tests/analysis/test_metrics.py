@@ -12,8 +12,12 @@ OUTCOME = Outcome(np.array([0, 1, 1, 0]), np.array([[0.9, 0.1], [0.2, 0.8], [0.7
 
 
 def test_a_tested_run_has_all_but_what_training_knows_alone() -> None:
-    values = measure(Evidence(columns(ROWS), 1, OUTCOME, np.array([5, 3])))
-    assert {metric.key for metric in METRICS} - values.keys() == {"test/loss", "params"}
+    values = measure(Evidence(columns(ROWS), 1, OUTCOME, np.array([5, 3]), temperature=2.0))
+    unmeasured = {"test/loss", "params", "not_digit/auroc", "not_digit/false_positives"}
+    assert {metric.key for metric in METRICS} - values.keys() == unmeasured
+    assert values["temperature"] == 2.0
+    halved = np.sqrt(OUTCOME.probability)  # logits divided by 2
+    assert values["test/nll_calibrated"] == pytest.approx(Outcome(OUTCOME.target, halved / halved.sum(1)[:, None]).nll)
     assert values["val/acc"] == 0.6
     assert values["train/loss"] == 1.0
     assert values["gap"] == pytest.approx(0.2)

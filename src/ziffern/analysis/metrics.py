@@ -59,6 +59,7 @@ class Evidence:
     kept_epoch: int  # whose weights were kept, counted from 1; 0 if there is none
     outcome: "Outcome | None" = None  # predictions on the test part
     train_counts: "NDArray[np.int64] | None" = None  # (C,) training images of each class
+    temperature: float | None = None  # fitted on validation images; None if the model was not calibrated
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,15 @@ class Metric:
 
 def _outcome(compute: "Callable[[Outcome], float]") -> Callable[[Evidence], float | None]:
     return lambda evidence: None if evidence.outcome is None else compute(evidence.outcome)
+
+
+def _calibrated(compute: "Callable[[Outcome], float]") -> Callable[[Evidence], float | None]:
+    """Return a function of the predictions at the fitted temperature."""
+
+    def at_temperature(run: Evidence) -> float | None:
+        return None if run.outcome is None or not run.temperature else compute(run.outcome.at(run.temperature))
+
+    return at_temperature
 
 
 def _kept(column: str) -> Callable[[Evidence], float | None]:
@@ -134,6 +144,11 @@ METRICS: tuple[Metric, ...] = (  # in the order in which they are shown
     Metric("test/ece", Kind.SHARE, _outcome(lambda outcome: outcome.reliability.ece), "minimize", CONFIDENCE),
     Metric("test/nll", Kind.SCORE, _outcome(lambda outcome: outcome.nll), "minimize", CONFIDENCE),
     Metric("test/brier", Kind.SCORE, _outcome(lambda outcome: outcome.brier), "minimize", CONFIDENCE),
+    Metric("temperature", Kind.SCORE, lambda run: run.temperature, places=Place.CONFIDENCE),
+    Metric("test/ece_calibrated", Kind.SHARE, _calibrated(lambda each: each.reliability.ece), "minimize", CONFIDENCE),
+    Metric("test/nll_calibrated", Kind.SCORE, _calibrated(lambda each: each.nll), "minimize", CONFIDENCE),
+    Metric("not_digit/auroc", Kind.SHARE, _training_alone, "maximize", Place.CONFIDENCE),
+    Metric("not_digit/false_positives", Kind.SHARE, _training_alone, "minimize", Place.CONFIDENCE),
     Metric("baseline/acc", Kind.SHARE, _baseline, places=Place.SUMMARY | Place.TERMINAL),
     Metric("val/acc", Kind.SHARE, _kept("val/acc"), "maximize", is_required=True),
     Metric("val/loss", Kind.SCORE, _kept("val/loss"), "minimize", Place.TENSORBOARD, is_required=True),

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.analysis.calibration import Reliability, RiskCoverage, reliability, risk_coverage
+from ziffern.analysis.temperature import with_temperature
 
 MAX_WEAKEST = 3  # classes
 MAX_CONFUSIONS = 5
@@ -50,6 +51,10 @@ class Outcome:
     def __post_init__(self) -> None:
         if len(self.target) != len(self.probability) or not len(self.target):
             raise ValueError(f"{len(self.target)} targets, {len(self.probability)} rows: pass equally many, at least 1")
+
+    def at(self, temperature: float) -> "Outcome":
+        """Return the same predictions at another temperature."""
+        return Outcome(self.target, with_temperature(self.probability, temperature))
 
     @property
     def total(self) -> int:

@@ -101,7 +101,8 @@ def evaluate(
         rows = run.history
         kept = len(rows) if checkpoint == "last" else Findings(run).kept_epoch
         untrained = {} if rows else {key: run.metrics[key] for key in ("val/acc", "val/loss", "train_seconds")}
-        metrics = {"test/loss": loss, **untrained, **measure(Evidence(columns(rows), kept, outcome, counts[0]))}
+        evidence = Evidence(columns(rows), kept, outcome, counts[0], run.load_inference(checkpoint).known_temperature)
+        metrics = {"test/loss": loss, **untrained, **measure(evidence)}
         if rows:
             write_history(folder, rows)
         recorder.metrics({**facts, **metrics})

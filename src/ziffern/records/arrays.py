@@ -22,6 +22,8 @@ from ziffern.errors import InputError
 from ziffern.text.printable import one_line
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ziffern.data.dataset import LabeledImages
     from ziffern.data.split import Split
     from ziffern.models.normalization import Normalize
@@ -82,6 +84,14 @@ class Predictions:
     def outcome(self) -> Outcome:
         """The scores computed from them."""
         return Outcome(self.target, self.probability)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row per test image: index, target, predicted, confidence, and whether the answer is right."""
+        import pandas as pd
+
+        outcome = self.outcome
+        values = {"index": self.index, "target": self.target, "predicted": outcome.predicted}
+        return pd.DataFrame(values | {"confidence": outcome.confidence, "is_correct": outcome.hit})
 
 
 @dataclass(frozen=True)

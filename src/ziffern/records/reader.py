@@ -83,7 +83,7 @@ def read_overrides(folder: Path) -> list[str] | None:
 def read_metrics(folder: Path) -> dict[str, Any]:
     """Return metrics.json."""
     text = _text(folder, "metrics.json")
-    with _naming(folder / "metrics.json"):
+    with naming(folder / "metrics.json"):
         return dict(from_json(text, schema.models().metrics))
 
 
@@ -93,7 +93,7 @@ def read_start(folder: Path) -> dict[str, Any]:
         return {}
     # The last line may be incomplete; most lines are steps, which need not be parsed.
     lines = [line for line in _text(folder, "progress.jsonl").splitlines() if '"start"' in line]
-    with _naming(folder / "progress.jsonl"):
+    with naming(folder / "progress.jsonl"):
         starts = [from_json(line, schema.models().events["start"]) for line in lines if line.endswith("}")]
     return dict(starts[-1]) if starts else {}
 
@@ -118,7 +118,7 @@ def read_history(folder: Path) -> list[dict[str, float]]:
     """Return history.csv, one row per epoch."""
     text = _text(folder, "history.csv")
     rows: list[dict[str, float]] = []
-    with _naming(folder / "history.csv"):
+    with naming(folder / "history.csv"):
         try:
             for row in csv.DictReader(text.splitlines()):
                 rows.append(from_plain(row, cast(Any, schema.Epoch), from_text=True))
@@ -130,7 +130,7 @@ def read_history(folder: Path) -> list[dict[str, float]]:
 def read_predictions(folder: Path) -> Predictions:
     """Return predictions.npz; in runs of early versions it has no images."""
     path = folder / "predictions.npz"
-    with open_file(folder, path.name) as file, _naming(path, "records.predictions.unusable"):
+    with open_file(folder, path.name) as file, naming(path, "records.predictions.unusable"):
         values = arrays.read_arrays(file, path, arrays.PREDICTIONS)
         if not {"mistake", "mistake_image"} & values.keys():
             values |= {"mistake": np.zeros(0, np.int64), "mistake_image": np.zeros((0, *MNIST_SHAPE), np.uint8)}
@@ -147,7 +147,7 @@ def read_material(folder: Path) -> Material | None:
     if not has(folder, "data.npz"):
         return None
     path = folder / "data.npz"
-    with open_file(folder, path.name) as file, _naming(path, "records.data.unusable"):
+    with open_file(folder, path.name) as file, naming(path, "records.data.unusable"):
         values: dict[str, Any] = arrays.read_arrays(file, path, arrays.DATA)
         for name in values.keys() & {"mean", "std"}:  # scalars in version 0.1.0
             values[name] = values[name].reshape(-1)
@@ -169,7 +169,7 @@ def _text(folder: Path, name: str) -> str:
 
 
 @contextmanager
-def _naming(path: Path, code: str = "records.file.damaged") -> Iterator[None]:
+def naming(path: Path, code: str = "records.file.damaged") -> Iterator[None]:
     """Name the file in any error that parsing its content raises."""
     try:
         yield

@@ -20,6 +20,8 @@ from ziffern.runs.run import Run
 from ziffern.text.catalog import Message
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ziffern.training.module import ImageClassifier
 
 ROUNDS, BATCH = 7, 500  # of the measurement of speed
@@ -43,6 +45,25 @@ class Comparison:
     def chosen(self) -> Recipe | None:
         """The recommended recipe."""
         return self.compared[self.choice.place] if self.choice else None
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row per recipe: name, runs, mean test accuracy with its deviation, parameters, speed, choice."""
+        import pandas as pd
+
+        means = [recipe.mean("test/acc") for recipe in self.recipes]
+        values = {
+            "recipe": [recipe.name for recipe in self.recipes],
+            "runs": [len(recipe.runs) for recipe in self.recipes],
+            "test_acc": [None if mean is None else mean.mean for mean in means],
+            "deviation": [None if mean is None else mean.deviation for mean in means],
+            "params": [recipe.params for recipe in self.recipes],
+            "images_per_second": self.speed,
+            "is_chosen": [recipe is self.chosen for recipe in self.recipes],
+        }
+        return pd.DataFrame(values)
+
+    def _repr_html_(self) -> str:
+        return str(self.to_frame().to_html(index=False))
 
 
 def make_comparison(runs: Sequence[Run], margin: float) -> Comparison:

@@ -138,7 +138,8 @@ class Findings:
     def figures(self) -> dict[str, float]:
         """Metrics and counts, computed from predictions, history and data."""
         counts = self.run.material.counts if self.run.material else None  # (3, C)
-        figures = measure(Evidence(self.history, self.kept_epoch, self.outcome, None if counts is None else counts[0]))
+        train_counts, temperature = None if counts is None else counts[0], self.about.get("temperature")
+        figures = measure(Evidence(self.history, self.kept_epoch, self.outcome, train_counts, temperature))
         sums = [] if counts is None else counts.sum(1).tolist()
         return figures | dict(zip(("data/train", "data/val", "data/test"), sums, strict=False))
 

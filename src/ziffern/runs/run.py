@@ -5,18 +5,22 @@ loaded, no link followed, and the configuration is built through the same allow 
 """
 
 import glob
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ziffern.data.dataset import DIGITS
+from ziffern.data.spec import MNIST_SHAPE, image_shape
 from ziffern.errors import InputError
 from ziffern.records import reader
 from ziffern.records.convert import from_plain
 from ziffern.records.schema import Ensemble, Evaluation, models
 
 if TYPE_CHECKING:
+    from ziffern.records.inference import Inference
     from ziffern.training.module import ImageClassifier
 
 
@@ -137,6 +141,40 @@ class Run:
         name = f"checkpoints/{checkpoint}.ckpt"
         with reader.open_file(self.folder, name) as file:
             return load_model(ImageClassifier, self.config["model"], file, self.folder / name)
+
+    def load_inference(self, checkpoint: str = "best") -> "Inference":
+        """Return how the model of a checkpoint is used on new images.
+
+        A checkpoint that was not calibrated, such as `last` or one of version 0.1.0, has the temperature 1 and no
+        counts, and pictures are prepared as those of training or, if these were not, as for its kind of image.
+
+        Raises:
+            InputError: The checkpoint is missing or damaged.
+        """
+        from ziffern.records.checkpoint import parse_checkpoint
+        from ziffern.records.inference import Inference
+
+        name, shape = f"checkpoints/{checkpoint}.ckpt", image_shape((self.config.get("data") or {}).get("image"))
+        with reader.open_file(self.folder, name) as file, reader.naming(self.folder / name):
+            content = parse_checkpoint(file)
+            recorded = Inference.of_checkpoint(content, len(self.class_names), math.prod(shape))
+        if recorded:
+            return recorded
+        are_digits = shape == MNIST_SHAPE and self.class_names == DIGITS
+        prepare = self.description.get("data/prepare")
+        is_cut = prepare == "digit" or (prepare != "resize" and are_digits)
+        return Inference(prepare="digit" if is_cut else "resize", dark_ground=are_digits)
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes.
+
+        Raises:
+            InputError: data.npz is missing or damaged.
+        """
+        if self.material is None:
+            raise InputError("records.file.missing", path=self.folder / "data.npz")
+        return self.material.class_names
 
 
 def find_runs(names: Sequence[str]) -> list[Run]:

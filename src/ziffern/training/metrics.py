@@ -37,14 +37,20 @@ def validation_metrics(
     return dict(measure(_evidence(recorder)))
 
 
-def test_metrics(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, recorder: Recorder) -> Metrics:
-    """Test the best checkpoint, record its predictions, and return their metrics."""
+def test_metrics(
+    data: ImageDataModule,
+    model: ImageClassifier,
+    trainer: pl.Trainer,
+    recorder: Recorder,
+    temperature: float | None,
+) -> Metrics:
+    """Test the best checkpoint, record its predictions, and return their metrics, calibrated ones included."""
     # Not by trainer.test(ckpt_path=...): that would restore the callbacks too, history and averages with them.
     model.load_state_dict(read_checkpoint(recorder.checkpoints.best_path)["state_dict"])
     outcome, loss = tested(data, model, trainer, recorder.folder)
     counts = np.bincount(data.dataset.labels[data.parts.train], minlength=len(data.dataset.class_names))
     own = {"own_metrics": recorder.own_metrics.values} if recorder.own_metrics else {}
-    return own | {"test/loss": loss, **measure(_evidence(recorder, outcome, counts))}
+    return own | {"test/loss": loss, **measure(_evidence(recorder, outcome, counts, temperature))}
 
 
 def tested(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, folder: Path) -> tuple[Outcome, float]:
@@ -61,11 +67,14 @@ def tested(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, f
 
 
 def _evidence(
-    recorder: Recorder, outcome: Outcome | None = None, train_counts: NDArray[np.int64] | None = None
+    recorder: Recorder,
+    outcome: Outcome | None = None,
+    train_counts: NDArray[np.int64] | None = None,
+    temperature: float | None = None,
 ) -> Evidence:
     rows = recorder.history.rows
     best_epoch = int(read_checkpoint(recorder.checkpoints.best_path)["epoch"]) + 1 if rows else 0
-    return Evidence(columns(rows), best_epoch, outcome, train_counts)
+    return Evidence(columns(rows), best_epoch, outcome, train_counts, temperature)
 
 
 def description(

@@ -18,6 +18,7 @@ from ziffern.records.arrays import Material
 from ziffern.records.messages import recorded
 from ziffern.records.writer import append_event, write_material
 from ziffern.text.printable import reason
+from ziffern.training.calibration import calibrate
 from ziffern.training.callbacks.atomic_io import AtomicCheckpointIO
 from ziffern.training.ending import ended_early, record_ending, shell_exit_codes
 from ziffern.training.loggers import close_loggers, continue_logs, tag_experiments
@@ -80,8 +81,12 @@ def train(
             trainer.fit(model, datamodule=data, ckpt_path=path, weights_only=True)
             ended = ended_early(trainer, recorder)
             metrics = validation_metrics(data, model, trainer, recorder)
+            if not resume_if_possible and trainer.is_global_zero:  # a trial of a search is not used
+                checkpoint_path, epochs = recorder.checkpoints.best_path, len(recorder.history.rows)
+                metrics |= calibrate(checkpoint_path, model, data.dataset, data.parts, epochs)
+            trainer.strategy.barrier()  # the other processes read the checkpoint next
             if test:
-                metrics |= test_metrics(data, model, trainer, recorder)
+                metrics |= test_metrics(data, model, trainer, recorder, metrics.get("temperature"))
     except BaseException as error:
         with suppress(Exception):  # the first error counts
             close_loggers(trainer.loggers, "failed")

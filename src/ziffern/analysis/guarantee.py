@@ -1,0 +1,104 @@
+"""Which answers may be accepted so that at most a given share of them is wrong.
+
+Angelopoulos et al. 2022, "Learn then Test": the thresholds of the confidence are tested in a fixed order by exact
+binomial tails, and the last one before the first failure is taken, so that no correction for their number is needed.
+Decisions: the thresholds are fixed in advance, since the binomial law holds for a threshold that does not depend on the
+labels; labeled images are divided in two, a first part (which may also fit the temperature) that chooses where the
+order starts, and the tested part; where the same images chose among several models, such as epochs, the level is
+divided by their number (Bonferroni).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVEL = 0.95  # probability that the promise holds
+STEPS = 8  # thresholds per factor of ten of the doubt, 1 - confidence
+THRESHOLDS = np.append(0.0, 1 - 10 ** -(np.arange(1, 6 * STEPS + 1) / STEPS))  # (49,), ascending to 1 - 1e-6
+MAX_FIRST = 2000  # images of the first part
+RESERVES = (1, 0)  # wrong answers that the first tested threshold may have, if there are images enough
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Labeled images at each of THRESHOLDS; all arrays are (49,)."""
+
+    expected: NDArray[np.float64]  # share of accepted images in the first part
+    accepted: NDArray[np.int64]  # images of the tested part
+    errors: NDArray[np.int64]  # wrong answers among them
+    models: int = 1  # among which the same images chose
+
+    @property
+    def total(self) -> int:
+        """The number of tested images."""
+        return int(self.accepted[0])
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A threshold of the confidence that keeps a promise."""
+
+    confidence: float  # from which on an answer is accepted, in [0, 1)
+    max_error: float  # share of wrong answers among the accepted ones, with the probability LEVEL
+    total: int  # tested images
+    accepted: int  # of these
+    errors: int  # wrong answers among them
+
+    @property
+    def coverage(self) -> float:
+        """The share of images that are accepted."""
+        return self.accepted / self.total
+
+
+def first_part(count: int) -> NDArray[np.bool_]:
+    """Return which of `count` labeled images belong to the first part, (N,), drawn with a fixed seed."""
+    chosen = np.zeros(count, np.bool_)
+    chosen[np.random.default_rng(0).permutation(count)[: min(MAX_FIRST, count // 3)]] = True
+    return chosen
+
+
+def count(confidence: NDArray[np.floating], hit: NDArray[np.bool_], models: int = 1) -> Counts:
+    """Count accepted images and errors at each threshold.
+
+    Args:
+        confidence: (N,) in [0, 1]; it may have been fitted on the images of `first_part(N)`, not on others.
+        hit: (N,) whether the answer is right.
+        models: The number of models among which these images chose.
+    """
+    first = first_part(len(hit))
+    is_accepted = confidence[:, None] >= THRESHOLDS  # (N, 49)
+    expected = is_accepted[first].mean(0) if first.any() else np.zeros(len(THRESHOLDS))
+    tested = is_accepted[~first]
+    return Counts(expected, tested.sum(0), (tested & ~hit[~first, None]).sum(0), models)
+
+
+def threshold(counts: Counts, max_error: float) -> Threshold | None:
+    """Return the lowest threshold that keeps the promise, or None if the labeled images do not prove any.
+
+    Args:
+        counts: Of labeled images like those to be classified.
+        max_error: The largest allowed share of wrong answers among the accepted ones, in (0, 1).
+    """
+    from scipy.stats import binom
+
+    alpha = (1 - LEVEL) / counts.models
+    predicted = np.floor(counts.expected * counts.total)
+    enough = [np.flatnonzero(binom.cdf(errors, predicted, max_error) <= alpha) for errors in RESERVES]
+    start = next((int(places[-1]) for places in enough if len(places)), 0)
+    tail = binom.cdf(counts.errors, counts.accepted, max_error)  # of as few errors, if there were more
+    chosen = None
+    for place in range(start, -1, -1):
+        if tail[place] > alpha or not counts.accepted[place]:
+            break
+        chosen = place
+    if chosen is None:
+        return None
+    values = (counts.total, int(counts.accepted[chosen]), int(counts.errors[chosen]))
+    return Threshold(float(THRESHOLDS[chosen]), max_error, *values)
+
+
+def images_needed(max_error: float, models: int = 1) -> int:
+    """Return how many labeled images prove the promise at the least, if every answer to them is right."""
+    tested = np.ceil(np.log((1 - LEVEL) / models) / np.log1p(-max_error))
+    return int(tested + min(MAX_FIRST, np.ceil(tested / 2)))

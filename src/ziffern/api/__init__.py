@@ -1,0 +1,9 @@
+"""The Python interface, which `import ziffern` offers: train, load, predict, compare."""
+
+from ziffern.api.functions import compare, load, load_run, train
+from ziffern.api.predictions import Predictions
+from ziffern.api.run import TrainedRun
+from ziffern.runs.comparison import Comparison
+from ziffern.runs.run import Run
+
+__all__ = ["Comparison", "Predictions", "Run", "TrainedRun", "compare", "load", "load_run", "train"]

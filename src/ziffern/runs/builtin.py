@@ -1,0 +1,12 @@
+"""The trained model that the package carries: a run folder without its data (`scripts/make_builtin.py`)."""
+
+from importlib.resources import files
+from pathlib import Path
+
+BUILTIN = "builtin"  # its name on the command line and in Python
+
+
+def find_run(name: str) -> Path:
+    """Return the folder of a run: the packaged one for BUILTIN, unless a folder of that name exists, or the path."""
+    path = Path(name).expanduser()
+    return Path(str(files("ziffern"))) / BUILTIN if name == BUILTIN and not path.exists() else path
