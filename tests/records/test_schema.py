@@ -40,7 +40,8 @@ def test_the_documentation_names_types_and_meaning() -> None:
 
 
 def test_metrics_json_has_each_registered_metric(imperfect: Run) -> None:
-    assert {metric.key for metric in METRICS} <= imperfect.metrics.keys()
+    unmeasured = {metric.key for metric in METRICS if metric.stage == "not_digit"}  # too few validation images
+    assert {metric.key for metric in METRICS} - imperfect.metrics.keys() == unmeasured
 
 
 def test_what_is_not_declared_is_not_written(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WHITE = 255
+FEATURES = 18  # the constant included
 BASIS = 20  # directions in which digits differ most
 ROUNDS = 4  # of subspace iteration
 STEPS = 127  # of a signed byte
@@ -31,7 +32,7 @@ class NotDigit:
     Args:
         means: (K, H * W) uint8, the mean image of each class.
         basis: (BASIS, H * W) int8, directions of unit length in 127ths, in which digits differ most.
-        weights: (F + 1,), of the features and the constant.
+        weights: (FEATURES,), the last of which is the constant.
         threshold: Below this score an image is flagged; `KEPT` of the digits it was fitted on are above.
         auroc: Area under the ROC curve on images that it was not fitted on; None if it was not measured.
         false_positives: Share of non-digits among these that are above the score that 95 % of the digits have.
@@ -58,7 +59,7 @@ class NotDigit:
 
 
 def features(probability: Floats, images: Images, means: Images, basis: NDArray[np.int8]) -> NDArray[np.float64]:
-    """Return the features of N images, (N, F + 1), the last of which is 1."""
+    """Return the features of N images, (N, FEATURES), the last of which is 1."""
     rows, predicted = np.arange(len(images)), probability.argmax(1)
     top = probability[rows, predicted].astype(np.float64)
     odds = np.clip(np.log(np.maximum(top, 1e-12) / np.maximum(1 - top, 1e-12)), -MAX_ODDS, MAX_ODDS) / 5

@@ -13,7 +13,7 @@ import torch
 from msgspec import Meta
 
 from ziffern.analysis.guarantee import THRESHOLDS, Counts
-from ziffern.analysis.not_digit import BASIS, NotDigit
+from ziffern.analysis.not_digit import BASIS, FEATURES, NotDigit
 from ziffern.errors import InputError
 from ziffern.records.convert import from_plain
 from ziffern.records.schema import Count, Number, Share
@@ -32,7 +32,7 @@ class _Thresholds(TypedDict):
 
 
 class _NotDigit(TypedDict):
-    weights: Annotated[list[Number], Meta(min_length=2, max_length=100)]
+    weights: Annotated[list[Number], Meta(min_length=FEATURES, max_length=FEATURES)]
     threshold: Share
     auroc: Share | None
     false_positives: Share | None
