@@ -20,6 +20,7 @@ from ziffern.records.arrays import Material
 from ziffern.report import comparison_page, run_page
 from ziffern.report.charts import run as charts
 from ziffern.report.page import as_seen, environment
+from ziffern.runs.builtin import BUILTIN, find_run
 from ziffern.runs.comparison import make_comparison
 from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run
@@ -33,7 +34,7 @@ from ziffern.text.printable import printable
 if TYPE_CHECKING:
     from ziffern.data.datamodule import ImageDataModule
     from ziffern.models.normalization import Normalize
-    from ziffern.training.module import ImageClassifier
+    from ziffern.runs.predictor import Predictor
 
 FOLDER = Path(__file__).parent
 MAX_DIGITS = 60  # pictures at once
@@ -272,40 +273,36 @@ def comparison_view(words: Words, runs: Sequence[Run]) -> str:
 
 
 @lru_cache(maxsize=12)
-def _model(folder: Path, stamp: int) -> "ImageClassifier":
-    """Return the best model of a run; `stamp` changes with its checkpoint, so that it is loaded again.
+def _predictor(folder: Path, stamp: int) -> "Predictor":
+    """Return the predictor of a run; `stamp` changes with its checkpoint, so that it is loaded again.
 
     Raises:
-        InputError: It has none, or it is damaged.
+        InputError: The run has no checkpoint, or it is damaged.
     """
-    return Run(folder).load_model()
+    from ziffern.runs.predictor import Predictor
+
+    return Predictor.of(Run(folder))
 
 
 def probabilities(run: Run, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the probabilities (N, K) that the best model of a run gives for gray images (N, H, W)."""
-    import torch
-
+    """Return the calibrated probabilities (N, K) that the best model of a run gives for gray images (N, H, W)."""
     from ziffern.data.conversion import converted
 
     path = run.folder / "checkpoints/best.ckpt"
-    model = _model(run.folder, path.stat().st_mtime_ns if path.exists() else 0)
-    pixels = converted(with_channels(images), model.normalize.image, str(run.folder))
-    with torch.inference_mode():
-        logits = model(torch.from_numpy(pixels))
-    shares: NDArray[np.float32] = logits.float().softmax(1).numpy()
-    return shares
+    predictor = _predictor(run.folder, path.stat().st_mtime_ns if path.exists() else 0)
+    return predictor.predict(converted(with_channels(images), predictor.shape, str(run.folder))).probability
 
 
 def answers_view(words: Words, image: NDArray[np.uint8], runs: Sequence[Run]) -> str:
-    """Return the answers of models for one gray image (H, W), side by side."""
+    """Return the answers of models for one gray image (H, W), side by side; of the packaged model without any."""
     answers = []
-    for run in runs:
+    for run in runs or [Run(find_run(BUILTIN))]:
         shares = probabilities(run, image[None])[0]
         names = run.material.class_names if run.material else tuple(map(str, range(len(shares))))
         best = int(shares.argmax())
         answers.append((title(run), names[best], float(shares[best]), list(zip(names, shares.tolist(), strict=True))))
     labels = {label for _, label, *_ in answers}
-    return words.render("parts.html", "answers", image=image, answers=answers, labels=labels)
+    return words.render("parts.html", "answers", image=image, answers=answers, labels=labels, is_builtin=not runs)
 
 
 def own_view(words: Words, workspace: Workspace, runs: Sequence[Run], tested: bool) -> str:
@@ -313,7 +310,7 @@ def own_view(words: Words, workspace: Workspace, runs: Sequence[Run], tested: bo
     images, labels = workspace.digits()
     scores = []
     if tested and len(images):
-        for run in runs:
+        for run in runs or [Run(find_run(BUILTIN))]:
             predicted = probabilities(run, images).argmax(1)
             scores.append((title(run), int((predicted == labels).sum())))
     pictures = [(image, int(label)) for image, label in zip(images[-MAX_DIGITS:], labels[-MAX_DIGITS:], strict=True)]
