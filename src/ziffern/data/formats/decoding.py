@@ -58,14 +58,21 @@ def decode(member: Member, channels: int, enough: int | None = None) -> Picture:
                 if enough is not None and picture.mode in ("L", "RGB", "YCbCr"):
                     smaller = (math.ceil(side * enough / max(picture.size)) for side in picture.size)
                     picture.draft("L" if channels == 1 else None, (next(smaller), next(smaller)))
-                upright = ImageOps.exif_transpose(_with_ink(picture))
-                return Picture(_levels(upright, channels, picture.format == "PPM", member.label), has_more)
+                return Picture(pixels_of(picture, channels, member.label), has_more)
     except InputError:
         raise
     except UnidentifiedImageError:
         raise InputError("data.picture.none", path=member.label, known=FORMATS) from None
     except Exception as error:  # each of PIL's decoders has errors of its own for broken data
         raise InputError("data.picture.damaged", path=member.label, reason=reason(error)) from None
+
+
+def pixels_of(picture: Image.Image, channels: int, label: str) -> NDArray[np.uint8]:
+    """Return the pixels of an open picture, upright, as `decode`; messages name it by `label`."""
+    is_full_range = picture.format == "PPM"
+    whole = _with_ink(picture)
+    ImageOps.exif_transpose(whole, in_place=True)  # otherwise every picture is copied
+    return _levels(whole, channels, is_full_range, label)
 
 
 def _check_size(picture: Image.Image, packed: int, label: str) -> None:
@@ -96,7 +103,7 @@ def _levels(picture: Image.Image, channels: int, is_full_range: bool, label: str
         raise InputError("data.picture.mode", path=label, mode=picture.mode)
     elif picture.has_transparency_data and mode != "RGBA":
         picture = Image.fromarray(opaque(np.asarray(picture.convert("RGBA"))))
-    pixels = np.array(picture.convert(mode))  # (H, W) or (H, W, C)
+    pixels = np.array(picture if picture.mode == mode else picture.convert(mode))  # (H, W) or (H, W, C)
     return pixels if channels == 1 else pixels.transpose(2, 0, 1)
 
 

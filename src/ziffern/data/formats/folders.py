@@ -23,8 +23,10 @@ def file_member(path: Path, size: int) -> Member:
     return Member(one_line(path), size, partial(_read_file, path))
 
 
-def folder_members(root: Path) -> Members:
+def folder_members(root: Path, too_deep: list[str] | None = None) -> Members:
     """Return the files below a folder by relative path, without the ignored ones.
+
+    Folders below the sixth level are not searched; their paths are added to `too_deep`.
 
     Raises:
         InputError: A folder is unreadable, there are more than 2,000,000 files, or no data in 2,000 folders.
@@ -54,6 +56,8 @@ def folder_members(root: Path) -> Members:
                 members[path] = file_member(Path(entry.path), size)
             elif len(above) < MAX_DEPTH:
                 folders.append((Path(entry.path), f"{path}/", (*above, here)))
+            elif too_deep is not None:
+                too_deep.append(f"{path}/")
         if len(members) > MAX_FILES:
             raise InputError("data.members.too_many", folder=root, limit=MAX_FILES)
     return members
