@@ -8,6 +8,7 @@ eighth to a half of its size where the result is still larger than needed.
 
 import io
 import math
+import re
 import warnings
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from ziffern.errors import InputError
 from ziffern.text.printable import reason
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "PPM", "WEBP")  # JPEG includes MPO, the photos of many phones
+MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"RIFF")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by the number of channels
 MAX_FILE = 2**26  # bytes of a picture file
 MAX_PIXELS = 2**27  # of a picture
@@ -65,6 +67,11 @@ def decode(member: Member, channels: int, enough: int | None = None) -> Picture:
         raise InputError("data.picture.none", path=member.label, known=FORMATS) from None
     except Exception as error:  # each of PIL's decoders has errors of its own for broken data
         raise InputError("data.picture.damaged", path=member.label, reason=reason(error)) from None
+
+
+def pictures_start(head: bytes) -> bool:
+    """Return whether a file with these first bytes is a picture in one of FORMATS."""
+    return head.startswith(MAGIC) or bool(re.match(rb"P[1-7]\s", head))
 
 
 def pixels_of(picture: Image.Image, channels: int, label: str) -> NDArray[np.uint8]:
