@@ -73,8 +73,9 @@ _share.__name__ = "share"  # in argparse's message
 def _predict(arguments: argparse.Namespace) -> None:
     from ziffern.data.inputs import images_of
 
-    form, header, output = _format(arguments), _header(arguments), arguments.output
+    output = arguments.output
     _check_output(output, arguments.path)
+    form, header = _format(arguments), _header(arguments)
     predictor = _predictor(arguments)
     sources = [sys.stdin.buffer if path == "-" else Path(path).expanduser() for path in arguments.path]
     inference, counts = predictor.inference, Counter[str]()
@@ -158,13 +159,14 @@ def _write(
                 if problem is not None and counts["lines"] < MAX_LINES:
                     counts["lines"] += 1
                     print(terminal_words()("predict.unreadable", text=printable(problem)), file=sys.stderr)
-            names = list(map(printable, batch.names)) if shows_rows else batch.names
+            names = [name.encode("utf-8", "backslashreplace").decode() for name in batch.names]  # may be any bytes
+            names = list(map(printable, names)) if shows_rows else names
             start = sum(counts[status] for status in STATUSES)
             block = _block(batch._replace(names=names), predictor.predict(batch.images), predictor.class_names)
             counts.update(block["status"])
             if header:
-                ids = names if images.has_ids else range(start + 1, start + 1 + len(names))
-                block = dict(zip(header, (ids, block["label"]), strict=True))
+                numbers = list(map(str, range(start + 1, start + 1 + len(names))))
+                block = {header[0]: names if images.has_ids else numbers, header[1]: block["label"]}
             write(block)
     return counts
 

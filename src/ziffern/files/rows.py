@@ -1,7 +1,7 @@
 """Write rows as CSV, JSON lines or Parquet, block by block.
 
-Decisions: text is UTF-8, whatever the terminal's encoding is, and bytes in file names that are no text become escapes;
-no cell is changed to protect spreadsheets, since names are data.
+Decisions: text is UTF-8, whatever the terminal's encoding is; no cell is changed to protect spreadsheets, since names
+are data.
 """
 
 import csv
@@ -40,10 +40,12 @@ def row_writer(form: str, file: IO[bytes], types: Mapping[str, str]) -> Iterator
         with parquet.ParquetWriter(file, schema) as table:
             yield lambda block: table.write_table(pa.table({name: block[name] for name in types}, schema))
         return
-    text = io.TextIOWrapper(file, "utf-8", "backslashreplace", newline="")
-    rows = csv.writer(text, lineterminator="\n")
+    text = io.TextIOWrapper(file, "utf-8", newline="")
+    rows, headers = csv.writer(text, lineterminator="\n"), [list(types)] if form == "csv" else []
 
     def write(block: Columns) -> None:
+        while headers:  # not before the first block, which may fail
+            rows.writerow(headers.pop())
         values = zip(*(block[name] for name in types), strict=True)
         if form == "csv":
             rows.writerows(values)
@@ -51,7 +53,8 @@ def row_writer(form: str, file: IO[bytes], types: Mapping[str, str]) -> Iterator
             text.writelines(json.dumps(dict(zip(types, row, strict=True)), ensure_ascii=False) + "\n" for row in values)
         text.flush()  # for a program that reads along
 
-    if form == "csv":
-        rows.writerow(types)
-    yield write
-    text.detach()
+    try:
+        yield write
+        write(dict.fromkeys(types, ()))
+    finally:
+        text.detach()  # or else it would close the file

@@ -56,4 +56,5 @@ def array_images(array: NDArray[Any], shape: Shape, where: str, name: str) -> tu
     if array.ndim == COLOR and array.shape[1:] == shape and is_unclear and array.dtype == np.uint8:
         return array, notes
     images, more = image_levels({name: array}, shape, where)
-    return images[name], notes + more
+    fractions = [note for note in more if note.code == "data.note.scaled" and note.values["high"] == 1]
+    return images[name], notes + [note for note in more if note not in fractions]

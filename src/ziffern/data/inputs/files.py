@@ -28,10 +28,11 @@ from ziffern.data.formats.table_columns import INDEXES, Columns, find_columns, n
 from ziffern.data.formats.table_ends import Ends
 from ziffern.data.formats.table_text import Table, open_table
 from ziffern.data.formats.table_values import read_pixels
-from ziffern.data.formats.tables import UNCLEAR, scaled_to_full_range
+from ziffern.data.formats.tables import FEW_COLUMNS, OTHER, UNCLEAR, scaled_to_full_range
 from ziffern.data.inputs.arrays import array_images
 from ziffern.data.inputs.groups import Pictures, Rows, Source
 from ziffern.data.inputs.preparing import Wanted
+from ziffern.data.orientation import has_emnist_name
 from ziffern.errors import InputError
 from ziffern.files.untrusted import reading
 from ziffern.text.catalog import Message
@@ -80,6 +81,9 @@ class Opener:
         ids: bool = False,
     ) -> None:
         self.has_ids = self.has_ids and ids
+        if has_emnist_name(label) and images.shape[-1] == images.shape[-2]:  # as in training, where no digits decide it
+            images = images.swapaxes(-1, -2)
+            self.notes.append(Message("data.inputs.note.transposed", path=label))
         is_cut_out = self.wanted.is_cut_out(images.shape)
         pictures = Pictures(list(zip(names, images, strict=True)), labels) if is_cut_out else None
         self.groups.append(pictures or Rows(images, label, names, labels))
@@ -165,16 +169,10 @@ class Opener:
     def _add_members(self, members: Members, label: str, prefix: str, single: bool = False) -> None:
         """Add all pictures of a folder or archive or, if there are none, its only table or array."""
         files = sorted((path for path in members if not path.endswith("/")), key=_natural)
-        images = [
-            path
-            for path in files
-            if (match := FILE_NAME.fullmatch(path.split("/")[-1])) and match["kind"].lower() == "images"
-        ]
-        containers = [path for path in files if CONTAINER.fullmatch(path) or path in images]
-        containers = [
-            path for path in containers if path.removesuffix(".gz") not in containers or not path.endswith(".gz")
-        ]
-        pictures = [path for path in files if _may_be_picture(path)]
+        containers = [path for path in files if CONTAINER.fullmatch(path) or _idx_kind(path) == "images"]
+        plain = set(containers)
+        containers = [path for path in containers if not (path.endswith(".gz") and path[:-3] in plain)]
+        pictures = [path for path in files if PurePosixPath(path).suffix.lower() in SUFFIXES and not _idx_kind(path)]
         if containers and not any(PurePosixPath(path).suffix for path in pictures):
             if len(containers) > 1:
                 raise InputError("data.inputs.several", path=label, count=len(containers), names=containers)
@@ -225,9 +223,10 @@ class Opener:
         try:
             columns = find_columns(table, Reading(image=self.wanted.shape))
         except InputError as error:
-            if error.code in UNCLEAR:
-                raise InputError("data.inputs.unclear", path=table.label) from error
-            raise
+            if error.code not in (*UNCLEAR, OTHER):
+                raise
+            code = "unknown" if table.width < FEW_COLUMNS else "unclear"
+            raise InputError(f"data.inputs.{code}", path=table.label) from error
         label, ids = _label_and_ids(table, columns)
         wanted = [column for column in (label, ids) if column is not None]
         images, texts, is_scaled = read_pixels(table, columns, wanted)
@@ -257,9 +256,11 @@ def _label_and_ids(table: Table, columns: Columns) -> tuple[int | None, int | No
     return label, ids[0] if ids else None
 
 
-def _may_be_picture(path: str) -> bool:
-    name = PurePosixPath(path)
-    return name.suffix.lower() in SUFFIXES and not FILE_NAME.fullmatch(name.name)
+def _idx_kind(path: str) -> str | None:
+    """Return whether a name is that of an IDX file of `images` or `labels`; None if it is no such name."""
+    name = PurePosixPath(path).name if "idx" in path.lower() or "ubyte" in path.lower() else ""
+    match = FILE_NAME.fullmatch(name)
+    return match["kind"].lower() if match else None
 
 
 def _natural(path: str) -> tuple[str | int, ...]:

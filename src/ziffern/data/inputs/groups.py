@@ -1,7 +1,7 @@
 """Images in an array, and pictures that are decoded one by one, in batches of one form."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from ziffern.data.drawing import WORKING_SIZE
 from ziffern.data.formats.decoding import MODES, decode, pixels_of
 from ziffern.data.formats.members import Member
 from ziffern.data.inputs.preparing import Wanted
+from ziffern.data.polarity import inverted_if_light
 from ziffern.data.preparation import OVERSAMPLING
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
@@ -67,20 +68,22 @@ class Pictures:
         """Yield the pictures, decoded and prepared, `size` at once."""
         if wanted.shape[0] not in MODES:
             raise InputError("data.picture.channels", image=str(list(wanted.shape)))
+        grounds_kept = replace(wanted, dark_ground=False)  # all at once is quicker
         frames, others = list[str](), list[str]()  # files with further frames, and files that are no pictures
         for start in range(0, len(self.items), size):
             items = self.items[start : start + size]
             images = np.zeros((len(items), *wanted.shape), np.uint8)
             names, problems, places = list[str](), list[InputError | None](), list[int]()
             for place, (name, source) in enumerate(items):
-                problem = self._fill(images[len(names)], name, source, wanted, frames)
+                problem = self._fill(images[len(names)], name, source, grounds_kept, frames)
                 if problem is not None and problem.code == "data.picture.none" and not PurePosixPath(name).suffix:
                     others.append(name)
                     continue
                 names.append(name)
                 problems.append(problem)
                 places.append(start + place)
-            yield Batch(names, images[: len(names)], problems, None if self.labels is None else self.labels[places])
+            images = inverted_if_light(images[: len(names)]) if wanted.dark_ground else images[: len(names)]
+            yield Batch(names, images, problems, None if self.labels is None else self.labels[places])
         found = (("frames", frames), ("files_left_out", others))
         self.notes += [Message(f"data.note.{code}", count=len(some), example=some[0]) for code, some in found if some]
 
