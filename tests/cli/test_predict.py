@@ -243,11 +243,10 @@ def test_parquet_without_pyarrow_names_the_extra(ziffern, folder, tmp_path, monk
 def test_a_reader_that_has_enough_ends_the_command_quietly(tmp_path) -> None:
     np.save(tmp_path / "many.npy", np.full((60_000, 28, 28), 250, np.uint8))
     program = (
-        "import sys; from tests.cli.test_predict import Reader; from ziffern.cli import main, predict;"
-        f"predict._predictor = lambda _: Reader(); sys.argv = ['ziffern', 'predict', 'RUN', {str(tmp_path / 'many.npy')!r}];"
-        "main.main()"
+        "from tests.cli.test_predict import Reader; from ziffern.cli import main, predict;"
+        "predict._predictor = lambda _: Reader(); main.main()"
     )
-    command = f'"{sys.executable}" -c "$0" | head -n 2; echo ${{PIPESTATUS[0]}}'
+    command = f'"{sys.executable}" -c "$0" predict RUN {tmp_path}/many.npy | head -n 2; echo ${{PIPESTATUS[0]}}'
     done = subprocess.run(["bash", "-c", command, program], capture_output=True, text=True, check=False, timeout=60)
     assert done.stderr == ""
     assert done.stdout.splitlines() == [",".join(USUAL), "0,0,0.91,1,0.01,accepted", "141"]

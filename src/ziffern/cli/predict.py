@@ -79,19 +79,19 @@ def _predict(arguments: argparse.Namespace) -> None:
     predictor = _predictor(arguments)
     sources = [sys.stdin.buffer if path == "-" else Path(path).expanduser() for path in arguments.path]
     inference, counts = predictor.inference, Counter[str]()
-    with images_of(sources, predictor.shape, inference.prepare, inference.dark_ground) as images:
+    images = images_of(sources, predictor.shape, inference.prepare, inference.dark_ground)
 
-        def write(file: IO[bytes]) -> None:
-            counts.update(_write(file, form, header, images, predictor, output is not None))
+    def write(file: IO[bytes]) -> None:
+        counts.update(_write(file, form, header, images, predictor, output is not None))
 
-        if output is None:
-            _to_standard_output(write)
-        elif output.exists() and not output.is_file():  # a device or pipe, which must not be replaced
-            with writing(output), output.open("wb") as file:
-                write(file)
-        else:
-            write_atomically(output, write)
-        _print_notes(arguments, images, counts)
+    if output is None:
+        _to_standard_output(write)
+    elif output.exists() and not output.is_file():  # a device or pipe, which must not be replaced
+        with writing(output), output.open("wb") as file:
+            write(file)
+    else:
+        write_atomically(output, write)
+    _print_notes(arguments, images, counts)
     if counts[UNREADABLE]:
         sys.exit(1)
 

@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -39,6 +40,7 @@ from ziffern.text.catalog import Message
 from ziffern.text.printable import one_line
 
 CONTAINER = re.compile(r".*\.(csv|tsv|npz|npy)(\.gz)?", re.IGNORECASE)
+Labels = NDArray[Any] | None
 PIECE = 2**20  # bytes read at once
 
 
@@ -64,21 +66,14 @@ class Opener:
         else:
             self.groups.append(Pictures([(name, source)], is_alone=True))
 
-    def add_array(
-        self, array: NDArray[Any], label: str, name: str, prefix: str, labels: NDArray[Any] | None = None
-    ) -> None:
+    def add_array(self, array: NDArray[Any], label: str, name: str, prefix: str, labels: Labels = None) -> None:
         """Add the images of an array; messages call it `label:name`."""
         images, notes = array_images(array, self.wanted.shape, label, name)
         self.notes += notes
         self._add_images(images, label, [f"{prefix}{place}" for place in range(len(images))], labels)
 
     def _add_images(
-        self,
-        images: NDArray[np.uint8],
-        label: str,
-        names: Sequence[str],
-        labels: NDArray[Any] | None,
-        ids: bool = False,
+        self, images: NDArray[np.uint8], label: str, names: Sequence[str], labels: Labels, ids: bool = False
     ) -> None:
         self.has_ids = self.has_ids and ids
         if has_emnist_name(label) and images.shape[-1] == images.shape[-2]:  # as in training, where no digits decide it
@@ -114,13 +109,11 @@ class Opener:
 
     def add_stream(self, file: BinaryIO, prefix: str) -> None:
         """Add the content of an open file, such as standard input."""
-        label, pieces, size = one_line(getattr(file, "name", "")) or "file", list[bytes](), 0
-        while size <= MAX_BYTES and (piece := file.read(PIECE)):
-            pieces.append(piece)
-            size += len(piece)
-        if size > MAX_BYTES:
+        label = one_line(getattr(file, "name", "")) or "file"
+        raw = b"".join(islice(iter(lambda: file.read(PIECE), b""), MAX_BYTES // PIECE + 1))
+        if len(raw) > MAX_BYTES:
             raise InputError("files.too_long", path=label, limit=MAX_BYTES)
-        self.add_bytes(b"".join(pieces), label, prefix)
+        self.add_bytes(raw, label, prefix)
 
     def add_bytes(self, raw: bytes, label: str, prefix: str) -> None:
         """Add the content of a file, called `label` in messages."""
@@ -128,28 +121,24 @@ class Opener:
 
     def _add_file(self, member: Member, name: str, prefix: str, choice: str = "") -> None:
         suffix = PurePosixPath(name).suffix.lower()
-        if suffix in SUFFIXES and suffix:
-            if choice:
-                raise InputError("data.inputs.no_choice", path=member.label, name=choice)
+        is_picture = suffix in SUFFIXES and suffix != ""
+        raw = b"" if is_picture else member.read()
+        head = _unpacked_head(raw)
+        if choice and not raw.startswith(b"PK"):
+            raise InputError("data.inputs.no_choice", path=member.label, name=choice)
+        if is_picture or pictures_start(head):
             self.add_picture(name, member)
             return
-        raw = member.read()
         member = Member(member.label, len(raw), lambda: raw, member.packed)
         if raw.startswith(b"PK"):
             archive = self.stack.enter_context(open_zip_file(io.BytesIO(raw), member.label))
             if member.packed:
                 refuse_bomb(sum(inner.size for inner in archive.values()), member.packed, member.label)
             self._add_archive(archive, member.label, prefix, choice)
-            return
-        if choice:
-            raise InputError("data.inputs.no_choice", path=member.label, name=choice)
-        head = _unpacked_head(raw)
-        if head.startswith(b"\x93NUMPY") and head[:2] == raw[:2]:
+        elif raw.startswith(b"\x93NUMPY"):
             self.add_array(read_array(member), member.label, "array", prefix)
         elif head.startswith(bytes([0, 0, UBYTE])):
             self.add_array(read_idx(raw, member.label, ndim=3), member.label, "array", prefix)
-        elif pictures_start(head):
-            self.add_picture(name, member)
         elif b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")) and suffix not in (".csv", ".tsv"):
             raise InputError("data.inputs.unknown", path=member.label)
         else:
@@ -159,9 +148,7 @@ class Opener:
         if members and all(path.endswith(".npy") and "/" not in path for path in members):
             self._add_arrays(members, label, prefix, choice)
             return
-        chosen = {path: member for path, member in members.items() if not choice or path == choice}
-        folder = choice.rstrip("/") + "/"
-        chosen = chosen or {path[len(folder) :]: each for path, each in members.items() if path.startswith(folder)}
+        chosen = {path: member for path, member in members.items() if not choice or f"{path}/".startswith(f"{choice}/")}
         if choice and not chosen:
             raise InputError("data.inputs.no_member", path=label, name=choice, names=sorted(members)[:5])
         self._add_members(chosen, label, prefix, single=choice in chosen)
@@ -188,8 +175,7 @@ class Opener:
             self.has_ids = False
         else:
             raise InputError("data.inputs.nothing", path=label, files=files[:3] or Message("data.local.no_file"))
-        unused = [path for path in files if path not in used]
-        if unused:
+        if unused := [path for path in files if path not in used]:
             self.notes.append(Message("data.note.files_left_out", count=len(unused), example=unused[0]))
 
     def _add_arrays(self, members: Members, label: str, prefix: str, choice: str) -> None:
@@ -199,9 +185,8 @@ class Opener:
         names = [name for fitting in roles.values() for name in fitting.get("images", [])]
         if not names:
             shapes = {name: read_array(member).shape for name, member in arrays.items()}
-            names = [name for name, shape in shapes.items() if len(shape) > ROWS] or [
-                name for name, shape in shapes.items() if len(shape) == ROWS
-            ]
+            axes = ROWS + any(len(shape) > ROWS for shape in shapes.values())
+            names = [name for name, shape in shapes.items() if len(shape) >= axes]
         if choice and choice not in arrays:
             raise InputError("data.inputs.no_member", path=label, name=choice, names=sorted(arrays))
         if not choice and len(names) != 1:
@@ -233,8 +218,7 @@ class Opener:
         cells = dict[int | None, NDArray[Any]](zip(wanted, texts, strict=True))
         notes = [Message("data.note.pixels_scaled", path=table.label)] if is_scaled else []
         notes += [note for note in columns.notes if note.code == "data.note.pixel_order"]
-        unused = set(range(table.width)) - set(columns.pixels) - set(wanted)
-        if unused:
+        if unused := set(range(table.width)) - set(columns.pixels) - set(wanted):
             values = {"path": table.label, "columns": [table.column_name(column) for column in sorted(unused)]}
             notes.append(Message("data.note.columns", count=len(unused), **values))
         part = scaled_to_full_range({"": Part(images, np.zeros(len(images)), table.label)}, notes)[""]

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -34,8 +33,7 @@ class ImageStream(Iterator[Batch]):
     """
 
     def __init__(self, opener: Opener, size: int) -> None:
-        self._opener, self._stack = opener, opener.stack
-        self._batches = (batch for group in opener.groups for batch in group.batches(opener.wanted, size))
+        self._opener, self._batches = opener, self._read(opener, size)
         self.count = sum(len(group.items if isinstance(group, Pictures) else group.images) for group in opener.groups)
         """How many images there are; files that turn out to be no pictures count."""
         self.has_labels = bool(opener.groups) and all(group.labels is not None for group in opener.groups)
@@ -49,21 +47,13 @@ class ImageStream(Iterator[Batch]):
         return [*self._opener.notes, *(note for group in self._opener.groups for note in group.notes)]
 
     def __next__(self) -> Batch:
-        try:
-            return next(self._batches)
-        except BaseException:  # also at the end
-            self.close()
-            raise
+        return next(self._batches)
 
-    def close(self) -> None:
-        """Close the archives; the end of the stream does so too."""
-        self._stack.close()
-
-    def __enter__(self) -> "ImageStream":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
+    @staticmethod
+    def _read(opener: Opener, size: int) -> Iterator[Batch]:
+        with opener.stack:  # archives are closed at the end
+            for group in opener.groups:
+                yield from group.batches(opener.wanted, size)
 
 
 def images_of(source: object, shape: Shape, prepare: str, dark_ground: bool, size: int = 1024) -> ImageStream:
@@ -83,15 +73,12 @@ def images_of(source: object, shape: Shape, prepare: str, dark_ground: bool, siz
         InputError: A source is missing, unreadable, damaged or without images, or it is a single picture that cannot be
             read. One of several pictures that cannot be read is a problem in its batch.
     """
-    stack = ExitStack()
-    opener = Opener(Wanted(shape, prepare, dark_ground), stack)
-    try:
+    with ExitStack() as stack:
+        opener = Opener(Wanted(shape, prepare, dark_ground), stack)
         items = _listed(source, shape)
         for place, item in enumerate(items):
             _add(opener, item, place, len(items) == 1)
-    except BaseException:
-        stack.close()
-        raise
+        opener.stack = stack.pop_all()
     for group in opener.groups:
         if isinstance(group, Pictures):
             group.is_alone = group.is_alone and len(opener.groups) == len(group.items) == 1
