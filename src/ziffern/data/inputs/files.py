@@ -167,10 +167,10 @@ class Opener:
             self._add_file(members[containers[0]], containers[0], prefix)
         elif pictures:
             used = set(pictures)
-            classes = picture_classes(members)
+            classes = picture_classes(members) if any("/" in path for path in pictures) else {}
             labels = [classes.get(id(members[path])) for path in pictures]
             known = None if None in labels else np.array(labels, object)
-            items: list[tuple[str, Source]] = [(f"{prefix}{path}", members[path]) for path in pictures]
+            items: list[tuple[str, Source]] = [(prefix + path, members[path]) for path in pictures]
             self.groups.append(Pictures(items, known, single))
             self.has_ids = False
         else:
@@ -247,9 +247,9 @@ def _idx_kind(path: str) -> str | None:
     return match["kind"].lower() if match else None
 
 
-def _natural(path: str) -> tuple[str | int, ...]:
+def _natural(path: str) -> str:
     """Return a key that sorts 2.png before 10.png."""
-    return tuple(int(part) if place % 2 else part for place, part in enumerate(re.split(r"([0-9]{1,18})", path)))
+    return re.sub("[0-9]+", lambda match: match[0].zfill(20), path)
 
 
 def _unpacked_head(raw: bytes, size: int = 64) -> bytes:
