@@ -15,28 +15,35 @@ from PIL import Image
 
 from ziffern.cli import main as cli
 from ziffern.cli import predict
+from ziffern.records.inference import Inference
+from ziffern.runs.predictor import Predictor
 
 NAMES = tuple(map(str, range(10)))
 USUAL = ["name", "label", "probability", "second", "second_probability", "status"]
 
 
-class Reader:
-    """A predictor that reads the digit from the level of all pixels: 250 is 0, 249 is 1, ..."""
+class Levels:
+    """A classifier that reads the digit from the level of all pixels: 250 is 0, 249 is 1, ..."""
 
-    shape, class_names = (1, 28, 28), NAMES
-
-    def __init__(self, negatives: object = None) -> None:
-        self.inference = SimpleNamespace(prepare="resize", dark_ground=False, negatives=negatives)
-
-    def predict(self, images: np.ndarray) -> SimpleNamespace:
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
         label = (250 - images[:, 0, 0, 0].astype(int)).clip(0, 9)
         share = np.full((len(images), 10), 0.01, np.float32)
-        share[np.arange(len(images)), label] = 0.91
-        is_digit = None if self.inference.negatives is None else np.full(len(images), 0.5, np.float32)
-        status = np.array(["accepted"] * len(images))
-        return SimpleNamespace(
-            probability=share, label=label, second=(label + 1) % 10, is_digit=is_digit, status=status
-        )
+        share[np.arange(len(images)), label] = 0.9
+        share[np.arange(len(images)), (label + 1) % 10] = 0.02
+        return share
+
+
+class Scores:
+    """A score of being a digit that is always one half."""
+
+    threshold = 0.1
+
+    def scores(self, probability: np.ndarray, images: np.ndarray) -> np.ndarray:
+        return np.full(len(images), 0.5, np.float32)
+
+
+def reader(score: object = None) -> Predictor:
+    return Predictor(Levels(), Inference(not_digit=score), NAMES, (1, 28, 28))
 
 
 @pytest.fixture
@@ -45,7 +52,7 @@ def ziffern(monkeypatch, capsysbinary):
 
     def run(*arguments: object, model: object = "RUN") -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["ziffern", "predict", str(model), *map(str, arguments)])
-        monkeypatch.setattr(predict, "_predictor", lambda _: Reader())
+        monkeypatch.setattr(predict, "_predictor", lambda _: reader())
         code = 0
         try:
             cli.main()
@@ -90,13 +97,13 @@ def test_rows_go_to_standard_output(ziffern, folder) -> None:
     assert (code, errors) == (0, "")
     header, *rows = rows_of(output)
     assert header == USUAL
-    assert rows[1] == ["1.png", "1", "0.91", "2", "0.01", "accepted"]
+    assert rows[1] == ["1.png", "1", "0.9", "2", "0.02", "accepted"]
     assert [row[0] for row in rows] == ["0.png", "1.png", "2.png", "10.png"]
 
 
 def test_a_score_of_being_a_digit_has_a_column(ziffern, folder, monkeypatch, capsysbinary) -> None:
     monkeypatch.setattr("sys.argv", ["ziffern", "predict", "RUN", str(folder)])
-    monkeypatch.setattr(predict, "_predictor", lambda _: Reader(negatives=1))
+    monkeypatch.setattr(predict, "_predictor", lambda _: reader(Scores()))
     cli.main()
     header, first, *_ = rows_of(capsysbinary.readouterr().out.decode())
     assert header == [*USUAL, "is_digit"]
@@ -180,10 +187,10 @@ def test_standard_input_is_recognized_by_its_content(ziffern, folder, monkeypatc
         (["digits", "--submission", "--header", "a"], "two different names"),
         (["digits/1.png", "-o", "digits/1.png", "--format", "csv"], "is one of the files to be read"),
         (["-", "-"], "only once"),
-        (["digits", "--max-error", "2"], "invalid share value"),
         (["digits", "--max-error", "few"], "invalid share value"),
         (["broken.png"], "broken.png: not a picture"),
         (["empty"], "no pictures"),
+        (["none.npy"], "none.npy: no images"),
         (["digits", "-x"], "unrecognized arguments"),
     ],
 )
@@ -191,6 +198,7 @@ def test_a_mistake_is_one_line(ziffern, folder, tmp_path, monkeypatch, arguments
     monkeypatch.chdir(tmp_path)
     Path("broken.png").write_bytes(b"broken")
     Path("empty").mkdir()
+    np.save("none.npy", np.zeros((0, 28, 28), np.uint8))
     before = sorted(tmp_path.rglob("*"))
     code, output, errors = ziffern(*arguments)
     assert (code, output, len(errors.splitlines())) == (2, "", 1), errors
@@ -206,7 +214,7 @@ def test_messages_are_translated(ziffern, folder) -> None:
 def test_a_failure_leaves_the_older_file(ziffern, folder, tmp_path, monkeypatch) -> None:
     output = tmp_path / "out.csv"
     output.write_text("older")
-    monkeypatch.setattr(Reader, "predict", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(Levels, "probabilities", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     assert ziffern(folder, "-o", output)[0] == 130
     assert output.read_text() == "older"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["digits", "out.csv"]
@@ -243,10 +251,10 @@ def test_parquet_without_pyarrow_names_the_extra(ziffern, folder, tmp_path, monk
 def test_a_reader_that_has_enough_ends_the_command_quietly(tmp_path) -> None:
     np.save(tmp_path / "many.npy", np.full((60_000, 28, 28), 250, np.uint8))
     program = (
-        "from tests.cli.test_predict import Reader; from ziffern.cli import main, predict;"
-        "predict._predictor = lambda _: Reader(); main.main()"
+        "from tests.cli.test_predict import reader; from ziffern.cli import main, predict;"
+        "predict._predictor = lambda _: reader(); main.main()"
     )
     command = f'"{sys.executable}" -c "$0" predict RUN {tmp_path}/many.npy | head -n 2; echo ${{PIPESTATUS[0]}}'
     done = subprocess.run(["bash", "-c", command, program], capture_output=True, text=True, check=False, timeout=60)
     assert done.stderr == ""
-    assert done.stdout.splitlines() == [",".join(USUAL), "0,0,0.91,1,0.01,accepted", "141"]
+    assert done.stdout.splitlines() == [",".join(USUAL), "0,0,0.9,1,0.02,accepted", "141"]

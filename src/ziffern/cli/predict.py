@@ -20,13 +20,16 @@ from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
 
 if TYPE_CHECKING:
-    from ziffern.data.inputs import Batch, ImageStream
-    from ziffern.runs.predictor import Answers, Predictor
+    from collections.abc import Callable, Iterator
 
-UNREADABLE = "unreadable"
+    import pandas as pd
+
+    from ziffern.data.inputs import ImageStream
+    from ziffern.runs.predictor import Predictor
+
 MAX_LINES = 5  # on images that cannot be read
 DIGITS = 6  # decimals of a probability
-STATUSES = ("accepted", "review", "not a digit", UNREADABLE)
+NAMES = "ImageId,Label"  # columns of a submission
 
 
 def add_parser(commands: Any) -> None:
@@ -53,18 +56,18 @@ def add_parser(commands: Any) -> None:
         help="accept only answers of which at most this share is wrong, such as 0.001 or 0.1%%; others get the status "
         "review",
     )
+    parser.add_argument(
+        "--labeled", metavar="PATH", help="labeled images that --max-error rests on (default: the validation images)"
+    )
     parser.add_argument("--submission", action="store_true", help="write the two columns of a Kaggle submission")
-    parser.add_argument("--header", metavar="ID,LABEL", help="their names (default: ImageId,Label)")
+    parser.add_argument("--header", metavar="ID,LABEL", help=f"their names (default: {NAMES})")
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="(default: best)")
     parser.add_argument("--language", metavar="CODE", help="en or de (default: the terminal's)")
     parser.set_defaults(run=_predict)
 
 
 def _share(text: str) -> float:
-    share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    if not 0 < share < 1:
-        raise ValueError
-    return share
+    return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
 
 
 _share.__name__ = "share"  # in argparse's message
@@ -78,11 +81,15 @@ def _predict(arguments: argparse.Namespace) -> None:
     form, header = _format(arguments), _header(arguments)
     predictor = _predictor(arguments)
     sources = [sys.stdin.buffer if path == "-" else Path(path).expanduser() for path in arguments.path]
-    inference, counts = predictor.inference, Counter[str]()
-    images = images_of(sources, predictor.shape, inference.prepare, inference.dark_ground)
+    images = images_of(sources, predictor.shape, predictor.inference.prepare, predictor.inference.dark_ground)
+    if not images.count:
+        raise InputError("cli.predict.no_images", paths=arguments.path)
+    counts = Counter[str]()
 
     def write(file: IO[bytes]) -> None:
-        counts.update(_write(file, form, header, images, predictor, output is not None))
+        with row_writer(form, file) as write_rows:
+            for block in _blocks(images, predictor, counts, output is None and sys.stdout.isatty()):
+                write_rows(_submission(block, images, header, counts["rows"] - len(block)) if header else block)
 
     if output is None:
         _to_standard_output(write)
@@ -92,7 +99,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     else:
         write_atomically(output, write)
     _print_notes(arguments, images, counts)
-    if counts[UNREADABLE]:
+    if counts["unreadable"]:
         sys.exit(1)
 
 
@@ -112,7 +119,7 @@ def _header(arguments: argparse.Namespace) -> list[str] | None:
     """Return the names of the two columns of a submission; None for the usual columns."""
     if not arguments.submission and arguments.header is None:
         return None
-    names: list[str] = (arguments.header or "ImageId,Label").split(",")
+    names: list[str] = (arguments.header or NAMES).split(",")
     if len(set(names)) != 2 or not all(names) or not arguments.submission:  # noqa: PLR2004
         raise InputError("cli.predict.header", value=arguments.header)
     return names
@@ -129,76 +136,43 @@ def _check_output(output: Path | None, paths: list[str]) -> None:
 
 def _predictor(arguments: argparse.Namespace) -> "Predictor":
     from ziffern.api import load
-    from ziffern.runs.predictor import Predictor, TorchClassifier
 
-    run = load(arguments.model)
-    inference, model = run.load_inference(arguments.checkpoint), run.load_model(arguments.checkpoint)
-    classifier = TorchClassifier(model, inference.temperature)
-    return Predictor(classifier, inference, run.class_names, model.normalize.image, arguments.max_error)
+    return load(arguments.model).predictor(arguments.max_error, arguments.labeled, arguments.checkpoint)
 
 
-def _write(
-    file: IO[bytes], form: str, header: list[str] | None, images: "ImageStream", predictor: "Predictor", to_file: bool
-) -> Counter[str]:
-    """Write a row for each image, and return how many have each status."""
+def _blocks(
+    images: "ImageStream", predictor: "Predictor", counts: Counter[str], is_terminal: bool
+) -> "Iterator[pd.DataFrame]":
+    """Yield a row for each image, and count them; without a progress bar if rows are shown on a terminal."""
+    from ziffern.api import Predictions
     from ziffern.data.progress import watched
+    from ziffern.runs.predictor import UNREADABLE
 
-    counts = Counter[str]()
-    shows_rows = not to_file and sys.stdout.isatty()
-    batches = (
-        images
-        if shows_rows
-        else watched(images, images.count, lambda batch: len(batch.names), "data.progress.predicting")
-    )
-    types = {
-        name: "double" if "prob" in name or name == "is_digit" else "string" for name in (header or _columns(predictor))
-    }
-    with row_writer(form, file, types) as write:
-        for batch in batches:
-            for problem in batch.problems:
-                if problem is not None and counts["lines"] < MAX_LINES:
-                    counts["lines"] += 1
-                    print(terminal_words()("predict.unreadable", text=printable(problem)), file=sys.stderr)
-            names = [name.encode("utf-8", "backslashreplace").decode() for name in batch.names]  # may be any bytes
-            names = list(map(printable, names)) if shows_rows else names
-            start = sum(counts[status] for status in STATUSES)
-            block = _block(batch._replace(names=names), predictor.predict(batch.images), predictor.class_names)
-            counts.update(block["status"])
-            if header:
-                numbers = list(map(str, range(start + 1, start + 1 + len(names))))
-                block = {header[0]: names if images.has_ids else numbers, header[1]: block["label"]}
-            write(block)
-    return counts
+    pairs = predictor.stream(images)
+    if not is_terminal:
+        pairs = watched(pairs, images.count, lambda pair: len(pair[0].names), "data.progress.predicting")
+    for batch, answers in pairs:
+        for problem in filter(None, batch.problems):
+            counts["unreadable"] += 1
+            if counts["unreadable"] <= MAX_LINES:
+                print(terminal_words()("predict.unreadable", text=printable(problem)), file=sys.stderr)
+        names = [name.encode("utf-8", "backslashreplace").decode() for name in batch.names]  # may be any bytes
+        names = list(map(printable, names)) if is_terminal else names
+        block = Predictions(tuple(names), predictor.class_names, answers).to_frame()
+        shares = block.select_dtypes("floating").columns
+        block[shares] = block[shares].astype(float).round(DIGITS)
+        block.loc[block["status"] == UNREADABLE, block.columns.difference(["name", "status"])] = None
+        counts["rows"] += len(block)
+        yield block
 
 
-def _columns(predictor: "Predictor") -> list[str]:
-    columns = ["name", "label", "probability", "second", "second_probability", "status"]
-    return columns + (["is_digit"] if predictor.inference.negatives is not None else [])
+def _submission(block: "pd.DataFrame", images: "ImageStream", header: list[str], start: int) -> "pd.DataFrame":
+    """Return the two columns of a submission; `start` rows precede the block."""
+    numbered = block if images.has_ids else block.assign(name=range(start + 1, start + 1 + len(block)))
+    return numbered[["name", "label"]].set_axis(header, axis=1)
 
 
-def _block(batch: "Batch", answers: "Answers", class_names: tuple[str, ...]) -> dict[str, list[Any]]:
-    """Return the columns of a batch; those of an image that cannot be read are empty."""
-    import numpy as np
-
-    rows, table = np.arange(len(batch.names)), np.array(class_names, object)
-    share = answers.probability.astype(np.float64).round(DIGITS)
-    block: dict[str, list[Any]] = {
-        "name": batch.names,
-        "label": table[answers.label].tolist(),
-        "probability": share[rows, answers.label].tolist(),
-        "second": table[answers.second].tolist(),
-        "second_probability": share[rows, answers.second].tolist(),
-        "status": answers.status.tolist(),
-    }
-    if answers.is_digit is not None:
-        block["is_digit"] = answers.is_digit.astype(np.float64).round(DIGITS).tolist()
-    for place in (place for place, problem in enumerate(batch.problems) if problem is not None):
-        for name in block.keys() - {"name"}:
-            block[name][place] = UNREADABLE if name == "status" else None
-    return block
-
-
-def _to_standard_output(write: Any) -> None:
+def _to_standard_output(write: "Callable[[IO[bytes]], None]") -> None:
     sys.stdout.flush()
     try:
         write(sys.stdout.buffer)
@@ -209,16 +183,14 @@ def _to_standard_output(write: Any) -> None:
 
 
 def _print_notes(arguments: argparse.Namespace, images: "ImageStream", counts: Counter[str]) -> None:
-    words = terminal_words()
-    lines = []
-    if counts[UNREADABLE] > MAX_LINES:
-        lines.append(words("predict.more_unreadable", count=counts[UNREADABLE] - MAX_LINES))
+    words, lines = terminal_words(), []
+    if (more := counts["unreadable"] - MAX_LINES) > 0:
+        lines.append(words("predict.more_unreadable", count=more))
     lines += [words("start.about_data", text=printable(note)) for note in images.notes]
-    total = sum(counts[status] for status in STATUSES)
     if arguments.output:
-        lines.append(words("predict.written", count=total, path=printable(arguments.output)))
-    if images.has_labels and len(arguments.path) == 1 and Path(arguments.path[0]).exists():
-        command = shell_words([program("ziffern"), "evaluate", arguments.model, "--data", arguments.path[0]])
-        lines += [words("predict.evaluate", command=command)] if Path(arguments.model).exists() else []
+        lines.append(words("predict.written", count=counts["rows"], path=printable(arguments.output)))
+    if images.has_labels and len(arguments.path) == 1 and all(map(os.path.exists, (arguments.model, *arguments.path))):
+        command = shell_words([program("ziffern"), "evaluate", arguments.model, "--data", *arguments.path])
+        lines.append(words("predict.evaluate", command=command))
     for line in lines:
         print(line, file=sys.stderr)

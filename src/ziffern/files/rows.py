@@ -1,60 +1,55 @@
-"""Write rows as CSV, JSON lines or Parquet, block by block.
+"""Write rows as CSV, JSON lines or Parquet, block by block, in UTF-8; no cell is changed for spreadsheets."""
 
-Decisions: text is UTF-8, whatever the terminal's encoding is; no cell is changed to protect spreadsheets, since names
-are data.
-"""
-
-import csv
 import io
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ziffern.errors import InputError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
 FORMATS = ("csv", "jsonl", "parquet")
-Columns = Mapping[str, Sequence[Any]]  # of one length
 
 
 @contextmanager
-def row_writer(form: str, file: IO[bytes], types: Mapping[str, str]) -> Iterator[Callable[[Columns], None]]:
-    """Yield a function that writes a block of columns to a file in one of FORMATS.
-
-    Args:
-        form: The format.
-        file: The open file, which stays open.
-        types: `string`, `int64` or `double` by the column's name, in the order of columns; any value may be None.
+def row_writer(form: str, file: IO[bytes]) -> Iterator[Callable[["pd.DataFrame"], None]]:
+    """Yield a function that writes a block of rows in one of FORMATS to an open file; all blocks have the same columns.
 
     Raises:
         InputError: pyarrow, which writes Parquet, is not installed.
     """
+    writers: list[Any] = []  # the writer of Parquet files, which the first block opens
     if form == "parquet":
         try:
             import pyarrow as pa
             from pyarrow import parquet
         except ImportError as error:
             raise InputError("files.rows.no_pyarrow", why=error) from None
-        schema = pa.schema([(name, getattr(pa, kind.replace("double", "float64"))()) for name, kind in types.items()])
-        with parquet.ParquetWriter(file, schema) as table:
-            yield lambda block: table.write_table(pa.table({name: block[name] for name in types}, schema))
-        return
-    text = io.TextIOWrapper(file, "utf-8", newline="")
-    rows, headers = csv.writer(text, lineterminator="\n"), [list(types)] if form == "csv" else []
 
-    def write(block: Columns) -> None:
-        while headers:  # not before the first block, which may fail
-            rows.writerow(headers.pop())
-        values = zip(*(block[name] for name in types), strict=True)
+        def write_parquet(block: "pd.DataFrame") -> None:
+            if not writers:
+                types = [pa.float64() if kind.kind == "f" else pa.string() for kind in block.dtypes]
+                schema = pa.schema(list(zip(block.columns, types, strict=True)))
+                writers.append(parquet.ParquetWriter(file, schema))
+            writers[0].write_table(pa.Table.from_pandas(block, writers[0].schema, preserve_index=False))
+
+        yield write_parquet
+        for writer in writers:
+            writer.close()
+        return
+    text, is_first = io.TextIOWrapper(file, "utf-8", newline=""), [True]
+
+    def write(block: "pd.DataFrame") -> None:
         if form == "csv":
-            rows.writerows(values)
-        else:
-            text.writelines(json.dumps(dict(zip(types, row, strict=True)), ensure_ascii=False) + "\n" for row in values)
+            block.to_csv(text, index=False, header=is_first.pop() if is_first else False, lineterminator="\n")
+        elif len(block):
+            block.to_json(text, orient="records", lines=True, force_ascii=False, double_precision=6)
         text.flush()  # for a program that reads along
 
     try:
         yield write
-        write(dict.fromkeys(types, ()))
     finally:
         text.detach()  # or else it would close the file

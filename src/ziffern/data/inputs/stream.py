@@ -63,7 +63,7 @@ def images_of(source: object, shape: Shape, prepare: str, dark_ground: bool, siz
         source: An array or tensor, uint8 or float from 0 to 1 or 255: (H, W), (N, H, W), (N, H, W, C), (N, C, H, W) or
             rows (N, H · W); a PIL image; a path of a picture, of a folder or ZIP of pictures, of a table of pixels
             (CSV, TSV), or of a .npz, .npy or IDX file, also as `PATH:NAME` for one array or file in it; the bytes of
-            such a file, or the open file; or a list of these.
+            such a file, or the open file; or a list of these. A stream is returned as it is.
         shape: Channels, height and width of the model's images.
         prepare: `digit` or `resize`, for images of another height or width (`prepared_picture`).
         dark_ground: Whether images that are dark on light are inverted.
@@ -73,6 +73,8 @@ def images_of(source: object, shape: Shape, prepare: str, dark_ground: bool, siz
         InputError: A source is missing, unreadable, damaged or without images, or it is a single picture that cannot be
             read. One of several pictures that cannot be read is a problem in its batch.
     """
+    if isinstance(source, ImageStream):
+        return source
     with ExitStack() as stack:
         opener = Opener(Wanted(shape, prepare, dark_ground), stack)
         items = _listed(source, shape)
