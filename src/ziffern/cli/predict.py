@@ -159,7 +159,7 @@ def _blocks(
         names = [name.encode("utf-8", "backslashreplace").decode() for name in batch.names]  # may be any bytes
         names = list(map(printable, names)) if is_terminal else names
         block = Predictions(tuple(names), predictor.class_names, answers).to_frame()
-        shares = block.select_dtypes("floating").columns
+        shares = [str(name) for name, kind in block.dtypes.items() if kind.kind == "f"]
         block[shares] = block[shares].astype(float).round(DIGITS)
         block.loc[block["status"] == UNREADABLE, block.columns.difference(["name", "status"])] = None
         counts["rows"] += len(block)

@@ -63,6 +63,15 @@ def test_batches_are_views_with_names_and_no_problems() -> None:
     assert np.shares_memory(batches[0].images, DIGITS)
 
 
+@pytest.mark.filterwarnings("error")
+def test_torch_takes_batches_of_any_array() -> None:
+    fixed = DIGITS.copy()
+    fixed.flags.writeable = False
+    for source in (fixed, DIGITS[::-1, ::-1], DIGITS.swapaxes(1, 2)):
+        (batch,) = images_of(source, GRAY, "digit", False)
+        np.testing.assert_array_equal(torch.from_numpy(batch.images)[:, 0], source)
+
+
 def test_an_assumption_is_a_note() -> None:
     stream = images_of(np.zeros((30, 40), np.uint8), GRAY, "resize", False)
     assert [note.code for note in stream.notes] == ["data.inputs.note.one_picture"]

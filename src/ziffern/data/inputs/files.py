@@ -8,7 +8,6 @@ natural order; where a source has several arrays or tables, none is chosen: the 
 import gzip
 import io
 import re
-from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -17,20 +16,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.data.content import Part, Reading
-from ziffern.data.formats.arrays import array_roles, read_array
+from ziffern.data.formats.arrays import read_array
 from ziffern.data.formats.decoding import pictures_start
 from ziffern.data.formats.folders import file_member, folder_members
 from ziffern.data.formats.idx import FILE_NAME, UBYTE, read_idx
-from ziffern.data.formats.levels import ROWS, class_labels
 from ziffern.data.formats.members import MAX_BYTES, Member, Members, open_zip, open_zip_file, refuse_bomb
 from ziffern.data.formats.pictures import SUFFIXES, picture_classes
-from ziffern.data.formats.table_columns import INDEXES, Columns, find_columns, named_label
-from ziffern.data.formats.table_ends import Ends
-from ziffern.data.formats.table_text import Table, open_table
-from ziffern.data.formats.table_values import read_pixels
-from ziffern.data.formats.tables import FEW_COLUMNS, OTHER, UNCLEAR, scaled_to_full_range
 from ziffern.data.inputs.arrays import array_images
+from ziffern.data.inputs.containers import Content, npz_images, table_images
 from ziffern.data.inputs.groups import Pictures, Rows, Source
 from ziffern.data.inputs.preparing import Wanted
 from ziffern.data.orientation import has_emnist_name
@@ -40,7 +33,6 @@ from ziffern.text.catalog import Message
 from ziffern.text.printable import one_line
 
 CONTAINER = re.compile(r".*\.(csv|tsv|npz|npy)(\.gz)?", re.IGNORECASE)
-Labels = NDArray[Any] | None
 PIECE = 2**20  # bytes read at once
 
 
@@ -66,22 +58,22 @@ class Opener:
         else:
             self.groups.append(Pictures([(name, source)], is_alone=True))
 
-    def add_array(self, array: NDArray[Any], label: str, name: str, prefix: str, labels: Labels = None) -> None:
+    def add_array(self, array: NDArray[Any], label: str, name: str, prefix: str) -> None:
         """Add the images of an array; messages call it `label:name`."""
         images, notes = array_images(array, self.wanted.shape, label, name)
-        self.notes += notes
-        self._add_images(images, label, [f"{prefix}{place}" for place in range(len(images))], labels)
+        self._add(Content(images, notes), label, prefix)
 
-    def _add_images(
-        self, images: NDArray[np.uint8], label: str, names: Sequence[str], labels: Labels, ids: bool = False
-    ) -> None:
-        self.has_ids = self.has_ids and ids
+    def _add(self, content: Content, label: str, prefix: str) -> None:
+        images, names = content.images, content.ids or map(str, range(len(content.images)))
+        self.has_ids = self.has_ids and content.ids is not None
+        self.notes += content.notes
         if has_emnist_name(label) and images.shape[-1] == images.shape[-2]:  # as in training, where no digits decide it
             images = images.swapaxes(-1, -2)
             self.notes.append(Message("data.inputs.note.transposed", path=label))
+        whole = [prefix + name for name in names]
         is_cut_out = self.wanted.is_cut_out(images.shape)
-        pictures = Pictures(list(zip(names, images, strict=True)), labels) if is_cut_out else None
-        self.groups.append(pictures or Rows(images, label, names, labels))
+        pictures = Pictures(list(zip(whole, images, strict=True)), content.labels) if is_cut_out else None
+        self.groups.append(pictures or Rows(images, label, whole, content.labels))
 
     def add_path(self, path: Path, is_only: bool) -> None:
         """Add a file, or the pictures of a folder; `is_only`: names need not show which source they are from."""
@@ -142,11 +134,11 @@ class Opener:
         elif b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")) and suffix not in (".csv", ".tsv"):
             raise InputError("data.inputs.unknown", path=member.label)
         else:
-            self._add_table(member, prefix)
+            self._add(table_images(member, self.wanted.shape), member.label, prefix)
 
     def _add_archive(self, members: Members, label: str, prefix: str, choice: str) -> None:
         if members and all(path.endswith(".npy") and "/" not in path for path in members):
-            self._add_arrays(members, label, prefix, choice)
+            self._add(npz_images(members, self.wanted.shape, label, choice), label, prefix)
             return
         chosen = {path: member for path, member in members.items() if not choice or f"{path}/".startswith(f"{choice}/")}
         if choice and not chosen:
@@ -177,67 +169,6 @@ class Opener:
             raise InputError("data.inputs.nothing", path=label, files=files[:3] or Message("data.local.no_file"))
         if unused := [path for path in files if path not in used]:
             self.notes.append(Message("data.note.files_left_out", count=len(unused), example=unused[0]))
-
-    def _add_arrays(self, members: Members, label: str, prefix: str, choice: str) -> None:
-        """Add the only array of images of an npz, or the chosen one, and the labels that belong to it."""
-        arrays = {path.removesuffix(".npy"): member for path, member in members.items()}
-        roles = array_roles(arrays)
-        names = [name for fitting in roles.values() for name in fitting.get("images", [])]
-        if not names:
-            shapes = {name: read_array(member).shape for name, member in arrays.items()}
-            axes = ROWS + any(len(shape) > ROWS for shape in shapes.values())
-            names = [name for name, shape in shapes.items() if len(shape) >= axes]
-        if choice and choice not in arrays:
-            raise InputError("data.inputs.no_member", path=label, name=choice, names=sorted(arrays))
-        if not choice and len(names) != 1:
-            code = "data.inputs.several_arrays" if names else "data.inputs.no_array"
-            raise InputError(code, path=label, names=names or sorted(arrays), example=(names or [""])[-1])
-        name = choice or names[0]
-        images, labels = read_array(arrays[name]), None
-        beside = [fitting.get("labels", []) for fitting in roles.values() if name in fitting.get("images", [])]
-        known = beside[0] if beside and len(beside[0]) == 1 else []
-        for answers in known:
-            labels, _ = class_labels(read_array(arrays[answers]), len(images), arrays[answers].label)
-        if unused := sorted(arrays.keys() - {name, *known}):
-            self.notes.append(Message("data.note.arrays_left_out", count=len(unused), names=unused))
-        self.add_array(images, label, name, prefix, labels)
-
-    def _add_table(self, member: Member, prefix: str) -> None:
-        """Add the rows of a table; their names are the ids in it or, without ids, numbers from 0."""
-        table = open_table(member)
-        try:
-            columns = find_columns(table, Reading(image=self.wanted.shape))
-        except InputError as error:
-            if error.code not in (*UNCLEAR, OTHER):
-                raise
-            code = "unknown" if table.width < FEW_COLUMNS else "unclear"
-            raise InputError(f"data.inputs.{code}", path=table.label) from error
-        label, ids = _label_and_ids(table, columns)
-        wanted = [column for column in (label, ids) if column is not None]
-        images, texts, is_scaled = read_pixels(table, columns, wanted)
-        cells = dict[int | None, NDArray[Any]](zip(wanted, texts, strict=True))
-        notes = [Message("data.note.pixels_scaled", path=table.label)] if is_scaled else []
-        notes += [note for note in columns.notes if note.code == "data.note.pixel_order"]
-        if unused := set(range(table.width)) - set(columns.pixels) - set(wanted):
-            values = {"path": table.label, "columns": [table.column_name(column) for column in sorted(unused)]}
-            notes.append(Message("data.note.columns", count=len(unused), **values))
-        part = scaled_to_full_range({"": Part(images, np.zeros(len(images)), table.label)}, notes)[""]
-        self.notes += notes
-        numbers = range(len(images))
-        names = [f"{prefix}{cell or place}" for cell, place in zip(cells.get(ids, numbers), numbers, strict=True)]
-        if ids is not None:
-            self.notes.append(Message("data.inputs.note.ids", path=table.label, column=table.column_name(ids)))
-        self._add_images(np.asarray(part.images), table.label, names, cells.get(label), ids is not None)
-
-
-def _label_and_ids(table: Table, columns: Columns) -> tuple[int | None, int | None]:
-    """Return the columns of labels and of ids, None without one."""
-    label = columns.label
-    if label is not None and table.names and named_label(table, None) is None and Ends(table).is_index(label):
-        return None, label  # the only column beside the pixels, such as `filename`
-    rest = [column for column in range(table.width) if column not in (label, *columns.pixels)]
-    ids = [column for column in rest if not table.names or table.names[column].casefold() in INDEXES]
-    return label, ids[0] if ids else None
 
 
 def _idx_kind(path: str) -> str | None:

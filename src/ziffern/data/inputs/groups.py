@@ -48,7 +48,9 @@ class Rows:
         """Yield the images, prepared, `size` at once."""
         for start in range(0, len(self.images), size):
             part = slice(start, start + size)
-            images, labels = wanted.prepared(self.images[part], self.label), self.labels
+            # An array may be read-only or have negative strides, which torch does not take.
+            images = np.require(wanted.prepared(self.images[part], self.label), requirements=["C", "W"])
+            labels = self.labels
             yield Batch(list(self.names[part]), images, [None] * len(images), None if labels is None else labels[part])
 
 
