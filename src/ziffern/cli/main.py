@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
+from ziffern.cli import predict
 from ziffern.cli.terminal import chosen_language, language_of_terminal, readable_streams
 from ziffern.config.command import invocation
 from ziffern.errors import InputError
@@ -198,6 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("folder", metavar="DATA", type=Path, help="a folder or ZIP of pictures, a CSV or an npz")
     prepare.add_argument("out", metavar="OUT", type=Path, help="the new folder: OUT/PART/CLASS/NUMBER.png")
     prepare.set_defaults(run=_prepare)
+    predict.add_parser(commands)
     studio = commands.add_parser("studio", help="open a page for people who do not program")
     studio.add_argument("--data", metavar="FOLDER", type=Path, help="the folder of data sets, and of downloads")
     studio.add_argument(

@@ -64,6 +64,20 @@ def light_grounds(images: NDArray[np.uint8]) -> NDArray[np.int8]:
     return np.concatenate([_light_grounds(images[at : at + BLOCK, 0]) for at in range(0, len(images), BLOCK)])
 
 
+def inverted_if_light(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return images (N, C, H, W) light on dark: gray ones with a light ground are inverted, each decided by itself."""
+    border = borders(images[:, 0])
+    # Only a ground of at least MIN_STEP can be light, and that is rare: the quick test saves most of the time.
+    may_be = np.flatnonzero(2 * np.count_nonzero(border >= MIN_STEP, axis=1) >= border.shape[1])
+    if not len(may_be):
+        return images
+    chosen = images[may_be]
+    light = may_be[(light_grounds(chosen) == 1) & (chosen == chosen[:, :1]).all((1, 2, 3))]
+    result = images.copy()
+    result[light] = WHITE - result[light]
+    return result
+
+
 def _light_grounds(images: NDArray[np.uint8]) -> NDArray[np.int8]:
     border = borders(images)  # (n, border)
     middle = border.shape[1] // 2

@@ -115,6 +115,14 @@ def _unused(members: Members, used: Set[str]) -> list[Message]:
 
 def _roles(names: Iterable[str]) -> dict[str, dict[str, list[str]]]:
     """Return the names that fit images and labels of each part; those without a part are the training part."""
+    roles = array_roles(names)
+    if "train" not in roles and "" in roles:
+        roles["train"] = roles.pop("")
+    return {part: roles[part] for part in PARTS if len(roles.get(part, ())) == len(WORDS)}
+
+
+def array_roles(names: Iterable[str]) -> dict[str, dict[str, list[str]]]:
+    """Return the names of arrays that fit `images` and `labels`, by part; the part of names without one is ""."""
     roles: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for name in names:
         spaced = GLUED.sub(" ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
@@ -122,9 +130,7 @@ def _roles(names: Iterable[str]) -> dict[str, dict[str, list[str]]]:
         role = next((role for role, known in WORDS.items() if words & known), None)
         if role and not words & NAME_WORDS:
             roles[part_of(spaced) or ""][role].append(name)
-    if "train" not in roles and "" in roles:
-        roles["train"] = roles.pop("")
-    return {part: dict(roles[part]) for part in PARTS if len(roles[part]) == len(WORDS)}
+    return {part: dict(fitting) for part, fitting in roles.items()}
 
 
 def _by_name(names: Members, label: str) -> dict[str, tuple[str, str]]:

@@ -8,6 +8,7 @@ eighth to a half of its size where the result is still larger than needed.
 
 import io
 import math
+import re
 import warnings
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from ziffern.errors import InputError
 from ziffern.text.printable import reason
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "PPM", "WEBP")  # JPEG includes MPO, the photos of many phones
+MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"RIFF")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by the number of channels
 MAX_FILE = 2**26  # bytes of a picture file
 MAX_PIXELS = 2**27  # of a picture
@@ -58,14 +60,26 @@ def decode(member: Member, channels: int, enough: int | None = None) -> Picture:
                 if enough is not None and picture.mode in ("L", "RGB", "YCbCr"):
                     smaller = (math.ceil(side * enough / max(picture.size)) for side in picture.size)
                     picture.draft("L" if channels == 1 else None, (next(smaller), next(smaller)))
-                upright = ImageOps.exif_transpose(_with_ink(picture))
-                return Picture(_levels(upright, channels, picture.format == "PPM", member.label), has_more)
+                return Picture(pixels_of(picture, channels, member.label), has_more)
     except InputError:
         raise
     except UnidentifiedImageError:
         raise InputError("data.picture.none", path=member.label, known=FORMATS) from None
     except Exception as error:  # each of PIL's decoders has errors of its own for broken data
         raise InputError("data.picture.damaged", path=member.label, reason=reason(error)) from None
+
+
+def pictures_start(head: bytes) -> bool:
+    """Return whether a file with these first bytes is a picture in one of FORMATS."""
+    return head.startswith(MAGIC) or bool(re.match(rb"P[1-7]\s", head))
+
+
+def pixels_of(picture: Image.Image, channels: int, label: str) -> NDArray[np.uint8]:
+    """Return the pixels of an open picture, upright, as `decode`; messages name it by `label`."""
+    is_full_range = picture.format == "PPM"
+    whole = _with_ink(picture)
+    ImageOps.exif_transpose(whole, in_place=True)  # otherwise every picture is copied
+    return _levels(whole, channels, is_full_range, label)
 
 
 def _check_size(picture: Image.Image, packed: int, label: str) -> None:
@@ -96,7 +110,7 @@ def _levels(picture: Image.Image, channels: int, is_full_range: bool, label: str
         raise InputError("data.picture.mode", path=label, mode=picture.mode)
     elif picture.has_transparency_data and mode != "RGBA":
         picture = Image.fromarray(opaque(np.asarray(picture.convert("RGBA"))))
-    pixels = np.array(picture.convert(mode))  # (H, W) or (H, W, C)
+    pixels = np.array(picture if picture.mode == mode else picture.convert(mode))  # (H, W) or (H, W, C)
     return pixels if channels == 1 else pixels.transpose(2, 0, 1)
 
 

@@ -18,13 +18,15 @@ MAX_DEPTH = 6  # folders: wrapper/wrapper/train/images/class/writer
 MAX_EMPTY = 2000  # folders without a file that may be data, before a search is given up
 
 
-def file_member(path: Path, size: int) -> Member:
-    """Return a file on disk as a member, without opening it."""
-    return Member(one_line(path), size, partial(_read_file, path))
+def file_member(path: Path | str, size: int) -> Member:
+    """Return a file on disk as a member, without opening it; text needs half the memory of a path."""
+    return Member(one_line(path), size, partial(_read_file, str(path)))
 
 
-def folder_members(root: Path) -> Members:
+def folder_members(root: Path, too_deep: list[str] | None = None) -> Members:
     """Return the files below a folder by relative path, without the ignored ones.
+
+    Folders below the sixth level are not searched; their paths are added to `too_deep`.
 
     Raises:
         InputError: A folder is unreadable, there are more than 2,000,000 files, or no data in 2,000 folders.
@@ -51,14 +53,17 @@ def folder_members(root: Path) -> Members:
                 size = entry.stat().st_size if entry.is_file() else 0
                 if path in members:
                     raise InputError("data.members.twice", path=Path(entry.path))
-                members[path] = file_member(Path(entry.path), size)
+                members[path] = file_member(entry.path, size)
             elif len(above) < MAX_DEPTH:
                 folders.append((Path(entry.path), f"{path}/", (*above, here)))
+            elif too_deep is not None:
+                too_deep.append(f"{path}/")
         if len(members) > MAX_FILES:
             raise InputError("data.members.too_many", folder=root, limit=MAX_FILES)
     return members
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(name: str) -> bytes:
+    path = Path(name)
     with reading(path):
         return read_bytes(path, MAX_BYTES)

@@ -43,7 +43,7 @@ LONG_NAME = re.compile(f"[^/]{{{MAX_NAME + 1}}}")
 NESTED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".npz")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # of which there may be a million
 class Member:
     """One file; `read` returns its content, or raises InputError."""
 

@@ -100,6 +100,12 @@ def read_pictures(members: Members, reading: Reading, label: str) -> Content:
     return Content(parts, names, (*assumed, *notes))
 
 
+def picture_classes(members: Members) -> dict[int, str]:
+    """Return the class of each picture in class folders by the `id` of its member; empty where there are none."""
+    parts = _find(members)[0].values()
+    return {id(member): name for classes in parts for name, inner in classes.items() for member in inner.values()}
+
+
 def _is_picture(path: str) -> bool:
     return PurePosixPath(path).suffix.lower() in SUFFIXES and path[-1:] not in ("", "/")
 

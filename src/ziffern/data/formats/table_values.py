@@ -7,7 +7,7 @@ unless all labels are numbers.
 
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,21 +35,35 @@ def read_values(
     The labels are in the column `label`.
 
     Raises:
-        InputError: There are no rows, a row has another number of columns, or a value is missing or out of range.
+        InputError: As `read_pixels`; or a label is not whole or out of range.
+    """
+    images, (texts,), is_scaled = read_pixels(table, columns, [label])
+    return images, read_labels(texts, table, num_classes), is_scaled
+
+
+def read_pixels(
+    table: Table, columns: Columns, others: Sequence[int] = ()
+) -> tuple[NDArray[np.uint8], list[NDArray[Any]], bool]:
+    """Return images (N, C, H, W), the columns `others` as text (N,), and whether pixels were scaled, being from 0 to 1.
+
+    Raises:
+        InputError: There are no rows, a row has another number of columns, a pixel is missing or out of range, or a
+            label is missing, if its column is among `others`.
     """
     blocks: list[NDArray[np.uint8]] = []
-    texts: list[NDArray[Any]] = []
+    texts: list[list[NDArray[Any]]] = [[] for _ in others]
     limit: int | None = None  # of the pixels, as soon as it is known
     units = []  # blocks of zeros and ones alone
     line = table.start + 1
-    for frame in _chunks(table, label):
+    for frame in _chunks(table, others):
         more = frame.shape[1] - table.width
         if more < 0 or (more and not frame.iloc[:, table.width :].isin(["", None]).all(axis=None)):
             raise wrong_width(table, line, frame.shape[1], columns.shape)
-        texts.append(frame.iloc[:, label].fillna("").str.strip().to_numpy(object))
-        if (texts[-1] == "").any():
-            where = Message("data.table.label", path=table.label, line=line + int(np.argmax(texts[-1] == "")))
-            raise InputError("data.table.missing", where=where)
+        for column, cells in zip(others, texts, strict=True):
+            cells.append(frame.iloc[:, column].fillna("").str.strip().to_numpy(object))
+            if column == columns.label and (cells[-1] == "").any():
+                where = Message("data.table.label", path=table.label, line=line + int(np.argmax(cells[-1] == "")))
+                raise InputError("data.table.missing", where=where)
         values = _numbers(frame, columns.pixels)
         limit = limit or _limit(values)
         _check_pixels(values, limit or MAX_LEVEL, frame, columns, table, line)
@@ -61,8 +75,7 @@ def read_values(
     is_scaled = limit != MAX_LEVEL and any(block.any() for block in blocks)
     for place in units if is_scaled else ():
         blocks[place] *= MAX_LEVEL
-    labels = read_labels(np.concatenate(texts), table, num_classes)
-    return np.concatenate(blocks).reshape(-1, *columns.shape), labels, is_scaled
+    return np.concatenate(blocks).reshape(-1, *columns.shape), [np.concatenate(cells) for cells in texts], is_scaled
 
 
 def read_labels(labels: NDArray[Any], table: Table, num_classes: int | None) -> NDArray[Any]:
@@ -102,8 +115,8 @@ def read_labels(labels: NDArray[Any], table: Table, num_classes: int | None) -> 
     return np.array([int(numbers[text]) for text in labels], np.int64)
 
 
-def _chunks(table: Table, label: int) -> Iterator["pd.DataFrame"]:
-    """Yield chunks of rows, with labels as text and pixels as numbers where all are."""
+def _chunks(table: Table, words: Sequence[int]) -> Iterator["pd.DataFrame"]:
+    """Yield chunks of rows, with the columns `words` as text and pixels as numbers where all are."""
     import pandas as pd
 
     try:
@@ -116,7 +129,7 @@ def _chunks(table: Table, label: int) -> Iterator["pd.DataFrame"]:
             skip_blank_lines=False,  # so that the line numbers in messages are right
             skipinitialspace=True,
             keep_default_na=False,  # a class may be named None
-            dtype={label: str},
+            dtype=dict.fromkeys(words, str),
             chunksize=max(1, VALUES_AT_ONCE // table.width),
             low_memory=False,
         ) as chunks:

@@ -65,10 +65,10 @@ def read_tables(members: Members, reading: Reading, label: str) -> Content:
         parts[part] = Part(images, labels, sheet.table.label)
         notes += sheet.columns.notes
         notes += [Message("data.note.pixels_scaled", path=sheet.table.label)] if is_scaled else []
-    return Content(_scaled(parts, notes), notes=tuple(notes))
+    return Content(scaled_to_full_range(parts, notes), notes=tuple(notes))
 
 
-def _scaled(parts: dict[str, Part], notes: list[Message]) -> dict[str, Part]:
+def scaled_to_full_range(parts: dict[str, Part], notes: list[Message]) -> dict[str, Part]:
     """Return the parts with levels up to 255, and add a note if they had few levels, as scikit-learn's digits."""
     high = max(int(np.asarray(part.images).max()) for part in parts.values())
     if not 1 < high <= MAX_FEW_LEVELS:
