@@ -114,7 +114,7 @@ def test_other_pictures_are_prepared_as_the_runs_own(trained, tmp_path: Path) ->
     np.savez(tmp_path / "large.npz", x_train=large, y_train=labels, x_test=large[:10], y_test=labels[:10])
     run = trained(*WEAK, "data.prepare=resize", "data.polarity=dark_on_light")
     own = Run(evaluate(run.folder, str(tmp_path / "large.npz"))).metrics
-    assert own["data/notes"][0].startswith("50 pictures were resized")
+    assert any(note.startswith("50 pictures were resized") for note in own["data/notes"])
 
 
 def test_the_runs_own_data_is_recognized_under_another_path(weak: Run, digits_npz: Path, tmp_path: Path) -> None:
@@ -253,6 +253,17 @@ def test_the_command_prints_the_accuracy_and_writes_the_page(weak: Run, monkeypa
     assert f"; {correct} of 80)" in out
     assert "NOTE: DATA LEAK: the model was trained or selected on 80 of these 80 images" in out
     assert Path("out/report.html").is_file()
+
+
+def test_what_was_assumed_about_the_data_is_printed_before_the_result(weak: Run, tmp_path: Path, capsys) -> None:
+    (tmp_path / "emnist").mkdir()
+    data = write_csv(tmp_path / "emnist/letters.csv", [0, 1, 2, 3])
+    command.evaluate_run(weak.folder, {}, data=str(data))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("data: please check: the names contain emnist")
+    assert [line.startswith("data: ") for line in lines].index(False) == lines.index(
+        next(line for line in lines if line.startswith("Test accuracy"))
+    )
 
 
 def test_eval_py_takes_the_settings_of_the_template(weak: Run, tmp_path: Path, capsys) -> None:

@@ -16,8 +16,6 @@ from ziffern.text.printable import printable
 if TYPE_CHECKING:
     from ziffern.data.dataset import LabeledImages
 
-SHEET = "contact-sheet.png"
-
 
 def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
     """Write the prepared images of one's own data to a new folder, and print what was assumed.
@@ -30,6 +28,8 @@ def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
     Raises:
         InputError: The data or a setting is unusable, or the output exists or is inside the data.
     """
+    from ziffern.data.attention import attention_first
+    from ziffern.data.formats.pictures import CONTACT_SHEET
     from ziffern.data.orientation import has_emnist_name
     from ziffern.data.spec import MNIST_SHAPE
     from ziffern.data.written import write_pictures
@@ -41,7 +41,7 @@ def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
     temporary = output.absolute().with_name(f".{output.absolute().name}.{secrets.token_hex(4)}.part")
     try:
         write_pictures(data, temporary)
-        write_contact_sheet(temporary / SHEET, data, terminal_language.get())
+        write_contact_sheet(temporary / CONTACT_SHEET, data, terminal_language.get())
         with writing(output):
             if output.is_dir():
                 output.rmdir()
@@ -50,7 +50,7 @@ def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     words = terminal_words()
-    for note in data.notes:
+    for note in attention_first(data.notes):
         print(words("start.about_data", text=printable(note)))
     sizes = {"train": data.train_size, "val": data.val_size, "test": data.test_size}
     print(words("prepare.written", count=len(data), **sizes, folder=quoted(output)))
@@ -60,7 +60,7 @@ def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
         train.append("data.polarity=keep")
     if has_emnist_name(output.absolute()):  # the pictures are upright
         train.append("data.transpose=false")
-    print(words("prepare.look", sheet=quoted(output / SHEET)))
+    print(words("prepare.look", sheet=quoted(output / CONTACT_SHEET)))
     print(words("prepare.train", command=shell_words(train)))
 
 

@@ -22,6 +22,9 @@ from ziffern.text.catalog import Message
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".webp", ""}
 
+CONTACT_SHEET = "contact-sheet.png"  # which `ziffern prepare` writes beside the parts
+UNLABELED = "data.note.unlabeled_folder"
+
 Classes = dict[str, Members]  # the files of each class folder
 
 
@@ -95,8 +98,13 @@ def read_pictures(members: Members, reading: Reading, label: str) -> Content:
         labels = np.array([name for name, _ in pictures], object)
         parts[part] = Part(PictureFiles([member for _, member in pictures], channels), labels, f"{label}/{part}")
     names = tuple(dict.fromkeys(name for classes in found.values() for name in classes))
+    noted = tuple(f"{note.values['folder']}/" for note in assumed if note.code == UNLABELED)
     unused = [path for path, member in members.items() if id(member) not in used and not path.endswith("/")]
-    notes = [Message("data.note.left_out", count=len(unused), example=min(unused))] if unused else []
+    unused = [path for path in unused if not path.startswith(noted) and path != CONTACT_SHEET]
+    without_class = [path for path in unused if _is_picture(path) and PurePosixPath(path).suffix]
+    others = set(unused) - set(without_class)
+    groups = {"pictures_left_out": without_class, "left_out": others}
+    notes = [Message(f"data.note.{code}", count=len(each), example=min(each)) for code, each in groups.items() if each]
     return Content(parts, names, (*assumed, *notes))
 
 
@@ -146,7 +154,7 @@ def _beside_parts(folders: Classes, found: Container[str]) -> tuple[Classes, lis
     is_enough = len(plain) > 1 or plain[0].isdigit()
     unlabeled = [name for name in classes if is_enough and part_of(name) in ("val", "test")]
     named = [name for name in classes if part_of(name) and name not in unlabeled]
-    notes = [Message("data.note.unlabeled_folder", folder=name) for name in unlabeled]
+    notes = [Message(UNLABELED, folder=name, count=sum(map(_is_picture, folders[name]))) for name in unlabeled]
     notes += [Message("data.note.part_as_class", folder=name) for name in named]
     return {name: inner for name, inner in classes.items() if name not in unlabeled}, notes
 
