@@ -267,3 +267,13 @@ def test_the_data_set_of_mnist_is_checked_within_two_seconds() -> None:
     assert time.process_time() - start < 4
     assert notes == ["inverted"]
     np.testing.assert_array_equal(result[-1000:, 0], digits(1000))
+
+
+def test_12_bits_in_a_16_bit_file_are_scaled_and_reported(tmp_path) -> None:
+    save(tmp_path / "a", (digits(4).astype(np.uint16) * 16))
+    data = read_local(tmp_path / "a")
+    assert np.abs(data.images[[0, 2, 1, 3], 0].astype(int) - digits(4)).max() <= 1
+    (note,) = data.notes
+    assert (note.code, note.values["count"]) == ("data.note.twelve_bits", 4)
+    save(tmp_path / "b", digits(4) // 16)  # the fix for pictures that are meant to be dark
+    assert read_local(tmp_path / "b").images.max() == 255 // 16

@@ -73,7 +73,7 @@ def prepared(parts: Mapping[str, Part], reading: Reading, label: str) -> tuple[d
         for name, part in result.items():
             result[name], more = in_training_polarity(part, reading.polarity, name)
             notes += more
-    return result, [*notes, *_about_frames(part.images for part in parts.values())], how
+    return result, [*notes, *_about_files(part.images for part in parts.values())], how
 
 
 def _as_they_are(parts: Mapping[str, Part], shape: Shape, label: str) -> dict[str, Part]:
@@ -175,6 +175,12 @@ def _name(pictures: Pictures, place: int, label: str) -> str:
     return pictures.name(place) if isinstance(pictures, PictureFiles) else f"{label} [{place}]"
 
 
-def _about_frames(all_pictures: Iterable[Pictures | NDArray[np.uint8]]) -> list[Message]:
-    files = sorted(name for each in all_pictures if isinstance(each, PictureFiles) for name in each.with_more)
-    return [Message("data.note.frames", count=len(files), example=files[0])] if files else []
+def _about_files(all_pictures: Iterable[Pictures | NDArray[np.uint8]]) -> list[Message]:
+    files = [each for each in all_pictures if isinstance(each, PictureFiles)]
+    groups = {
+        "frames": [name for each in files for name in each.with_more],
+        "twelve_bits": [name for each in files for name in each.with_12_bits],
+    }
+    return [
+        Message(f"data.note.{code}", count=len(names), example=min(names)) for code, names in groups.items() if names
+    ]

@@ -43,6 +43,7 @@ class PictureFiles(Sequence[NDArray[np.uint8]]):
     def __init__(self, members: Sequence[Member], channels: int = 1, enough: int | None = None) -> None:
         self.members, self.channels, self.enough = members, channels, enough
         self.with_more: set[str] = set()  # names of the decoded files that have further frames or pages
+        self.with_12_bits: set[str] = set()  # and of those that have 12 of 16 bits
 
     def __len__(self) -> int:
         return len(self.members)
@@ -57,12 +58,14 @@ class PictureFiles(Sequence[NDArray[np.uint8]]):
         picture = decode(self.members[place], self.channels, self.enough)
         if picture.has_more:
             self.with_more.add(self.members[place].label)
+        if picture.has_12_bits:
+            self.with_12_bits.add(self.members[place].label)
         return picture.pixels
 
     def reduced(self, enough: int) -> "PictureFiles":
         """Return the same files, decoded at a smaller size where that is quicker."""
         files = PictureFiles(self.members, self.channels, enough)
-        files.with_more = self.with_more
+        files.with_more, files.with_12_bits = self.with_more, self.with_12_bits
         return files
 
     def name(self, place: int) -> str:
