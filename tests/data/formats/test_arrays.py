@@ -301,8 +301,8 @@ def test_arrays_may_be_files_in_folders_of_parts(tmp_path, names, wrapper):
     for part, rows in (("train", slice(20)), ("Test", slice(20, None))):
         (tmp_path / "data" / wrapper / part).mkdir(parents=True)
         for name, array in zip(names, (PIXELS, DIGITS), strict=True):
-            name = name.replace("train", part.lower())
-            np.save(tmp_path / "data" / wrapper / part / f"{name}.npy", array[rows])
+            file = f"{name.replace('train', part.lower())}.npy"
+            np.save(tmp_path / "data" / wrapper / part / file, array[rows])
     data = read_local(tmp_path / "data")
     np.testing.assert_array_equal(data.images[:, 0], PIXELS)
     assert (data.train_size, data.test_size, data.labels.tolist()) == (20, 10, DIGITS.tolist())
