@@ -54,6 +54,17 @@ def image_shape(image: Sequence[int] | None) -> Shape:
     return channels, height, width
 
 
+def class_count(num_classes: int | None) -> int:
+    """Return the number of classes that a net is built with.
+
+    Raises:
+        InputError: It is None, as with `data=local` as long as the data has not been read.
+    """
+    if num_classes is None:
+        raise InputError("models.num_classes")
+    return num_classes
+
+
 def in_words(shape: Sequence[int]) -> str:
     """Return a shape as `3×32×32`."""
     return "×".join(map(str, shape))
