@@ -116,7 +116,7 @@ def test_nothing_is_left_of_what_failed(folder, tmp_path, monkeypatch, capsys) -
         (["data.drop_duplicates=true"], ["data.drop_duplicates=true", "has no effect"]),
         (["data.dir=elsewhere"], ["data.dir=elsewhere"]),
         (["data.prepare=none"], ["1×90×90", "1×28×28", "data.prepare=auto"]),
-        (["data.image=[2,28,28]"], ["data.image=[2, 28, 28]"]),
+        (["data.image=[2,28,28]"], ["data.image=[2,28,28]"]),
     ],
 )
 def test_a_mistake_is_one_line(folder, tmp_path, monkeypatch, capsys, arguments, words) -> None:

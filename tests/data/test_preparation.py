@@ -147,7 +147,7 @@ def test_cutting_out_has_no_color() -> None:
         run(photographed(2), prepare="digit", image=(3, 32, 32))
     assert error.value.code == "data.prepare.color"
     fix = (1, 32, 32)
-    assert "data.image=[1, 32, 32]" in str(error.value)
+    assert "data.image=[1,32,32]" in str(error.value)
     assert run(photographed(2), prepare="digit", image=fix)[0].shape == (2, *fix)
     assert run(photographed(2), prepare="resize", image=(3, 32, 32))[0].shape == (2, 3, 32, 32)
 

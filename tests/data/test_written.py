@@ -38,7 +38,7 @@ def test_other_channels_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         write_pictures(data_set(channels=2), tmp_path / "out")
     assert error.value.code == "data.written.channels"
-    assert "data.image=[1, 4, 4]" in str(error.value)
+    assert "data.image=[1,4,4]" in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
     from ziffern.data.attention import attention_first
     from ziffern.data.formats.pictures import CONTACT_SHEET
     from ziffern.data.orientation import has_emnist_name
-    from ziffern.data.spec import MNIST_SHAPE
+    from ziffern.data.spec import MNIST_SHAPE, as_setting
     from ziffern.data.written import write_pictures
     from ziffern.experiment.own_data import own_data
     from ziffern.report.contact_sheet import write_contact_sheet
@@ -54,7 +54,7 @@ def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
         print(words("start.about_data", text=printable(note)))
     sizes = {"train": data.train_size, "val": data.val_size, "test": data.test_size}
     print(words("prepare.written", count=len(data), **sizes, folder=quoted(output)))
-    image = [] if data.spec.shape == MNIST_SHAPE else [f"data.image=[{','.join(map(str, data.spec.shape))}]"]
+    image = [] if data.spec.shape == MNIST_SHAPE else [f"data.image={as_setting(data.spec.shape)}"]
     train = [program("ziffern"), "train", "data=local", assignment("data.dir", output), *image]
     if _would_be_inverted(data):
         train.append("data.polarity=keep")

@@ -21,7 +21,7 @@ from ziffern.data.formats.pictures import PictureFiles
 from ziffern.data.marks import SAMPLE_SIZE, are_marks
 from ziffern.data.polarity import POLARITIES, in_training_polarity
 from ziffern.data.progress import watched
-from ziffern.data.spec import Shape, in_words, with_channels
+from ziffern.data.spec import Shape, as_setting, in_words, with_channels
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
@@ -113,7 +113,7 @@ def _cut_out(parts: Mapping[str, Part], reading: Reading, label: str) -> Prepare
     """Return the digit in each picture, as in MNIST, or an empty image if there is none."""
     shape = reading.shape
     if shape[0] != 1:
-        values = {"image": str(list(shape)), "gray": str([1, *shape[1:]])}
+        values = {"image": as_setting(shape), "gray": as_setting([1, *shape[1:]])}
         raise InputError("data.prepare.color", **values)
     result, blank, total = {}, list[str](), sum(len(part.images) for part in parts.values())
     for name, part in parts.items():

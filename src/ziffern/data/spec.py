@@ -49,7 +49,7 @@ def image_shape(image: Sequence[int] | None) -> Shape:
     if image is None:
         return MNIST_SHAPE
     if len(image) != len(MNIST_SHAPE) or not all(type(size) is int and size >= 1 for size in image):
-        raise InputError("data.image.invalid", image=str(list(image)))
+        raise InputError("data.image.invalid", image=as_setting(image))
     channels, height, width = image
     return channels, height, width
 
@@ -68,6 +68,11 @@ def class_count(num_classes: int | None) -> int:
 def in_words(shape: Sequence[int]) -> str:
     """Return a shape as `3×32×32`."""
     return "×".join(map(str, shape))
+
+
+def as_setting(shape: Sequence[int]) -> str:
+    """Return a shape as the setting `data.image` is typed in a shell, without blanks."""
+    return f"[{','.join(map(str, shape))}]"
 
 
 def with_channels(images: "NDArray[np.uint8]") -> "NDArray[np.uint8]":

@@ -11,7 +11,7 @@ from ziffern.data.content import PARTS
 from ziffern.data.dataset import LabeledImages
 from ziffern.data.formats.decoding import MODES
 from ziffern.data.formats.members import is_ignored
-from ziffern.data.spec import displayed
+from ziffern.data.spec import as_setting, displayed
 from ziffern.errors import InputError
 from ziffern.files.atomic import writing
 
@@ -32,7 +32,7 @@ def write_pictures(data: LabeledImages, folder: Path) -> None:
     """
     channels, height, width = data.spec.shape
     if channels not in MODES:
-        values = {"gray": str([1, height, width]), "color": str([3, height, width])}
+        values = {"gray": as_setting([1, height, width]), "color": as_setting([3, height, width])}
         raise InputError("data.written.channels", channels=channels, **values)
     for name in data.class_names:
         if NO_FOLDER.search(name) or is_ignored(name):

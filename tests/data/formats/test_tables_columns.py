@@ -250,7 +250,7 @@ def test_color_is_channel_after_channel():
         np.testing.assert_array_equal(read(table, (3, 32, 32)).parts["train"].images, colors)
         message = refusal(table)
         assert "76 columns" in message
-        assert "data.image=[3, 5, 5]" in message
+        assert "data.image=[3,5,5]" in message
         assert read(table, (3, 5, 5)).parts["train"].images.shape == (60, 3, 5, 5)
 
 

@@ -204,7 +204,7 @@ def test_transparency_is_black(tmp_path):
 @pytest.mark.parametrize(
     ("image", "raw", "words"),
     [
-        ((2, 28, 28), picture(IMAGES[0]), ["data.image=[2, 28, 28]", "1 (gray), 3 (color)"]),
+        ((2, 28, 28), picture(IMAGES[0]), ["data.image=[2,28,28]", "1 (gray), 3 (color)"]),
         ((3, 28, 28), picture(np.zeros((9000, 9000), np.uint8)), ["9000×9000", "a.png", "bomb"]),
     ],
 )

@@ -17,6 +17,7 @@ from ziffern.data.content import PARTS, Content, Part, Reading
 from ziffern.data.formats.decoding import MODES, decode
 from ziffern.data.formats.layout import below, part_of
 from ziffern.data.formats.members import Member, Members, refuse_nested
+from ziffern.data.spec import as_setting
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
@@ -88,7 +89,7 @@ def read_pictures(members: Members, reading: Reading, label: str) -> Content:
     """
     channels = reading.shape[0]
     if channels not in MODES:
-        raise InputError("data.picture.channels", image=str(list(reading.shape)))
+        raise InputError("data.picture.channels", image=as_setting(reading.shape))
     parts, used = {}, set()
     found, assumed = _find(members)
     for part, classes in found.items():

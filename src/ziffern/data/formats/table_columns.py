@@ -16,7 +16,7 @@ from ziffern.data.content import Reading
 from ziffern.data.formats.layout import part_of
 from ziffern.data.formats.table_ends import Ends
 from ziffern.data.formats.table_text import Table, as_number
-from ziffern.data.spec import COLORS, Shape
+from ziffern.data.spec import COLORS, Shape, as_setting
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
@@ -129,7 +129,7 @@ def wrong_width(table: Table, line: int, columns: int, wanted: Shape) -> InputEr
     for beside in (1, 2, 0):  # a label, and perhaps an index
         colored = image_shape(columns - beside, (COLORS, 1, 1))
         if wanted[0] != COLORS and colored and colored[0] == COLORS:
-            code, image = "data.table.color", str(list(colored))
+            code, image = "data.table.color", as_setting(colored)
             return InputError(code, path=table.label, line=line, columns=columns, image=image)
     values = {"line": line, "columns": columns, "expected": 1 + math.prod(wanted), "last": math.prod(wanted) - 1}
     return InputError("data.table.columns", path=table.label, **values)
