@@ -57,12 +57,16 @@ def decode(member: Member, channels: int, enough: int | None = None) -> Picture:
             warnings.simplefilter("ignore")  # PIL warns about odd headers; the checks here suffice
             with Image.open(io.BytesIO(raw), formats=FORMATS) as picture:
                 _check_size(picture, len(raw), member.label)
+                is_deep_color = picture.format != "PPM" and ";16" in str(picture.tile) and picture.mode[0] != "I"
                 has_more = picture.format != "MPO" and bool(getattr(picture, "is_animated", False))
                 if enough is not None and picture.mode in ("L", "RGB", "YCbCr"):
                     smaller = (math.ceil(side * enough / max(picture.size)) for side in picture.size)
                     picture.draft("L" if channels == 1 else None, (next(smaller), next(smaller)))
                 has_12_bits = picture.format != "PPM" and _has_12_bits(picture)
-                return Picture(pixels_of(picture, channels, member.label), has_more, has_12_bits)
+                pixels = pixels_of(picture, channels, member.label)
+                if is_deep_color and 0 < pixels.max(initial=0) <= TWELVE_BITS >> 8:
+                    pixels, has_12_bits = pixels * np.uint8(LEVELS // (TWELVE_BITS >> 8)), True  # PIL kept 8 of 16 bits
+                return Picture(pixels, has_more, has_12_bits)
     except InputError:
         raise
     except UnidentifiedImageError:
