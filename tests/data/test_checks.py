@@ -222,3 +222,11 @@ def test_notes_that_need_attention_are_marked_and_come_first_in_each_language():
 def test_the_notes_that_need_attention_exist():
     catalog = Language("en", CATALOGS)
     assert all(code in catalog for code in CODES)
+
+
+def test_an_evaluation_does_not_call_a_class_without_images_impossible_to_learn():
+    dataset = Given(range(12), [0, 2] * 6).data
+    everything = np.arange(12)
+    tested = list(notes_on_classes(dataset, parts([], [], everything), None))
+    assert (codes(tested), values(tested, "absent")["names"]) == (["absent"], "1")
+    assert codes(notes_on_classes(dataset, parts(everything, [], []), None))[0] == "empty_classes"
