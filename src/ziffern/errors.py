@@ -28,6 +28,9 @@ class InputError(ValueError):
     def __str__(self) -> str:
         return str(self.message)
 
+    def __repr__(self) -> str:  # which hydra.utils.instantiate shows
+        return f"{type(self).__name__}: {self}"
+
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.message.code, self.message.values)
 

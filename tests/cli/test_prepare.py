@@ -51,7 +51,7 @@ def test_what_is_written_is_read_back_the_same(folder, tmp_path, monkeypatch, ca
 
 def test_digits_are_cut_out_and_light_on_dark(folder, tmp_path, monkeypatch) -> None:
     ziffern(monkeypatch, "prepare", folder, tmp_path / "out", "data.prepare=digit")
-    with Image.open(tmp_path / "out/train/eins/00.png") as picture:
+    with Image.open(tmp_path / "out/train/eins/0.png") as picture:
         digit = np.asarray(picture)
     assert digit.shape == (28, 28)
     assert np.corrcoef(digit.ravel(), mnist()[0][0].ravel())[0, 1] > 0.9
@@ -116,7 +116,7 @@ def test_nothing_is_left_of_what_failed(folder, tmp_path, monkeypatch, capsys) -
         (["data.drop_duplicates=true"], ["data.drop_duplicates=true", "has no effect"]),
         (["data.dir=elsewhere"], ["data.dir=elsewhere"]),
         (["data.prepare=none"], ["1×90×90", "1×28×28", "data.prepare=auto"]),
-        (["data.image=[2,28,28]"], ["data.image=[2, 28, 28]"]),
+        (["data.image=[2,28,28]"], ["data.image=[2,28,28]"]),
     ],
 )
 def test_a_mistake_is_one_line(folder, tmp_path, monkeypatch, capsys, arguments, words) -> None:

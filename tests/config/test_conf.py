@@ -9,6 +9,8 @@ import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
 from omegaconf import OmegaConf, open_dict
 
 from ziffern.config import conf_folder
@@ -38,6 +40,18 @@ def test_every_model_builds(composed, name: str) -> None:
     model = build(composed(f"model={name}").model, "model")
     assert isinstance(model, ImageClassifier)
     assert model.parameter_count > 0
+
+
+@pytest.mark.parametrize("name", options("model"))
+def test_a_model_of_unknown_classes_is_refused_with_a_fix_that_works(composed, digits_npz: Path, name: str) -> None:
+    cfg = composed(f"model={name}", "data=local", f"data.dir={digits_npz}", "data.num_classes=null")
+    with pytest.raises(
+        InstantiationException, match=r"is known once the data is read: set data\.num_classes=N, or cfg"
+    ):
+        instantiate(cfg.model)
+    data = instantiate(cfg.data)
+    cfg.data.num_classes = len(data.dataset.class_names)
+    assert isinstance(instantiate(cfg.model), ImageClassifier)
 
 
 @pytest.mark.parametrize("name", options("data"))

@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ziffern.data.attention import CODES, MARK, attention_first
 from ziffern.data.checks import contradicting, identical, notes_on_classes, notes_on_duplicates, without_duplicates
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.data.dataset import LabeledImages
 from ziffern.data.sources.source import Embedded
 from ziffern.data.split import Split, stratified
 from ziffern.errors import InputError
-from ziffern.text.catalog import Message
+from ziffern.text.catalog import CATALOGS, Message
+from ziffern.text.language import Language
 
 
 class Given:
@@ -37,10 +39,15 @@ def parts(train, val, test):
 
 
 def codes(notes):
-    return [note.code.removeprefix("data.note.") for note in notes]
+    return [note.code.removeprefix("data.note.") for note in unmarked(notes)]
+
+
+def unmarked(notes):
+    return [note.values["note"] if note.code == MARK else note for note in notes]
 
 
 def values(notes, code):
+    notes = unmarked(notes)
     return next(note.values for note in notes if note.code == f"data.note.{code}")
 
 
@@ -131,7 +138,7 @@ def test_missing_and_rare_classes_are_named_with_a_way_out():
     labels = [0] * 60 + [1] * 60 + [2] * 12
     names = ("zero", "one", "two", "three")
     data = module(range(132), labels, names=names)
-    notes = data.notes
+    notes = unmarked(data.notes)
     assert values(notes, "empty_classes") == {"count": 1, "names": "three"}
     rare = {str(note.values["part"]): note.values["names"] for note in notes if note.code == "data.note.rare"}
     train, _, test = (np.bincount(labels_of)[2] for labels_of in (data.dataset.labels[p] for p in data.parts.indices))
@@ -199,3 +206,27 @@ def test_a_training_part_of_one_class_alone_is_refused_and_the_fix_works():
     module(range(60), labels, test=30, split="stratified").setup()
     with pytest.raises(InputError, match="add images of others"):
         module(range(60), [0] * 59 + [1], test=1, split="official").setup()
+
+
+def test_notes_that_need_attention_are_marked_and_come_first_in_each_language():
+    assumed, rare = Message("data.note.transposed_setting"), Message("data.note.unequal", name="1", share=90)
+    first, second = attention_first([assumed, rare])
+    assert (str(first), second) == (f"please check: {rare}", assumed)
+    assert first.in_language("de").startswith("bitte prüfen: 90 % der Trainingsbilder")
+    data = module([1] * 8 + [*range(2, 10)], [0, 1] * 8)
+    marks = [note.code == MARK for note in data.notes]
+    assert any(marks)
+    assert marks == sorted(marks, reverse=True)
+
+
+def test_the_notes_that_need_attention_exist():
+    catalog = Language("en", CATALOGS)
+    assert all(code in catalog for code in CODES)
+
+
+def test_an_evaluation_does_not_call_a_class_without_images_impossible_to_learn():
+    dataset = Given(range(12), [0, 2] * 6).data
+    everything = np.arange(12)
+    tested = list(notes_on_classes(dataset, parts([], [], everything), None))
+    assert (codes(tested), values(tested, "absent")["names"]) == (["absent"], "1")
+    assert codes(notes_on_classes(dataset, parts(everything, [], []), None))[0] == "empty_classes"

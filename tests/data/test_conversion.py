@@ -48,9 +48,7 @@ def test_a_margin_is_black() -> None:
 def test_other_channels_cannot_be_converted() -> None:
     with pytest.raises(InputError) as error:
         converted(np.zeros((2, 2, 8, 8), np.uint8), (3, 8, 8), "mine")
-    assert str(error.value).startswith(
-        "mine: images with 2 channels cannot be converted to 3: use data.image=[2, 8, 8]"
-    )
+    assert str(error.value).startswith("mine: images with 2 channels cannot be converted to 3: use data.image=[2,8,8]")
 
 
 @pytest.mark.parametrize("visible", [0.3, 0.95])

@@ -1,11 +1,14 @@
 """Transposed digits are turned upright, and nothing else is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ziffern.data.content import Part
+from ziffern.data.content import Part, Reading
 from ziffern.data.embedded import embedded_digits
 from ziffern.data.orientation import is_transposed, upright
+from ziffern.data.sources.local import read_local
 
 IMAGES, LABELS = (array[::10] for array in embedded_digits())  # 50 per class
 TURNED = IMAGES.swapaxes(2, 3)
@@ -135,3 +138,15 @@ def test_upright_digits_are_left_alone_whatever_their_name():
     assert turned["train"].images is not TURNED
     np.testing.assert_array_equal(turned["train"].images, IMAGES)
     assert notes == []
+
+
+@pytest.mark.parametrize("image", [(1, 28, 24), (1, 20, 30)])
+@pytest.mark.parametrize("transpose", [True, None])
+def test_images_that_are_not_square_are_turned_and_resized_once(tmp_path, image, transpose):
+    for name, images in (("turned", TURNED), ("upright", IMAGES)):
+        np.savez(tmp_path / f"{name}.npz", x_train=images, y_train=LABELS)
+    reading = Reading(image=image, prepare="resize")
+    turned = read_local(tmp_path / "turned.npz", replace(reading, transpose=transpose))
+    plain = read_local(tmp_path / "upright.npz", reading)
+    assert np.abs(turned.images.astype(int) - plain.images).max() <= 1  # rounding
+    assert "data.note.converted" not in [note.code for note in turned.notes]

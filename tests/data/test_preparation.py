@@ -1,6 +1,8 @@
 """Pictures of any size become images of one shape, and what was done is reported."""
 
+import struct
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -147,7 +149,7 @@ def test_cutting_out_has_no_color() -> None:
         run(photographed(2), prepare="digit", image=(3, 32, 32))
     assert error.value.code == "data.prepare.color"
     fix = (1, 32, 32)
-    assert "data.image=[1, 32, 32]" in str(error.value)
+    assert "data.image=[1,32,32]" in str(error.value)
     assert run(photographed(2), prepare="digit", image=fix)[0].shape == (2, *fix)
     assert run(photographed(2), prepare="resize", image=(3, 32, 32))[0].shape == (2, 3, 32, 32)
 
@@ -267,3 +269,28 @@ def test_the_data_set_of_mnist_is_checked_within_two_seconds() -> None:
     assert time.process_time() - start < 4
     assert notes == ["inverted"]
     np.testing.assert_array_equal(result[-1000:, 0], digits(1000))
+
+
+def test_12_bits_in_a_16_bit_file_are_scaled_and_reported(tmp_path) -> None:
+    save(tmp_path / "a", (digits(4).astype(np.uint16) * 16))
+    data = read_local(tmp_path / "a")
+    assert np.abs(data.images[[0, 2, 1, 3], 0].astype(int) - digits(4)).max() <= 1
+    (note,) = data.notes
+    assert (note.code, note.values["count"]) == ("data.note.twelve_bits", 4)
+    save(tmp_path / "b", digits(4) // 16)  # the fix for pictures that are meant to be dark
+    assert read_local(tmp_path / "b").images.max() == 255 // 16
+
+
+def test_12_bits_in_the_colors_of_a_16_bit_file_are_scaled_and_reported(tmp_path) -> None:
+    save(tmp_path / "a", textures(4, 28))
+    colors = np.repeat(textures(1, 28)[0][..., None], 3, axis=2)
+    rows = b"".join(b"\0" + row.tobytes() for row in (colors.astype(np.uint16) * 16).astype(">u2"))
+    chunks = {b"IHDR": struct.pack(">2I5B", 28, 28, 16, 2, 0, 0, 0), b"IDAT": zlib.compress(rows), b"IEND": b""}
+    png = b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks.items()
+    )
+    (tmp_path / "a/0/000.png").write_bytes(b"\x89PNG\r\n\x1a\n" + png)
+    data = read_local(tmp_path / "a", Reading(polarity="keep"))
+    assert np.abs(data.images[0, 0].astype(int) - colors[..., 0]).max() <= 16
+    assert [note.code for note in data.notes] == ["data.note.twelve_bits"]

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
+from PIL import Image
 from tests.support.digits import synthetic_digits
 
 from ziffern.data.datamodule import ImageDataModule
 from ziffern.data.sources.from_dataset import FromDataset
 from ziffern.errors import InputError
 from ziffern.experiment.evaluation import evaluate
+from ziffern.report.run_page import write_report
 from ziffern.runs.run import Run
 
 
@@ -54,7 +56,7 @@ def test_a_run_without_duplicates_is_evaluated_without_them(run: Callable[..., R
     finished = run(f"data.dir={path}", "data.split=auto", "data.drop_duplicates=true")
     assert finished.metrics["data/train"] + finished.metrics["data/val"] == 80
     assert finished.metrics["data/split"].endswith("without duplicates")
-    assert finished.metrics["data/notes"][0].startswith("40 images were left out")
+    assert any(note.startswith("40 images were left out") for note in finished.metrics["data/notes"])
     again = Run(evaluate(finished, output=tmp_path / "again"))
     assert again.metrics["test/acc"] == finished.metrics["test/acc"]
     assert not again.metrics["data/leak"]
@@ -75,3 +77,20 @@ def test_a_data_set_of_ones_own_needs_no_number_of_classes() -> None:
     assert base.num_classes is None
     for path in (Path(__file__).parents[2] / "conf/data").glob("[!_]*.yaml"):
         assert "num_classes" in OmegaConf.load(path)
+
+
+def test_misread_pictures_are_shown_with_the_names_of_their_files(run: Callable[..., Run], tmp_path: Path) -> None:
+    images, _ = synthetic_digits(40, seed=3)
+    for place, image in enumerate(images):
+        path = tmp_path / f"photos/{'ab'[place % 2]}/<IMG> {place}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    finished = run(
+        f"data.dir={tmp_path / 'photos'}", "data.num_classes=null", "data.batch_size=8", "trainer.max_epochs=1"
+    )
+    predictions = finished.predictions
+    names = predictions.mistake_name.tolist()
+    assert names
+    for name, place in zip(names, predictions.mistake, strict=True):
+        assert (tmp_path / f"photos/{'ab'[predictions.target[place]]}/{name}").is_file()
+    assert f"<small>{names[0].replace('<', '&lt;').replace('>', '&gt;')}</small>" in write_report(finished).read_text()

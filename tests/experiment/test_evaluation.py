@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from tests.support.digits import synthetic_digits
 
 from ziffern.cli import evaluate as command
@@ -114,7 +115,7 @@ def test_other_pictures_are_prepared_as_the_runs_own(trained, tmp_path: Path) ->
     np.savez(tmp_path / "large.npz", x_train=large, y_train=labels, x_test=large[:10], y_test=labels[:10])
     run = trained(*WEAK, "data.prepare=resize", "data.polarity=dark_on_light")
     own = Run(evaluate(run.folder, str(tmp_path / "large.npz"))).metrics
-    assert own["data/notes"][0].startswith("50 pictures were resized")
+    assert any(note.startswith("50 pictures were resized") for note in own["data/notes"])
 
 
 def test_the_runs_own_data_is_recognized_under_another_path(weak: Run, digits_npz: Path, tmp_path: Path) -> None:
@@ -127,8 +128,6 @@ def test_the_runs_own_data_is_recognized_under_another_path(weak: Run, digits_np
 
 def test_classes_are_matched_by_name(trained, tmp_path: Path) -> None:
     """A model of cats and dogs is tested on pictures whose folders are sorted otherwise."""
-    from PIL import Image
-
     images, _ = synthetic_digits(90, seed=0)
 
     def pictures(folder: Path, names: list[str]) -> Path:
@@ -255,6 +254,17 @@ def test_the_command_prints_the_accuracy_and_writes_the_page(weak: Run, monkeypa
     assert Path("out/report.html").is_file()
 
 
+def test_what_was_assumed_about_the_data_is_printed_before_the_result(weak: Run, tmp_path: Path, capsys) -> None:
+    (tmp_path / "emnist").mkdir()
+    data = write_csv(tmp_path / "emnist/letters.csv", [0, 1, 2, 3])
+    command.evaluate_run(weak.folder, {}, data=str(data))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("data: please check: the names contain emnist")
+    assert [line.startswith("data: ") for line in lines].index(False) == lines.index(
+        next(line for line in lines if line.startswith("Test accuracy"))
+    )
+
+
 def test_eval_py_takes_the_settings_of_the_template(weak: Run, tmp_path: Path, capsys) -> None:
     folder = tmp_path / "a=b, c ü (1)"
     shutil.copytree(weak.folder, folder)
@@ -282,3 +292,45 @@ def test_eval_py_refuses_in_one_line(weak: Run, arguments: list[str], message: s
     assert stop.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "advice", "fixed"),
+    [
+        ({"part": "tset"}, "unknown", "test", {"part": "test"}),
+        ({"checkpoint": "first"}, "unknown", "best, last", {"checkpoint": "last"}),
+        ({"settings": {"data.preview": True}}, "setting", "omit it", {}),
+        ({"settings": {"model.lr": 1}}, "setting", "trainer.precision", {"settings": {"trainer.precision": "64-true"}}),
+        ({"data": "nowhere"}, "no_data", "or the path of your data", {"data": "new.csv"}),
+        ({"data": "nowhere"}, "no_data", "mnist5k", {"data": "mnist5k"}),
+        ({"data": "other"}, "other_classes", "rename it to one of 0, 1", {"data": "renamed"}),
+        ({"data": "other"}, "other_classes", "or remove its images", {"data": "removed"}),
+        ({"part": "all", "settings": {"data.fold": 1}}, "no_split", "omit it", {"part": "all"}),
+        (
+            {"part": "all", "settings": {"data.fractions": [0.6, 0.2, 0.2]}},
+            "no_split",
+            "--split test",
+            {"part": "test", "settings": {"data.fractions": [0.6, 0.2, 0.2]}},
+        ),
+    ],
+)
+def test_the_advice_of_a_refusal_works(weak: Run, tmp_path: Path, wrong, code: str, advice: str, fixed) -> None:
+    write_csv(tmp_path / "new.csv", [0, 1, 2])
+    for folder, classes in (("other", ("1", "2", "11")), ("renamed", ("1", "2", "0")), ("removed", ("1", "2"))):
+        for place, name in enumerate(classes):
+            (tmp_path / folder / name).mkdir(parents=True)
+            Image.fromarray(synthetic_digits(3, seed=1)[0][place]).save(tmp_path / folder / name / "a.png")
+    (tmp_path / "removed/11").mkdir()  # its images are gone
+    with pytest.raises(InputError) as error:
+        evaluate(weak, **wrong)
+    assert error.value.code == f"experiment.evaluation.{code}"
+    assert advice in str(error.value)
+    assert Run(evaluate(weak, **fixed)).metrics["test/total"]
+
+
+def test_the_run_that_a_refused_evaluation_names_can_be_tested(weak: Run) -> None:
+    with pytest.raises(InputError) as error:
+        evaluate(evaluate(weak))
+    assert error.value.code == "experiment.evaluation.of_evaluation"
+    assert f"name the folder of the run {weak.folder.name} instead" in str(error.value)
+    assert Run(evaluate(weak.folder)).metrics["test/total"]

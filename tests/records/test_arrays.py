@@ -17,6 +17,7 @@ def predictions() -> Arrays:
         "target": np.array([0, 1, 1, 0]),
         "mistake": np.array([1]),
         "mistake_image": np.zeros((1, *IMAGE), np.uint8),
+        "mistake_name": np.array([""]),
     }
 
 

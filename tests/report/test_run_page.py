@@ -17,6 +17,8 @@ from ziffern.report.run_page import write_report
 from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run
 
+ONE_MISTAKE = {"mistake_image": np.zeros((1, 28, 28), np.uint8), "mistake_name": np.array([""])}
+
 
 def report(run: Run, language: str = "en") -> Page:
     return Page(write_report(Run(run.folder), language=language))
@@ -120,7 +122,8 @@ def test_a_class_without_test_digits_has_a_dash(imperfect: Run) -> None:
     said = imperfect.predictions
     kept = np.flatnonzero(said.target != 3)
     arrays = {name: getattr(said, name)[kept] for name in ("index", "target", "probability")}
-    change(imperfect, **arrays, mistake=np.zeros(0, np.int64), mistake_image=np.zeros((0, 28, 28), np.uint8))
+    no_mistakes = {"mistake": np.zeros(0, np.int64), "mistake_image": np.zeros((0, 28, 28), np.uint8)}
+    change(imperfect, **arrays, **no_mistakes, mistake_name=np.zeros(0, np.str_))
     page = report(imperfect)
     row = re.search(
         r'<tr><th scope="row">3</th><td>([^<]*)</td><td>([^<]*)</td><td>([^<]*)</td><td>0</td>', page.source
@@ -138,6 +141,7 @@ def test_a_perfect_run_has_no_mistakes_to_show(imperfect: Run) -> None:
         probability=np.eye(10, dtype=np.float32)[said.target],
         mistake=np.zeros(0, np.int64),
         mistake_image=np.zeros((0, 28, 28), np.uint8),
+        mistake_name=np.zeros(0, np.str_),
     )
     assert "every test image was classified correctly" in report(imperfect).text
 
@@ -303,8 +307,8 @@ def test_a_missing_metric_is_named(imperfect: Run) -> None:
         {"target": np.full(80, 10)},
         {"probability": np.full((80, 10), np.nan, np.float32)},
         {"probability": np.full((80, 10), 0.5, np.float32)},
-        {"mistake": np.array([80]), "mistake_image": np.zeros((1, 28, 28), np.uint8)},
-        {"mistake": np.array([-1]), "mistake_image": np.zeros((1, 28, 28), np.uint8)},
+        {"mistake": np.array([80]), **ONE_MISTAKE},
+        {"mistake": np.array([-1]), **ONE_MISTAKE},
         {"target": np.zeros(80)},
         {"probability": np.tile(np.array([[2, -1, 0, 0, 0, 0, 0, 0, 0, 0]], np.float32), (80, 1))},
     ],

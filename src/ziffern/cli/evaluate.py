@@ -50,14 +50,14 @@ def evaluate_run(
         words("evaluate.checkpoint"): printable(run / f"checkpoints/{checkpoint}.ckpt"),
         words("evaluate.report"): quoted(page),
     }
-    width = 2 + max(map(len, rows))
-    for name, value in rows.items():
-        print(f"{name:<{width}}{value}")
     for key, kind in (("debug", "note"), ("data/note", "note"), ("data/leak", "leak")):
         if text := message_text(metrics, key, language):
             print(words(f"start.{kind}", text=printable(text)))
     for text in message_texts(metrics, "data/notes", language):
         print(words("start.about_data", text=printable(text)))
+    width = 2 + max(map(len, rows))
+    for name, value in rows.items():
+        print(f"{name:<{width}}{value}")
 
 
 def parsed(overrides: Sequence[str]) -> dict[str, Any]:

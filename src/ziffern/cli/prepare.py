@@ -16,8 +16,6 @@ from ziffern.text.printable import printable
 if TYPE_CHECKING:
     from ziffern.data.dataset import LabeledImages
 
-SHEET = "contact-sheet.png"
-
 
 def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
     """Write the prepared images of one's own data to a new folder, and print what was assumed.
@@ -30,8 +28,10 @@ def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
     Raises:
         InputError: The data or a setting is unusable, or the output exists or is inside the data.
     """
+    from ziffern.data.attention import attention_first
+    from ziffern.data.formats.pictures import CONTACT_SHEET
     from ziffern.data.orientation import has_emnist_name
-    from ziffern.data.spec import MNIST_SHAPE
+    from ziffern.data.spec import MNIST_SHAPE, as_setting
     from ziffern.data.written import write_pictures
     from ziffern.experiment.own_data import own_data
     from ziffern.report.contact_sheet import write_contact_sheet
@@ -41,7 +41,7 @@ def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
     temporary = output.absolute().with_name(f".{output.absolute().name}.{secrets.token_hex(4)}.part")
     try:
         write_pictures(data, temporary)
-        write_contact_sheet(temporary / SHEET, data, terminal_language.get())
+        write_contact_sheet(temporary / CONTACT_SHEET, data, terminal_language.get())
         with writing(output):
             if output.is_dir():
                 output.rmdir()
@@ -50,17 +50,17 @@ def prepare(source: Path, output: Path, settings: Sequence[str]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     words = terminal_words()
-    for note in data.notes:
+    for note in attention_first(data.notes):
         print(words("start.about_data", text=printable(note)))
     sizes = {"train": data.train_size, "val": data.val_size, "test": data.test_size}
     print(words("prepare.written", count=len(data), **sizes, folder=quoted(output)))
-    image = [] if data.spec.shape == MNIST_SHAPE else [f"data.image=[{','.join(map(str, data.spec.shape))}]"]
+    image = [] if data.spec.shape == MNIST_SHAPE else [f"data.image={as_setting(data.spec.shape)}"]
     train = [program("ziffern"), "train", "data=local", assignment("data.dir", output), *image]
     if _would_be_inverted(data):
         train.append("data.polarity=keep")
     if has_emnist_name(output.absolute()):  # the pictures are upright
         train.append("data.transpose=false")
-    print(words("prepare.look", sheet=quoted(output / SHEET)))
+    print(words("prepare.look", sheet=quoted(output / CONTACT_SHEET)))
     print(words("prepare.train", command=shell_words(train)))
 
 

@@ -94,7 +94,10 @@ def notes_on_classes(dataset: LabeledImages, split: Split, stratified: Split | N
     """
     names, counts = dataset.class_names, _counts(dataset, split)
     total = np.bincount(dataset.labels, minlength=len(names))
-    if len(empty := np.flatnonzero(total == 0)):
+    empty = np.flatnonzero(total == 0)
+    if not len(split.train):  # an evaluation: the model may have learned them
+        total = np.ones_like(total)
+    elif len(empty):
         yield Message("data.note.empty_classes", count=len(empty), names=_some(names, empty))
     present = {name: counts[name] for name, part in zip(PARTS, split.indices, strict=True) if len(part)}
     for part, count in present.items():

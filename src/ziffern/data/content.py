@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ziffern.data.conversion import converted
 from ziffern.data.dataset import LabeledImages
-from ziffern.data.spec import MNIST_SHAPE, Shape, in_words, with_channels
+from ziffern.data.spec import MNIST_SHAPE, Shape, as_setting, in_words, with_channels
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
@@ -95,7 +95,7 @@ def join(
     for images in (with_channels(np.asarray(parts[part].images)) for part in present):
         shape = images.shape[1:]
         if image is None and shape != MNIST_SHAPE:
-            values = {"shape": in_words(shape), "image": str(list(shape)), "wanted": in_words(MNIST_SHAPE)}
+            values = {"shape": in_words(shape), "image": as_setting(shape), "wanted": in_words(MNIST_SHAPE)}
             raise InputError("data.image.mismatch", name=name, **values)
         if image is None or shape == image:
             arrays.append(images)

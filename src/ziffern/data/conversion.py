@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.data.spec import COLORS, Shape
+from ziffern.data.spec import COLORS, Shape, as_setting
 from ziffern.errors import InputError
 
 LUMA = np.array([299, 587, 114], np.float32) / 1000
@@ -32,7 +32,7 @@ def converted(images: NDArray[np.uint8], shape: Shape, where: str) -> NDArray[np
         images = np.stack([opaque(image.transpose(1, 2, 0)) for image in images]).transpose(0, 3, 1, 2)
     channels = images.shape[1]
     if channels != shape[0] and {channels, shape[0]} != {1, COLORS}:
-        image = str([channels, *shape[1:]])
+        image = as_setting([channels, *shape[1:]])
         raise InputError("data.image.channels", where=where, channels=channels, wanted=shape[0], image=image)
     result = np.empty((len(images), *shape), np.uint8)
     for start in range(0, len(images), BLOCK):

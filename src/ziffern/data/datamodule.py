@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ziffern.data.attention import attention_first
 from ziffern.data.batches import Batch, Batches
 from ziffern.data.checks import identical, notes_on_classes, notes_on_duplicates, without_duplicates
 from ziffern.data.classes import MAX_CLASSES
@@ -170,7 +171,7 @@ class ImageDataModule(pl.LightningDataModule):
 
     @cached_property
     def notes(self) -> list[Message]:
-        """What was assumed, left out or noticed about the data."""
+        """What was assumed, left out or noticed about the data; what needs attention is marked, and comes first."""
         dataset, parts = self.dataset, self.parts
         notes = [*dataset.notes]
         if not self.drop_duplicates:
@@ -181,7 +182,7 @@ class ImageDataModule(pl.LightningDataModule):
         if self.limit is None:  # which leaves few images on purpose
             can_stratify = self.split_kind == "resplit" and len(parts.train)
             notes += notes_on_classes(dataset, parts, self._cut("stratified") if can_stratify else None)
-        return notes
+        return attention_first(notes)
 
     def setup(self, stage: str | None = None) -> None:
         """Load and split now, so that errors appear before training starts."""

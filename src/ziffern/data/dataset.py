@@ -34,6 +34,7 @@ class LabeledImages:
         val_size: How many images the published validation part has.
         notes: What was assumed or left out when the files were read.
         prepare: How pictures became images: none, digit or resize (`ziffern.data.preparation`).
+        names: The name of each image's file, without its folder; empty if the images are not in files of their own.
 
     Raises:
         InputError: A shape, type or label is not as described here, or there are no images.
@@ -48,6 +49,7 @@ class LabeledImages:
     val_size: int = 0
     notes: tuple[Message, ...] = ()
     prepare: str = "none"
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape, count = self.images.shape, len(self.images)

@@ -109,6 +109,9 @@ def _blocks(images: list[NDArray[np.uint8]], size: int = 500) -> list[NDArray[np
     blocks = []
     for start in range(0, len(images), size):
         gray = np.stack(images[start : start + size])[:, :3].mean(1, keepdims=True).round().astype(np.uint8)
+        side = min(gray.shape[2:])  # what an image that is not square has beside its middle is mostly its margin
+        top, left = ((length - side) // 2 for length in gray.shape[2:])
+        gray = gray[:, :, top : top + side, left : left + side]
         blocks.append((gray if gray.shape[1:] == MNIST_SHAPE else scaled(gray, MNIST_SHAPE[1:]))[:, 0])
     return blocks
 

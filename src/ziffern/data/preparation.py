@@ -21,7 +21,7 @@ from ziffern.data.formats.pictures import PictureFiles
 from ziffern.data.marks import SAMPLE_SIZE, are_marks
 from ziffern.data.polarity import POLARITIES, in_training_polarity
 from ziffern.data.progress import watched
-from ziffern.data.spec import Shape, in_words, with_channels
+from ziffern.data.spec import Shape, as_setting, in_words, with_channels
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
@@ -73,7 +73,7 @@ def prepared(parts: Mapping[str, Part], reading: Reading, label: str) -> tuple[d
         for name, part in result.items():
             result[name], more = in_training_polarity(part, reading.polarity, name)
             notes += more
-    return result, [*notes, *_about_frames(part.images for part in parts.values())], how
+    return result, [*notes, *_about_files(part.images for part in parts.values())], how
 
 
 def _as_they_are(parts: Mapping[str, Part], shape: Shape, label: str) -> dict[str, Part]:
@@ -113,7 +113,7 @@ def _cut_out(parts: Mapping[str, Part], reading: Reading, label: str) -> Prepare
     """Return the digit in each picture, as in MNIST, or an empty image if there is none."""
     shape = reading.shape
     if shape[0] != 1:
-        values = {"image": str(list(shape)), "gray": str([1, *shape[1:]])}
+        values = {"image": as_setting(shape), "gray": as_setting([1, *shape[1:]])}
         raise InputError("data.prepare.color", **values)
     result, blank, total = {}, list[str](), sum(len(part.images) for part in parts.values())
     for name, part in parts.items():
@@ -175,6 +175,12 @@ def _name(pictures: Pictures, place: int, label: str) -> str:
     return pictures.name(place) if isinstance(pictures, PictureFiles) else f"{label} [{place}]"
 
 
-def _about_frames(all_pictures: Iterable[Pictures | NDArray[np.uint8]]) -> list[Message]:
-    files = sorted(name for each in all_pictures if isinstance(each, PictureFiles) for name in each.with_more)
-    return [Message("data.note.frames", count=len(files), example=files[0])] if files else []
+def _about_files(all_pictures: Iterable[Pictures | NDArray[np.uint8]]) -> list[Message]:
+    files = [each for each in all_pictures if isinstance(each, PictureFiles)]
+    groups = {
+        "frames": [name for each in files for name in each.with_more],
+        "twelve_bits": [name for each in files for name in each.with_12_bits],
+    }
+    return [
+        Message(f"data.note.{code}", count=len(names), example=min(names)) for code, names in groups.items() if names
+    ]

@@ -49,14 +49,30 @@ def image_shape(image: Sequence[int] | None) -> Shape:
     if image is None:
         return MNIST_SHAPE
     if len(image) != len(MNIST_SHAPE) or not all(type(size) is int and size >= 1 for size in image):
-        raise InputError("data.image.invalid", image=str(list(image)))
+        raise InputError("data.image.invalid", image=as_setting(image))
     channels, height, width = image
     return channels, height, width
+
+
+def class_count(num_classes: int | None) -> int:
+    """Return the number of classes that a net is built with.
+
+    Raises:
+        InputError: It is None, as with `data=local` as long as the data has not been read.
+    """
+    if num_classes is None:
+        raise InputError("models.num_classes")
+    return num_classes
 
 
 def in_words(shape: Sequence[int]) -> str:
     """Return a shape as `3×32×32`."""
     return "×".join(map(str, shape))
+
+
+def as_setting(shape: Sequence[int]) -> str:
+    """Return a shape as the setting `data.image` is typed in a shell, without blanks."""
+    return f"[{','.join(map(str, shape))}]"
 
 
 def with_channels(images: "NDArray[np.uint8]") -> "NDArray[np.uint8]":

@@ -33,7 +33,9 @@ from ziffern.runs.run import Run
 PARTS = ("train", "val", "test", "all")
 CHECKPOINTS = ("best", "last")
 TRAINERS = ("auto", "cpu", "gpu", "mps")  # options that choose an accelerator
-NO_EFFECT = ("data.batch_size", "data.seed", "data.num_classes", "data.image")  # the model determines the latter two
+NO_EFFECT = tuple(
+    f"data.{name}" for name in ("batch_size", "seed", "preview", "num_classes", "image")
+)  # the model has the last two
 
 
 def evaluate(

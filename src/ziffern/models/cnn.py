@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from ziffern.data.spec import image_shape, in_words
+from ziffern.data.spec import class_count, image_shape, in_words
 from ziffern.errors import InputError
 
 
@@ -47,5 +47,5 @@ class CNN(nn.Sequential):
             nn.Linear(20 * height * width, 50),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(50, num_classes),
+            nn.Linear(50, class_count(num_classes)),
         )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from ziffern.data.spec import image_shape, in_words
+from ziffern.data.spec import class_count, image_shape, in_words
 from ziffern.errors import InputError
 
 CONVOLUTION = re.compile(r"([1-9]\d*)x([1-9]\d*)(?:/([1-9]\d*))?")
@@ -52,7 +52,7 @@ class ConvNet(nn.Sequential):
             if min(size) < 1:
                 raise InputError("models.convnet.nothing_left", layers=layers, word=word, size=in_words(shape[1:]))
         self.features = nn.Sequential(*modules)  # (B, channels, *size)
-        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(channels * math.prod(size), num_classes))
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(channels * math.prod(size), class_count(num_classes)))
 
 
 class An2020(nn.Sequential):
@@ -84,7 +84,7 @@ class An2020(nn.Sequential):
         self.features = nn.Sequential(*layers)  # (B, channels[-1], height, width)
         units = [in_channels, *channels][-1] * height * width
         self.classifier = nn.Sequential(
-            nn.Flatten(), nn.Linear(units, num_classes, bias=False), nn.BatchNorm1d(num_classes)
+            nn.Flatten(), nn.Linear(units, class_count(num_classes), bias=False), nn.BatchNorm1d(num_classes)
         )
 
 

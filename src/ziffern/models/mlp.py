@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from ziffern.data.spec import image_shape
+from ziffern.data.spec import class_count, image_shape
 from ziffern.errors import InputError
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "gelu": nn.GELU}
@@ -45,4 +45,4 @@ class MLP(nn.Sequential):
             if dropout:
                 layers.append(nn.Dropout(dropout))
             units = width
-        self.layers = nn.Sequential(*layers, nn.Linear(units, num_classes))
+        self.layers = nn.Sequential(*layers, nn.Linear(units, class_count(num_classes)))

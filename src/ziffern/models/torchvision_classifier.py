@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ziffern.data.spec import COLORS, image_shape
+from ziffern.data.spec import COLORS, class_count, image_shape
 from ziffern.errors import InputError
 from ziffern.files.untrusted import open_regular, reading
 from ziffern.text.printable import reason
@@ -44,7 +44,7 @@ class TorchvisionClassifier(nn.Module):
         import torchvision.models
 
         known = torchvision.models.list_models(module=torchvision.models)
-        channels = image_shape(image)[0]
+        channels, num_classes = image_shape(image)[0], class_count(num_classes)
         if name not in known:
             raise InputError("models.torchvision.name", name=name, known=known)
         if channels not in (1, COLORS):

@@ -59,6 +59,7 @@ PREDICTIONS = {
     "target": Array("integer", ("N",), "true class", 0, "C"),
     "mistake": Array("integer", ("M",), "positions of misclassified images, the most confident first", 0, "N"),
     "mistake_image": Array("uint8", ("M", *IMAGE), "these images"),
+    "mistake_name": Array("text", ("M",), "names of their files; empty for images that are not in files of their own"),
 }
 DATA = {
     "class_names": Array("text", ("C",), f"name of each class, of at most {MAX_NAME} characters"),
@@ -79,6 +80,7 @@ class Predictions:
     probability: NDArray[np.float32]  # (N, C)
     mistake: NDArray[np.int64]  # (M,) positions of misclassified images, 0 to N - 1
     mistake_image: NDArray[np.uint8]  # (M, channels, height, width)
+    mistake_name: NDArray[np.str_]  # (M,) names of their files, or empty
 
     @cached_property
     def outcome(self) -> Outcome:

@@ -134,6 +134,7 @@ def read_predictions(folder: Path) -> Predictions:
         values = arrays.read_arrays(file, path, arrays.PREDICTIONS)
         if not {"mistake", "mistake_image"} & values.keys():
             values |= {"mistake": np.zeros(0, np.int64), "mistake_image": np.zeros((0, *MNIST_SHAPE), np.uint8)}
+        values.setdefault("mistake_name", np.full(np.shape(values.get("mistake", ()))[:1], ""))  # of early versions
         if "mistake_image" in values:
             values["mistake_image"] = with_channels(values["mistake_image"])
         arrays.check_arrays(values, arrays.PREDICTIONS)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.analysis.outcome import Outcome
+from ziffern.data.classes import MAX_NAME
 from ziffern.files.atomic import write_atomically, write_json, write_text, writing
 from ziffern.records import schema
 from ziffern.records.arrays import DATA, PREDICTIONS, Array, Material
@@ -56,7 +57,9 @@ def write_material(folder: Path, material: Material) -> None:
     _write_arrays(folder / "data.npz", vars(material), DATA)
 
 
-def write_predictions(folder: Path, index: NDArray[np.int64], outcome: Outcome, images: NDArray[np.uint8]) -> None:
+def write_predictions(
+    folder: Path, index: NDArray[np.int64], outcome: Outcome, images: NDArray[np.uint8], names: Sequence[str] = ()
+) -> None:
     """Write predictions.npz, including misclassified images, so that a report does not need the data set.
 
     Args:
@@ -64,10 +67,12 @@ def write_predictions(folder: Path, index: NDArray[np.int64], outcome: Outcome, 
         index: (N,) original index.
         outcome: Target (N,) and probability (N, C).
         images: (N, C, H, W) uint8.
+        names: N names of their files; empty if they are not in files of their own.
     """
     mistake = outcome.mistakes[:MAX_MISTAKES]
+    mistake_name = np.array([names[place][:MAX_NAME] if names else "" for place in mistake.tolist()], np.str_)
     values = {"index": index, "target": outcome.target, "probability": outcome.probability}
-    values |= {"mistake": mistake, "mistake_image": images[mistake]}
+    values |= {"mistake": mistake, "mistake_image": images[mistake], "mistake_name": mistake_name}
     _write_arrays(folder / "predictions.npz", values, PREDICTIONS)
 
 

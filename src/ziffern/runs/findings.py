@@ -21,6 +21,7 @@ from ziffern.analysis.suggestions import Suggestion, suggest
 from ziffern.config.command import assignment
 from ziffern.runs.run import Run
 from ziffern.text.catalog import Message
+from ziffern.text.printable import printable
 
 ROUNDING = 0.002  # tolerance: seconds are written with three decimals, scores with seven
 
@@ -33,6 +34,7 @@ class Mistake:
     true: str
     predicted: str
     confidence: float
+    name: str = ""  # of its file
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,10 @@ class Findings:
         outcome, names, predictions = self.outcome, self.class_names, self.run.predictions
         target, predicted, confidence = outcome.target, outcome.predicted, outcome.confidence
         return [
-            Mistake(image, names[target[place]], names[predicted[place]], float(confidence[place]))
-            for place, image in zip(predictions.mistake, predictions.mistake_image, strict=True)
+            Mistake(image, names[target[place]], names[predicted[place]], float(confidence[place]), printable(file))
+            for place, image, file in zip(
+                predictions.mistake, predictions.mistake_image, predictions.mistake_name.tolist(), strict=True
+            )
         ]
 
     @cached_property

@@ -61,7 +61,8 @@ def tested(data: ImageDataModule, model: ImageClassifier, trainer: pl.Trainer, f
     outcome = Outcome(data.dataset.labels[index], logits.softmax(1).numpy())
     if trainer.is_global_zero:
         images = data.dataset.images[index]
-        write_predictions(folder, index, outcome, images)
+        names = data.dataset.names
+        write_predictions(folder, index, outcome, images, [names[place] for place in index.tolist()] if names else ())
         log_results(trainer.loggers, images, outcome, data.dataset.class_names)
     return outcome, float(model.loss.cpu()(logits, torch.from_numpy(outcome.target)))
 

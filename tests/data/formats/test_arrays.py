@@ -295,6 +295,19 @@ def test_arrays_may_be_files_of_a_folder(tmp_path):
     assert notes(data) == ["1 array was left out: weights", "1 file was left out: readme.md"]
 
 
+@pytest.mark.parametrize("names", [("x", "y"), ("images", "labels"), ("X_train", "Y_train")])
+@pytest.mark.parametrize("wrapper", ["", "mnist"])
+def test_arrays_may_be_files_in_folders_of_parts(tmp_path, names, wrapper):
+    for part, rows in (("train", slice(20)), ("Test", slice(20, None))):
+        (tmp_path / "data" / wrapper / part).mkdir(parents=True)
+        for name, array in zip(names, (PIXELS, DIGITS), strict=True):
+            file = f"{name.replace('train', part.lower())}.npy"
+            np.save(tmp_path / "data" / wrapper / part / file, array[rows])
+    data = read_local(tmp_path / "data")
+    np.testing.assert_array_equal(data.images[:, 0], PIXELS)
+    assert (data.train_size, data.test_size, data.labels.tolist()) == (20, 10, DIGITS.tolist())
+
+
 def test_an_npz_in_a_zip_is_no_better_packed_than_one_alone(tmp_path):
     inner = npz({"x": np.zeros((200_000, 28, 28), np.uint8), "y": np.zeros(200_000)})
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as target:

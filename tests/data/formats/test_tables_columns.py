@@ -250,7 +250,7 @@ def test_color_is_channel_after_channel():
         np.testing.assert_array_equal(read(table, (3, 32, 32)).parts["train"].images, colors)
         message = refusal(table)
         assert "76 columns" in message
-        assert "data.image=[3, 5, 5]" in message
+        assert "data.image=[3,5,5]" in message
         assert read(table, (3, 5, 5)).parts["train"].images.shape == (60, 3, 5, 5)
 
 
@@ -267,3 +267,48 @@ def test_a_table_without_labels_is_refused_with_a_fix_that_works():
         assert "no column for labels" in message
         assert "add a column named label" in message
     check(read(text(columns(LABELS, FLAT), ["label", *PIXELS])))
+
+
+# Unusual forms
+
+
+def test_a_quoted_label_may_hold_a_comma():
+    words = [f'"{"yes, no"[3 * (label % 2) :]}, {label % 2}"' for label in LABELS.tolist()]
+    lines = [",".join([word, *map(str, row)]) for word, row in zip(words, FLAT.tolist(), strict=True)]
+    check(read("\n".join(lines)), labels=[word.strip('"') for word in words])
+
+
+@pytest.mark.parametrize("names", ["emotion,pixels,Usage", '"emotion","pixels","Usage"', None])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_pixels_in_one_cell_and_a_column_of_parts_are_read(names, quote):
+    usage = ["Training"] * 40 + ["PublicTest"] * 10 + ["PrivateTest"] * 10
+    cells = [f"{quote}{' '.join(map(str, row))}{quote}" for row in FLAT.tolist()]
+    if names is None:
+        check(read("\n".join(f"{label},{cell}" for label, cell in zip(LABELS, cells, strict=True))))
+        return
+    rows = [",".join(map(str, row)) for row in zip(LABELS, cells, usage, strict=True)]
+    content = read("\n".join([names, *rows]))
+    for name, part in {"train": slice(40), "val": slice(40, 50), "test": slice(50, 60)}.items():
+        np.testing.assert_array_equal(content.parts[name].images[:, 0], IMAGES[part])
+        assert content.parts[name].labels.tolist() == LABELS[part].tolist()
+    assert not [note for note in content.notes if "left out" in str(note)]
+    assert "names no row of the training part" in refusal("\n".join([names, *rows[40:]]))
+
+
+@pytest.mark.parametrize("names", [True, False])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_one_column_per_class_is_refused_with_a_fix_that_works(names, is_first):
+    columns = np.eye(10, dtype=int)[LABELS]
+    pairs = [(columns, [f"class_{n}" for n in range(10)]), (FLAT, PIXELS)]
+    pairs = pairs if is_first else pairs[::-1]
+    header = [name for _, group in pairs for name in group]
+    table = text(np.hstack([values for values, _ in pairs]), header if names else None)
+    assert "=MATCH(1, the cells, 0)-1" in refusal(table, image=(1, SIDE, SIDE))
+    match = columns.argmax(1) + 1 - 1
+    check(read(text(np.column_stack([match, FLAT]), ["label", *PIXELS])))
+
+
+def test_pixels_below_0_are_refused_with_a_fix_that_works():
+    values = FLAT / 127.5 - 1
+    assert "if they run from -1 to 1, write (x + 1) / 2" in refusal(text(np.column_stack([LABELS, values])))
+    check(read(text(np.column_stack([LABELS, (values + 1) / 2]))))

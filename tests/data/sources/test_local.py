@@ -115,8 +115,8 @@ def test_files_that_are_not_used_are_counted(tmp_path):
     data = read_local(write(files | more, tmp_path / "mine"))
     assert [str(note) for note in data.notes] == [
         "2 files outside set/ were left out, such as readme.md",
-        "2 files were left out, because they are not in a class folder or not PNG, JPEG, BMP, GIF, TIFF, PPM or WebP, "
-        "such as test/unlabeled.png",
+        "1 picture was left out, because it is in no class folder: test/unlabeled.png",
+        "1 file was left out, because it is not PNG, JPEG, BMP, GIF, TIFF, PPM or WebP: train/0/notes.txt",
     ]
 
 
@@ -204,7 +204,7 @@ def test_transparency_is_black(tmp_path):
 @pytest.mark.parametrize(
     ("image", "raw", "words"),
     [
-        ((2, 28, 28), picture(IMAGES[0]), ["data.image=[2, 28, 28]", "1 (gray), 3 (color)"]),
+        ((2, 28, 28), picture(IMAGES[0]), ["data.image=[2,28,28]", "1 (gray), 3 (color)"]),
         ((3, 28, 28), picture(np.zeros((9000, 9000), np.uint8)), ["9000×9000", "a.png", "bomb"]),
     ],
 )

@@ -663,7 +663,7 @@ def test_another_shape_is_refused_or_converted_with_a_note(tmp_path):
     assert data.spec.shape == (3, 32, 32)
     assert str(data.notes[0]).startswith("30 images were converted in size or color to 3×32×32")
     write_cifar10(tmp_path)
-    with pytest.raises(InputError, match=r"cifar10: images are 3×32×32 .*expected 1×28×28: .*data\.image=\[3, "):
+    with pytest.raises(InputError, match=r"cifar10: images are 3×32×32 .*expected 1×28×28: .*data\.image=\[3,"):
         source("cifar10").load(tmp_path, 10)
 
 

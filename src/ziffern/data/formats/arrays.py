@@ -30,7 +30,7 @@ WORDS = {
     "labels": {"y", "label", "labels", "target", "targets", "class", "classes", "lbl", "lbls"},
     "images": {"x", "image", "images", "img", "imgs", "data", "pixels", "pictures", "input", "inputs", "features"},
 }
-TOP_ARRAY = re.compile(r"[^/]+\.npy")
+ARRAY = re.compile(r"((?P<folder>[^/]+)/)?[^/]+\.npy")
 NAME_WORDS = {"name", "names"}  # target_names are not labels
 GLUED = re.compile(r"(?<=^[xy])(?=train|val|test)|(?:(?<=train)|(?<=val)|(?<=valid)|(?<=test))(?=[xy]$)")  # xtrain
 PAIRS = {2: ("train",), 4: ("train", "test")}  # parts in arr_0, arr_1, ..., by the number of arrays
@@ -43,8 +43,10 @@ def find_npz(members: Members) -> list[str]:
 
 
 def find_arrays(members: Members) -> bool:
-    """Return whether there are .npy files of images and labels at the top of a folder or ZIP."""
-    return "train" in _roles(path.removesuffix(".npy") for path in members if TOP_ARRAY.fullmatch(path))
+    """Return whether .npy files of images and labels are at the top of a folder or ZIP, or in folders of parts."""
+    found = [match for path in members if (match := ARRAY.fullmatch(path))]
+    arrays = [match[0] for match in found if match["folder"] is None or part_of(match["folder"])]
+    return "train" in _roles(path.removesuffix(".npy") for path in arrays)
 
 
 def read_inner_npz(members: Members, reading: Reading, label: str) -> Content:

@@ -17,10 +17,14 @@ from ziffern.data.content import PARTS, Content, Part, Reading
 from ziffern.data.formats.decoding import MODES, decode
 from ziffern.data.formats.layout import below, part_of
 from ziffern.data.formats.members import Member, Members, refuse_nested
+from ziffern.data.spec import as_setting
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".webp", ""}
+
+CONTACT_SHEET = "contact-sheet.png"  # which `ziffern prepare` writes beside the parts
+UNLABELED = "data.note.unlabeled_folder"
 
 Classes = dict[str, Members]  # the files of each class folder
 
@@ -40,6 +44,7 @@ class PictureFiles(Sequence[NDArray[np.uint8]]):
     def __init__(self, members: Sequence[Member], channels: int = 1, enough: int | None = None) -> None:
         self.members, self.channels, self.enough = members, channels, enough
         self.with_more: set[str] = set()  # names of the decoded files that have further frames or pages
+        self.with_12_bits: set[str] = set()  # and of those that have 12 of 16 bits
 
     def __len__(self) -> int:
         return len(self.members)
@@ -54,12 +59,14 @@ class PictureFiles(Sequence[NDArray[np.uint8]]):
         picture = decode(self.members[place], self.channels, self.enough)
         if picture.has_more:
             self.with_more.add(self.members[place].label)
+        if picture.has_12_bits:
+            self.with_12_bits.add(self.members[place].label)
         return picture.pixels
 
     def reduced(self, enough: int) -> "PictureFiles":
         """Return the same files, decoded at a smaller size where that is quicker."""
         files = PictureFiles(self.members, self.channels, enough)
-        files.with_more = self.with_more
+        files.with_more, files.with_12_bits = self.with_more, self.with_12_bits
         return files
 
     def name(self, place: int) -> str:
@@ -82,7 +89,7 @@ def read_pictures(members: Members, reading: Reading, label: str) -> Content:
     """
     channels = reading.shape[0]
     if channels not in MODES:
-        raise InputError("data.picture.channels", image=str(list(reading.shape)))
+        raise InputError("data.picture.channels", image=as_setting(reading.shape))
     parts, used = {}, set()
     found, assumed = _find(members)
     for part, classes in found.items():
@@ -95,8 +102,13 @@ def read_pictures(members: Members, reading: Reading, label: str) -> Content:
         labels = np.array([name for name, _ in pictures], object)
         parts[part] = Part(PictureFiles([member for _, member in pictures], channels), labels, f"{label}/{part}")
     names = tuple(dict.fromkeys(name for classes in found.values() for name in classes))
+    noted = tuple(f"{note.values['folder']}/" for note in assumed if note.code == UNLABELED)
     unused = [path for path, member in members.items() if id(member) not in used and not path.endswith("/")]
-    notes = [Message("data.note.left_out", count=len(unused), example=min(unused))] if unused else []
+    unused = [path for path in unused if not path.startswith(noted) and path != CONTACT_SHEET]
+    without_class = [path for path in unused if _is_picture(path) and PurePosixPath(path).suffix]
+    others = set(unused) - set(without_class)
+    groups = {"pictures_left_out": without_class, "left_out": others}
+    notes = [Message(f"data.note.{code}", count=len(each), example=min(each)) for code, each in groups.items() if each]
     return Content(parts, names, (*assumed, *notes))
 
 
@@ -146,7 +158,7 @@ def _beside_parts(folders: Classes, found: Container[str]) -> tuple[Classes, lis
     is_enough = len(plain) > 1 or plain[0].isdigit()
     unlabeled = [name for name in classes if is_enough and part_of(name) in ("val", "test")]
     named = [name for name in classes if part_of(name) and name not in unlabeled]
-    notes = [Message("data.note.unlabeled_folder", folder=name) for name in unlabeled]
+    notes = [Message(UNLABELED, folder=name, count=sum(map(_is_picture, folders[name]))) for name in unlabeled]
     notes += [Message("data.note.part_as_class", folder=name) for name in named]
     return {name: inner for name, inner in classes.items() if name not in unlabeled}, notes
 

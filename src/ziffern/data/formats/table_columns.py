@@ -13,14 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ziffern.data.content import Reading
+from ziffern.data.formats.layout import part_of
 from ziffern.data.formats.table_ends import Ends
-from ziffern.data.formats.table_text import Table
-from ziffern.data.spec import COLORS, Shape
+from ziffern.data.formats.table_text import Table, as_number
+from ziffern.data.spec import COLORS, Shape, as_setting
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
 LABELS = ("label", "labels", "class", "classes", "y", "target", "targets", "digit", "digits", "character", "letter")
 INDEXES = ("", "unnamed: 0", "id", "index", "imageid", "image_id", "idx", "row", "rowid", "row_id")
+PARTS = ("usage", "split", "part", "set", "subset", "partition")  # columns that name the part of each row
 MIN_PIXELS = 4
 MAX_BESIDE = 3  # columns without names: the pixels, and perhaps a label and an index
 MAX_COUNTED = 100  # rows that labels may number one by one; with more rows, such numbers are an index
@@ -36,12 +38,14 @@ class Columns:
         pixels: The columns of pixels in the image's order: channel after channel, row by row.
         shape: Channels, height and width of an image.
         notes: What was assumed or left out.
+        part: The column that names the part of each row; None if there is none.
     """
 
     label: int | None
     pixels: list[int]
     shape: Shape
     notes: tuple[Message, ...] = ()
+    part: int | None = None
 
 
 def image_shape(pixels: int, wanted: Shape) -> Shape | None:
@@ -59,19 +63,21 @@ def find_columns(table: Table, reading: Reading) -> Columns:
     """Return which columns are the label and the pixels.
 
     Raises:
-        InputError: There is no column `reading.label_column`; there are several possible labels, or none; or the number
-            of columns fits no image.
+        InputError: There is no column `reading.label_column`; there are several possible labels, or none; or one per
+            class; or the number of columns fits no image.
     """
     wanted, names = reading.shape, table.names or ()
     label = named_label(table, reading.label_column)
     is_named = label is not None
     rest = [column for column in range(table.width) if column != label]
     unused = [column for column in rest if names and names[column].casefold() in INDEXES]
-    rest = [column for column in rest if column not in unused]
+    part = next((column for column in rest if names and _names_parts(table, column)), None)
+    rest = [column for column in rest if column not in (*unused, part)]
     pixels = ordered_pixels(names, rest) if names else []
     if image_shape(len(pixels), wanted):
         others = [column for column in rest if column not in pixels]
         if not is_named and len(others) > 1:
+            _refuse_one_hot(table, len(others))
             raise _unclear(table, others, "data.table.names")
         if not is_named and others:
             label = others.pop()
@@ -90,6 +96,7 @@ def find_columns(table: Table, reading: Reading) -> Columns:
         pixels = ordered if len(ordered) == len(pixels) else pixels
     shape = image_shape(len(pixels), wanted)
     if not shape:
+        _refuse_one_hot(table, table.width - math.prod(wanted))
         raise wrong_width(table, table.start + (not names), table.width, wanted)
     notes = []
     if label is not None and reading.label_column is None and table.column_name(label).casefold() != "label":
@@ -99,7 +106,22 @@ def find_columns(table: Table, reading: Reading) -> Columns:
         notes.append(Message("data.note.columns", path=table.label, count=len(columns), columns=columns))
     if pixels != sorted(pixels):
         notes.append(Message("data.note.pixel_order", path=table.label))
-    return Columns(label, pixels, shape, tuple(notes))
+    return Columns(label, pixels, shape, tuple(notes), part)
+
+
+def _names_parts(table: Table, column: int) -> bool:
+    """Return whether a column has the name of a column of parts, and each of its cells is the name of a part."""
+    return table.column_name(column).casefold() in PARTS and all(map(part_of, set(Ends(table).column(column))))
+
+
+def _refuse_one_hot(table: Table, count: int) -> None:
+    """Refuse a table with `count` columns at one end of which one is 1 and all others are 0."""
+    row = table.first_row()
+    for columns in (range(count), range(table.width - count, table.width)):
+        cells = [as_number(row[column]) for column in columns] if count > 1 and len(row) == table.width else []
+        if sorted(map(str, cells)) == [*["0.0"] * (count - 1), "1.0"]:
+            values = {"first": table.column_name(columns[0]), "last": table.column_name(columns[-1])}
+            raise InputError("data.table.one_hot", path=table.label, count=count, **values)
 
 
 def wrong_width(table: Table, line: int, columns: int, wanted: Shape) -> InputError:
@@ -107,7 +129,7 @@ def wrong_width(table: Table, line: int, columns: int, wanted: Shape) -> InputEr
     for beside in (1, 2, 0):  # a label, and perhaps an index
         colored = image_shape(columns - beside, (COLORS, 1, 1))
         if wanted[0] != COLORS and colored and colored[0] == COLORS:
-            code, image = "data.table.color", str(list(colored))
+            code, image = "data.table.color", as_setting(colored)
             return InputError(code, path=table.label, line=line, columns=columns, image=image)
     values = {"line": line, "columns": columns, "expected": 1 + math.prod(wanted), "last": math.prod(wanted) - 1}
     return InputError("data.table.columns", path=table.label, **values)

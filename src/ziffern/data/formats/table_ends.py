@@ -36,7 +36,7 @@ class Ends:
 
     def is_index(self, column: int) -> bool:
         """Return whether a column counts the rows, from 0 or 1, or names each of them."""
-        cells = self._column(column)
+        cells = self.column(column)
         values = _numbers(cells)
         if np.isnan(values).all():
             return len(cells) == len(set(cells)) > 1
@@ -44,8 +44,8 @@ class Ends:
 
     def count_classes(self, column: int, neighbor: int) -> int | None:
         """Return how many classes a column has; None if it looks like pixels, as its neighbor is."""
-        cells = self._column(column)
-        values, beside = _numbers(cells), _numbers(self._column(neighbor))
+        cells = self.column(column)
+        values, beside = _numbers(cells), _numbers(self.column(neighbor))
         is_word = np.isnan(values)
         if not cells or is_word.mean() > MIN_WORDS:
             return len(set(cells)) if all(cells) else None
@@ -65,7 +65,8 @@ class Ends:
                 return None
         return len(levels)
 
-    def _column(self, column: int) -> list[str]:
+    def column(self, column: int) -> list[str]:
+        """Return the cells of one of the first or last columns."""
         first, last = self._cells
         cells = first[column : column + 1] if column < COLUMNS else last[column - self.table.width :]
         return cells[0] if cells else []

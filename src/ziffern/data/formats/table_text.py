@@ -3,9 +3,10 @@
 Decisions: gzip is recognized by its first bytes, and unpacked only up to the limits of an archive; UTF-16, as Excel
 writes "Unicode text", becomes UTF-8 at once; the first line is a header if it has more words than a row could have, or
 if its numbers count the columns, as pandas writes them; only the ends of rows are split in Python, and all else is left
-to pandas.
+to pandas; a cell that holds all pixels of an image, separated by blanks as in fer2013.csv, becomes a column per pixel.
 """
 
+import csv
 import gzip
 import io
 import re
@@ -21,6 +22,7 @@ SEPARATORS = ("\t", ";", ",", "|")  # a comma may be the decimal sign in a table
 PIECE = 2**24  # bytes unpacked at once
 HEAD = 2**22  # bytes in which the first rows are
 MAX_LINE = 2**21  # bytes; pandas needs a hundred times as much
+PIXEL_CELL = re.compile(rb'"?((?:[0-9.]+ +){15,}[0-9.]+) *"?')  # all pixels of an image
 MAX_WORDS = 2  # in a row: a label and a file name
 
 
@@ -52,15 +54,23 @@ class Table:
         """Return how many rows follow the header."""
         return max(0, self.text.count(b"\n") + 1 - self.start) if self.text else 0
 
+    def first_row(self) -> list[str]:
+        """Return the cells of the first row; empty if there is none."""
+        lines = self.text.split(b"\n", self.start + 1)[self.start : self.start + 1]
+        return [cell for line in lines for cell in _cells(line.decode("utf-8", "replace"), self.separator)]
+
     def ends(self, count: int) -> tuple[list[list[str]], list[list[str]]]:
         """Return the first `count` columns and the last `count` columns, in file order; shorter rows are omitted."""
         separator = self.separator.encode() if self.separator else None
         rows = []
         for number, line in enumerate(io.BytesIO(self.text)):
             row = line.rstrip(b"\r\n ,;\t|")
-            left, right = row.split(separator, count), row.rsplit(separator, count)
+            if b'"' in row and self.separator:  # a separator may be inside quotes
+                left = right = [cell.encode() for cell in _split(row.decode("utf-8", "replace"), self.separator)]
+            else:
+                left, right = row.split(separator, count), row.rsplit(separator, count)
             if number >= self.start and len(left) > count:
-                rows.append([_bare(cell.decode("utf-8", "replace")) for cell in (*left[:count], *right[1:])])
+                rows.append([_bare(cell.decode("utf-8", "replace")) for cell in (*left[:count], *right[-count:])])
         columns = [list(column) for column in zip(*rows, strict=True)]
         return columns[:count], columns[count:]
 
@@ -73,7 +83,7 @@ def open_table(member: Member) -> Table:
     """
     text = _decoded(_unpacked(member.read(), member.label), member.label)
     text = text if b"\n" in text else text.replace(b"\r", b"\n")  # old Macs
-    text = text.rstrip(b"\r\n \t,;|")
+    text = _with_pixel_columns(text.rstrip(b"\r\n \t,;|"))
     for number, line in enumerate(io.BytesIO(text)):
         if len(line) > MAX_LINE:
             raise InputError("data.table.long_line", path=member.label, line=number + 1, limit=MAX_LINE)
@@ -149,7 +159,32 @@ def _separator(rows: list[str]) -> str | None:
 
 
 def _cells(row: str, separator: str | None) -> list[str]:
-    return [_bare(cell) for cell in row.split(separator) or [""]]
+    return [
+        _bare(cell) for cell in (_split(row, separator) if '"' in row and separator else row.split(separator)) or [""]
+    ]
+
+
+def _split(row: str, separator: str) -> list[str]:
+    """Return the cells of a row, some of which are quoted."""
+    return next(csv.reader([row], delimiter=separator, skipinitialspace=True), [])
+
+
+def _with_pixel_columns(text: bytes) -> bytes:
+    """Return the text with a column for each pixel where one cell holds all of an image, separated by blanks."""
+    lines = text.split(b"\n") if PIXEL_CELL.search(text, 0, HEAD) else []
+    first = next((place for place, line in enumerate(lines) if PIXEL_CELL.search(line)), 0)
+    mark = _separator([line.decode("utf-8", "replace") for line in lines[first : first + 1]])
+    if mark is None:
+        return text
+    cell = PIXEL_CELL.search(lines[first])
+    assert cell
+    place, count = lines[first][: cell.start()].count(mark.encode()), len(cell[1].split())
+    for number, line in enumerate(lines[first:], first):
+        lines[number] = PIXEL_CELL.sub(lambda cell: mark.encode().join(cell[1].split()), line)
+    if first and place < len(names := lines[first - 1].split(mark.encode())):
+        names[place] = mark.encode().join(b"pixel%d" % pixel for pixel in range(count))
+        lines[first - 1] = mark.encode().join(names)
+    return b"\n".join(lines)
 
 
 def _bare(cell: str) -> str:

@@ -97,7 +97,7 @@ class Pictures:
         try:
             if isinstance(source, Member):
                 enough = WORKING_SIZE if wanted.prepare == "digit" else OVERSAMPLING * max(wanted.shape[1:])
-                pixels, has_more = decode(source, channels, enough)
+                pixels, has_more, _ = decode(source, channels, enough)
                 frames += [name] if has_more else []
             elif isinstance(source, Image.Image):
                 pixels = pixels_of(source.copy(), channels, name)

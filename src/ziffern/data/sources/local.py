@@ -5,23 +5,25 @@ preferring one would hide half of the data; a data set may be inside one or two 
 nothing is written, unpacked to disk or unpickled; whatever is assumed or left out is a note of the data set.
 """
 
+import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ziffern.data.classes import number_classes
-from ziffern.data.content import Content, Reading, join
+from ziffern.data.content import PARTS, Content, Reading, join
 from ziffern.data.dataset import LabeledImages
 from ziffern.data.formats.arrays import find_arrays, find_npz, read_inner_npz, read_npz
 from ziffern.data.formats.folders import file_member, folder_members
 from ziffern.data.formats.idx import find_idx, read_idx_files
 from ziffern.data.formats.layout import below, part_of
 from ziffern.data.formats.members import Members, open_zip
-from ziffern.data.formats.pictures import has_pictures, read_pictures
+from ziffern.data.formats.pictures import PictureFiles, has_pictures, read_pictures
 from ziffern.data.formats.tables import find_tables, read_tables
 from ziffern.data.orientation import upright
 from ziffern.data.preparation import prepared
+from ziffern.data.spec import Shape
 from ziffern.errors import InputError
 from ziffern.files.untrusted import reading as access
 from ziffern.text.catalog import Message
@@ -52,8 +54,7 @@ def read_local(path: Path, reading: Reading = AUTOMATIC) -> LabeledImages:
     """
     label = one_line(path)
     if reading.transpose and reading.image:
-        channels, height, width = reading.image  # in the files, rows are columns
-        reading = replace(reading, image=(channels, width, height))
+        reading = replace(reading, image=_turned(reading.image))  # in the files, rows are columns
     with access(path):
         try:
             mode = path.stat().st_mode
@@ -80,14 +81,29 @@ def read_local(path: Path, reading: Reading = AUTOMATIC) -> LabeledImages:
 def _data_set(name: str, content: Content, reading: Reading, label: str) -> LabeledImages:
     full = {part: found for part, found in content.parts.items() if part == "train" or len(found.labels)}
     empty = [Message("data.note.empty_part", part=Message(f"data.part.{part}")) for part in content.parts.keys() - full]
-    parts, class_names, notes = number_classes(full, content.classes, reading.num_classes)
-    parts, more, prepare = prepared(parts, reading, label)
+    files, class_names, notes = number_classes(full, content.classes, reading.num_classes)
+    parts, more, prepare = prepared(files, reading, label)
     parts, turned = upright(parts, class_names, reading.transpose, label)
     image = reading.image
-    if image and reading.transpose:
-        image = image[0], image[2], image[1]
+    if turned and image and image[1] != image[2]:  # rows become columns
+        if reading.transpose is None and reading.prepare != "none":
+            parts, more, prepare = prepared(files, replace(reading, image=_turned(image)), label)
+            parts, _ = upright(parts, class_names, True, label)
+        elif reading.transpose:
+            image = _turned(image)
     whole = join(name, parts, class_names, image, [*content.notes, *empty, *notes, *more, *turned])
-    return replace(whole, prepare=prepare)
+    return replace(whole, prepare=prepare, names=_file_names([full[part].images for part in PARTS if part in full]))
+
+
+def _file_names(parts: Sequence[object]) -> tuple[str, ...]:
+    """Return the names of picture files; none if some images are not pictures in files."""
+    files = [part for part in parts if isinstance(part, PictureFiles)]
+    names = [each.name(place) for each in files for place in range(len(each))] if len(files) == len(parts) else []
+    return tuple(re.split(r"[/\\:]", name)[-1] for name in names)
+
+
+def _turned(image: Shape) -> Shape:
+    return image[0], image[2], image[1]
 
 
 def _check_column(reading: Reading, label: str) -> None:
