@@ -23,7 +23,8 @@ def run(trained) -> zf.TrainedRun:
 
 def test_importing_is_quick_and_imports_nothing_heavy() -> None:
     code = "import sys, ziffern; dir(ziffern); print(sorted({'torch', 'numpy', 'hydra', 'pandas'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "[]"
 
 
 def test_every_public_name_exists_and_others_do_not() -> None:
