@@ -134,3 +134,8 @@ def test_what_is_no_image_is_an_error(source, code) -> None:
     with pytest.raises(InputError) as error:
         read(source)
     assert error.value.code == code
+
+
+def test_a_stream_is_returned_as_it_is() -> None:
+    stream = images_of(DIGITS, GRAY, "digit", True)
+    assert images_of(stream, GRAY, "digit", True) is stream
