@@ -59,6 +59,11 @@ def test_the_same_images_in_any_form_get_the_same_answers(run: zf.TrainedRun, im
     assert len(predictions) == 40
 
 
+def test_no_image_is_a_mistake(run: zf.TrainedRun) -> None:
+    with pytest.raises(InputError, match="pass at least one"):
+        run.predict([])
+
+
 def test_one_image_is_a_set_of_one(run: zf.TrainedRun) -> None:
     assert run.predict(IMAGES[3]).labels == run.predict(IMAGES).labels[3:4]
 
@@ -75,7 +80,7 @@ def test_files_are_named_and_give_a_table(run: zf.TrainedRun, tmp_path: Path) ->
 
 
 def test_a_promise_needs_enough_labeled_images(run: zf.TrainedRun) -> None:
-    with pytest.raises(InputError, match="labeled images do not prove"):
+    with pytest.raises(InputError, match="labeled images are too few"):
         run.predict(IMAGES, max_error=0.001)
     for value in (0, 1, -0.5, 7):
         with pytest.raises(InputError, match="share between 0 and 1"):

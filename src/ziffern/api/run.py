@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.api.predictions import SHOWN, Predictions
+from ziffern.errors import InputError
 from ziffern.runs.predictor import Answers, Predictor, labeled_counts
 from ziffern.runs.run import Run
 from ziffern.text.language import Language
@@ -51,6 +52,8 @@ class TrainedRun(Run):
             names += batch.names
             parts.append(answers)
             pictures += list(batch.images[: max(0, SHOWN - len(pictures))])
+        if not parts:
+            raise InputError("runs.predict.empty")
         return Predictions(tuple(names), predictor.class_names, Answers.joined(parts), tuple(pictures))
 
     def predictor(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.analysis.guarantee import LEVEL, Counts, Threshold, count, images_needed, threshold
+from ziffern.analysis.guarantee import Counts, Threshold, count, images_needed, threshold
 from ziffern.data.spec import Shape, in_words
 from ziffern.errors import InputError
 from ziffern.records.inference import Inference
@@ -194,6 +194,6 @@ def _threshold(counts: Counts | None, max_error: float) -> Threshold:
         raise InputError("runs.predict.not_calibrated", max_error=max_error)
     chosen = threshold(counts, max_error)
     if chosen is None:
-        needed, level = images_needed(max_error, counts.models), f"{100 * LEVEL:g}"
-        raise InputError("runs.predict.too_few", max_error=max_error, total=counts.total, needed=needed, level=level)
+        needed = images_needed(max_error, counts.models)
+        raise InputError("runs.predict.too_few", max_error=max_error, total=counts.total, needed=needed)
     return chosen
