@@ -64,13 +64,14 @@ def features(probability: Floats, images: Images, means: Images, basis: NDArray[
     top = probability[rows, predicted].astype(np.float64)
     odds = np.clip(np.log(np.maximum(top, 1e-12) / np.maximum(1 - top, 1e-12)), -MAX_ODDS, MAX_ODDS) / 5
     entropy = -(probability * np.log(np.maximum(probability, 1e-12))).sum(1)
-    flat = images.reshape(len(images), -1).astype(np.float32) / WHITE  # (N, H * W)
+    pixels = images[:, 0].astype(np.float32)  # (N, H, W)
+    pixels /= WHITE
+    flat = pixels.reshape(len(images), -1)
     energy = np.einsum("np,np->n", flat, flat) + 1e-6
     likeness = flat @ _units(means).T / np.sqrt(energy)[:, None]  # (N, K), cosines
     rest = 1 - np.square(flat @ _units(basis).T).sum(1) / energy  # share of the image that is unlike digits
     ink = flat.sum(1) / 100
-    pixels = flat.reshape(len(images), *images.shape[2:])
-    across, down = (np.abs(np.diff(pixels, axis=axis)).sum((1, 2)) / 100 for axis in (2, 1))
+    across, down = (_edges(pixels, axis) / 100 for axis in (2, 1))
     some = np.maximum(ink, 0.01)
     gray, edges = energy / 100 / some, (across + down) / some
     columns = (
@@ -82,6 +83,13 @@ def features(probability: Floats, images: Images, means: Images, basis: NDArray[
         np.ones(len(images)),
     )
     return np.stack(columns, 1).astype(np.float64)
+
+
+def _edges(pixels: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Return the sum of the steps between neighbors of each image (N, H, W) along an axis, (N,)."""
+    steps = np.diff(pixels, axis=axis)
+    np.abs(steps, out=steps)
+    return np.asarray(steps.reshape(len(steps), -1).sum(1), np.float32)
 
 
 def _units(rows: NDArray[Any]) -> NDArray[np.float32]:
