@@ -84,7 +84,9 @@ def test_an_ensemble_and_color_are_exported(trained, tmp_path: Path) -> None:
 
     image = (3, 20, 24)
     members = [MLP([8], image=image), CNN(image=image)]
-    network = Network(Ensemble(members, [Normalize("unit", image=image)] * 2), Normalize("unit", image=image), 0.7).eval()
+    network = Network(
+        Ensemble(members, [Normalize("unit", image=image)] * 2), Normalize("unit", image=image), 0.7
+    ).eval()
     images = np.random.default_rng(1).integers(0, 256, (4, *image), np.uint8)
     model, expected = onnx_model(network, image), network.probabilities(images)
     np.testing.assert_allclose(interpreted(packed_net(model, "float32"), images), expected, atol=1e-5)
@@ -189,9 +191,9 @@ def test_names_of_classes_are_data() -> None:
     name = '</script><script>alert("1")</script>'
     page = _filled({}, {"class_names": [name]})
     assert name not in page
-    assert json.loads(re.search(r'<script id="model" type="application/json">(.*?)</script>', page)[1])["class_names"] == [
-        name
-    ]
+    assert json.loads(re.search(r'<script id="model" type="application/json">(.*?)</script>', page)[1])[
+        "class_names"
+    ] == [name]
 
 
 def test_failed_parity_leaves_no_file(trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +201,9 @@ def test_failed_parity_leaves_no_file(trained, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(
         exporting,
         "_made",
-        lambda *given: replace(export := made(*given), probabilities=lambda images: export.probabilities(images)[:, ::-1]),
+        lambda *given: replace(
+            export := made(*given), probabilities=lambda images: export.probabilities(images)[:, ::-1]
+        ),
     )
     with pytest.raises(InputError) as caught:
         export(trained(), "safetensors", tmp_path / "model.safetensors")

@@ -71,7 +71,7 @@ def _card(run: Run, facts: Mapping[str, Any]) -> str:
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters |= {"line": lambda value: _escaped(one_line(value)), "share": Language("en").percent}
     environment.filters |= {"number": lambda value: NONE if value is None else f"{value:,}"}
-    template = environment.from_string((TEMPLATES / "card.md").read_text(encoding="utf-8"))
+    template = environment.from_string((TEMPLATES / "card.jinja").read_text(encoding="utf-8"))
     config = {key: value for key, value in facts.items() if key != "network"}
     is_settled = run.predictions.outcome if run.is_tested else None
     values = {"title": title, "metrics": metrics, "facts": config, "license": about.get("license"), "run": run}

@@ -21,6 +21,7 @@ from ziffern.errors import InputError
 from ziffern.experiment.evaluation import NO_EFFECT
 from ziffern.experiment.run_data import tested_data
 from ziffern.files.atomic import write_atomically, write_json
+from ziffern.runs.predictor import TorchClassifier
 from ziffern.runs.run import Run
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def export(
     if not len(target):
         raise InputError("deploy.export.no_test", data=tested.dataset.name)
     made = _made(run, format, network, facts, settings or {})
-    own, other = (classify(images) for classify in (network.probabilities, made.probabilities))
+    original = TorchClassifier(run.load_model(), network.temperature)
+    own, other = original.probabilities(images), made.probabilities(images)
     parity = Parity.of(own, other, target, made.precision != "float32")
     record = parity.record(
         **{"format": format, "run": facts["run"], "data": tested.dataset.name, "part": part},
