@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ziffern.data.conversion import fitted
 from ziffern.data.drawing import as_digit
 from ziffern.deploy.export import export
 from ziffern.runs.run import Run
@@ -61,11 +62,14 @@ def encoded(array: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
 
 
-def prepared(page: Any, picture: np.ndarray) -> np.ndarray | None:
+def prepared(page: Any, picture: np.ndarray, prepare: str = "digit", is_inverted: bool = False) -> np.ndarray | None:
     """Return what the page makes of a gray picture (H, W)."""
     rgba = np.dstack([picture] * 3 + [np.full_like(picture, 255)])
-    call = f"([width, height, text]) => {{ {DECODE} const made = ziffern.prepare(width, height, decode(text));"
-    pixels = page.evaluate(f"{call} return made && Array.from(made); }}", [*picture.shape[::-1], encoded(rgba)])
+    call = f"""([width, height, text, settings]) => {{ {DECODE}
+        const made = ziffern.prepare(width, height, decode(text), settings);
+        return made && Array.from(made); }}"""
+    settings = {"prepare": prepare, "dark_ground": is_inverted}
+    pixels = page.evaluate(call, [*picture.shape[::-1], encoded(rgba), settings])
     return None if pixels is None else np.array(pixels, np.uint8).reshape(28, 28)
 
 
@@ -104,6 +108,18 @@ def test_digits_are_cut_out_of_pictures_like_in_python(opened: Any) -> None:
         # One pixel at the threshold between ink and paper may change the box of the digit.
         assert np.abs(own.astype(int) - as_digit(gray)).max() <= 2, number
     assert prepared(opened, np.full((90, 120), 200, np.uint8)) is None
+
+
+@pytest.mark.parametrize("opened", ["en"], indirect=True)
+def test_pictures_are_resized_like_in_python(opened: Any) -> None:
+    random = np.random.default_rng(0)
+    for height, width in ((28, 28), (20, 28), (90, 61), (13, 200), (5, 3)):
+        gray = random.integers(0, 256, (height, width), np.uint8)
+        own, expected = prepared(opened, gray, "resize"), fitted(gray[None, None], (28, 28))[0, 0]
+        assert np.abs(own.astype(int) - expected).max() <= 1, (height, width)
+    for digit in digits()[::500]:
+        np.testing.assert_array_equal(prepared(opened, 255 - digit, "resize", True), digit)
+        np.testing.assert_array_equal(prepared(opened, digit, "digit", True), digit)
 
 
 def test_a_person_draws_and_uploads(opened: Any, tmp_path: Path) -> None:

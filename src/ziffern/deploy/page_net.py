@@ -118,7 +118,8 @@ def _max_pool(x: Floats, *_: None, kernel_shape: list[int], strides: list[int]) 
         (side - kernel) // step + 1 for side, kernel, step in zip(x.shape[2:], kernel_shape, strides, strict=True)
     )
     places = itertools.product(*map(range, kernel_shape))
-    return np.maximum.reduce([x[:, :, v :: strides[0], u :: strides[1]][:, :, :height, :width] for v, u in places])
+    shifted = [x[:, :, v :: strides[0], u :: strides[1]][:, :, :height, :width] for v, u in places]
+    return np.asarray(np.maximum.reduce(shifted))
 
 
 def _gemm(x: Floats, weight: Floats, bias: Floats | None, transB: int = 0) -> Floats:  # noqa: N803  # ONNX's name

@@ -138,4 +138,7 @@ drawing.setAttribute("aria-label", words("drawing"));
 byId("seen").setAttribute("aria-label", words("seen"));
 byId("about").textContent = words("about", {run: MODEL.run, data: MODEL.data.name, version: MODEL.versions.ziffern});
 clear();
-globalThis.ziffern = {classify: CLASSIFY, prepare: (width, height, rgba) => preparedImage(width, height, rgba, MODEL)};
+globalThis.ziffern = {  // for programs
+  classify: CLASSIFY,
+  prepare: (width, height, rgba, settings = {}) => preparedImage(width, height, rgba, {...MODEL, ...settings}),
+};
