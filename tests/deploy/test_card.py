@@ -37,6 +37,16 @@ def test_the_figures_have_their_interval(card: Path, imperfect: Run) -> None:
     assert "License of the training data: unknown" in text
 
 
+def test_calibration_is_stated_where_there_is_one(card: Path, imperfect: Run) -> None:
+    text = (card / "README.md").read_text(encoding="utf-8")
+    assert imperfect.load_inference().counts is not None
+    assert f"divided by {imperfect.load_inference().temperature:.4f}" in text
+    with_it = f"{100 * imperfect.metrics['test/ece_calibrated']:.2f}%"
+    assert f"{100 * imperfect.metrics['test/ece']:.2f}% without the temperature, {with_it} with it." in text
+    old = Run(Path(__file__).parents[1] / "fixtures/runs_0_1_0/finished_cnn")
+    assert "not calibrated" in (write_card(old, card.parent / "old") / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_hub_class_loads_the_folder(card: Path, imperfect: Run, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("huggingface_hub")
     from ziffern.deploy.hub import HubModel
