@@ -92,19 +92,22 @@ function isLightOnDark(gray) {
   return small.data.reduce((sum, value, i) => sum + Math.pow(Math.fround(value - smooth.data[i]), 3), 0) > 0;
 }
 
-function extremeRows(from, reach, choose) {
+function extremeRows(from, reach, isMaximum) {
   const to = picture(from.width, from.height);
   for (let y = 0; y < from.height; y++)
     for (let x = 0; x < from.width; x++) {
       let value = from.data[y * from.width + x];
       const last = Math.min(from.width - 1, x + reach);
-      for (let k = Math.max(0, x - reach); k <= last; k++) value = choose(value, from.data[y * from.width + k]);
+      for (let k = Math.max(0, x - reach); k <= last; k++) {
+        const other = from.data[y * from.width + k];
+        if (isMaximum ? other > value : other < value) value = other;
+      }
       to.data[y * from.width + x] = value;
     }
   return to;
 }
-const extreme = (from, reach, choose) =>
-  transposed(extremeRows(transposed(extremeRows(from, reach, choose)), reach, choose));
+const extreme = (from, reach, isMaximum) =>
+  transposed(extremeRows(transposed(extremeRows(from, reach, isMaximum)), reach, isMaximum));
 
 function padded(from, margin, value = 0) {
   const to = picture(from.width + 2 * margin, from.height + 2 * margin);
@@ -125,7 +128,7 @@ function paperOf(gray) {
   const small = reduced(gray, 128), longest = Math.max(small.width, small.height);
   const smooth = blurred(small, longest / 128, false), margin = Math.floor(longest / 4) + 1;
   const closed = cropped(
-    extreme(extreme(padded(smooth, margin), margin, Math.max), margin, Math.min),
+    extreme(extreme(padded(smooth, margin), margin, true), margin, false),
     margin, margin, small.width, small.height);
   const floor = Math.max(1, 0.4 * largest(closed.data));
   return resized(mapped(closed, value => Math.max(value, floor)), gray.width, gray.height, BILINEAR);
@@ -200,7 +203,7 @@ function inkOf(gray) {
   if (mean(inMask()) < 4 * noise) return null;
   mask = digitParts(mask, gray.width, gray.height);
   const full = percentile(inMask(), 0.75);
-  const near = extreme(picture(gray.width, gray.height, Float32Array.from(mask)), 1, Math.max);
+  const near = extreme(picture(gray.width, gray.height, Float32Array.from(mask)), 1, true);
   return mapped(contrast, (value, i) => (near.data[i] && value > 2 * noise ? clip(value / full, 0, 1) : 0));
 }
 
