@@ -69,7 +69,8 @@ def export(
     images, target = tested.dataset.images[index], tested.dataset.labels[index]
     if not len(target):
         raise InputError("deploy.export.no_test", data=tested.dataset.name)
-    made = _made(run, format, network, facts, settings or {})
+    own_folder = {key: value for key, value in (settings or {}).items() if key == "data.dir" and data is None}
+    made = _made(run, format, network, facts, own_folder)
     original = TorchClassifier(run.load_model(), network.temperature)
     own, other = original.probabilities(images), made.probabilities(images)
     parity = Parity.of(own, other, target, made.precision != "float32")
