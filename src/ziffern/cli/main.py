@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-from ziffern.cli import predict
+from ziffern.cli import export, predict
 from ziffern.cli.terminal import chosen_language, language_of_terminal, readable_streams
 from ziffern.config.command import invocation
 from ziffern.errors import InputError
@@ -37,7 +37,8 @@ def main() -> None:
     parser = _parser()
     arguments, rest = parser.parse_known_args(sys.argv[1:] or ["--help"])
     if rest and (
-        arguments.run not in (_evaluate, _prepare) or not all("=" in item and item[0] != "-" for item in rest)
+        not (arguments.run in (_evaluate, _prepare) or "takes_settings" in arguments)
+        or not all("=" in item and item[0] != "-" for item in rest)
     ):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.settings = rest  # of `evaluate` and `prepare`, before and after their options
@@ -200,6 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("out", metavar="OUT", type=Path, help="the new folder: OUT/PART/CLASS/NUMBER.png")
     prepare.set_defaults(run=_prepare)
     predict.add_parser(commands)
+    export.add_parsers(commands)
     studio = commands.add_parser("studio", help="open a page for people who do not program")
     studio.add_argument("--data", metavar="FOLDER", type=Path, help="the folder of data sets, and of downloads")
     studio.add_argument(

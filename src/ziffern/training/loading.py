@@ -5,7 +5,7 @@ more memory than the checkpoint has bytes.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -38,12 +38,31 @@ def load_model(kind: type[Model], config: Mapping[str, Any], file: BinaryIO, pat
     except ValueError as error:
         raise InputError("training.weights.unreadable", path=path, problem=error) from error
     config = without_weights_file(config)
-    # Fused optimizer kernels refuse tensors without memory.
+
+    def make(is_empty: bool) -> Model:
+        # Fused optimizer kernels refuse tensors without memory.
+        model: Model = build({**config, "fuse": False} if is_empty else dict(config), "model", kind)
+        return model
+
+    return with_weights(make, weights, path)
+
+
+def with_weights(make: Callable[[bool], Model], weights: Mapping[str, Tensor], path: Path) -> Model:
+    """Return the model that `make` makes, with these weights, ready to predict.
+
+    Args:
+        make: Makes the model of a configuration that is not trusted; True is passed for one without memory.
+        weights: All tensors of its state.
+        path: Their file, for messages.
+
+    Raises:
+        InputError: The weights belong to another net.
+    """
     with torch.device("meta"), _parameter_limit(len(weights)):
-        empty: Model = build({**config, "fuse": False}, "model", kind)
+        empty = make(True)
     if differing := differing_tensors(empty.state_dict(), weights):
         raise InputError("training.weights.other_config", path=path, count=len(differing), example=differing[0])
-    model: Model = build(dict(config), "model", kind)
+    model = make(False)
     model.load_state_dict(weights)
     return model.eval()
 

@@ -1,0 +1,54 @@
+"""`ziffern export` and `ziffern card`: files that use a trained model elsewhere."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ziffern.text.language import terminal_words
+from ziffern.text.printable import printable
+
+
+def add_parsers(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add the two commands to those of `ziffern`."""
+    export = commands.add_parser(
+        "export",
+        usage="%(prog)s [options] RUN --format FORMAT [SETTING=VALUE ...]",
+        help="write the model as a file of another format, and check that it answers the same",
+        epilog="Settings are those of the data, such as data.dir=FOLDER.",
+    )
+    export.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
+    export.add_argument(
+        "--format", required=True, choices=["onnx", "int8", "html", "safetensors"], help="of the new file"
+    )
+    export.add_argument("-o", "--output", metavar="FILE", type=Path, help="the new file")
+    export.add_argument(
+        "--data", metavar="NAME|PATH", help="data to compare on (default: the test part of the run's own)"
+    )
+    export.set_defaults(run=export_run, takes_settings=True)
+    card = commands.add_parser("card", help="write a model card, and the weights for the Hugging Face Hub")
+    card.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
+    card.add_argument("-o", "--output", metavar="FOLDER", type=Path, help="the new folder")
+    card.set_defaults(run=card_of_run)
+
+
+def export_run(arguments: argparse.Namespace) -> None:
+    """Export a model, and print the file and the comparison in two lines."""
+    from ziffern.cli.evaluate import parsed
+    from ziffern.deploy.export import export
+    from ziffern.runs.run import Run
+
+    settings = parsed(arguments.settings)
+    path, parity = export(Run(arguments.folder), arguments.format, arguments.output, arguments.data, settings)
+    words = terminal_words()
+    values = {"changed": parity.changed, "difference": f"{parity.max_difference:.1e}", "p": words.number(parity.p, 2)}
+    shares = {"model": words.percent(parity.accuracy), "export": words.percent(parity.export_accuracy)}
+    print(words("export.written", path=printable(path), size=path.stat().st_size))
+    print(words("export.parity", count=parity.images, **values, **shares))
+
+
+def card_of_run(arguments: argparse.Namespace) -> None:
+    """Write a model card, and print its path."""
+    from ziffern.deploy.card import write_card
+    from ziffern.runs.run import Run
+
+    print(printable(write_card(Run(arguments.folder), arguments.output) / "README.md"))

@@ -1,0 +1,132 @@
+"""A trained model as one function from raw images to calibrated probabilities: what every export contains.
+
+Decisions: normalization, views, ensemble members and temperature are inside, since an export whose user repeats the
+preprocessing rarely answers like the original; the facts that a user of the file needs are plain values, so that each
+format can carry them; a network that comes from a file is built through the allow list of configurations.
+"""
+
+import copy
+import itertools
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils import fusion
+
+from ziffern import __version__
+from ziffern.config.instantiate import build
+from ziffern.models.normalization import Normalize
+from ziffern.training.loading import without_weights_file
+
+if TYPE_CHECKING:
+    from ziffern.runs.run import Run
+
+BATCH = 500  # images at once
+FOLDED = {
+    (nn.Conv2d, nn.BatchNorm2d): fusion.fuse_conv_bn_eval,
+    (nn.Linear, nn.BatchNorm1d): fusion.fuse_linear_bn_eval,
+}
+
+
+class Network(nn.Module):
+    """Maps uint8 images (N, C, H, W) to probabilities (N, K): softmax of the logits divided by the temperature.
+
+    Args:
+        net: Maps float images to logits (N, K).
+        normalize: The first step, with its statistics.
+        temperature: Positive.
+    """
+
+    def __init__(self, net: nn.Module, normalize: Normalize, temperature: float = 1.0) -> None:
+        super().__init__()
+        self.net, self.normalize, self.temperature = net, normalize, float(temperature)
+
+    @classmethod
+    def of(cls, run: "Run") -> Self:
+        """Return the network of a run's best checkpoint.
+
+        Raises:
+            InputError: See `Run.load_model`.
+        """
+        model = run.load_model()
+        return cls(model.net, model.normalize, run.load_inference().temperature).eval()
+
+    @classmethod
+    def of_config(cls, network: Mapping[str, Any], temperature: float = 1.0) -> Self:
+        """Return an untrained network of a configuration that has `net` and `normalize`, which is not trusted.
+
+        Raises:
+            InputError: A target or a value is not allowed.
+        """
+        net = build(dict(network.get("net") or {}), "model.net", nn.Module)
+        return cls(net, build(dict(network.get("normalize") or {}), "model.normalize", Normalize), temperature).eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return probabilities (N, K) of images (N, C, H, W)."""
+        logits: Tensor = self.net(self.normalize(images))
+        return (logits.float() / self.temperature).softmax(1)
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return probabilities (N, K) of images (N, C, H, W), some at a time."""
+        with torch.inference_mode():
+            parts = [self(torch.from_numpy(images[at : at + BATCH])).numpy() for at in range(0, len(images), BATCH)]
+        return np.concatenate(parts)
+
+    def folded(self) -> "Network":
+        """Return a copy that computes the same with fewer operations: batch norm is part of the layer before it."""
+        own = copy.deepcopy(self).to(memory_format=torch.contiguous_format).eval()
+        for module in list(own.modules()):
+            for name, child in list(module.named_children()):
+                if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size in (1, (1, 1)):
+                    setattr(module, name, _Mean())
+            if isinstance(module, nn.Sequential):
+                _fold(module)
+        return own
+
+
+class _Mean(nn.Module):
+    """Global average pooling, as an operation that is exported the same for every batch size."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return means (N, C, 1, 1)."""
+        return images.mean((2, 3), keepdim=True)
+
+
+def _fold(layers: nn.Sequential) -> None:
+    names = list(layers._modules)
+    for name, after in itertools.pairwise(names):
+        first, second = layers._modules[name], layers._modules[after]
+        fuse = next((fuse for kinds, fuse in FOLDED.items() if (type(first), type(second)) == kinds), None)
+        if fuse and isinstance(second, nn.modules.batchnorm._BatchNorm) and second.running_mean is not None:
+            setattr(layers, name, fuse(first, second))  # type: ignore[operator]
+            setattr(layers, after, nn.Identity())
+
+
+def facts_of(run: "Run", image: tuple[int, ...]) -> dict[str, Any]:
+    """Return what a user of an export needs beside the weights, as plain values of JSON."""
+    inference, about = run.load_inference(), run.description
+    counts = inference.counts
+    packages = ("torch", "pytorch-lightning", "numpy")
+    return {
+        "class_names": list(run.class_names),
+        "image": list(image),
+        "prepare": inference.prepare,
+        "dark_ground": inference.dark_ground,
+        "temperature": inference.temperature,
+        "is_calibrated": counts is not None,
+        "counts": None if counts is None else {key: np.asarray(value).tolist() for key, value in vars(counts).items()},
+        "run": run.folder.resolve().name,
+        "model": str(about.get("model", "")),
+        "data": {key: str(about.get(f"data/{key}", "")) for key in ("name", "fingerprint", "split")},
+        "versions": {"ziffern": __version__, **{package: version(package) for package in packages}},
+    }
+
+
+def config_of(run: "Run") -> dict[str, Any]:
+    """Return the parts of a run's configuration from which `Network.of_config` builds its network."""
+    model = without_weights_file(run.config["model"])
+    return {"net": model.get("net"), "normalize": model.get("normalize")}
