@@ -16,8 +16,9 @@ from tests.support.people import HASHED, PEOPLE, basic
 
 from ziffern.errors import InputError
 from ziffern.studio.guard import MAX_SENT, MAX_UPLOADED, Guard
-from ziffern.studio.server import Options, free_socket, make_app
+from ziffern.studio.server import Options, make_app
 from ziffern.text.language import LANGUAGES
+from ziffern.web.sockets import free_socket
 
 
 async def nothing(*_: Any) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from ziffern.studio.server import BEHIND_PROXY, Options, free_socket, make_app
+from ziffern.studio.server import BEHIND_PROXY, Options, make_app
+from ziffern.web.sockets import free_socket
 
 uvicorn = pytest.importorskip("uvicorn")
 

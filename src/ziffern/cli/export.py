@@ -8,7 +8,7 @@ from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
 
 
-def add_parsers(commands: "argparse._SubParsersAction[Any]") -> None:
+def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add the two commands to those of `ziffern`."""
     export = commands.add_parser(
         "export",

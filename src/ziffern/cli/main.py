@@ -12,11 +12,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-from ziffern.cli import export, predict
+from ziffern.cli import export, predict, serve
 from ziffern.cli.terminal import chosen_language, language_of_terminal, readable_streams
 from ziffern.config.command import invocation
 from ziffern.errors import InputError
 from ziffern.experiment.failure import complain, describe
+from ziffern.runs.builtin import find_run
 from ziffern.text.catalog import os_reason
 from ziffern.text.language import terminal_language, terminal_words
 from ziffern.text.printable import printable
@@ -183,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
         help="test a finished run again, on its own or other data",
         epilog="Settings are those of the data, such as data.dir=FOLDER, and trainer=cpu, gpu or mps.",
     )
-    evaluate.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
+    evaluate.add_argument("folder", metavar="RUN", type=find_run, help="a run folder, or builtin")
     evaluate.add_argument("--data", metavar="NAME|PATH", help="a data set, or your own data (default: the run's own)")
     evaluate.add_argument(
         "--split", metavar="PART", help="train, val, test or all (default: test; of other data than the run's, all)"
@@ -200,8 +201,6 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("folder", metavar="DATA", type=Path, help="a folder or ZIP of pictures, a CSV or an npz")
     prepare.add_argument("out", metavar="OUT", type=Path, help="the new folder: OUT/PART/CLASS/NUMBER.png")
     prepare.set_defaults(run=_prepare)
-    predict.add_parser(commands)
-    export.add_parsers(commands)
     studio = commands.add_parser("studio", help="open a page for people who do not program")
     studio.add_argument("--data", metavar="FOLDER", type=Path, help="the folder of data sets, and of downloads")
     studio.add_argument(
@@ -228,6 +227,8 @@ def _parser() -> argparse.ArgumentParser:
     search.set_defaults(run=_sweep_report)
     dashboard = kinds.add_parser("dashboard", help="open optuna-dashboard for a search, even while it runs")
     dashboard.set_defaults(run=_sweep_dashboard, output=None)
+    for module in (predict, export, serve):
+        module.add_parser(commands)
     for command in (search, dashboard):
         command.add_argument("folder", metavar="SWEEP", type=Path, help="the folder of a search")
         command.add_argument("--storage", metavar="ADDRESS", help="its database, if it is not in the folder")

@@ -13,10 +13,10 @@ from urllib.parse import SplitResult, urlsplit
 from ziffern.studio.logins import Logins
 from ziffern.studio.sessions import RefusedError, Sessions
 from ziffern.text.printable import printable
+from ziffern.web.sockets import LOCAL
 
 MAX_UPLOADED = 200 * 2**20  # bytes of a file
 MAX_SENT = 16 * 2**20  # bytes of any other request: a drawing takes some thousand
-LOCAL = ("127.0.0.1", "localhost", "::1")
 UNTRUSTED = (b"x-forwarded-", b"x-gradio-")  # Gradio would take its address from these; Host has it, and is checked
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; frame-ancestors 'self'"
 HEADERS = (

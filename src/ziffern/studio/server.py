@@ -8,7 +8,6 @@ page.
 import logging
 import os
 import re
-import socket
 import tempfile
 import threading
 import webbrowser
@@ -17,10 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ziffern.deploy.extra import require
 from ziffern.errors import InputError
-from ziffern.studio.guard import LOCAL, MAX_UPLOADED, Guard
+from ziffern.studio.guard import MAX_UPLOADED, Guard
 from ziffern.text.language import LANGUAGES
 from ziffern.text.printable import printable
+from ziffern.web.sockets import LOCAL, address_of, free_socket
 
 MAX_HOST = 253  # characters
 HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*")
@@ -66,16 +67,12 @@ def serve(options: Options) -> None:
         raise InputError("studio.server.no_temporary_folder", why=error) from error
     with folder as temporary:
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": temporary}  # before its import
-        try:
-            import gradio  # noqa: F401  # fails here where it is missing
-            import uvicorn
-        except ImportError as error:
-            raise InputError("studio.server.no_gradio", why=error) from error
+        require("studio", "gradio", "uvicorn")
+        import uvicorn
+
         app = make_app(options)
         listening = free_socket(options.host, options.port)
-        host, port = listening.getsockname()[:2]
-        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{port}/"
+        address = address_of(listening)
         print(f"ziffern studio: {address}  (Ctrl-C ends the page, not the trainings)", flush=True)
         if options.browser:
             threading.Timer(1.0, webbrowser.open, [address]).start()
@@ -145,20 +142,3 @@ def make_app(options: Options) -> Callable[..., Any]:
             run_history=False,
         )
     return Guard(app, options.people, options.host not in LOCAL, options.public_hosts)
-
-
-def free_socket(host: str, port: int) -> socket.socket:
-    """Return a listening socket at the first free port from `port` on.
-
-    Raises:
-        InputError: None of twenty ports is free, or the address does not belong to this machine.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    is_dual = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
-    problem: OSError | None = None
-    for number in range(port, min(port + 20, 65536)):
-        try:
-            return socket.create_server((host, number), family=family, backlog=128, dualstack_ipv6=is_dual)
-        except OSError as error:
-            problem = error
-    raise InputError("studio.server.no_free_port", host=host, port=port, why=problem)

@@ -38,13 +38,14 @@ class Picture(NamedTuple):
     has_12_bits: bool = False
 
 
-def decode(member: Member, channels: int, enough: int | None = None) -> Picture:
+def decode(member: Member, channels: int, enough: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
     """Return the picture in a file.
 
     Args:
         member: The file.
         channels: 1 for gray (H, W), 3 for color, 4 for color and transparency (C, H, W).
         enough: How many pixels the longer side needs at most; None decodes the full size.
+        max_pixels: Height times width, at most.
 
     Raises:
         InputError: The file is too large, not a picture, or damaged, or its levels have no scale.
@@ -56,7 +57,7 @@ def decode(member: Member, channels: int, enough: int | None = None) -> Picture:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PIL warns about odd headers; the checks here suffice
             with Image.open(io.BytesIO(raw), formats=FORMATS) as picture:
-                _check_size(picture, len(raw), member.label)
+                _check_size(picture, len(raw), member.label, max_pixels)
                 is_deep_color = picture.format != "PPM" and ";16" in str(picture.tile) and picture.mode[0] != "I"
                 has_more = picture.format != "MPO" and bool(getattr(picture, "is_animated", False))
                 if enough is not None and picture.mode in ("L", "RGB", "YCbCr"):
@@ -88,10 +89,10 @@ def pixels_of(picture: Image.Image, channels: int, label: str) -> NDArray[np.uin
     return _levels(whole, channels, is_full_range, label)
 
 
-def _check_size(picture: Image.Image, packed: int, label: str) -> None:
+def _check_size(picture: Image.Image, packed: int, label: str, max_pixels: int) -> None:
     width, height = picture.size
-    if width * height > MAX_PIXELS:
-        raise InputError("data.picture.pixels", path=label, width=width, height=height, limit=MAX_PIXELS)
+    if width * height > max_pixels:
+        raise InputError("data.picture.pixels", path=label, width=width, height=height, limit=max_pixels)
     size = width * height * len(MODES[4])
     if size > FREE_BYTES and size > MAX_RATIO * packed:
         values = {"width": width, "height": height, "size": packed}

@@ -1,0 +1,75 @@
+"""The application: `/predict`, `/health`, `/ready`, `/metrics`, `/docs` and `/openapi.json`."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from ziffern.text.catalog import Message
+from ziffern.web.keys import Entrance
+from ziffern.web.model import ServedModel
+from ziffern.web.openapi import describe, page
+from ziffern.web.predict import Limits, Predict
+from ziffern.web.problems import RETRY, ProblemError, answer_failure, answer_http_error
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+
+
+def make_app(model: ServedModel, limits: Limits, keys: Sequence[bytes] = ()) -> FastAPI:
+    """Return the application; its model is loaded when the server starts it.
+
+    Args:
+        model: The model.
+        limits: What `/predict` refuses.
+        keys: Hashes of the keys, one of which each request needs; without keys, none does.
+    """
+    registry = CollectorRegistry()
+    predict = Predict(model, limits, registry)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(predict.start)
+        yield
+        predict.close()
+
+    plain: dict[str, Any] = {"docs_url": None, "redoc_url": None}  # they load files of other hosts
+    app = FastAPI(title=f"ziffern: {model.name}", version=version("ziffern"), lifespan=lifespan, **plain)
+    app.router.routes.append(Route("/predict", predict, methods=["POST"]))  # answers 405 to other methods
+    app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(Exception, answer_failure)
+    app.add_middleware(Entrance, keys=keys, predict=predict)
+
+    @app.get("/health", summary="Whether the process runs")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/ready", summary="Whether it accepts requests now")
+    async def ready() -> Response:
+        if not predict.is_loaded or predict.is_full:
+            return ProblemError(503, Message("web.busy"), RETRY).response()
+        return Response(b'{"status":"ready"}', media_type="application/json")
+
+    @app.get("/metrics", summary="Figures for Prometheus, of all worker processes")
+    async def metrics() -> Response:
+        shown = registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            MultiProcessCollector(shown := CollectorRegistry())  # type: ignore[no-untyped-call]
+        return Response(generate_latest(shown), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(
+            page(schema=app.openapi(), model=model, limits=limits), headers={"Content-Security-Policy": POLICY}
+        )
+
+    describe(app.openapi(), bool(keys))
+    return app
