@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ziffern.runs.builtin import find_run
 from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
 
@@ -16,7 +17,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         help="write the model as a file of another format, and check that it answers the same",
         epilog="Settings are those of the data, such as data.dir=FOLDER.",
     )
-    export.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
+    export.add_argument("folder", metavar="RUN", type=find_run, help="a run folder, or builtin")
     export.add_argument(
         "--format", required=True, choices=["onnx", "int8", "html", "safetensors"], help="of the new file"
     )
@@ -26,7 +27,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     )
     export.set_defaults(run=export_run, takes_settings=True)
     card = commands.add_parser("card", help="write a model card, and the weights for the Hugging Face Hub")
-    card.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
+    card.add_argument("folder", metavar="RUN", type=find_run, help="a run folder, or builtin")
     card.add_argument("-o", "--output", metavar="FOLDER", type=Path, help="the new folder")
     card.set_defaults(run=card_of_run)
 
