@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).parents[2]
 SHORT = ("trainer=cpu", "logger=none", "threads=1")
@@ -207,3 +208,10 @@ def test_the_wheel_trains_where_there_is_no_checkout(tmp_path: Path) -> None:
     (folder,) = (tmp_path / "outputs" / "sweeps").iterdir()
     assert f"train --config-dir outputs/sweeps/{folder.name} experiment=best" in told
     assert (only_run(tmp_path) / "report.html").is_file()
+    picture = Image.new("L", (200, 200), "white")
+    ImageDraw.Draw(picture).line([(100, 40), (100, 160)], "black", 12)
+    picture.save(tmp_path / "one.png")
+    header, row = ziffern("predict", "builtin", "one.png").splitlines()[1:]
+    assert header.startswith("name,label,probability")
+    assert row.startswith("one.png,1,0.9")
+    assert list((site / "ziffern/deploy/templates").iterdir())
