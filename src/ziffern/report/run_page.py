@@ -101,6 +101,8 @@ def _charts(findings: Findings, t: Language) -> dict[str, str]:
     if material := findings.run.material:
         drawn["shares"] = charts.share_chart(material.counts.sum(0), material.class_names, t)
     if outcome := findings.outcome:
-        drawn["reliability"] = charts.reliability_chart(outcome.reliability, t)
+        temperature = findings.about.get("temperature")
+        calibrated = outcome.at(temperature).reliability if temperature else None
+        drawn["reliability"] = charts.reliability_chart(outcome.reliability, calibrated, t)
         drawn["risk"] = charts.risk_chart(outcome.risk_coverage, t)
     return drawn

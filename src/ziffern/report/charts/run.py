@@ -49,13 +49,15 @@ def share_chart(axes: Axes, counts: NDArray[np.int64], class_names: Sequence[str
 
 
 @chart
-def reliability_chart(axes: Axes, reliability: Reliability, t: Language) -> str:
-    """Draw accuracy against confidence, each dot sized by its share of the images."""
+def reliability_chart(axes: Axes, model: Reliability, calibrated: Reliability | None, t: Language) -> str:
+    """Draw accuracy against confidence, each dot sized by its share of the images; again once calibrated, if it was."""
     axes.plot([0, 1], [0, 1], color=TEXT, linewidth=1, linestyle=":", label=t("sure.perfect"))
-    axes.plot(reliability.confidence, reliability.accuracy, color=SERIES[0], linewidth=1.2)
-    sizes = 15 + 180 * reliability.count / reliability.count.sum()
-    style: Any = {"color": SERIES[0], "label": t("sure.model"), "zorder": 3}
-    axes.scatter(reliability.confidence, reliability.accuracy, s=sizes, **style)
+    names = ("sure.uncalibrated", "sure.calibrated") if calibrated else ("sure.model",)
+    for name, color, each in zip(names, SERIES, filter(None, (model, calibrated)), strict=False):
+        axes.plot(each.confidence, each.accuracy, color=color, linewidth=1.2)
+        sizes = 15 + 180 * each.count / each.count.sum()
+        style: Any = {"color": color, "label": t(name), "zorder": 3, "alpha": 0.8}
+        axes.scatter(each.confidence, each.accuracy, s=sizes, **style)
     axes.set(xlabel=t("sure.confidence"), ylabel=t("sure.accuracy"), ylim=(-0.03, 1.05))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(ticks(t))
