@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 from tests.support.digits import synthetic_digits
 
@@ -80,7 +82,7 @@ def test_files_are_named_and_give_a_table(run: zf.TrainedRun, tmp_path: Path) ->
 
 
 def test_a_promise_needs_enough_labeled_images(run: zf.TrainedRun) -> None:
-    with pytest.raises(InputError, match="labeled images are too few"):
+    with pytest.raises(InputError, match="labeled images that test the threshold are too few"):
         run.predict(IMAGES, max_error=0.001)
     for value in (0, 1, -0.5, 7):
         with pytest.raises(InputError, match="share between 0 and 1"):
@@ -153,3 +155,29 @@ def test_the_packaged_model_reads_real_digits_and_knows_that_letters_are_none() 
     careful = run.predict(images, max_error=0.005)
     accepted = np.array(careful.status) == "accepted"
     assert accepted.mean() > 0.7
+
+
+@pytest.mark.parametrize("runs", [[], 1])
+def test_fewer_than_two_runs_cannot_be_compared(run: zf.TrainedRun, runs: object) -> None:
+    with pytest.raises(InputError, match="at least two"):
+        zf.compare(run.folder if runs else [])
+
+
+def test_wrong_arguments_are_refused_in_one_line(run: zf.TrainedRun) -> None:
+    image = np.zeros((16, 16), np.uint8)
+    for values, code in (
+        ({"max_error": "0.1"}, "runs.predict.max_error"),
+        ({"checkpoint": "../best"}, "runs.checkpoint"),
+    ):
+        with pytest.raises(InputError) as caught:
+            run.predict(image, **values)
+        assert caught.value.code == code
+    with pytest.raises(InputError):
+        zf.train(["model=nn"])  # type: ignore[arg-type]
+
+
+def test_an_initialized_hydra_does_not_disturb_and_stays(tmp_path: Path) -> None:
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        with pytest.raises(InputError, match="no such option"):
+            zf.train("model=unknown")
+        assert GlobalHydra.instance().is_initialized()

@@ -46,6 +46,11 @@ def test_it_answers_with_the_mean_probability(members, tmp_path: Path) -> None:
     assert made.members == ["a", "b"]
 
 
+def test_validation_chose_among_the_epochs_of_each_member(run, tmp_path: Path) -> None:
+    folders = [run("trainer.max_epochs=2", f"seed={seed}", folder=str(seed)).folder for seed in (0, 1)]
+    assert Run(ensemble(folders, tmp_path / "both", None)).candidates == 2 * 2
+
+
 def test_it_needs_its_members_no_more(members, tmp_path: Path) -> None:
     folder = ensemble([each.folder for each in members], tmp_path / "both", None)
     images = torch.randint(0, 256, (5, 28, 28), dtype=torch.uint8)

@@ -48,3 +48,15 @@ def test_digits_are_recognized_as_such_and_get_a_not_a_digit_score(run) -> None:
     assert inference.not_digit.auroc == metrics["not_digit/auroc"]
     assert metrics["not_digit/auroc"] > 0.85
     assert metrics["not_digit/false_positives"] < 0.7
+
+
+def test_planned_epochs_count_though_training_stopped_early(trained) -> None:
+    run = trained("trainer.max_epochs=6", "callbacks.early_stopping.patience=1", "model.optimizer.lr=1e-9")
+    assert len(run.history) < 6
+    assert run.candidates == 6
+
+
+def test_weights_of_another_run_multiply_the_candidates(trained) -> None:
+    source = trained("trainer.max_epochs=2")
+    run = trained("trainer.max_epochs=3", f"init_from={source.folder}", folder="tuned")
+    assert run.candidates == 6

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 LEVEL = 0.95  # probability that the promise holds
 STEPS = 8  # thresholds per factor of ten of the doubt, 1 - confidence
-THRESHOLDS = np.append(0.0, 1 - 10 ** -(np.arange(1, 6 * STEPS + 1) / STEPS))  # (49,), ascending to 1 - 1e-6
+_DOUBTS = 10 ** -(np.arange(1, 6 * STEPS + 1) / STEPS)
+THRESHOLDS = np.append(0.0, 1 - _DOUBTS).astype(np.float32)  # (49,), ascending to 1 - 1e-6, of the type of confidence
 MAX_FIRST = 2000  # images of the first part
 RESERVES = (1, 0)  # wrong answers that the first tested threshold may have, if there are images enough
 
@@ -27,7 +28,7 @@ class Counts:
     expected: NDArray[np.float64]  # share of accepted images in the first part
     accepted: NDArray[np.int64]  # images of the tested part
     errors: NDArray[np.int64]  # wrong answers among them
-    models: int = 1  # among which the same images chose
+    models: float = 1  # among which the same images chose; infinite if a model was trained on them
 
     @property
     def total(self) -> int:
@@ -58,7 +59,7 @@ def first_part(count: int) -> NDArray[np.bool_]:
     return chosen
 
 
-def count(confidence: NDArray[np.floating], hit: NDArray[np.bool_], models: int = 1) -> Counts:
+def count(confidence: NDArray[np.floating], hit: NDArray[np.bool_], models: float = 1) -> Counts:
     """Count accepted images and errors at each threshold.
 
     Args:
@@ -84,12 +85,12 @@ def threshold(counts: Counts, max_error: float) -> Threshold | None:
 
     alpha = (1 - LEVEL) / counts.models
     predicted = np.floor(counts.expected * counts.total)
-    enough = [np.flatnonzero(binom.cdf(errors, predicted, max_error) <= alpha) for errors in RESERVES]
+    enough = [np.flatnonzero(binom.cdf(errors, predicted, max_error) < alpha) for errors in RESERVES]
     start = next((int(places[-1]) for places in enough if len(places)), 0)
     tail = binom.cdf(counts.errors, counts.accepted, max_error)  # of as few errors, if there were more
     chosen = None
     for place in range(start, -1, -1):
-        if tail[place] > alpha or not counts.accepted[place]:
+        if tail[place] >= alpha:
             break
         chosen = place
     if chosen is None:
@@ -98,7 +99,7 @@ def threshold(counts: Counts, max_error: float) -> Threshold | None:
     return Threshold(float(THRESHOLDS[chosen]), max_error, *values)
 
 
-def images_needed(max_error: float, models: int = 1) -> int:
-    """Return how many labeled images prove the promise at the least, if every answer to them is right."""
-    tested = np.ceil(np.log((1 - LEVEL) / models) / np.log1p(-max_error))
+def images_needed(max_error: float) -> int:
+    """Return the least number of new labeled images that prove the promise, if every answer to them is right."""
+    tested = np.ceil(np.log(1 - LEVEL) / np.log1p(-max_error))
     return int(tested + min(MAX_FIRST, np.ceil(tested / 2)))

@@ -29,6 +29,7 @@ def train(*overrides: str, folder: str | PathLike[str] | None = None) -> Trained
         'mnist5k'
     """
     from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -41,13 +42,16 @@ def train(*overrides: str, folder: str | PathLike[str] | None = None) -> Trained
     from ziffern.experiment.run import run_experiment
 
     register_resolvers()
-    given = [grammatical(item) for item in overrides]
+    given, initialized = [grammatical(str(item)) for item in overrides], GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()  # a notebook or an application may have initialized it
     try:
         with checked_configs(), initialize_config_dir(str(conf_folder()), version_base="1.3"):
             cfg = compose("train", overrides=given, return_hydra_config=True)
         place = Path(folder).expanduser() if folder is not None else Path(str(OmegaConf.select(cfg, "hydra.run.dir")))
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, given, conf_folder()) from error
+    finally:
+        GlobalHydra.instance().hydra = initialized
     run_experiment(cfg, place, str(cfg.hydra.runtime.choices["model"]))
     return TrainedRun(place)
 
@@ -84,4 +88,6 @@ def compare(runs: Sequence[Run | str | PathLike[str]], margin: float = MARGIN) -
     """
     if not 0 <= margin < 1:
         raise InputError("cli.margin.out_of_range", value=f"{100 * margin:g}")
+    if isinstance(runs, str | PathLike | Run):
+        runs = [runs]
     return make_comparison([run if isinstance(run, Run) else Run(Path(run).expanduser()) for run in runs], margin)

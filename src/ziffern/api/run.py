@@ -2,7 +2,7 @@
 
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,6 @@ from ziffern.errors import InputError
 from ziffern.runs.predictor import Answers, Predictor, labeled_counts
 from ziffern.runs.run import Run
 from ziffern.text.language import Language
-
-if TYPE_CHECKING:
-    pass
 
 COLORS = "--series-1:#1f6feb;--series-2:#d9480f;--line:#8884;--page:transparent;max-width:420px"  # of charts
 

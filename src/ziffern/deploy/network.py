@@ -109,7 +109,7 @@ def _fold(layers: nn.Sequential) -> None:
 def facts_of(run: "Run", image: tuple[int, ...]) -> dict[str, Any]:
     """Return what a user of an export needs beside the weights, as plain values of JSON."""
     inference, about = run.load_inference(), run.description
-    counts = inference.counts
+    counts = inference.counts if inference.counts and np.isfinite(inference.counts.models) else None  # JSON has no inf
     packages = ("torch", "pytorch-lightning", "numpy")
     return {
         "class_names": list(run.class_names),
@@ -117,7 +117,7 @@ def facts_of(run: "Run", image: tuple[int, ...]) -> dict[str, Any]:
         "prepare": inference.prepare,
         "dark_ground": inference.dark_ground,
         "temperature": inference.temperature,
-        "is_calibrated": counts is not None,
+        "is_calibrated": inference.counts is not None,
         "counts": None if counts is None else {key: np.asarray(value).tolist() for key, value in vars(counts).items()},
         "run": run.folder.resolve().name,
         "model": str(about.get("model", "")),

@@ -5,6 +5,7 @@ it is validated and tested like a run of 0 epochs; members must share data and s
 tested on images that one of its members was trained on.
 """
 
+import math
 import shutil
 from collections.abc import Sequence
 from datetime import datetime
@@ -109,6 +110,7 @@ def configuration(runs: Sequence[Run], data: str | None) -> DictConfig:
         "ensemble": {
             "members": [run.folder.name for run in runs],
             "train_seconds": sum(float(run.metrics["train_seconds"]) for run in runs),
+            "candidates": math.prod(run.candidates for run in runs),
         },
     }
     for key, value in plain.items():

@@ -5,6 +5,7 @@ this one receives the whole configuration; epochs and trials are chosen by valid
 """
 
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Callable
@@ -122,8 +123,9 @@ def _run(
     data.setup()
     model.normalize.fit(data.dataset.images, data.parts.train)
     settings = hyperparameters(plain_config(cfg)) | {"model": name}
+    candidates = float(OmegaConf.select(cfg, "ensemble.candidates", default=1))
     if cfg.get("init_from") is not None:
-        settings["init_from"] = _take_weights(model, str(cfg.init_from), data)
+        settings["init_from"], candidates = _take_weights(model, str(cfg.init_from), data)
     on_ready(data, model)
     results = train(
         data,
@@ -137,6 +139,7 @@ def _run(
         on_start=lambda: _record(composed, folder, cfg.data.num_classes, data),
         resume_if_possible=is_trial,
         prior_seconds=float(OmegaConf.select(cfg, "ensemble.train_seconds", default=0.0)),
+        prior_candidates=candidates,
     )
     scores = [float(results[objective]) for objective in objectives(cfg.objective)]
     return scores[0] if isinstance(cfg.objective, str) else scores
@@ -152,14 +155,24 @@ def _count_classes(cfg: DictConfig, data: "ImageDataModule") -> None:
         pl.seed_everything(cfg.seed, verbose=False)  # the user's own datasets may have drawn numbers
 
 
-def _take_weights(model: "ImageClassifier", source: str, data: "ImageDataModule") -> str:
-    """Give a model the weights of a checkpoint, return their fingerprint, and record a leak if they saw test images."""
+def _take_weights(model: "ImageClassifier", source: str, data: "ImageDataModule") -> tuple[str, float]:
+    """Give a model the weights of a checkpoint, and record a leak if they saw test images.
+
+    Returns:
+        The fingerprint of the weights, and the candidates of their run (`Run.candidates`), infinite after a leak, since
+        a run with another split was trained on this run's validation images, too.
+    """
     from ziffern.experiment.seen_images import mark_seen, source_run, with_sources
     from ziffern.training.initial_weights import take_weights
 
-    fingerprint = take_weights(model, source, data)
+    fingerprint, leak = take_weights(model, source, data), data.parts.leak
     mark_seen(data, list(with_sources(source_run(source))), "init_from")
-    return fingerprint
+    if data.parts.leak is not leak:
+        return fingerprint, math.inf
+    try:
+        return fingerprint, source_run(source).candidates
+    except InputError:  # weights without a run
+        return fingerprint, 1
 
 
 def _record(cfg: DictConfig, folder: Path, num_classes: int, data: "ImageDataModule") -> None:

@@ -28,7 +28,7 @@ class _Thresholds(TypedDict):
     expected: _Shares
     accepted: _Counts
     errors: _Counts
-    models: Annotated[int, Meta(ge=1, le=10**9)]
+    models: Annotated[float, Meta(ge=1)]
 
 
 class _NotDigit(TypedDict):

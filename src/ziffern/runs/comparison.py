@@ -81,6 +81,8 @@ def make_comparison(runs: Sequence[Run], margin: float) -> Comparison:
     debug = [run for run in runs if run.is_finished and run.is_debug]
     if len(finished) < 2 and debug:  # noqa: PLR2004
         raise InputError("runs.comparison.debug", folder=debug[0].folder)
+    if len(runs) < 2:  # noqa: PLR2004
+        raise InputError("runs.comparison.single", count=len(runs))
     if len(finished) < 2:  # noqa: PLR2004
         raise InputError(
             "runs.comparison.too_few", finished=len(finished), total=len(runs), folder=unfinished[0].folder

@@ -141,7 +141,7 @@ class Predictor:
         rest[rows, label] = -1 if probability.shape[1] > 1 else 1
         status = np.full(len(images), ACCEPTED, "U11")
         if self.threshold is not None:
-            status[confidence < self.threshold.confidence] = REVIEW
+            status[~(confidence >= self.threshold.confidence)] = REVIEW  # NaN, too
         score, is_digit = self.inference.not_digit, None
         if score is not None:
             is_digit = score.scores(probability, images)
@@ -188,12 +188,15 @@ def labeled_counts(predictor: Predictor, source: object) -> Counts:
 
 
 def _threshold(counts: Counts | None, max_error: float) -> Threshold:
-    if not 0 < max_error < 1:
+    share: object = max_error  # may be text, if called from Python
+    if not isinstance(share, int | float) or not 0 < max_error < 1:
         raise InputError("runs.predict.max_error", value=max_error)
     if counts is None:
         raise InputError("runs.predict.not_calibrated", max_error=max_error)
+    if np.isinf(counts.models):
+        raise InputError("runs.predict.seen", max_error=max_error)
     chosen = threshold(counts, max_error)
     if chosen is None:
-        needed = images_needed(max_error, counts.models)
+        needed = images_needed(max_error)
         raise InputError("runs.predict.too_few", max_error=max_error, total=counts.total, needed=needed)
     return chosen

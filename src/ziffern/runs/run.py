@@ -138,7 +138,7 @@ class Run:
         from ziffern.training.loading import load_model
         from ziffern.training.module import ImageClassifier
 
-        name = f"checkpoints/{checkpoint}.ckpt"
+        name = _file_of(checkpoint)
         with reader.open_file(self.folder, name) as file:
             return load_model(ImageClassifier, self.config["model"], file, self.folder / name)
 
@@ -154,7 +154,7 @@ class Run:
         from ziffern.records.checkpoint import parse_checkpoint
         from ziffern.records.inference import Inference
 
-        name, shape = f"checkpoints/{checkpoint}.ckpt", image_shape((self.config.get("data") or {}).get("image"))
+        name, shape = _file_of(checkpoint), image_shape((self.config.get("data") or {}).get("image"))
         with reader.open_file(self.folder, name) as file, reader.naming(self.folder / name):
             content = parse_checkpoint(file)
             recorded = Inference.of_checkpoint(content, len(self.class_names), math.prod(shape))
@@ -164,6 +164,12 @@ class Run:
         prepare = self.description.get("data/prepare")
         is_cut = prepare == "digit" or (prepare != "resize" and are_digits)
         return Inference(prepare="digit" if is_cut else "resize", dark_ground=are_digits)
+
+    @property
+    def candidates(self) -> float:
+        """The number of models among which its validation images chose; infinite if a model was trained on them."""
+        counts = self.load_inference().counts
+        return counts.models if counts else max(1, len(self.history))
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
@@ -175,6 +181,12 @@ class Run:
         if self.material is None:
             raise InputError("records.file.missing", path=self.folder / "data.npz")
         return self.material.class_names
+
+
+def _file_of(checkpoint: str) -> str:
+    if checkpoint not in ("best", "last"):
+        raise InputError("runs.checkpoint", value=checkpoint)
+    return f"checkpoints/{checkpoint}.ckpt"
 
 
 def find_runs(names: Sequence[str]) -> list[Run]:

@@ -1,8 +1,9 @@
 """Calibrates a trained model on its validation images, and records in its checkpoint how it is used on new images.
 
 Decisions: the images are divided once (`ziffern.analysis.guarantee.first_part`): the first part fits the temperature
-and the not-a-digit score, the rest tests the thresholds, so that nothing is tested on what it was fitted on; the epochs
-among which validation chose count as models. The model is evaluated in float32, as it is used later.
+and the not-a-digit score, the rest tests the thresholds, so that nothing is tested on what it was fitted on; the models
+among which the same images chose are counted: the epochs, times those of an ensemble's members or of the run whose
+weights it started from. The model is evaluated as it is used later: in float32, and on images whose ground is dark.
 """
 
 from dataclasses import replace
@@ -20,7 +21,7 @@ from ziffern.data.dataset import DIGITS, LabeledImages
 from ziffern.data.drawing import SIZE
 from ziffern.data.marks import are_marks
 from ziffern.data.negatives import make_negatives
-from ziffern.data.polarity import light_grounds
+from ziffern.data.polarity import inverted_if_light, light_grounds
 from ziffern.data.split import Split
 from ziffern.files.atomic import write_atomically
 from ziffern.records.checkpoint import read_checkpoint
@@ -36,7 +37,7 @@ NEGATIVES = 600
 
 
 def calibrate(
-    path: Path, model: ImageClassifier, dataset: LabeledImages, parts: Split, epochs: int
+    path: Path, model: ImageClassifier, dataset: LabeledImages, parts: Split, candidates: float
 ) -> dict[str, float]:
     """Calibrate the model of a checkpoint, record that in the checkpoint, and return the metrics.
 
@@ -45,17 +46,18 @@ def calibrate(
         model: A model of its kind.
         dataset: As for `calibrated`.
         parts: Likewise.
-        epochs: Likewise.
+        candidates: Likewise.
     """
-    checkpoint = read_checkpoint(path)
-    model.load_state_dict(checkpoint["state_dict"])
-    inference, metrics = calibrated(model, dataset, parts, epochs)
+    checkpoint, dtype = read_checkpoint(path), model.dtype
+    model.float().load_state_dict(checkpoint["state_dict"])
+    inference, metrics = calibrated(model, dataset, parts, candidates)
+    model.to(dtype)
     write_atomically(path, lambda file: torch.save(checkpoint | {KEY: inference.entry()}, file))
     return metrics
 
 
 def calibrated(
-    model: ImageClassifier, dataset: LabeledImages, parts: Split, epochs: int
+    model: ImageClassifier, dataset: LabeledImages, parts: Split, candidates: float
 ) -> tuple[Inference, dict[str, float]]:
     """Return how a model is used on new images, and the metrics of its calibration.
 
@@ -63,9 +65,12 @@ def calibrated(
         model: With the weights of its best epoch.
         dataset: The data of its run.
         parts: Its parts; the test part only measures the not-a-digit score.
-        epochs: Among which the validation images chose.
+        candidates: The number of models among which the validation images chose.
     """
     images, target = dataset.images[parts.val], dataset.labels[parts.val]
+    sample = images[np.linspace(0, len(images) - 1, min(len(images), SAMPLE)).astype(int)]
+    dark = sample.shape[1] == 1 and float((light_grounds(sample) == 0).mean()) >= MIN_DARK
+    images = inverted_if_light(images) if dark else images
     logits, first = logits_of(model, images), first_part(len(target))
     has_first = bool(first.any())
     temperature = fit_temperature(logits[first], target[first]) if has_first else 1.0
@@ -74,10 +79,7 @@ def calibrated(
     if dataset.class_names == DIGITS and images.shape[1:] == (1, SIZE, SIZE) and first.sum() >= MIN_DIGITS:
         score = _not_digit(model, dataset, parts, probability[first], images[first], target[first], temperature)
         confidence = np.where(score.scores(probability, images) < score.threshold, -1, confidence)
-    counts = count(confidence, probability.argmax(1) == target, max(1, epochs)) if has_first else None
-    sample = images[np.linspace(0, len(images) - 1, min(len(images), SAMPLE)).astype(int)]
-    is_gray = sample.shape[1] == 1
-    dark = is_gray and float((light_grounds(sample) == 0).mean()) >= MIN_DARK
+    counts = count(confidence, probability.argmax(1) == target, candidates) if has_first else None
     is_cut = dark and (dataset.prepare == "digit" or (dataset.prepare != "resize" and are_marks(sample[:, 0])))
     metrics = {"temperature": temperature}
     if score and score.auroc is not None and score.false_positives is not None:

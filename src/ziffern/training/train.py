@@ -43,6 +43,7 @@ def train(
     test: bool = True,
     resume_if_possible: bool = False,
     prior_seconds: float = 0.0,
+    prior_candidates: float = 1,
     on_start: Callable[[], None] = lambda: None,
 ) -> Metrics:
     """Fit `model` to `data` with `trainer`, test its best checkpoint, and write the run folder.
@@ -58,6 +59,8 @@ def train(
         test: Test the best checkpoint at the end.
         resume_if_possible: Continue from the checkpoint that an earlier process left in the folder, if it fits.
         prior_seconds: Training time that other runs spent on this model.
+        prior_candidates: The number of models among which the same validation images chose in these runs; infinite if
+            they were trained on.
         on_start: Called in the first process before a file is written, once the checkpoint was checked.
 
     Returns:
@@ -82,8 +85,9 @@ def train(
             ended = ended_early(trainer, recorder)
             metrics = validation_metrics(data, model, trainer, recorder)
             if not resume_if_possible and trainer.is_global_zero:  # a trial of a search is not used
-                checkpoint_path, epochs = recorder.checkpoints.best_path, len(recorder.history.rows)
-                metrics |= calibrate(checkpoint_path, model, data.dataset, data.parts, epochs)
+                # As planned: the epochs after which a run stopped early depend on the validation images.
+                candidates = prior_candidates * max(1, len(recorder.history.rows), trainer.max_epochs or 0)
+                metrics |= calibrate(recorder.checkpoints.best_path, model, data.dataset, data.parts, candidates)
             trainer.strategy.barrier()  # the other processes read the checkpoint next
             if test:
                 metrics |= test_metrics(data, model, trainer, recorder, metrics.get("temperature"))

@@ -139,3 +139,12 @@ def test_what_is_no_image_is_an_error(source, code) -> None:
 def test_a_stream_is_returned_as_it_is() -> None:
     stream = images_of(DIGITS, GRAY, "digit", True)
     assert images_of(stream, GRAY, "digit", True) is stream
+
+
+def test_an_iterator_is_read_like_a_list() -> None:
+    np.testing.assert_array_equal(read(iter(DIGITS)), DIGITS[:, None])
+
+
+def test_rows_of_different_lengths_are_refused() -> None:
+    with pytest.raises(InputError, match="different lengths"):
+        read([[1, 2], [3]])

@@ -19,6 +19,7 @@ from ziffern.data.inputs.files import Opener
 from ziffern.data.inputs.groups import Batch, Pictures
 from ziffern.data.inputs.preparing import Wanted
 from ziffern.data.spec import Shape
+from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 
 ARRAY = "images"  # the name of an array in messages
@@ -63,7 +64,7 @@ def images_of(source: object, shape: Shape, prepare: str, dark_ground: bool, siz
         source: An array or tensor, uint8 or float from 0 to 1 or 255: (H, W), (N, H, W), (N, H, W, C), (N, C, H, W) or
             rows (N, H · W); a PIL image; a path of a picture, of a folder or ZIP of pictures, of a table of pixels
             (CSV, TSV), or of a .npz, .npy or IDX file, also as `PATH:NAME` for one array or file in it; the bytes of
-            such a file, or the open file; or a list of these. A stream is returned as it is.
+            such a file, or the open file; or a list or an iterator of these. A stream is returned as it is.
         shape: Channels, height and width of the model's images.
         prepare: `digit` or `resize`, for images of another height or width (`prepared_picture`).
         dark_ground: Whether images that are dark on light are inverted.
@@ -89,10 +90,15 @@ def images_of(source: object, shape: Shape, prepare: str, dark_ground: bool, siz
 
 def _listed(source: object, shape: Shape) -> Sequence[object]:
     """Return the sources of a list; pictures in arrays of one shape, and nested lists of numbers, are one array."""
+    if isinstance(source, Iterator) and not hasattr(source, "read"):  # such as Path.glob
+        source = list(source)
     if not isinstance(source, list | tuple):
         return [source]
     if source and all(isinstance(item, int | float | list | tuple) for item in source):
-        return [np.asarray(source)]
+        try:
+            return [np.asarray(source)]
+        except ValueError:
+            raise InputError("data.inputs.ragged") from None
     if source and all(isinstance(item, np.ndarray) for item in source):
         kinds = {(item.shape, item.dtype.str) for item in source}
         if len(kinds) == 1 and is_one_picture(source[0], shape):
