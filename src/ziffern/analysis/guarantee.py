@@ -28,12 +28,13 @@ class Counts:
     expected: NDArray[np.float64]  # share of accepted images in the first part
     accepted: NDArray[np.int64]  # images of the tested part
     errors: NDArray[np.int64]  # wrong answers among them
+    images: int  # labeled ones in all, of both parts
     models: float = 1  # among which the same images chose; infinite if a model was trained on them
 
     @property
-    def total(self) -> int:
-        """The number of tested images."""
-        return int(self.accepted[0])
+    def tested(self) -> int:
+        """The number of images in the tested part, those included that are flagged as no digits."""
+        return self.images - first_size(self.images)
 
 
 @dataclass(frozen=True)
@@ -42,20 +43,25 @@ class Threshold:
 
     confidence: float  # from which on an answer is accepted, in [0, 1)
     max_error: float  # share of wrong answers among the accepted ones, with the probability LEVEL
-    total: int  # tested images
+    tested: int  # images of the tested part
     accepted: int  # of these
     errors: int  # wrong answers among them
 
     @property
     def coverage(self) -> float:
         """The share of images that are accepted."""
-        return self.accepted / self.total
+        return self.accepted / self.tested
+
+
+def first_size(count: int) -> int:
+    """Return how many of `count` labeled images are the first part."""
+    return min(MAX_FIRST, count // 3)
 
 
 def first_part(count: int) -> NDArray[np.bool_]:
     """Return which of `count` labeled images belong to the first part, (N,), drawn with a fixed seed."""
     chosen = np.zeros(count, np.bool_)
-    chosen[np.random.default_rng(0).permutation(count)[: min(MAX_FIRST, count // 3)]] = True
+    chosen[np.random.default_rng(0).permutation(count)[: first_size(count)]] = True
     return chosen
 
 
@@ -71,7 +77,7 @@ def count(confidence: NDArray[np.floating], hit: NDArray[np.bool_], models: floa
     is_accepted = confidence[:, None] >= THRESHOLDS  # (N, 49)
     expected = is_accepted[first].mean(0) if first.any() else np.zeros(len(THRESHOLDS))
     tested = is_accepted[~first]
-    return Counts(expected, tested.sum(0), (tested & ~hit[~first, None]).sum(0), models)
+    return Counts(expected, tested.sum(0), (tested & ~hit[~first, None]).sum(0), len(hit), models)
 
 
 def threshold(counts: Counts, max_error: float) -> Threshold | None:
@@ -84,7 +90,7 @@ def threshold(counts: Counts, max_error: float) -> Threshold | None:
     from scipy.stats import binom
 
     alpha = (1 - LEVEL) / counts.models
-    predicted = np.floor(counts.expected * counts.total)
+    predicted = np.floor(counts.expected * counts.tested)
     enough = [np.flatnonzero(binom.cdf(errors, predicted, max_error) < alpha) for errors in RESERVES]
     start = next((int(places[-1]) for places in enough if len(places)), 0)
     tail = binom.cdf(counts.errors, counts.accepted, max_error)  # of as few errors, if there were more
@@ -95,11 +101,11 @@ def threshold(counts: Counts, max_error: float) -> Threshold | None:
         chosen = place
     if chosen is None:
         return None
-    values = (counts.total, int(counts.accepted[chosen]), int(counts.errors[chosen]))
+    values = (counts.tested, int(counts.accepted[chosen]), int(counts.errors[chosen]))
     return Threshold(float(THRESHOLDS[chosen]), max_error, *values)
 
 
-def images_needed(max_error: float) -> int:
-    """Return the least number of new labeled images that prove the promise, if every answer to them is right."""
-    tested = np.ceil(np.log(1 - LEVEL) / np.log1p(-max_error))
+def images_needed(max_error: float, models: float = 1) -> int:
+    """Return the least number of labeled images that prove the promise, if every answer to them is right."""
+    tested = np.ceil(np.log((1 - LEVEL) / models) / np.log1p(-max_error))
     return int(tested + min(MAX_FIRST, np.ceil(tested / 2)))

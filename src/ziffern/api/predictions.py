@@ -1,5 +1,6 @@
 """The answers of a model for new images, with the names of images and classes."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ziffern.errors import InputError
 from ziffern.runs.predictor import UNREADABLE, Answers
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 SHOWN = 24  # pictures in a notebook
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Predictions:
     """Predictions for N images."""
 
@@ -25,6 +27,8 @@ class Predictions:
     """K names of classes."""
     answers: Answers
     """Places and probabilities as arrays."""
+    problems: tuple[InputError | None, ...] = ()
+    """Why an image could not be read."""
     pictures: tuple[NDArray[np.uint8], ...] = ()
     """The first images as the model saw them, (C, H, W), for notebooks."""
 
@@ -34,8 +38,11 @@ class Predictions:
     @cached_property
     def labels(self) -> list[str]:
         """The predicted class of each image; empty text for an image that could not be read."""
-        places = zip(self.answers.label.tolist(), self.answers.status.tolist(), strict=True)
-        return ["" if status == UNREADABLE else self.class_names[place] for place, status in places]
+        return self._words(self.answers.label)
+
+    def _words(self, places: NDArray[np.int64]) -> list[str]:
+        pairs = zip(places.tolist(), self.status, strict=True)
+        return ["" if status == UNREADABLE else self.class_names[place] for place, status in pairs]
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
@@ -44,7 +51,7 @@ class Predictions:
 
     @property
     def status(self) -> list[str]:
-        """Of each image: accepted, review, not a digit, or unreadable."""
+        """Of each image: answered or, with max_error, accepted or review; or not a digit, or unreadable."""
         return list(map(str, self.answers.status))
 
     def to_frame(self) -> "pd.DataFrame":
@@ -56,11 +63,15 @@ class Predictions:
             "name": list(self.names),
             "label": self.labels,
             "probability": answers.probability[rows, answers.label],
-            "second": [self.class_names[place] for place in answers.second.tolist()],
+            "second": self._words(answers.second),
             "second_probability": answers.probability[rows, answers.second],
             "status": self.status,
         }
         return pd.DataFrame(values | ({} if answers.is_digit is None else {"is_digit": answers.is_digit}))
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {status}" for status, count in Counter(self.status).most_common())
+        return f"Predictions({counts})"
 
     def _repr_html_(self) -> str:
         from markupsafe import escape
@@ -68,10 +79,11 @@ class Predictions:
         from ziffern.report.page import data_uri
 
         style = "display:inline-block;margin:4px;text-align:center"
+        shares = ["" if np.isnan(share) else f"{share:.1%}" for share in self.answers.probability.max(1)[:SHOWN]]
         cells = [
             f'<figure style="{style}"><img width="56" src="{data_uri(image)}">'
-            f"<figcaption>{escape(label)} <small>{float(share):.1%}</small></figcaption></figure>"
-            for image, label, share in zip(self.pictures, self.labels, self.answers.probability.max(1), strict=False)
+            f"<figcaption>{escape(label)} <small>{share}</small></figcaption></figure>"
+            for image, label, share in zip(self.pictures, self.labels, shares, strict=False)
         ]
         rest = len(self) - len(cells)
         return "".join(cells) + (f"<p>… {rest:,}</p>" if rest > 0 else "")

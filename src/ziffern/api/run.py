@@ -44,14 +44,16 @@ class TrainedRun(Run):
             InputError: Nothing can be read, the run has no usable checkpoint, or the labeled images do not suffice.
         """
         predictor = self.predictor(max_error, labeled, checkpoint)
-        names, parts, pictures = list[str](), list[Answers](), list[NDArray[np.uint8]]()
+        names, problems = list[str](), list[InputError | None]()
+        parts, pictures = list[Answers](), list[NDArray[np.uint8]]()
         for batch, answers in predictor.stream(images):
             names += batch.names
+            problems += batch.problems
             parts.append(answers)
             pictures += list(batch.images[: max(0, SHOWN - len(pictures))])
         if not parts:
             raise InputError("runs.predict.empty")
-        return Predictions(tuple(names), predictor.class_names, Answers.joined(parts), tuple(pictures))
+        return Predictions(tuple(names), predictor.class_names, Answers.joined(parts), tuple(problems), tuple(pictures))
 
     def predictor(
         self,

@@ -77,6 +77,10 @@ def _predict(arguments: argparse.Namespace) -> None:
     from ziffern.data.inputs import images_of
 
     output = arguments.output
+    if arguments.labeled and arguments.max_error is None:
+        raise InputError("cli.predict.labeled")
+    if arguments.submission and arguments.max_error is not None:
+        raise InputError("cli.predict.submission_review")
     _check_output(output, arguments.path)
     form, header = _format(arguments), _header(arguments)
     predictor = _predictor(arguments)
@@ -89,7 +93,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     def write(file: IO[bytes]) -> None:
         with row_writer(form, file) as write_rows:
             for block in _blocks(images, predictor, counts, output is None and sys.stdout.isatty()):
-                write_rows(_submission(block, images, header, counts["rows"] - len(block)) if header else block)
+                write_rows(_submission(block, images, header, counts.total() - len(block)) if header else block)
 
     if output is None:
         _to_standard_output(write)
@@ -98,7 +102,7 @@ def _predict(arguments: argparse.Namespace) -> None:
             write(file)
     else:
         write_atomically(output, write)
-    _print_notes(arguments, images, counts)
+    _print_notes(arguments, images, predictor, counts)
     if counts["unreadable"]:
         sys.exit(1)
 
@@ -148,13 +152,13 @@ def _blocks(
     from ziffern.data.progress import watched
     from ziffern.runs.predictor import UNREADABLE
 
-    pairs = predictor.stream(images)
+    shown, pairs = 0, predictor.stream(images)
     if not is_terminal:
         pairs = watched(pairs, images.count, lambda pair: len(pair[0].names), "data.progress.predicting")
     for batch, answers in pairs:
         for problem in filter(None, batch.problems):
-            counts["unreadable"] += 1
-            if counts["unreadable"] <= MAX_LINES:
+            shown += 1
+            if shown <= MAX_LINES:
                 print(terminal_words()("predict.unreadable", text=printable(problem)), file=sys.stderr)
         names = [name.encode("utf-8", "backslashreplace").decode() for name in batch.names]  # may be any bytes
         names = list(map(printable, names)) if is_terminal else names
@@ -162,7 +166,7 @@ def _blocks(
         shares = [str(name) for name, kind in block.dtypes.items() if kind.kind == "f"]
         block[shares] = block[shares].astype(float).round(DIGITS)
         block.loc[block["status"] == UNREADABLE, block.columns.difference(["name", "status"])] = None
-        counts["rows"] += len(block)
+        counts.update(block["status"])
         yield block
 
 
@@ -182,14 +186,21 @@ def _to_standard_output(write: "Callable[[IO[bytes]], None]") -> None:
         raise SystemExit(128 + signal.SIGPIPE) from None
 
 
-def _print_notes(arguments: argparse.Namespace, images: "ImageStream", counts: Counter[str]) -> None:
+def _print_notes(
+    arguments: argparse.Namespace, images: "ImageStream", predictor: "Predictor", counts: Counter[str]
+) -> None:
     words, lines = terminal_words(), []
     if (more := counts["unreadable"] - MAX_LINES) > 0:
         lines.append(words("predict.more_unreadable", count=more))
     lines += [words("start.about_data", text=printable(note)) for note in images.notes]
+    statuses = ", ".join(f"{words.number(count)} {status}" for status, count in counts.most_common())
     if arguments.output:
-        lines.append(words("predict.written", count=counts["rows"], path=printable(arguments.output)))
-    if images.has_labels and len(arguments.path) == 1 and all(map(os.path.exists, (arguments.model, *arguments.path))):
+        lines.append(words("predict.written", count=counts.total(), path=printable(arguments.output), of=statuses))
+    if chosen := predictor.threshold:
+        values = {name: words.number(vars(chosen)[name]) for name in ("tested", "accepted", "errors")}
+        share, limit = words.percent(chosen.confidence, 4), words.percent(chosen.max_error, 2)
+        lines.append(words("predict.promise", of=statuses, confidence=share, max_error=limit, **values))
+    if images.has_labels and len(arguments.path) == 1 and Path(arguments.path[0]).exists():
         command = shell_words([program("ziffern"), "evaluate", arguments.model, "--data", *arguments.path])
         lines.append(words("predict.evaluate", command=command))
     for line in lines:

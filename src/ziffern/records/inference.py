@@ -28,6 +28,7 @@ class _Thresholds(TypedDict):
     expected: _Shares
     accepted: _Counts
     errors: _Counts
+    images: Count
     models: Annotated[float, Meta(ge=1)]
 
 
@@ -106,7 +107,7 @@ class Inference:
         counts, score = plain["counts"], None
         if counts:
             accepted, errors = np.array(counts["accepted"], np.int64), np.array(counts["errors"], np.int64)
-            counts = Counts(np.array(counts["expected"]), accepted, errors, counts["models"])
+            counts = Counts(np.array(counts["expected"]), accepted, errors, counts["images"], counts["models"])
             if (errors > accepted).any() or (np.diff(accepted) > 0).any():
                 raise InputError("records.inference.damaged", part="counts")
         if plain["not_digit"]:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ziffern.training.module import ImageClassifier
 
 BATCH = 256  # images at once: their activations stay in the cache
-ACCEPTED, REVIEW, NOT_A_DIGIT, UNREADABLE = "accepted", "review", "not a digit", "unreadable"
+ANSWERED, ACCEPTED, REVIEW = "answered", "accepted", "review"  # the first without max_error, the others with it
+NOT_A_DIGIT, UNREADABLE = "not a digit", "unreadable"
 
 
 class Classifier(Protocol):
@@ -63,7 +64,7 @@ class Answers:
     label: NDArray[np.int64]  # (N,) the most probable class
     second: NDArray[np.int64]  # (N,) the next one; the same where there is one class
     is_digit: NDArray[np.float32] | None  # (N,) score in [0, 1] of being a digit at all; None where it is unknown
-    status: NDArray[np.str_]  # (N,) ACCEPTED, REVIEW, NOT_A_DIGIT, or UNREADABLE where there was no image
+    status: NDArray[np.str_]  # (N,) ANSWERED, ACCEPTED, REVIEW, NOT_A_DIGIT, or UNREADABLE where there was no image
 
     @classmethod
     def joined(cls, parts: "Sequence[Answers]") -> "Answers":
@@ -89,8 +90,8 @@ class Predictor:
         inference: How the model is used.
         class_names: K names.
         shape: Channels, height and width of the model's images.
-        max_error: The largest allowed share of wrong answers among the accepted ones, in (0, 1); None accepts all but
-            those that are not digits.
+        max_error: The largest allowed share of wrong answers among the accepted ones, in (0, 1); None accepts none
+            and asks for no review.
         counts: Labeled images like those to be read, in place of the validation images.
 
     Raises:
@@ -139,8 +140,9 @@ class Predictor:
         rows, label = np.arange(len(images)), probability.argmax(1)
         confidence, rest = probability[rows, label], probability.copy()
         rest[rows, label] = -1 if probability.shape[1] > 1 else 1
-        status = np.full(len(images), ACCEPTED, "U11")
+        status = np.full(len(images), ANSWERED, "U11")
         if self.threshold is not None:
+            status[:] = ACCEPTED
             status[~(confidence >= self.threshold.confidence)] = REVIEW  # NaN, too
         score, is_digit = self.inference.not_digit, None
         if score is not None:
@@ -150,6 +152,8 @@ class Predictor:
 
     def stream(self, source: object) -> "Iterator[tuple[Batch, Answers]]":
         """Yield batches of images and their answers, so that any number of images fits into memory.
+
+        An image that cannot be read has the status UNREADABLE, NaN for its probabilities, and a problem in its batch.
 
         Args:
             source: As for `ziffern.data.inputs.images_of`.
@@ -163,7 +167,9 @@ class Predictor:
             answers = self.predict(batch.images)
             for place, problem in enumerate(batch.problems):
                 if problem is not None:
-                    answers.status[place] = UNREADABLE
+                    answers.status[place], answers.probability[place] = UNREADABLE, np.nan
+                    if answers.is_digit is not None:
+                        answers.is_digit[place] = np.nan
             yield batch, answers
 
 
@@ -197,6 +203,8 @@ def _threshold(counts: Counts | None, max_error: float) -> Threshold:
         raise InputError("runs.predict.seen", max_error=max_error)
     chosen = threshold(counts, max_error)
     if chosen is None:
-        needed = images_needed(max_error)
-        raise InputError("runs.predict.too_few", max_error=max_error, total=counts.total, needed=needed)
+        values = {"max_error": max_error, "total": counts.images, "needed": images_needed(max_error)}
+        is_few = counts.images < images_needed(max_error, counts.models)
+        kind = "too_wrong" if not is_few else "too_few" if counts.models == 1 else "too_few_after_choice"
+        raise InputError(f"runs.predict.{kind}", **values)
     return chosen
