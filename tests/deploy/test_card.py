@@ -10,6 +10,7 @@ import yaml
 
 from ziffern.deploy.card import write_card
 from ziffern.errors import InputError
+from ziffern.runs.builtin import FOLDER
 from ziffern.runs.run import Run
 
 IMAGES = torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -99,3 +100,20 @@ def test_the_card_of_mnist_names_the_license(imperfect: Run, tmp_path: Path) -> 
     assert "commonly stated as CC BY-SA 3.0" in text
     assert yaml.safe_load(text.split("---\n")[1])["datasets"] == ["ylecun/mnist"]
     assert np.isfinite(Run(imperfect.folder).metrics["test/acc"])
+
+
+def test_the_card_of_the_packaged_model_has_its_figures(tmp_path: Path) -> None:
+    text = (write_card(Run(FOLDER), tmp_path / "card") / "README.md").read_text(encoding="utf-8")
+    metrics = Run(FOLDER).metrics
+    assert f"{metrics['test/correct']:,} of {metrics['test/total']:,}" in text
+    assert "not tested" not in text
+    result = yaml.safe_load(text.split("---\n")[1])["model-index"][0]["results"][0]
+    assert metrics["data/split"] in result["dataset"]["name"]
+
+
+def test_a_leak_is_not_called_independent(imperfect: Run, tmp_path: Path) -> None:
+    path = imperfect.folder / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"data/leak": "validated on the test part"}))
+    text = (write_card(Run(imperfect.folder), tmp_path / "card") / "README.md").read_text(encoding="utf-8")
+    assert "validated on the test part" in text
+    assert "neither for training" not in text

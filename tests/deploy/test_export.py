@@ -2,23 +2,25 @@
 
 import json
 import re
-from dataclasses import replace
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from ziffern.cli.main import main
 from ziffern.deploy import export as exporting
 from ziffern.deploy import extra
 from ziffern.deploy.export import FORMATS, export
 from ziffern.deploy.network import Network
 from ziffern.deploy.page import MAX_BYTES, html_page, net_of
-from ziffern.deploy.page_net import interpreted, packed_net
+from ziffern.deploy.page_net import onnx_of, packed_net
 from ziffern.deploy.parity import Parity
 from ziffern.deploy.weights import load_weights
 from ziffern.errors import InputError
 from ziffern.records.inference import Inference
+from ziffern.runs.builtin import FOLDER
 from ziffern.runs.run import Run
 
 pytest.importorskip("onnxscript")
@@ -89,7 +91,8 @@ def test_an_ensemble_and_color_are_exported(trained, tmp_path: Path) -> None:
     ).eval()
     images = np.random.default_rng(1).integers(0, 256, (4, *image), np.uint8)
     model, expected = onnx_model(network, image), network.probabilities(images)
-    np.testing.assert_allclose(interpreted(packed_net(model, "float32"), images), expected, atol=1e-5)
+    page = OnnxClassifier(onnx_of(packed_net(model, "float32")))
+    np.testing.assert_allclose(page.probabilities(images), expected, atol=1e-5)
     content = with_facts(model, {"versions": {"ziffern": "1"}})
     np.testing.assert_allclose(OnnxClassifier(content).probabilities(images), expected, atol=1e-5)
 
@@ -107,7 +110,7 @@ def test_int8_is_calibrated_on_training_images(trained, tmp_path: Path, monkeypa
     assert parity.is_rounded
     content = path.read_bytes()
     assert b"QuantizeLinear" in content
-    train, _ = exporting.part_of(run, (1, 28, 28), None, "train", {})
+    train, _ = exporting.data_for(run, (1, 28, 28), None, "train", {})
     known = {image.tobytes() for image in train.dataset.images[train.parts.test]}
     assert len(seen[0]) == len(known)
     assert all(image.tobytes() in known for image in seen[0])
@@ -153,6 +156,8 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.mostly_slow(fast=1)
 @pytest.mark.parametrize("model", ["cnn", "nn", "champion", "fast"])
 def test_a_page_is_self_contained(trained, tmp_path: Path, calibrated: Inference, model: str) -> None:
+    from ziffern.deploy.onnx_file import OnnxClassifier
+
     run, path = trained(f"model={model}", "trainer.max_epochs=1"), tmp_path / "page.html"
     _, parity = export(run, "html", path)
     page = path.read_text(encoding="utf-8")
@@ -161,7 +166,7 @@ def test_a_page_is_self_contained(trained, tmp_path: Path, calibrated: Inference
     assert not re.search(r"(?:src|href)=|https?://|innerHTML|eval\(", page)
     assert "default-src 'none'" in page
     if model != "nn":
-        probabilities = interpreted(net_of(page), IMAGES)
+        probabilities = OnnxClassifier(onnx_of(net_of(page))).probabilities(IMAGES)
         np.testing.assert_allclose(probabilities, calibrated_softmax(run, 1.7), atol=1e-5)
 
 
@@ -197,20 +202,15 @@ def test_names_of_classes_are_data() -> None:
 
 
 def test_failed_parity_leaves_no_file(trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = exporting._made
-    monkeypatch.setattr(
-        exporting,
-        "_made",
-        lambda *given: replace(
-            export := made(*given), probabilities=lambda images: export.probabilities(images)[:, ::-1]
-        ),
-    )
+    monkeypatch.setattr(Network, "probabilities", lambda network, images: np.full((len(images), 10), 0.1, np.float32))
     with pytest.raises(InputError) as caught:
         export(trained(), "safetensors", tmp_path / "model.safetensors")
     assert caught.value.code == "deploy.export.parity"
     assert [item.name for item in tmp_path.iterdir()] == ["run"]
     assert "no file was written" in str(caught.value)
-    assert "keine Datei" in caught.value.message.in_language("de")
+    german = caught.value.message.in_language("de")
+    assert "keine Datei" in german
+    assert "erlaubt: keine Wahrscheinlichkeit weicht um mehr als" in german
 
 
 def answers(count: int, wrong: int, difference: float = 0.0) -> np.ndarray:
@@ -251,4 +251,30 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, trained, tm
 def test_settings_are_those_of_the_data(trained, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         export(trained(), "safetensors", tmp_path / "file", settings={"trainer.precision": 16})
-    assert caught.value.code == "experiment.evaluation.setting"
+    assert caught.value.code == "deploy.export.setting"
+
+
+def test_the_packaged_model_is_exported_without_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in FOLDER.rglob("*")}
+    _, parity = export(Run(FOLDER), "safetensors")
+    assert (parity.data, parity.images) == ("mnist5k", 5000)
+    names = {"builtin.safetensors", "builtin.safetensors.parity.json"}
+    assert {item.name for item in tmp_path.iterdir()} == names
+    monkeypatch.setattr(sys, "argv", ["ziffern", "export", "builtin", "--format", "safetensors"])
+    main()
+    assert "that come with ziffern" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in FOLDER.rglob("*")} == before
+
+
+def test_what_the_page_ignores_is_noticed() -> None:
+    from ziffern.deploy.onnx_file import OnnxClassifier, onnx_model
+    from ziffern.models.normalization import Normalize
+
+    net = torch.nn.Sequential(torch.nn.ConstantPad2d(1, 3.0), torch.nn.Flatten(), torch.nn.Linear(900, 10))
+    network = Network(net, Normalize("unit")).eval()
+    page = OnnxClassifier(onnx_of(packed_net(onnx_model(network, (1, 28, 28)), "float32")))
+    parity = Parity.of(network.probabilities(IMAGES), page.probabilities(IMAGES), np.zeros(5, np.int64))
+    assert not parity.passed

@@ -39,12 +39,16 @@ def export_run(arguments: argparse.Namespace) -> None:
     from ziffern.runs.run import Run
 
     settings = parsed(arguments.settings)
-    path, parity = export(Run(arguments.folder), arguments.format, arguments.output, arguments.data, settings)
+    run = Run(arguments.folder)
+    path, parity = export(run, arguments.format, arguments.output, arguments.data, settings)
     words = terminal_words()
-    values = {"changed": parity.changed, "difference": f"{parity.max_difference:.1e}", "p": words.number(parity.p, 2)}
+    values = {"changed": parity.changed, "p": words.number(parity.p, 2), "data": printable(parity.data)}
+    values |= {"difference": words.number(parity.max_difference, 6)}
     shares = {"model": words.percent(parity.accuracy), "export": words.percent(parity.export_accuracy)}
     print(words("export.written", path=printable(path), size=path.stat().st_size))
     print(words("export.parity", count=parity.images, **values, **shares))
+    if arguments.data is None and parity.data != run.description.get("data/name"):
+        print(words("export.embedded", count=parity.images, name=arguments.folder.name, data=printable(parity.data)))
 
 
 def card_of_run(arguments: argparse.Namespace) -> None:

@@ -53,7 +53,8 @@ def _card(run: Run, facts: Mapping[str, Any]) -> str:
     metrics, name = run.metrics, facts["data"]["name"]
     about = (yaml.safe_load((TEMPLATES / "data_sets.yaml").read_text(encoding="utf-8"))).get(name, {})
     scores = {key: metrics[field] for key, field in METRICS.items() if metrics.get(field) is not None}
-    data = {"type": about.get("id", one_line(name)), "name": one_line(name), "split": "test"}
+    split = one_line(facts["data"]["split"])
+    data = {"type": about.get("id", one_line(name)), "name": f"{one_line(name)}, test part ({split})"}
     task = {"type": "image-classification"}
     measured = [{"type": key, "value": value} for key, value in scores.items()]
     results = [{"task": task, "dataset": data, "metrics": measured}] if scores else []
@@ -73,9 +74,9 @@ def _card(run: Run, facts: Mapping[str, Any]) -> str:
     environment.filters |= {"number": lambda value: NONE if value is None else f"{value:,}"}
     template = environment.from_string((TEMPLATES / "card.jinja").read_text(encoding="utf-8"))
     config = {key: value for key, value in facts.items() if key != "network"}
-    is_settled = run.predictions.outcome if run.is_tested else None
-    values = {"title": title, "metrics": metrics, "facts": config, "license": about.get("license"), "run": run}
-    values |= {"outcome": is_settled, "source": about.get("source")}
+    confusions = run.predictions.outcome.confusions if run.is_tested else []
+    values = {"title": title, "metrics": metrics, "facts": config, "confusions": confusions}
+    values |= {key: about.get(key) for key in ("license", "source")}
     return f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---\n\n{template.render(values)}"
 
 

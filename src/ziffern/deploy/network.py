@@ -7,7 +7,7 @@ format can carry them; a network that comes from a file is built through the all
 
 import copy
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ziffern.runs.run import Run
 
 BATCH = 500  # images at once
-FOLDED = {
+FOLDED: dict[tuple[type, type], Callable[..., nn.Module]] = {
     (nn.Conv2d, nn.BatchNorm2d): fusion.fuse_conv_bn_eval,
     (nn.Linear, nn.BatchNorm1d): fusion.fuse_linear_bn_eval,
 }
@@ -79,31 +79,12 @@ class Network(nn.Module):
     def folded(self) -> "Network":
         """Return a copy that computes the same with fewer operations: batch norm is part of the layer before it."""
         own = copy.deepcopy(self).to(memory_format=torch.contiguous_format).eval()
-        for module in list(own.modules()):
-            for name, child in list(module.named_children()):
-                if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size in (1, (1, 1)):
-                    setattr(module, name, _Mean())
-            if isinstance(module, nn.Sequential):
-                _fold(module)
+        for layers in [module for module in own.modules() if isinstance(module, nn.Sequential)]:
+            for place, (first, second) in enumerate(itertools.pairwise(layers)):
+                fuse = FOLDED.get((type(first), type(second)))
+                if fuse and getattr(second, "running_mean", None) is not None:
+                    layers[place], layers[place + 1] = fuse(first, second), nn.Identity()
         return own
-
-
-class _Mean(nn.Module):
-    """Global average pooling, as an operation that is exported the same for every batch size."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return means (N, C, 1, 1)."""
-        return images.mean((2, 3), keepdim=True)
-
-
-def _fold(layers: nn.Sequential) -> None:
-    names = list(layers._modules)
-    for name, after in itertools.pairwise(names):
-        first, second = layers._modules[name], layers._modules[after]
-        fuse = next((fuse for kinds, fuse in FOLDED.items() if (type(first), type(second)) == kinds), None)
-        if fuse and isinstance(second, nn.modules.batchnorm._BatchNorm) and second.running_mean is not None:
-            setattr(layers, name, fuse(first, second))  # type: ignore[operator]
-            setattr(layers, after, nn.Identity())
 
 
 def facts_of(run: "Run", image: tuple[int, ...]) -> dict[str, Any]:

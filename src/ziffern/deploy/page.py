@@ -7,6 +7,7 @@ of classes are data, never markup; weights are rounded only as far as the file's
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +38,7 @@ def html_page(model: Any, facts: Mapping[str, Any]) -> tuple[str, str]:
         page = _filled(packed_net(model, precision), facts)
         if len(page.encode()) < MAX_BYTES:
             return page, precision
-    count = sum(int(np_size) for np_size in map(_size, model.graph.initializer))
+    count = sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
     raise InputError("deploy.page.too_large", weights=count, size=len(page.encode()), limit=MAX_BYTES)
 
 
@@ -47,13 +48,6 @@ def net_of(page: str) -> dict[str, Any]:
     assert match is not None
     net: dict[str, Any] = json.loads(match[1])["net"]
     return net
-
-
-def _size(tensor: Any) -> int:
-    size = 1
-    for length in tensor.dims:
-        size *= length
-    return size
 
 
 def _filled(net: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

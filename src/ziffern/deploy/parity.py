@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.analysis.significance import mcnemar
+from ziffern.text.catalog import Message
 
 MAX_DIFFERENCE = 1e-4  # of a probability, in float formats
 MAX_LOSS = 0.0005  # of the accuracy, in rounded formats: 0.05 points
@@ -32,6 +33,7 @@ class Parity:
     accuracy: float  # of the model, in [0, 1]
     export_accuracy: float
     is_rounded: bool
+    data: str  # the data set of the images
 
     @classmethod
     def of(
@@ -40,6 +42,7 @@ class Parity:
         export: NDArray[np.float32],
         target: NDArray[np.int64],
         is_rounded: bool = False,
+        data: str = "",
     ) -> "Parity":
         """Compare probabilities (N, K) of N > 0 images with labels (N,)."""
         answers = model.argmax(1), export.argmax(1)
@@ -49,7 +52,7 @@ class Parity:
         only_model, only_export, p = mcnemar(*correct)
         accuracy, export_accuracy = (float(side.mean()) for side in correct)
         counts = len(target), float(difference), changed, only_model, only_export
-        return cls(*counts, p, accuracy, export_accuracy, is_rounded)
+        return cls(*counts, p, accuracy, export_accuracy, is_rounded, data)
 
     @property
     def passed(self) -> bool:
@@ -60,13 +63,15 @@ class Parity:
         is_loss = lost > MAX_LOSS * self.images and (self.images >= MIN_IMAGES or self.p < LEVEL)
         return bool(np.isfinite(self.max_difference)) and not is_loss
 
+    @property
+    def rule(self) -> Message:
+        """The rule that was applied."""
+        if self.is_rounded:
+            return Message("deploy.parity.rounded", points=100 * MAX_LOSS, images=MIN_IMAGES, level=LEVEL)
+        return Message("deploy.parity.float", difference=MAX_DIFFERENCE)
+
     def record(self, **more: Any) -> dict[str, Any]:
-        """Return the report as values of JSON."""
-        rule = (
-            f"at most {100 * MAX_LOSS:g} points of accuracy lost; below {MIN_IMAGES} images: no loss that an exact "
-            f"McNemar test finds at {LEVEL:g}"
-            if self.is_rounded
-            else f"no probability differs by more than {MAX_DIFFERENCE:g}"
-        )
+        """Return the report as values of JSON, in English."""
         finite = self.max_difference if np.isfinite(self.max_difference) else None
+        rule = self.rule.in_language("en")
         return {**vars(self), "max_difference": finite, "passed": self.passed, "rule": rule, **more}
