@@ -30,7 +30,7 @@ def test_the_promise_holds_in_nearly_all_repeated_draws(max_error: float, size: 
 def test_the_lowest_threshold_before_the_first_failure_is_taken() -> None:
     errors = np.zeros(len(THRESHOLDS), np.int64)
     errors[:10] = 400
-    counts = Counts(np.ones(len(THRESHOLDS)), np.full(len(THRESHOLDS), 4000), errors)
+    counts = Counts(np.ones(len(THRESHOLDS)), np.full(len(THRESHOLDS), 4000), errors, 6000)
     chosen = threshold(counts, 0.01)
     assert chosen is not None
     assert chosen.confidence == THRESHOLDS[10]

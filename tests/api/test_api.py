@@ -82,7 +82,7 @@ def test_files_are_named_and_give_a_table(run: zf.TrainedRun, tmp_path: Path) ->
 
 
 def test_a_promise_needs_enough_labeled_images(run: zf.TrainedRun) -> None:
-    with pytest.raises(InputError, match="labeled images that test the threshold are too few"):
+    with pytest.raises(InputError, match="80 validation images, which also chose the epoch, are too few"):
         run.predict(IMAGES, max_error=0.001)
     for value in (0, 1, -0.5, 7):
         with pytest.raises(InputError, match="share between 0 and 1"):

@@ -97,7 +97,7 @@ def test_rows_go_to_standard_output(ziffern, folder) -> None:
     assert (code, errors) == (0, "")
     header, *rows = rows_of(output)
     assert header == USUAL
-    assert rows[1] == ["1.png", "1", "0.9", "2", "0.02", "accepted"]
+    assert rows[1] == ["1.png", "1", "0.9", "2", "0.02", "answered"]
     assert [row[0] for row in rows] == ["0.png", "1.png", "2.png", "10.png"]
 
 
@@ -116,7 +116,7 @@ def test_each_format_has_the_same_content(ziffern, folder, tmp_path) -> None:
     for name in ("a.csv", "a.jsonl", "a.parquet"):
         code, output, errors = ziffern(folder, "-o", tmp_path / name)
         assert (code, output) == (1, "")
-        assert errors.splitlines()[-1] == f"4 predictions written to {tmp_path / name}"
+        assert errors.splitlines()[-1] == f"4 rows written to {tmp_path / name}: 3 answered, 1 unreadable"
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     assert lines[0] == dict.fromkeys(USUAL, None) | {"name": "0.png", "status": "unreadable"}
     assert parquet.read_table(tmp_path / "a.parquet").to_pylist() == lines
@@ -154,7 +154,7 @@ def test_unreadable_pictures_keep_their_rows(ziffern, folder) -> None:
         (folder / f"broken{place}.png").write_bytes(b"no picture")
     code, output, errors = ziffern(folder)
     assert code == 1
-    assert [row[-1] for row in rows_of(output)[1:]] == ["accepted"] * 4 + ["unreadable"] * 8
+    assert [row[-1] for row in rows_of(output)[1:]] == ["answered"] * 4 + ["unreadable"] * 8
     lines = errors.splitlines()
     assert len(lines) == 6
     assert "broken0.png: not a picture" in lines[0]
@@ -165,7 +165,7 @@ def test_labels_lead_to_an_evaluation(ziffern, tmp_path, folder) -> None:
     path = table(tmp_path / "train.csv", [3, 1], label=True)
     errors = ziffern(path, model=tmp_path)[2]
     assert f"ziffern evaluate {tmp_path} --data {path}" in errors
-    assert "evaluate" not in ziffern(path, model="builtin")[2]
+    assert f"ziffern evaluate builtin --data {path}" in ziffern(path, model="builtin")[2]
     assert "evaluate" not in ziffern(folder, model=tmp_path)[2]
 
 
@@ -257,4 +257,4 @@ def test_a_reader_that_has_enough_ends_the_command_quietly(tmp_path) -> None:
     command = f'"{sys.executable}" -c "$0" predict RUN {tmp_path}/many.npy | head -n 2; echo ${{PIPESTATUS[0]}}'
     done = subprocess.run(["bash", "-c", command, program], capture_output=True, text=True, check=False, timeout=60)
     assert done.stderr == ""
-    assert done.stdout.splitlines() == [",".join(USUAL), "0,0,0.9,1,0.02,accepted", "141"]
+    assert done.stdout.splitlines() == [",".join(USUAL), "0,0,0.9,1,0.02,answered", "141"]

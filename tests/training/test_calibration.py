@@ -15,7 +15,8 @@ def test_a_run_records_how_it_is_used(trained) -> None:
     assert inference.counts is not None
     assert inference.counts.models == 2  # validation chose among two epochs
     first = run.metrics["data/val"] // 3
-    assert inference.counts.total <= run.metrics["data/val"] - first
+    assert inference.counts.images == run.metrics["data/val"]
+    assert inference.counts.tested == run.metrics["data/val"] - first
     assert run.metrics["temperature"] == inference.known_temperature == inference.temperature
     outcome = run.predictions.outcome
     assert run.metrics["test/ece_calibrated"] == pytest.approx(outcome.at(inference.temperature).reliability.ece)
