@@ -65,7 +65,9 @@ def page_context(findings: Findings, t: Language) -> dict[str, Any]:
         "material": material,
         "title": t("title", model=about.get("model") or run.folder.name, data=about.get("data/name", "")),
         "summary": [metric for metric in registered(Place.SUMMARY) if _has_card(metric, findings)],
-        "confidence": registered(Place.CONFIDENCE),
+        "confidence": [
+            metric for metric in registered(Place.CONFIDENCE) if findings.results.get(metric.key) is not None
+        ],
         "meaning": meaning,
         "sure": SURE,
         "published": run.published,
