@@ -74,7 +74,7 @@ def print_summary(console: Console, metrics: dict[str, Any], folder: Path) -> No
         return
     console.print(f"\n{words('next.heading')}")
     start = printable(shlex.join(start_words()))
-    same_data = printable(shlex.join(item for item in task_overrides() if item.startswith(("data=", "data.dir="))))
+    same_data = printable(shlex.join(item for item in task_overrides() if item.startswith(("data=", "data."))))
     commands = {"models": f"{start} -m model=cnn,nn,dnn {same_data}".strip(), "help": f"{start} --help"}
     if (folder / "tensorboard").is_dir():
         commands = {"tensorboard": f"{tool('tensorboard')} --logdir {quoted(folder)}", **commands}
