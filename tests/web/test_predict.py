@@ -17,7 +17,7 @@ from tests.support.web import IMAGES, LABELS, client, onnx_model, png, served
 
 from ziffern.deploy.onnx_file import OnnxClassifier
 from ziffern.web.app import make_app
-from ziffern.web.predict import Limits
+from ziffern.web.limits import Limits
 
 FIRST = np.asarray(IMAGES[0])
 FORM = "multipart/form-data; boundary=b"
@@ -122,6 +122,13 @@ def test_an_unreadable_image_does_not_spoil_the_others(web: TestClient) -> None:
     assert answers[0] == answers[-1]
 
 
+def test_no_part_of_a_form_is_ignored(web: TestClient) -> None:
+    raw = png(FIRST)
+    parts = {"a": ("a.png", raw), "b": (None, base64.b64encode(raw)), "max_error": (None, b"0.01")}
+    statuses = [answer["status"] for answer in web.post("/predict", files=parts).json()]
+    assert statuses == ["accepted", "accepted", "unreadable"]
+
+
 @pytest.mark.parametrize(
     "image",
     [
@@ -157,9 +164,11 @@ def test_arrays_that_are_no_images(web: TestClient, image: Any) -> None:
         (b'{"images": ' + b"[" * 60000, "application/json", 422, "web.body.json"),
         (b'{"images": ["\xff"]}', "application/json", 422, "web.body.json"),
         (b'{"images": []}', "application/json", 422, "web.images.none"),
-        (b"x", "multipart/form-data", 422, "web.body.form"),
-        (b"x", "multipart/form-data; boundary=b", 422, "web.body.form"),
-        (b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--b--\r\n", FORM, 422, "web.images.none"),
+        (b"x", "multipart/form-data", 422, "web.body.cut"),
+        (b"x", FORM, 422, "web.body.cut"),
+        (b"--b--\r\n", FORM, 422, "web.images.none"),
+        (b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--b--\r\n", FORM, 422, "web.images.wrong"),
+        (b"--b\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\nx\r\n--b", FORM, 422, "web.body.cut"),
         (b"--b\r\n\r\nx\r\n--b--\r\n", "multipart/form-data; boundary=b", 422, "web.body.form"),
         (b"x", "text/plain", 415, "web.body.kind"),
         (b"x", "", 415, "web.body.kind"),
@@ -193,7 +202,7 @@ def test_limits_of_size() -> None:
         problem(chunks, 413, "web.body.too_large")
         problem(posted(web, *[[[1]]] * 4), 413, "web.images.too_many")
         files = [("file", ("a.png", png(FIRST))) for _ in range(4)]
-        problem(web.post("/predict", files=files), 422, "web.body.form")
+        problem(web.post("/predict", files=files), 413, "web.images.too_many")
         problem(web.post("/predict", content=png(np.zeros((50, 50))), headers=PNG), 413, "data.picture.pixels")
         problem(web.post("/predict", content=bomb(10000), headers=PNG), 413, "data.picture.pixels")
         assert web.post("/predict", content=png(FIRST), headers=PNG).status_code == 200
@@ -242,7 +251,7 @@ def test_a_full_server_and_a_greedy_client_are_refused_at_once() -> None:
     asyncio.run(check())
 
 
-def test_a_body_that_does_not_arrive() -> None:
+def test_a_body_that_does_not_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     async def parts() -> dict[str, Any]:
         return {"type": "http.request", "body": bytes(1000), "more_body": True}
 
@@ -250,12 +259,15 @@ def test_a_body_that_does_not_arrive() -> None:
         return {"type": "http.disconnect"}
 
     async def check() -> None:
-        app = make_app(served(), Limits(max_seconds=1, max_memory=5000))
+        app = make_app(served(), Limits())
         async with app.router.lifespan_context(app):
             assert (await asked(app, never))[2]["code"] == "web.body.slow"
-            assert (await asked(app, gone))[2]["code"] == "web.body.cut"
             assert (await asked(app, parts))[2]["code"] == "web.busy"
+            with pytest.raises(IndexError):  # nothing is sent
+                await asked(app, gone)
 
+    monkeypatch.setattr("ziffern.web.predict.MAX_SECONDS", 0.2)
+    monkeypatch.setattr("ziffern.web.predict.MAX_MEMORY", 5000)
     asyncio.run(check())
 
 
