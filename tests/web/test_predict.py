@@ -145,6 +145,7 @@ def test_no_part_of_a_form_is_ignored(web: TestClient) -> None:
         [[{}]],
         [[1], [2, 3]],
         [[[[1]]]],
+        [[[1]], [[2]]],
     ],
 )
 def test_arrays_that_are_no_images(web: TestClient, image: Any) -> None:

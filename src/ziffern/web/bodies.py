@@ -111,6 +111,8 @@ class Reader:
                 item = b64decode(item[item.find(";base64,") + 8 :] if item.startswith("data:") else item, validate=True)
             pixels = self._decoded(item, label) if isinstance(item, bytes) else as_levels(item)
             whole = with_channels(pixels[None])[0]
+            if len(whole) not in (self.shape[0], *MODES):
+                raise ValueError  # noqa: TRY301  # as other arrays that are no images
             return whole if whole.shape == self.shape else prepared_picture(pixels, *self.how)
         except InputError as error:
             return ProblemError(413 if error.code in TOO_LARGE else 422, error)

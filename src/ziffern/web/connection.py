@@ -45,6 +45,9 @@ class Connection(HttpToolsProtocol):
         self._stop()
         super().connection_lost(exc)
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Write no advice to install a library for WebSockets, which this service has no use for."""
+
     def _stop(self) -> None:
         if self._late is not None:
             self._late.cancel()
