@@ -272,6 +272,29 @@ def test_a_body_that_does_not_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(check())
 
 
+def test_a_request_with_many_photos_does_not_keep_others_waiting() -> None:
+    photo = png(np.kron(FIRST, np.ones((20, 20), np.uint8)))
+    done: list[str] = []
+
+    async def check() -> None:
+        app = make_app(served(), Limits())
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as web,
+        ):
+
+            async def post(name: str, count: int) -> None:
+                await web.post("/predict", files=[("file", ("a.png", photo))] * count)
+                done.append(name)
+
+            many = [asyncio.create_task(post("many", 50)) for _ in range(2)]
+            await asyncio.sleep(0.05)
+            await asyncio.gather(post("one", 1), *many)
+
+    asyncio.run(check())
+    assert done == ["one", "many", "many"]
+
+
 def test_concurrent_requests_share_batches() -> None:
     images, _ = synthetic_digits(60, seed=5)
 

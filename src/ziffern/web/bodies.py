@@ -90,9 +90,8 @@ class Reader:
         check_count(len(items), self.limits.max_images)
         if len(body) <= QUICK and all(map(self._is_quick, items)):
             return [self._one(item, place) for place, item in enumerate(items)]
-        # One job per image, so that requests take turns, and that those which wait end with the server.
-        jobs = (self._in_thread(self._one, item, place) for place, item in enumerate(items))
-        return list(await asyncio.gather(*jobs))
+        # One job after the other, so that a request with many photos does not keep others waiting.
+        return [await self._in_thread(self._one, item, place) for place, item in enumerate(items)]
 
     async def _in_thread(self, work: Callable[..., Any], *values: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self.threads, work, *values)
