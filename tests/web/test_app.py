@@ -23,7 +23,7 @@ def test_health_ready_and_metrics() -> None:
         assert figures.headers["content-type"].startswith("text/plain; version=")
         assert 'ziffern_requests_total{status="200"} 1.0' in figures.text
         assert 'ziffern_requests_total{status="422"} 1.0' in figures.text
-        assert 'ziffern_images_total{status="accepted"} 1.0' in figures.text
+        assert 'ziffern_images_total{status="answered"} 1.0' in figures.text
         assert "ziffern_request_seconds_count 2.0" in figures.text
 
 

@@ -56,7 +56,7 @@ def test_answers_are_those_of_the_model(web: TestClient) -> None:
         assert answer["second"] == "abcdefghij"[order[1]]
         assert answer["probability"] == pytest.approx(row[order[0]], abs=1e-6)
         assert answer["second_probability"] == pytest.approx(row[order[1]], abs=1e-6)
-        assert answer["status"] == "accepted"
+        assert answer["status"] == "answered"
     assert (
         np.mean([answer["label"] == "abcdefghij"[label] for answer, label in zip(answers, LABELS, strict=True)]) > 0.9
     )
@@ -117,7 +117,7 @@ def test_a_model_of_color_images() -> None:
 def test_an_unreadable_image_does_not_spoil_the_others(web: TestClient) -> None:
     blank = np.zeros((50, 50), int).tolist()
     answers = posted(web, FIRST.tolist(), "bm90IGEgcGljdHVyZQ==", [[1, 2], [3]], blank, "?", FIRST.tolist()).json()
-    assert [answer["status"] for answer in answers] == ["accepted", *["unreadable"] * 4, "accepted"]
+    assert [answer["status"] for answer in answers] == ["answered", *["unreadable"] * 4, "answered"]
     assert all(set(answer) == {"status", "detail"} for answer in answers[1:-1])
     assert answers[0] == answers[-1]
 
@@ -126,7 +126,7 @@ def test_no_part_of_a_form_is_ignored(web: TestClient) -> None:
     raw = png(FIRST)
     parts = {"a": ("a.png", raw), "b": (None, base64.b64encode(raw)), "max_error": (None, b"0.01")}
     statuses = [answer["status"] for answer in web.post("/predict", files=parts).json()]
-    assert statuses == ["accepted", "accepted", "unreadable"]
+    assert statuses == ["answered", "answered", "unreadable"]
 
 
 @pytest.mark.parametrize(
