@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import onnx
@@ -17,8 +16,9 @@ from tests.support.digits import synthetic_digits
 
 from ziffern.records.inference import Inference
 from ziffern.web.app import make_app
+from ziffern.web.connection import Connection
+from ziffern.web.limits import Limits
 from ziffern.web.model import ServedModel
-from ziffern.web.predict import Limits
 from ziffern.web.sockets import free_socket
 
 SHAPE = (1, 28, 28)
@@ -59,7 +59,9 @@ def served(prepare: str = "digit", dark_ground: bool = True, shape: tuple[int, i
 
 
 @contextmanager
-def client(model: ServedModel | None = None, keys: Any = (), **limits: int) -> Iterator[TestClient]:
+def client(
+    model: ServedModel | None = None, keys: frozenset[bytes] = frozenset(), **limits: int
+) -> Iterator[TestClient]:
     """Yield a client of the service, which runs."""
     with TestClient(make_app(model or served(), Limits(**limits), keys), raise_server_exceptions=False) as web:
         yield web
@@ -76,7 +78,9 @@ def png(pixels: np.ndarray, kind: str = "PNG") -> bytes:
 def listening(model: ServedModel | None = None) -> Iterator[int]:
     """Serve the model on a free port, in a thread of this process; yield the port."""
     with free_socket("127.0.0.1", 0, tries=1) as taken:
-        server = uvicorn.Server(uvicorn.Config(make_app(model or served(), Limits()), log_level="warning"))
+        server = uvicorn.Server(
+            uvicorn.Config(make_app(model or served(), Limits()), http=Connection, ws="none", log_level="warning")
+        )
         thread = threading.Thread(target=server.run, args=([taken],))
         thread.start()
         while not server.started:

@@ -23,7 +23,7 @@ def test_health_ready_and_metrics() -> None:
         assert figures.headers["content-type"].startswith("text/plain; version=")
         assert 'ziffern_requests_total{status="200"} 1.0' in figures.text
         assert 'ziffern_requests_total{status="422"} 1.0' in figures.text
-        assert 'ziffern_images_total{status="accepted"} 1.0' in figures.text
+        assert 'ziffern_images_total{status="answered"} 1.0' in figures.text
         assert "ziffern_request_seconds_count 2.0" in figures.text
 
 
@@ -31,6 +31,7 @@ def test_unknown_pages_and_methods_are_problems() -> None:
     with client() as web:
         problem(web.get("/nowhere"), 404, "web.path")
         problem(web.post("/nowhere%0d%0aX: y"), 404, "web.path")
+        problem(web.post("/predict/", headers={"Host": "elsewhere"}, follow_redirects=False), 404, "web.path")
         assert "POST" in problem_headers(web.get("/predict"))["allow"]
         problem(web.delete("/health"), 405, "web.method")
 
@@ -48,12 +49,13 @@ def test_a_failure_is_a_problem_without_its_reason(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr("ziffern.web.predict.inverted_if_light", broken)
         answer = web.post("/predict", content=png(IMAGES[0]), headers=PNG)
         assert "secret" not in str(problem(answer, 500, "web.failure"))
+        assert 'ziffern_requests_total{status="500"} 1.0' in web.get("/metrics").text
         monkeypatch.undo()
         assert web.post("/predict", content=png(IMAGES[0]), headers=PNG).status_code == 200
 
 
 def test_the_documentation_describes_predict_and_loads_nothing_from_elsewhere() -> None:
-    with client(keys=[b"x"]) as web:
+    with client(keys=frozenset([b"x"])) as web:
         schema = web.get("/openapi.json").json()
         page = web.get("/docs")
     post = schema["paths"]["/predict"]["post"]
@@ -81,7 +83,7 @@ def test_names_of_a_run_are_escaped() -> None:
 
 def test_keys(tmp_path: Path) -> None:
     file = tmp_path / "keys"
-    file.write_text(f"# of the clinic\n{KEYS[0]}\n\n{KEYS[1]}\n")
+    file.write_bytes(f"\ufeff{KEYS[0]}\r\n# of the clinic\r\n  \n {KEYS[1]} ".encode())
     body = png(IMAGES[0])
     with client(keys=read_keys(file)) as web:
         for headers in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": ""}, {"Authorization": f"Basic {KEYS[0]}"}):

@@ -25,4 +25,4 @@ def test_requests_are_answered(tmp_path: Path) -> None:
             done = subprocess.run([*words, "--silent", "--fail"], cwd=tmp_path, capture_output=True, check=True)
             assert done.stdout
             if "predict" in command.text:
-                assert all(answer["status"] == "accepted" for answer in json.loads(done.stdout))
+                assert all(answer["status"] == "answered" for answer in json.loads(done.stdout))

@@ -50,7 +50,7 @@ def web() -> Iterator[TestClient]:
         yield running
 
 
-@pytest.mark.parametrize("count", [80, pytest.param(1500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [80, pytest.param(400, marks=pytest.mark.slow)])
 def test_no_body_makes_the_server_fail(web: TestClient, count: int) -> None:
     @settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(BODIES, KINDS, some.text(max_size=10))

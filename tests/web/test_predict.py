@@ -17,7 +17,7 @@ from tests.support.web import IMAGES, LABELS, client, onnx_model, png, served
 
 from ziffern.deploy.onnx_file import OnnxClassifier
 from ziffern.web.app import make_app
-from ziffern.web.predict import Limits
+from ziffern.web.limits import Limits
 
 FIRST = np.asarray(IMAGES[0])
 FORM = "multipart/form-data; boundary=b"
@@ -56,7 +56,7 @@ def test_answers_are_those_of_the_model(web: TestClient) -> None:
         assert answer["second"] == "abcdefghij"[order[1]]
         assert answer["probability"] == pytest.approx(row[order[0]], abs=1e-6)
         assert answer["second_probability"] == pytest.approx(row[order[1]], abs=1e-6)
-        assert answer["status"] == "accepted"
+        assert answer["status"] == "answered"
     assert (
         np.mean([answer["label"] == "abcdefghij"[label] for answer, label in zip(answers, LABELS, strict=True)]) > 0.9
     )
@@ -117,9 +117,16 @@ def test_a_model_of_color_images() -> None:
 def test_an_unreadable_image_does_not_spoil_the_others(web: TestClient) -> None:
     blank = np.zeros((50, 50), int).tolist()
     answers = posted(web, FIRST.tolist(), "bm90IGEgcGljdHVyZQ==", [[1, 2], [3]], blank, "?", FIRST.tolist()).json()
-    assert [answer["status"] for answer in answers] == ["accepted", *["unreadable"] * 4, "accepted"]
+    assert [answer["status"] for answer in answers] == ["answered", *["unreadable"] * 4, "answered"]
     assert all(set(answer) == {"status", "detail"} for answer in answers[1:-1])
     assert answers[0] == answers[-1]
+
+
+def test_no_part_of_a_form_is_ignored(web: TestClient) -> None:
+    raw = png(FIRST)
+    parts = {"a": ("a.png", raw), "b": (None, base64.b64encode(raw)), "max_error": (None, b"0.01")}
+    statuses = [answer["status"] for answer in web.post("/predict", files=parts).json()]
+    assert statuses == ["answered", "answered", "unreadable"]
 
 
 @pytest.mark.parametrize(
@@ -138,6 +145,7 @@ def test_an_unreadable_image_does_not_spoil_the_others(web: TestClient) -> None:
         [[{}]],
         [[1], [2, 3]],
         [[[[1]]]],
+        [[[1]], [[2]]],
     ],
 )
 def test_arrays_that_are_no_images(web: TestClient, image: Any) -> None:
@@ -157,9 +165,11 @@ def test_arrays_that_are_no_images(web: TestClient, image: Any) -> None:
         (b'{"images": ' + b"[" * 60000, "application/json", 422, "web.body.json"),
         (b'{"images": ["\xff"]}', "application/json", 422, "web.body.json"),
         (b'{"images": []}', "application/json", 422, "web.images.none"),
-        (b"x", "multipart/form-data", 422, "web.body.form"),
-        (b"x", "multipart/form-data; boundary=b", 422, "web.body.form"),
-        (b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--b--\r\n", FORM, 422, "web.images.none"),
+        (b"x", "multipart/form-data", 422, "web.body.cut"),
+        (b"x", FORM, 422, "web.body.cut"),
+        (b"--b--\r\n", FORM, 422, "web.images.none"),
+        (b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--b--\r\n", FORM, 422, "web.images.wrong"),
+        (b"--b\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\nx\r\n--b", FORM, 422, "web.body.cut"),
         (b"--b\r\n\r\nx\r\n--b--\r\n", "multipart/form-data; boundary=b", 422, "web.body.form"),
         (b"x", "text/plain", 415, "web.body.kind"),
         (b"x", "", 415, "web.body.kind"),
@@ -193,7 +203,7 @@ def test_limits_of_size() -> None:
         problem(chunks, 413, "web.body.too_large")
         problem(posted(web, *[[[1]]] * 4), 413, "web.images.too_many")
         files = [("file", ("a.png", png(FIRST))) for _ in range(4)]
-        problem(web.post("/predict", files=files), 422, "web.body.form")
+        problem(web.post("/predict", files=files), 413, "web.images.too_many")
         problem(web.post("/predict", content=png(np.zeros((50, 50))), headers=PNG), 413, "data.picture.pixels")
         problem(web.post("/predict", content=bomb(10000), headers=PNG), 413, "data.picture.pixels")
         assert web.post("/predict", content=png(FIRST), headers=PNG).status_code == 200
@@ -242,7 +252,7 @@ def test_a_full_server_and_a_greedy_client_are_refused_at_once() -> None:
     asyncio.run(check())
 
 
-def test_a_body_that_does_not_arrive() -> None:
+def test_a_body_that_does_not_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     async def parts() -> dict[str, Any]:
         return {"type": "http.request", "body": bytes(1000), "more_body": True}
 
@@ -250,13 +260,39 @@ def test_a_body_that_does_not_arrive() -> None:
         return {"type": "http.disconnect"}
 
     async def check() -> None:
-        app = make_app(served(), Limits(max_seconds=1, max_memory=5000))
+        app = make_app(served(), Limits())
         async with app.router.lifespan_context(app):
             assert (await asked(app, never))[2]["code"] == "web.body.slow"
-            assert (await asked(app, gone))[2]["code"] == "web.body.cut"
             assert (await asked(app, parts))[2]["code"] == "web.busy"
+            with pytest.raises(IndexError):  # nothing is sent
+                await asked(app, gone)
+
+    monkeypatch.setattr("ziffern.web.predict.MAX_SECONDS", 0.2)
+    monkeypatch.setattr("ziffern.web.predict.MAX_MEMORY", 5000)
+    asyncio.run(check())
+
+
+def test_a_request_with_many_photos_does_not_keep_others_waiting() -> None:
+    photo = png(np.kron(FIRST, np.ones((20, 20), np.uint8)))
+    done: list[str] = []
+
+    async def check() -> None:
+        app = make_app(served(), Limits())
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as web,
+        ):
+
+            async def post(name: str, count: int) -> None:
+                await web.post("/predict", files=[("file", ("a.png", photo))] * count)
+                done.append(name)
+
+            many = [asyncio.create_task(post("many", 50)) for _ in range(2)]
+            await asyncio.sleep(0.05)
+            await asyncio.gather(post("one", 1), *many)
 
     asyncio.run(check())
+    assert done == ["one", "many", "many"]
 
 
 def test_concurrent_requests_share_batches() -> None:

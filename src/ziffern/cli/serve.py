@@ -4,12 +4,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ziffern.web.limits import Limits
+
 LIMITS = {
-    "max_body": "bytes of a request (default: 16777216)",
-    "max_images": "images of a request, and of a batch (default: 256)",
-    "max_pixels": "pixels of a picture (default: 16777216)",
-    "max_requests": "requests at the same time, per process (default: 512)",
-    "max_client": "requests of one client at the same time, per process (default: 256)",
+    "max_body": "bytes of a request",
+    "max_images": "images of a request, and of a batch",
+    "max_pixels": "pixels of a picture",
+    "max_requests": "requests at the same time, per process",
+    "max_client": "requests of one client at the same time, per process",
 }
 
 
@@ -24,7 +26,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--workers", metavar="N", type=int, default=1, help="processes (default: 1)")
     parser.add_argument("--keys", metavar="FILE", type=Path, help="API keys, one per line; requests need one of them")
     for name, text in LIMITS.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", metavar="N", type=int, help=f"at most this many {text}")
+        option, default = f"--{name.replace('_', '-')}", getattr(Limits, name)
+        parser.add_argument(
+            option, metavar="N", type=int, default=default, help=f"at most this many {text} (default: {default})"
+        )
     parser.set_defaults(run=serve_run)
 
 
@@ -32,8 +37,8 @@ def serve_run(arguments: argparse.Namespace) -> None:
     """Serve the run that the command names."""
     from ziffern.runs.builtin import find_run
     from ziffern.runs.run import Run
-    from ziffern.web.server import Options, serve
+    from ziffern.web.server import serve
 
-    limits = {name: value for name in LIMITS if (value := getattr(arguments, name)) is not None}
-    options = Options(arguments.host, arguments.port, arguments.workers, arguments.keys, limits)
-    serve(Run(find_run(arguments.folder)), options)
+    limits = Limits(**{name: getattr(arguments, name) for name in LIMITS})
+    run = Run(find_run(arguments.folder))
+    serve(run, arguments.host, arguments.port, arguments.workers, arguments.keys, limits)

@@ -2,10 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
@@ -16,15 +15,16 @@ from starlette.routing import Route
 
 from ziffern.text.catalog import Message
 from ziffern.web.keys import Entrance
+from ziffern.web.limits import Limits
 from ziffern.web.model import ServedModel
 from ziffern.web.openapi import describe, page
-from ziffern.web.predict import Limits, Predict
+from ziffern.web.predict import Predict
 from ziffern.web.problems import RETRY, ProblemError, answer_failure, answer_http_error
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 
 
-def make_app(model: ServedModel, limits: Limits, keys: Sequence[bytes] = ()) -> FastAPI:
+def make_app(model: ServedModel, limits: Limits, keys: frozenset[bytes] = frozenset()) -> FastAPI:
     """Return the application; its model is loaded when the server starts it.
 
     Args:
@@ -41,8 +41,14 @@ def make_app(model: ServedModel, limits: Limits, keys: Sequence[bytes] = ()) -> 
         yield
         predict.close()
 
-    plain: dict[str, Any] = {"docs_url": None, "redoc_url": None}  # they load files of other hosts
-    app = FastAPI(title=f"ziffern: {model.name}", version=version("ziffern"), lifespan=lifespan, **plain)
+    app = FastAPI(
+        title=f"ziffern: {model.name}",
+        version=version("ziffern"),
+        lifespan=lifespan,
+        docs_url=None,  # this page and the next load files of other hosts
+        redoc_url=None,
+        redirect_slashes=False,  # to whatever the Host header names
+    )
     app.router.routes.append(Route("/predict", predict, methods=["POST"]))  # answers 405 to other methods
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(Exception, answer_failure)

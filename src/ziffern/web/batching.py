@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,22 +64,22 @@ class Batcher:
                 count += len(first.images)
         self._is_busy = bool(batch)
         if batch:
-            images = np.concatenate([waiting.images for waiting in batch]) if len(batch) > 1 else batch[0].images
+            images = np.concatenate([waiting.images for waiting in batch])
             future = asyncio.get_running_loop().run_in_executor(self._thread, self._predict, images, batch[0].key)
             future.add_done_callback(lambda done: self._finish(batch, done))
 
     def _finish(self, batch: list[Waiting], done: "asyncio.Future[list[Any]]") -> None:
         self._start()  # before the answers are sent, so that the model does not wait for that
-        error, place = done.exception(), 0
+        error = done.exception()
+        answers = iter(() if error else done.result())
         for waiting in batch:
-            end = place + len(waiting.images)
+            own = list(islice(answers, len(waiting.images)))
             if waiting.answers.done():
-                pass
-            elif error is not None:
+                continue
+            if error:
                 waiting.answers.set_exception(error)
             else:
-                waiting.answers.set_result(done.result()[place:end])
-            place = end
+                waiting.answers.set_result(own)
 
     def close(self) -> None:
         """End the thread, after the batch that runs."""

@@ -23,8 +23,9 @@ MAX_PREDICTORS = 64  # thresholds that are kept
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
-    """The prediction for one image: the two most probable classes, and `accepted`, `review` or `not a digit`.
+    """The prediction for one image: its status and the two most probable classes.
 
+    The status is `answered` or `not a digit`, and with `max_error` `accepted` or `review` instead of `answered`;
     `unreadable` means that there is no prediction, and `detail` gives the reason.
     """
 

@@ -7,7 +7,6 @@ requests at the same time 429, both with `Retry-After`, instead of letting reque
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,31 +15,20 @@ import msgspec
 import numpy as np
 import prometheus_client as prometheus
 from numpy.typing import NDArray
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect
 
 from ziffern.data.polarity import inverted_if_light
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 from ziffern.web.batching import Batcher
 from ziffern.web.bodies import Reader
+from ziffern.web.limits import MAX_MEMORY, MAX_SECONDS, Limits
 from ziffern.web.model import Answer, ServedModel
 from ziffern.web.problems import RETRY, ProblemError
 
 JSON = ((b"content-type", b"application/json"),)
+GONE = 499  # for the figures: the client closed the connection before its request was complete
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of one worker process; each is an option of `ziffern serve`."""
-
-    max_body: int = 16 * 2**20  # bytes of a request
-    max_images: int = 256  # per request, and per batch
-    max_pixels: int = 2**24  # of a picture
-    max_requests: int = 512  # at the same time
-    max_client: int = 256  # at the same time from one key, or one address
-    max_memory: int = 256 * 2**20  # bytes of all requests at the same time
-    max_seconds: int = 30  # until a request has arrived completely
 
 
 class Predict:
@@ -68,8 +56,7 @@ class Predict:
         """Load the model, and predict once, so that the first request is as fast as others."""
         inference = self.model.inference
         self._predict = self.model.predictions()
-        sizes = self.limits.max_images, self.limits.max_pixels
-        self._reader = Reader(self.model.shape, inference.prepare, inference.dark_ground, *sizes)
+        self._reader = Reader(self.model.shape, inference.prepare, inference.dark_ground, self.limits)
         self._batcher = Batcher(self._batch, self.limits.max_images)
         self._predict(np.zeros((1, *self.model.shape), np.uint8), None)
         self.is_loaded = True
@@ -78,70 +65,75 @@ class Predict:
         """End the threads."""
         self.is_loaded = False
         self._batcher.close()
-        self._reader.threads.shutdown()
+        self._reader.threads.shutdown(cancel_futures=True)
 
     @property
     def is_full(self) -> bool:
         """Whether a further request would be refused now."""
-        return self._clients.total() >= self.limits.max_requests or self._held > self.limits.max_memory
+        return self._clients.total() >= self.limits.max_requests or self._held > MAX_MEMORY
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
         start = perf_counter()
         client = scope.get("ziffern.client") or (scope.get("client") or ("",))[0]
-        held: list[bytes] = []
-        response: Response | None = None
+        parts: list[bytes] = []
+        status = 500
         self._clients[client] += 1
         try:
-            body = await self._body(scope, receive, held, client)
-            answers = await self._answers(scope, body)
-            status, content = 200, self._encode(answers)
+            self._check_load(scope, client)
+            body = await self._body(receive, parts)
+            content = self._encode(await self._answers(scope, body))
+            status = 200
         except ProblemError as problem:
-            response = problem.response()
             status = problem.status
+            await problem.response()(scope, receive, send)
+            return
+        except ClientDisconnect:
+            status = GONE
+            return
         finally:
             self._clients[client] -= 1
             if not self._clients[client]:
                 del self._clients[client]
-            self._held -= sum(map(len, held))
-        self._requests.labels(status).inc()
-        self._seconds.observe(perf_counter() - start)
-        if response is not None:
-            await response(scope, receive, send)
-            return
+            self._held -= sum(map(len, parts))
+            self._requests.labels(status).inc()
+            self._seconds.observe(perf_counter() - start)
         headers = [*JSON, (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    async def _body(self, scope: dict[str, Any], receive: Any, held: list[bytes], client: object) -> bytes:
-        """Return the body, whose parts are also appended to `held`."""
+    def _check_load(self, scope: dict[str, Any], client: object) -> None:
+        """Raise ProblemError for a request that is refused before its body is read."""
         limits = self.limits
         if self._clients.total() > limits.max_requests:
             raise ProblemError(503, Message("web.busy"), RETRY)
         if self._clients[client] > limits.max_client:
             raise ProblemError(429, Message("web.many", limit=limits.max_client), RETRY)
-        too_large = ProblemError(413, Message("web.body.too_large", limit=limits.max_body))
-        declared = _header(scope, b"content-length")
-        if declared.isdecimal() and int(declared[:20]) > limits.max_body:
-            raise too_large
-        size = 0
+        self._check_size(int(_header(scope, b"content-length") or 0))  # digits, as the HTTP parser has checked
+
+    def _check_size(self, size: int) -> None:
+        if size > self.limits.max_body:
+            raise ProblemError(413, Message("web.body.too_large", limit=self.limits.max_body))
+
+    async def _body(self, receive: Any, parts: list[bytes]) -> bytes:
+        """Return the body, whose parts are appended to `parts` as they arrive."""
+        size, has_more = 0, True
         try:
-            async with asyncio.timeout(limits.max_seconds):
-                while True:
+            async with asyncio.timeout(MAX_SECONDS):
+                while has_more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise ProblemError(400, Message("web.body.cut"))
-                    held.append(message.get("body", b""))
-                    size += len(held[-1])
-                    self._held += len(held[-1])
-                    if size > limits.max_body:
-                        raise too_large
-                    if self._held > limits.max_memory:
+                        raise ClientDisconnect
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    self._held += len(parts[-1])
+                    self._check_size(size)
+                    if self._held > MAX_MEMORY:
                         raise ProblemError(503, Message("web.busy"), RETRY)
-                    if not message.get("more_body", False):
-                        return held[0] if len(held) == 1 else b"".join(held)
+                    has_more = message.get("more_body", False)
         except TimeoutError:
-            raise ProblemError(408, Message("web.body.slow", seconds=limits.max_seconds)) from None
+            raise ProblemError(408, Message("web.body.slow", seconds=MAX_SECONDS)) from None
+        return b"".join(parts)
 
     async def _answers(self, scope: dict[str, Any], body: bytes) -> list[Answer]:
         """Return one answer per image; those that cannot be read have the status `unreadable`.

@@ -1,8 +1,10 @@
 """The address that a server listens on."""
 
+import errno
 import socket
 
 from ziffern.errors import InputError
+from ziffern.text.catalog import os_reason
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
@@ -15,13 +17,13 @@ def free_socket(host: str, port: int, tries: int = 20) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     is_dual = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
-    problem: OSError | None = None
+    problem = OSError(errno.EADDRNOTAVAIL, "")
     for number in range(port, min(port + tries, 65536)):
         try:
             return socket.create_server((host, number), family=family, backlog=1024, dualstack_ipv6=is_dual)
         except OSError as error:
             problem = error
-    raise InputError("web.sockets.no_free_port", host=host, port=port, why=problem)
+    raise InputError("web.sockets.no_free_port", host=host, port=port, why=os_reason(problem))
 
 
 def address_of(listening: socket.socket) -> str:
