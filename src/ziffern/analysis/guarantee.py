@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVEL = 0.95  # probability that the promise holds
-STEPS = 8  # thresholds per factor of ten of the doubt, 1 - confidence
+STEPS = 32  # thresholds per factor of ten of the doubt, 1 - confidence
 _DOUBTS = 10 ** -(np.arange(1, 6 * STEPS + 1) / STEPS)
-THRESHOLDS = np.append(0.0, 1 - _DOUBTS).astype(np.float32)  # (49,), ascending to 1 - 1e-6, of the type of confidence
+THRESHOLDS = np.append(0.0, 1 - _DOUBTS).astype(np.float32)  # (193,), ascending to 1 - 1e-6, of the type of confidence
 MAX_FIRST = 2000  # images of the first part
-RESERVES = (1, 0)  # wrong answers that the first tested threshold may have, if there are images enough
+MARGIN = 2.0  # standard deviations of the number of images at the first tested threshold
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Labeled images at each of THRESHOLDS; all arrays are (49,)."""
+    """Labeled images at each of THRESHOLDS; all arrays are (193,)."""
 
     expected: NDArray[np.float64]  # share of accepted images in the first part
     accepted: NDArray[np.int64]  # images of the tested part
@@ -74,7 +74,7 @@ def count(confidence: NDArray[np.floating], hit: NDArray[np.bool_], models: floa
         models: The number of models among which these images chose.
     """
     first = first_part(len(hit))
-    is_accepted = confidence[:, None] >= THRESHOLDS  # (N, 49)
+    is_accepted = confidence[:, None] >= THRESHOLDS  # (N, 193)
     expected = is_accepted[first].mean(0) if first.any() else np.zeros(len(THRESHOLDS))
     tested = is_accepted[~first]
     return Counts(expected, tested.sum(0), (tested & ~hit[~first, None]).sum(0), len(hit), models)
@@ -90,9 +90,12 @@ def threshold(counts: Counts, max_error: float) -> Threshold | None:
     from scipy.stats import binom
 
     alpha = (1 - LEVEL) / counts.models
-    predicted = np.floor(counts.expected * counts.tested)
-    enough = [np.flatnonzero(binom.cdf(errors, predicted, max_error) < alpha) for errors in RESERVES]
-    start = next((int(places[-1]) for places in enough if len(places)), 0)
+    share, first = counts.expected, max(1, counts.images - counts.tested)
+    deviation = np.sqrt(share * (1 - share) * (1 / first + 1 / max(1, counts.tested)))
+    start = 0  # without enough images for any threshold
+    for expected in (share, share - MARGIN * deviation):  # the second is safer, if it leaves any
+        images = np.floor(np.maximum(expected, 0) * counts.tested)
+        start = int(max(np.flatnonzero(binom.cdf(0, images, max_error) < alpha), default=start))
     tail = binom.cdf(counts.errors, counts.accepted, max_error)  # of as few errors, if there were more
     chosen = None
     for place in range(start, -1, -1):

@@ -205,6 +205,6 @@ def _threshold(counts: Counts | None, max_error: float) -> Threshold:
     if chosen is None:
         values = {"max_error": max_error, "total": counts.images, "needed": images_needed(max_error)}
         is_few = counts.images < images_needed(max_error, counts.models)
-        kind = "too_wrong" if not is_few else "too_few" if counts.models == 1 else "too_few_after_choice"
+        kind = "not_proven" if not is_few else "too_few" if counts.models == 1 else "too_few_after_choice"
         raise InputError(f"runs.predict.{kind}", **values)
     return chosen
