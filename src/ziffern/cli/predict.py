@@ -198,8 +198,8 @@ def _print_notes(
         lines.append(words("predict.written", count=counts.total(), path=printable(arguments.output), of=statuses))
     if chosen := predictor.threshold:
         values = {name: words.number(vars(chosen)[name]) for name in ("tested", "accepted", "errors")}
-        share, limit = words.percent(chosen.confidence, 4), words.percent(chosen.max_error, 2)
-        lines.append(words("predict.promise", of=statuses, confidence=share, max_error=limit, **values))
+        values |= {"confidence": words.percent(chosen.confidence, 2), "max_error": words.percent(chosen.max_error, 2)}
+        lines.append(words("predict.promise" if chosen.confidence else "predict.promise_of_all", **values))
     if images.has_labels and len(arguments.path) == 1 and Path(arguments.path[0]).exists():
         command = shell_words([program("ziffern"), "evaluate", arguments.model, "--data", *arguments.path])
         lines.append(words("predict.evaluate", command=command))

@@ -17,7 +17,7 @@ function clear() {
   pen.fillRect(0, 0, drawing.width, drawing.height);
   byId("answer").textContent = "";
   byId("bars").replaceChildren();
-  byId("seen").width = byId("seen").width;
+  byId("view").hidden = true;
 }
 
 function showImage(pixels) {
@@ -29,6 +29,7 @@ function showImage(pixels) {
     image.data[4 * i + 3] = 255;
   }
   canvas.getContext("2d").putImageData(image, 0, 0);
+  byId("view").hidden = false;
 }
 
 function showAnswer(probabilities) {
