@@ -38,14 +38,14 @@ class Picture(NamedTuple):
     has_12_bits: bool = False
 
 
-def decode(member: Member, channels: int, enough: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
+def decode(member: Member, channels: int, enough: int | None = None, max_pixels: int | None = None) -> Picture:
     """Return the picture in a file.
 
     Args:
         member: The file.
         channels: 1 for gray (H, W), 3 for color, 4 for color and transparency (C, H, W).
         enough: How many pixels the longer side needs at most; None decodes the full size.
-        max_pixels: Height times width, at most.
+        max_pixels: Height times width, at most; None is MAX_PIXELS.
 
     Raises:
         InputError: The file is too large, not a picture, or damaged, or its levels have no scale.
@@ -57,7 +57,7 @@ def decode(member: Member, channels: int, enough: int | None = None, max_pixels:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PIL warns about odd headers; the checks here suffice
             with Image.open(io.BytesIO(raw), formats=FORMATS) as picture:
-                _check_size(picture, len(raw), member.label, max_pixels)
+                _check_size(picture, len(raw), member.label, max_pixels or MAX_PIXELS)
                 is_deep_color = picture.format != "PPM" and ";16" in str(picture.tile) and picture.mode[0] != "I"
                 has_more = picture.format != "MPO" and bool(getattr(picture, "is_animated", False))
                 if enough is not None and picture.mode in ("L", "RGB", "YCbCr"):

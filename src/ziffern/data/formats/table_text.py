@@ -166,7 +166,10 @@ def _cells(row: str, separator: str | None) -> list[str]:
 
 def _split(row: str, separator: str) -> list[str]:
     """Return the cells of a row, some of which are quoted."""
-    return next(csv.reader([row], delimiter=separator, skipinitialspace=True), [])
+    try:
+        return next(csv.reader([row], delimiter=separator, skipinitialspace=True), [])
+    except csv.Error:  # a carriage return within the row, or a cell of more than 128 kB
+        return row.split(separator)
 
 
 def _with_pixel_columns(text: bytes) -> bytes:
