@@ -74,9 +74,15 @@ def test_files_are_named_and_give_a_table(run: zf.TrainedRun, tmp_path: Path) ->
     for place in range(3):
         Image.fromarray(IMAGES[place]).save(tmp_path / f"{place}.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    frame = run.predict(tmp_path).to_frame()
+    (tmp_path / "notes.txt").write_text("no picture either")
+    predictions = run.predict(tmp_path)
+    assert [problem is None for problem in predictions.problems] == [True, True, True, False]
+    assert "notes.txt" in str(predictions.notes[0])
+    assert repr(predictions) == "Predictions(3 answered, 1 unreadable)"
+    frame = predictions.to_frame()
     assert frame["name"].tolist() == ["0.png", "1.png", "2.png", "broken.png"]
     assert frame["status"].tolist()[-1] == "unreadable"
+    assert frame["probability"].isna().tolist() == [False, False, False, True]
     assert frame["label"].tolist() == [*run.predict(IMAGES[:3]).labels, ""]
     assert list(frame.columns) == ["name", "label", "probability", "second", "second_probability", "status"]
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ziffern.errors import InputError
 from ziffern.runs.predictor import UNREADABLE, Answers
+from ziffern.text.catalog import Message
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,8 @@ class Predictions:
     """Places and probabilities as arrays."""
     problems: tuple[InputError | None, ...] = ()
     """Why an image could not be read."""
+    notes: tuple[Message, ...] = ()
+    """What was assumed or left out when the images were read."""
     pictures: tuple[NDArray[np.uint8], ...] = ()
     """The first images as the model saw them, (C, H, W), for notebooks."""
 

@@ -46,14 +46,16 @@ class TrainedRun(Run):
         predictor = self.predictor(max_error, labeled, checkpoint)
         names, problems = list[str](), list[InputError | None]()
         parts, pictures = list[Answers](), list[NDArray[np.uint8]]()
-        for batch, answers in predictor.stream(images):
+        stream = predictor.images(images)
+        for batch, answers in predictor.stream(stream):
             names += batch.names
             problems += batch.problems
             parts.append(answers)
             pictures += list(batch.images[: max(0, SHOWN - len(pictures))])
         if not parts:
             raise InputError("runs.predict.empty")
-        return Predictions(tuple(names), predictor.class_names, Answers.joined(parts), tuple(problems), tuple(pictures))
+        rest = tuple(problems), tuple(stream.notes), tuple(pictures)
+        return Predictions(tuple(names), predictor.class_names, Answers.joined(parts), *rest)
 
     def predictor(
         self,

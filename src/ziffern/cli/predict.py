@@ -74,8 +74,6 @@ _share.__name__ = "share"  # in argparse's message
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    from ziffern.data.inputs import images_of
-
     output = arguments.output
     if arguments.labeled and arguments.max_error is None:
         raise InputError("cli.predict.labeled")
@@ -85,7 +83,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     form, header = _format(arguments), _header(arguments)
     predictor = _predictor(arguments)
     sources = [sys.stdin.buffer if path == "-" else Path(path).expanduser() for path in arguments.path]
-    images = images_of(sources, predictor.shape, predictor.inference.prepare, predictor.inference.dark_ground)
+    images = predictor.images(sources)
     if not images.count:
         raise InputError("cli.predict.no_images", paths=arguments.path)
     counts = Counter[str]()
@@ -149,13 +147,10 @@ def _blocks(
 ) -> "Iterator[pd.DataFrame]":
     """Yield a row for each image, and count them; without a progress bar if rows are shown on a terminal."""
     from ziffern.api import Predictions
-    from ziffern.data.progress import watched
     from ziffern.runs.predictor import UNREADABLE
 
-    shown, pairs = 0, predictor.stream(images)
-    if not is_terminal:
-        pairs = watched(pairs, images.count, lambda pair: len(pair[0].names), "data.progress.predicting")
-    for batch, answers in pairs:
+    shown = 0
+    for batch, answers in predictor.stream(images, shows_progress=not is_terminal):
         for problem in filter(None, batch.problems):
             shown += 1
             if shown <= MAX_LINES:

@@ -18,7 +18,7 @@ from ziffern.records.inference import Inference
 from ziffern.runs.run import Run
 
 if TYPE_CHECKING:
-    from ziffern.data.inputs import Batch
+    from ziffern.data.inputs import Batch, ImageStream
     from ziffern.training.module import ImageClassifier
 
 BATCH = 256  # images at once: their activations stay in the cache
@@ -150,20 +150,33 @@ class Predictor:
             status[is_digit < score.threshold] = NOT_A_DIGIT
         return Answers(probability, label, rest.argmax(1), is_digit, status)
 
-    def stream(self, source: object) -> "Iterator[tuple[Batch, Answers]]":
-        """Yield batches of images and their answers, so that any number of images fits into memory.
-
-        An image that cannot be read has the status UNREADABLE, NaN for its probabilities, and a problem in its batch.
-
-        Args:
-            source: As for `ziffern.data.inputs.images_of`.
+    def images(self, source: object) -> "ImageStream":
+        """Return the images of a source as the model needs them; see `ziffern.data.inputs.images_of`.
 
         Raises:
             InputError: Nothing in the source can be read.
         """
         from ziffern.data.inputs import images_of
 
-        for batch in images_of(source, self.shape, self.inference.prepare, self.inference.dark_ground):
+        return images_of(source, self.shape, self.inference.prepare, self.inference.dark_ground)
+
+    def stream(self, source: object, shows_progress: bool = True) -> "Iterator[tuple[Batch, Answers]]":
+        """Yield batches of images and their answers, so that any number of images fits into memory.
+
+        An image that cannot be read has the status UNREADABLE, NaN for its probabilities, and a problem in its batch.
+
+        Args:
+            source: As for `images`, or its result.
+            shows_progress: On an interactive terminal, show a bar with the remaining time after two seconds.
+
+        Raises:
+            InputError: Nothing in the source can be read.
+        """
+        from ziffern.data.progress import watched
+
+        images = self.images(source)
+        batches = watched(images, images.count, lambda batch: len(batch.names), "data.progress.predicting")
+        for batch in batches if shows_progress else images:
             answers = self.predict(batch.images)
             for place, problem in enumerate(batch.problems):
                 if problem is not None:
