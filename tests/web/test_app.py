@@ -58,6 +58,7 @@ def test_the_documentation_describes_predict_and_loads_nothing_from_elsewhere() 
     with client(keys=frozenset([b"x"])) as web:
         schema = web.get("/openapi.json").json()
         page = web.get("/docs")
+        assert web.get("/").text == page.text
     post = schema["paths"]["/predict"]["post"]
     assert set(post["requestBody"]["content"]) == {"image/*", "multipart/form-data", "application/json"}
     references = set(re.findall(r'"#/components/schemas/(\w+)"', str(schema).replace("'", '"')))
@@ -95,7 +96,7 @@ def test_keys(tmp_path: Path) -> None:
         for key in KEYS:
             for headers in ({"X-API-Key": key}, {"Authorization": f"Bearer {key}"}, {"authorization": f"bearer {key}"}):
                 assert web.post("/predict", content=body, headers=PNG | headers).status_code == 200
-        for path in ("/health", "/ready", "/docs", "/openapi.json"):
+        for path in ("/", "/health", "/ready", "/docs", "/openapi.json"):
             assert web.get(path).status_code == 200
 
 

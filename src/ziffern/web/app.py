@@ -71,6 +71,7 @@ def make_app(model: ServedModel, limits: Limits, keys: frozenset[bytes] = frozen
             MultiProcessCollector(shown := CollectorRegistry())  # type: ignore[no-untyped-call]
         return Response(generate_latest(shown), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    @app.get("/", include_in_schema=False)
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return HTMLResponse(

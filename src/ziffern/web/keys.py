@@ -17,7 +17,7 @@ from ziffern.web.problems import ProblemError
 
 KEY = re.compile(r"[!-~]{16,256}")  # printable ASCII
 MAX_FILE = 2**20  # bytes
-OPEN = ("/health", "/ready", "/docs", "/openapi.json")
+OPEN = ("/", "/health", "/ready", "/docs", "/openapi.json")
 Application = Callable[..., Awaitable[None]]  # ASGI
 
 
