@@ -24,6 +24,9 @@ from tests.support.study_edits import write_search
 from ziffern.cli import evaluate
 from ziffern.cli import main as cli
 from ziffern.cli.train import train
+from ziffern.runs.run import Run
+from ziffern.web.keys import read_keys
+from ziffern.web.limits import Limits
 
 LAUNCHERS = ("torchrun", "srun")  # start the same command in several processes
 EVAL = ("python", "eval.py")
@@ -99,6 +102,7 @@ def belongings(tmp_path_factory: pytest.TempPathFactory, digits_npz: Path) -> Pa
     lines = [line.rpartition(",")[0] for line in (folder / "table.csv").read_text().splitlines()]
     (folder / "test.csv").write_text("\n".join(lines))  # without labels, as Kaggle's
     write_stl10(folder / "data/stl10_binary")
+    (folder / "keys.txt").write_text("0123456789abcdef0123456789abcdef\n")
     for name, model, seed in RUNS:
         config = compose_config(digits_npz, f"model={model}", f"seed={seed}", *QUICK)
         run_in(folder / "outputs" / name, config, model)
@@ -260,6 +264,15 @@ def test_a_training_runs(
     assert "accuracy" in out or "complete" in out
 
 
+def check_served(run: Run, host: str, port: int, workers: int, keys: Path | None, limits: Limits) -> None:
+    """The model and the keys can be used, and the addresses and numbers are in range."""
+    assert run.load_inference().temperature > 0
+    assert keys is None or read_keys(keys)
+    assert (host, port) in (("127.0.0.1", 8000), ("0.0.0.0", 8000))
+    assert workers in (1, 2)
+    assert limits == Limits()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", cases(lambda command: command.words[0] == "ziffern"))
 def test_ziffern_runs(command: Command, call: Callable[..., str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,10 +280,10 @@ def test_ziffern_runs(command: Command, call: Callable[..., str], here: Path, mo
     from ziffern.web import server as web
 
     arguments = list(command.words[1:])
-    served: list[server.Options | web.Options] = []
+    served: list[server.Options] = []
     monkeypatch.setattr(sys, "stdin", StringIO("correct horse\n"))  # a password
     monkeypatch.setattr(server, "serve", served.append)
-    monkeypatch.setattr(web, "serve", lambda run, options: served.append(options))
+    monkeypatch.setattr(web, "serve", check_served)
     if arguments[0] == "studio" and "--add-person" not in arguments and "--people" in arguments:
         call(cli.main, "ziffern", "studio", "--add-person", "ada", "--people", "people.txt")
     if arguments[0] == "sweep":
