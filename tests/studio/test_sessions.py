@@ -1,5 +1,6 @@
 """That nobody can read or use another person's session or upload, on Gradio's real server."""
 
+import asyncio
 import contextlib
 import itertools
 import json
@@ -14,6 +15,7 @@ from tests.support.data_files import table
 from tests.support.people import HASHED, PEOPLE
 from tests.support.studio import file_of, function, gradio_app, served
 
+from ziffern.studio import sessions
 from ziffern.studio.server import Options
 from ziffern.studio.sessions import API, MAX_PATHS, ROUTES
 
@@ -176,3 +178,24 @@ def test_one_persons_many_uploads_do_not_push_out_anothers(app: Any, anna: Perso
     assert bert.join(session, take, [file_of(his[-1]), "mnist5k"]).status_code == 200
     assert json.dumps("Not accepted")[1:-1] in anna.read(session)
     bert.read(session)
+
+
+@pytest.mark.parametrize(("path", "is_told_at_once"), [("queue/data", False), ("info", True)])
+def test_the_end_of_a_stream_of_answers_is_not_taken_for_a_lost_page(
+    path: str, is_told_at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "GRACE", 0.2)
+    told = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        told.append(asyncio.create_task(receive()))
+        await asyncio.sleep(0.05)  # until Gradio ends the stream itself
+        told.append(told[0].done())
+        assert (await told[0])["type"] == "http.disconnect"  # a page that is really gone is noticed
+
+    async def disconnected() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "method": "GET", "path": f"/en{API}/{path}", "query_string": b"session_hash=a"}
+    asyncio.run(sessions.Sessions(app)(scope, disconnected, None, "ada"))  # type: ignore[arg-type]
+    assert told[1] is is_told_at_once

@@ -7,6 +7,7 @@ name another person's. Gradio identifies uploaded files by their path alone; onl
 it.
 """
 
+import asyncio
 import json
 import re
 from collections import deque
@@ -19,6 +20,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+GRACE = 1.0  # seconds
 MAX_PATHS = 100  # uploads of one person that the page may still use
 CHOSEN = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name that a browser gives to a session or an upload
 API = "/gradio_api"
@@ -64,6 +66,8 @@ class Sessions:
         scope = _tied(scope, person)
         if route[2] == f"{API}/queue/join":
             scope, receive = await self._joined(scope, receive, person)
+        if route[2] == f"{API}/queue/data":
+            receive = _late_disconnect(receive)
         if route[2] == f"{API}/upload":
             send = self._recording(send, person)
         await self.app(scope, receive, send)
@@ -105,6 +109,22 @@ class Sessions:
             await send(message)
 
         return record
+
+
+def _late_disconnect(receive: Receive) -> Receive:
+    """Return a `receive` that reports the end of a connection a moment later.
+
+    A browser closes a stream of answers as soon as it has the last one. If Gradio, which is about to end the stream
+    itself, hears of that first, it drops the answers to later calls of the page: they end with `404: Not Found`.
+    """
+
+    async def wait() -> Message:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            await asyncio.sleep(GRACE)
+        return message
+
+    return wait
 
 
 def _own(person: str, name: str) -> str:
