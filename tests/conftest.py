@@ -1,6 +1,7 @@
 """Tiny synthetic digits, and runs on them within the test process."""
 
 import gc
+import logging
 import os
 import shutil
 import sys
@@ -39,6 +40,17 @@ def english_terminal():
     token = terminal_language.set("en")
     yield
     terminal_language.reset(token)
+
+
+@pytest.fixture(autouse=True)
+def no_log_of_another_test():
+    """Close the log files that Hydra opened in this process: their folders may be gone in the next test."""
+    before = logging.root.handlers[:]
+    yield
+    for handler in set(logging.root.handlers) - set(before):
+        if isinstance(handler, logging.FileHandler):
+            logging.root.removeHandler(handler)
+            handler.close()
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what -m does not name

@@ -7,10 +7,8 @@ from pathlib import Path
 from ziffern.api.run import TrainedRun
 from ziffern.errors import InputError
 from ziffern.runs.builtin import BUILTIN, find_run
-from ziffern.runs.comparison import Comparison, make_comparison
+from ziffern.runs.comparison import MARGIN, Comparison, make_comparison
 from ziffern.runs.run import Run
-
-MARGIN = 0.002  # share by which a larger model must be better to be recommended
 
 
 def train(*overrides: str, folder: str | PathLike[str] | None = None) -> TrainedRun:

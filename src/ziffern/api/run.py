@@ -64,10 +64,11 @@ class TrainedRun(Run):
         checkpoint: str = "best",
     ) -> Predictor:
         """Return what predicts, for many calls of `predict` or a stream of batches; arguments as for `predict`."""
-        counts = None
-        if labeled is not None:
-            counts = labeled_counts(Predictor.of(self, checkpoint=checkpoint), labeled)
-        return Predictor.of(self, max_error, checkpoint, counts=counts)
+        if labeled is None:
+            return Predictor.of(self, max_error, checkpoint)
+        plain = Predictor.of(self, checkpoint=checkpoint)
+        counts = labeled_counts(plain, labeled)
+        return Predictor(plain.classifier, plain.inference, plain.class_names, plain.shape, max_error, counts)
 
     def report(self, path: str | PathLike[str] | None = None, language: str | None = None) -> Path:
         """Write the report as one HTML file, and return its path; report.html in the run folder if None."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ziffern.training.module import ImageClassifier
 
+MARGIN = 0.002  # default share by which a larger model must be better; `ziffern compare --margin` has it in points
 ROUNDS, BATCH = 7, 500  # of the measurement of speed
 DIFFERENCES = {"data/name": "data", "data/fingerprint": "content", "data/split": "split"}
 

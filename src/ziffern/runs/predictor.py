@@ -111,22 +111,15 @@ class Predictor:
         self.threshold = None if max_error is None else _threshold(counts or inference.counts, max_error)
 
     @classmethod
-    def of(
-        cls,
-        run: Run,
-        max_error: float | None = None,
-        checkpoint: str = "best",
-        classifier: Classifier | None = None,
-        counts: Counts | None = None,
-    ) -> "Predictor":
-        """Return the predictor of a run; `classifier` replaces its torch model, such as an exported one.
+    def of(cls, run: Run, max_error: float | None = None, checkpoint: str = "best") -> "Predictor":
+        """Return the predictor of a run's torch model.
 
         Raises:
             InputError: The run has no usable checkpoint, or as for the class.
         """
         inference, model = run.load_inference(checkpoint), run.load_model(checkpoint)
-        used = classifier or TorchClassifier(model, inference.temperature)
-        return cls(used, inference, run.class_names, model.normalize.image, max_error, counts)
+        classifier = TorchClassifier(model, inference.temperature)
+        return cls(classifier, inference, run.class_names, model.normalize.image, max_error)
 
     def predict(self, images: NDArray[np.uint8]) -> Answers:
         """Return the answers for prepared images (N, C, H, W).

@@ -21,7 +21,7 @@ from ziffern.report import comparison_page, run_page
 from ziffern.report.charts import run as charts
 from ziffern.report.page import as_seen, environment
 from ziffern.runs.builtin import BUILTIN, find_run
-from ziffern.runs.comparison import make_comparison
+from ziffern.runs.comparison import MARGIN, make_comparison
 from ziffern.runs.findings import Findings
 from ziffern.runs.run import Run
 from ziffern.studio.jobs import ACTIVE, Job, State, Training, jobs
@@ -41,7 +41,6 @@ MAX_DIGITS = 60  # pictures at once
 MAX_SIDE = 6000  # pixels of an uploaded picture
 MAX_DATA = 3  # data sets in memory
 MAX_STAMPED = 100_000  # files: more than a data set of 70,000 pictures
-MARGIN = 0.002  # as `ziffern compare`: a larger model must be better by so much
 PARTS = ("summary", "curves", "published", "data", "classes", "confusion", "sure", "again")
 BY_SOMEBODY = ("SIGINT", "SIGTERM")  # signals from people or a shutdown; others may mean a lack of memory
 
