@@ -15,12 +15,12 @@ help: ## List the targets
 
 install: $(STAMP) ## Build the environment in .venv (downloads about 3 GB, takes some minutes)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml sweeper/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $(PYTHON) is older than Python 3.11: choose a newer one, such as make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(RUN) -m pip install --progress-bar on --constraint constraints.txt --editable . --group dev
+	$(RUN) -m pip install --progress-bar on --constraint constraints.txt --editable sweeper --editable . --group dev
 	@touch $@
 
 train: $(STAMP) ## Train and test the compact CNN on MNIST (a minute or two)
@@ -76,4 +76,4 @@ docs: $(STAMP) ## Build the documentation into site/ (open site/index.html)
 
 clean: ## Remove caches and builds; keeps .venv, data and outputs
 	rm -rf build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find src tests scripts -name __pycache__ -prune -exec rm -rf {} +
+	find src sweeper tests scripts -name __pycache__ -prune -exec rm -rf {} +

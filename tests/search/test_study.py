@@ -91,8 +91,8 @@ def test_a_search_from_its_command_to_its_best(search, command_line, digits_npz:
 
 @pytest.mark.slow
 def test_every_search_of_the_configuration_begins(search, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hydra_plugins.hydra_optuna_queue._worker.Worker.work", lambda self, supervisor=None: False)
-    monkeypatch.setattr("hydra_plugins.hydra_optuna_queue._queue.Queue.left", lambda self, trials: 0)
+    monkeypatch.setattr("hydra_study.worker.Worker.work", lambda self, supervisor=None: False)
+    monkeypatch.setattr("hydra_study.queue.Queue.left", lambda self, trials: 0)
     searches = sorted(path.stem for path in (ROOT / "conf/hparams_search").glob("*.yaml"))
     assert {"tpe", "lin2024_grid", "pareto"} <= set(searches)
     for name in searches:

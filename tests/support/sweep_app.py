@@ -35,7 +35,7 @@ store.store(group="more", name="postgres", node={"port": 5432})
 
 
 def job(cfg: DictConfig) -> object:
-    from hydra_plugins.hydra_optuna_queue import current_trial
+    from hydra_study import current_trial
 
     mine = HydraConfig.get().job
     number = -1 if OmegaConf.is_missing(mine, "num") else mine.num

@@ -8,10 +8,10 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from hydra_plugins.hydra_optuna_queue._conf import PRUNERS, SAMPLERS, OptunaQueueConf
-from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue
-from hydra_plugins.hydra_optuna_queue._space import Space
-from hydra_plugins.hydra_optuna_queue._storage import Storage
+from hydra_study.conf import PRUNERS, SAMPLERS, StudyConf
+from hydra_study.queue import Claim, Owner, Queue
+from hydra_study.space import Space
+from hydra_study.storage import Storage
 
 GRID = "hydra/sweeper/sampler=grid"
 
@@ -36,7 +36,7 @@ class Studies:
 
     def __init__(self, folder: Path, space: Space) -> None:
         self.folder, self.space = folder, space
-        self.settings = {key: getattr(OptunaQueueConf, key) for key in ("direction", "n_trials", "max_failures")}
+        self.settings = {key: getattr(StudyConf, key) for key in ("direction", "n_trials", "max_failures")}
         self.settings |= {"sampler": SAMPLERS["tpe"], "pruner": PRUNERS["none"], "metric_names": None}
         self.settings |= {"may_differ": [], "retry_failed": False, "max_attempts": 3, "patience": 0}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from hydra_plugins.hydra_optuna_queue import SweepError, current_trial, is_trial
+from hydra_study import SweepError, current_trial, is_trial
 from ziffern.cli.terminal import chosen_language
 from ziffern.config.command import is_multirun, launch_folder, quoted, this_command, tool
 from ziffern.errors import DivergedError, InputError, OutputError

@@ -19,7 +19,7 @@ from hydra import version
 from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.hydra_config import HydraConfig
 
-from hydra_plugins.hydra_optuna_queue import check_finished_studies
+from hydra_study import check_finished_studies
 from ziffern.cli.job import error_line, job, print_after_multirun
 from ziffern.cli.terminal import language_of_terminal, readable_streams
 from ziffern.config import conf_folder

@@ -19,7 +19,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
-from hydra_plugins.hydra_optuna_queue._conf import PRUNERS, SAMPLERS, OptunaQueueConf
+from hydra_study.conf import PRUNERS, SAMPLERS, StudyConf
 from ziffern.config import suggestion
 from ziffern.config.elsewhere import replacement
 from ziffern.config.hyperparameters import flatten
@@ -76,7 +76,7 @@ def _several_values(error: str) -> InputError | None:
 def _sweeper(override: Override) -> InputError | None:
     """Explain a misspelled setting of the sweeper."""
     parent, _, name = override.key_or_group.rpartition(".")
-    known = [field.name for field in fields(OptunaQueueConf) if not field.name.startswith("_")]
+    known = [field.name for field in fields(StudyConf) if not field.name.startswith("_")]
     if parent != "hydra.sweeper" or name in known:
         return None
     if renamed := replacement(override.key_or_group):

@@ -45,7 +45,7 @@ class ClaimRunFolder(Callback):
         if WORKER in os.environ or not (is_first() or is_restarted()):
             return
         subdir = str(OmegaConf.to_container(config.hydra.sweep)["subdir"])  # type: ignore[index, call-overload]
-        is_search = "OptunaQueueSweeper" in str(config.hydra.sweeper.get("_target_"))
+        is_search = "StudySweeper" in str(config.hydra.sweeper.get("_target_"))
         overrides = plain(config.hydra.overrides.task)
         debug = next((item for item in overrides if item.startswith("debug=") and item != "debug=null"), "")
         if is_search and debug:

@@ -44,7 +44,7 @@ MAX_MULTIRUN = 2**20  # bytes of multirun.yaml in a sweep folder
 def is_search(folder: Path) -> bool:
     """Return whether this is the folder of a search for settings, which contains its trials."""
     try:
-        return "OptunaQueueSweeper" in read_text(folder / "multirun.yaml", MAX_MULTIRUN)
+        return "StudySweeper" in read_text(folder / "multirun.yaml", MAX_MULTIRUN)
     except (OSError, InputError):
         return False
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from hydra_plugins.hydra_optuna_queue import SweepError
+from hydra_study import SweepError
 from ziffern.errors import InputError
 from ziffern.text.catalog import Message
 from ziffern.text.language import LANGUAGES

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import optuna
 
-from hydra_plugins.hydra_optuna_queue._storage import JOURNAL
+from hydra_study.storage import JOURNAL
 from ziffern.errors import InputError
 from ziffern.files.untrusted import read_text
 from ziffern.records.config import MAX_BYTES, read_yaml

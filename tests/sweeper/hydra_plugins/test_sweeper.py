@@ -14,10 +14,10 @@ from omegaconf import OmegaConf
 from tests.support import sweep_app
 from tests.support.sweeps import GRID, states, study
 
-from hydra_plugins.hydra_optuna_queue import current_trial, is_trial
-from hydra_plugins.hydra_optuna_queue._conf import PRUNERS, SAMPLERS
-from hydra_plugins.hydra_optuna_queue._errors import SweepError
-from hydra_plugins.hydra_optuna_queue._objects import make_pruner
+from hydra_study import current_trial, is_trial
+from hydra_study.conf import PRUNERS, SAMPLERS
+from hydra_study.errors import SweepError
+from hydra_study.objects import make_pruner
 
 
 @pytest.mark.slow
@@ -297,14 +297,14 @@ def test_the_best_as_a_config_is_the_configuration_of_the_trial(sweep, monkeypat
 
 
 def test_a_job_that_is_no_trial_learns_so_without_optuna() -> None:
-    code = "import sys, hydra_plugins.hydra_optuna_queue as q\n"
+    code = "import sys, hydra_study as q\n"
     code += "print(q.is_trial(), q.current_trial(), 'optuna' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "None", "False"]
 
 
 def test_the_plugin_is_found_and_knows_nothing_of_this_project() -> None:
-    assert "OptunaQueueSweeper" in [plugin.__name__ for plugin in Plugins.instance().discover(Sweeper)]
+    assert "StudySweeper" in [plugin.__name__ for plugin in Plugins.instance().discover(Sweeper)]
     folder = Path(__file__).parents[2] / "src/hydra_plugins"
     for path in folder.rglob("*.py"):
         assert "ziffern" not in path.read_text()

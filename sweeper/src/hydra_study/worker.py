@@ -18,12 +18,13 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from optuna.trial import FrozenTrial, TrialState
 
-from hydra_plugins.hydra_optuna_queue import _job, _trial
-from hydra_plugins.hydra_optuna_queue._errors import SweepError, printable
-from hydra_plugins.hydra_optuna_queue._progress import Progress, best_first
-from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue, owner_of
-from hydra_plugins.hydra_optuna_queue._signals import SIGNALS, received, undisturbed
-from hydra_plugins.hydra_optuna_queue._storage import RETRIED, patiently
+from hydra_study import job
+from hydra_study import trial as trial_jobs
+from hydra_study.errors import SweepError, printable
+from hydra_study.progress import Progress, best_first
+from hydra_study.queue import Claim, Owner, Queue, owner_of
+from hydra_study.signals import SIGNALS, received, undisturbed
+from hydra_study.storage import RETRIED, patiently
 
 POLL = 0.25  # seconds between checks of trials that others run
 JOIN = 5.0  # seconds to wait for a thread, which may hang in a dead connection
@@ -175,13 +176,13 @@ class Worker:
         number, argv = claim.trial.number, sys.argv
         kept = [item for item in argv[1:] if item not in ("-m", "--multirun") and item not in self.arguments]
         sys.argv = [argv[0], *kept, *claim.overrides]
-        _trial.running[number] = claim.trial
-        os.environ[_job.MARK] = str(number)
+        trial_jobs.running[number] = claim.trial
+        os.environ[job.MARK] = str(number)
         try:
             yield
         finally:
             sys.argv = argv
-            del _trial.running[number], os.environ[_job.MARK]
+            del trial_jobs.running[number], os.environ[job.MARK]
 
     def _discard(self, trials: list[FrozenTrial]) -> None:
         """Remove `discard` from the finished trials that are not among the best."""

@@ -36,6 +36,6 @@ def trial_number() -> int | None:
     if not HydraConfig.initialized():
         return None
     hydra = HydraConfig.get()
-    if "OptunaQueueSweeper" not in str(hydra.sweeper.get("_target_")) or OmegaConf.is_missing(hydra.job, "num"):
+    if "StudySweeper" not in str(hydra.sweeper.get("_target_")) or OmegaConf.is_missing(hydra.job, "num"):
         return None
     return int(hydra.job.num)

@@ -6,8 +6,8 @@ module at every start, so heavy imports are confined to modules whose names begi
 
 from typing import TYPE_CHECKING
 
-from hydra_plugins.hydra_optuna_queue._errors import SweepError
-from hydra_plugins.hydra_optuna_queue._job import check_finished_studies, is_trial, trial_number
+from hydra_study.errors import SweepError
+from hydra_study.job import check_finished_studies, is_trial, trial_number
 
 if TYPE_CHECKING:
     import optuna
@@ -24,6 +24,6 @@ def current_trial() -> "optuna.Trial | None":
     """
     if trial_number() is None:
         return None
-    from hydra_plugins.hydra_optuna_queue._trial import current_trial
+    from hydra_study.trial import current_trial
 
     return current_trial()

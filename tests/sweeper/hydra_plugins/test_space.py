@@ -7,7 +7,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from hydra_plugins.hydra_optuna_queue._errors import SweepError
+from hydra_study.errors import SweepError
 
 
 # What Hydra's own plugin makes of the same overrides.

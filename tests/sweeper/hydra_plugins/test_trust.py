@@ -13,11 +13,11 @@ import pytest
 from optuna.trial import TrialState
 from tests.support.sweeps import GRID, Studies, claimed, states, study
 
-from hydra_plugins.hydra_optuna_queue._conf import SAMPLERS
-from hydra_plugins.hydra_optuna_queue._errors import SweepError
-from hydra_plugins.hydra_optuna_queue._objects import make_sampler
-from hydra_plugins.hydra_optuna_queue._queue import Owner, is_alive
-from hydra_plugins.hydra_optuna_queue._storage import Storage
+from hydra_study.conf import SAMPLERS
+from hydra_study.errors import SweepError
+from hydra_study.objects import make_sampler
+from hydra_study.queue import Owner, is_alive
+from hydra_study.storage import Storage
 
 CMAES = "hydra/sweeper/sampler=cmaes"
 

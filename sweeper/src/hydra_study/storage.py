@@ -17,7 +17,7 @@ from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from hydra_plugins.hydra_optuna_queue._errors import SweepError
+from hydra_study.errors import SweepError
 
 JOURNAL = "study.journal"
 LONG_WAIT = 30  # seconds of waiting before a line is printed

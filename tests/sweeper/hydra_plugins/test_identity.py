@@ -14,8 +14,8 @@ from omegaconf import DictConfig
 from tests.support.digits import synthetic_digits
 from tests.support.sweeps import GRID
 
-from hydra_plugins.hydra_optuna_queue._errors import SweepError
-from hydra_plugins.hydra_optuna_queue._identity import difference, is_excepted
+from hydra_study.errors import SweepError
+from hydra_study.identity import difference, is_excepted
 
 SPACE = ("x=interval(0,1)", "hydra.sweeper.n_trials=2")
 SEED = "hydra.sweeper.sampler.seed"

@@ -28,18 +28,18 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna.trial import FrozenTrial, TrialState
 from yaml import AliasEvent, YAMLError
 
-from hydra_plugins.hydra_optuna_queue._conf import OptunaQueueConf
-from hydra_plugins.hydra_optuna_queue._errors import SweepError
-from hydra_plugins.hydra_optuna_queue._export import export
-from hydra_plugins.hydra_optuna_queue._identity import is_excepted, job_settings
-from hydra_plugins.hydra_optuna_queue._job import finished_study_checks
-from hydra_plugins.hydra_optuna_queue._objects import ignored_options
-from hydra_plugins.hydra_optuna_queue._progress import Progress
-from hydra_plugins.hydra_optuna_queue._queue import AUTO, Queue
-from hydra_plugins.hydra_optuna_queue._signals import interruptible, received, undisturbed
-from hydra_plugins.hydra_optuna_queue._space import Space, parse_space
-from hydra_plugins.hydra_optuna_queue._storage import Storage, patiently
-from hydra_plugins.hydra_optuna_queue._worker import Worker
+from hydra_study.conf import StudyConf
+from hydra_study.errors import SweepError
+from hydra_study.export import export
+from hydra_study.identity import is_excepted, job_settings
+from hydra_study.job import finished_study_checks
+from hydra_study.objects import ignored_options
+from hydra_study.progress import Progress
+from hydra_study.queue import AUTO, Queue
+from hydra_study.signals import interruptible, received, undisturbed
+from hydra_study.space import Space, parse_space
+from hydra_study.storage import Storage, patiently
+from hydra_study.worker import Worker
 
 WORKER = "HYDRA_OPTUNA_QUEUE_WORKER"  # for the supervisor's processes: when it was launched, and their pipe to it
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -237,7 +237,7 @@ def _plain(value: Any) -> Any:
 
 
 def _check(settings: dict[str, Any]) -> None:
-    known = {field.name for field in fields(OptunaQueueConf)} - {"defaults", "_target_", "_recursive_"}
+    known = {field.name for field in fields(StudyConf)} - {"defaults", "_target_", "_recursive_"}
     for key in settings:
         if key not in known:
             meant = "".join(f": did you mean {near}?" for near in get_close_matches(key, known, 1))

@@ -11,12 +11,12 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 from tests.support.sweeps import Studies, claimed
 
-from hydra_plugins.hydra_optuna_queue._conf import SAMPLERS
-from hydra_plugins.hydra_optuna_queue._progress import Progress
-from hydra_plugins.hydra_optuna_queue._queue import Claim, Owner, Queue, is_alive
-from hydra_plugins.hydra_optuna_queue._space import Space
-from hydra_plugins.hydra_optuna_queue._storage import Journal, Storage, patiently
-from hydra_plugins.hydra_optuna_queue._worker import Worker
+from hydra_study.conf import SAMPLERS
+from hydra_study.progress import Progress
+from hydra_study.queue import Claim, Owner, Queue, is_alive
+from hydra_study.space import Space
+from hydra_study.storage import Journal, Storage, patiently
+from hydra_study.worker import Worker
 
 
 @pytest.mark.parametrize(("share", "total", "most"), [(0.29, 100, 30), (0, 7, 1), (0.5, 3, 2), (1, 3, None)])
@@ -189,7 +189,7 @@ def test_an_owner_on_another_host_is_judged_by_its_heartbeat_alone(
     other, claim = studies.owner(), claimed(queue.claim(owner))
     far = Storage("postgresql+psycopg://there/x", tmp_path, 60)
     assert is_alive({"host": "elsewhere", "lock": "/gone"}, far) is None
-    monkeypatch.setattr("hydra_plugins.hydra_optuna_queue._queue.is_alive", lambda owner, storage: None)
+    monkeypatch.setattr("hydra_study.queue.is_alive", lambda owner, storage: None)
     queue.beat(0)
     assert queue.claim(other) is True
     end = time.monotonic() + 5

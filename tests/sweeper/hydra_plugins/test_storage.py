@@ -13,8 +13,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from tests.support.sweeps import Studies
 
-from hydra_plugins.hydra_optuna_queue._errors import SweepError
-from hydra_plugins.hydra_optuna_queue._storage import Journal, Storage, patiently
+from hydra_study.errors import SweepError
+from hydra_study.storage import Journal, Storage, patiently
 
 
 def test_a_lock_that_was_taken_and_not_counted_is_given_back(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> None:

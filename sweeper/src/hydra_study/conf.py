@@ -78,7 +78,7 @@ PRUNERS: dict[str, dict[str, Any]] = {
 
 
 @dataclass
-class OptunaQueueConf:
+class StudyConf:
     """The settings below `hydra.sweeper`.
 
     Attributes:
@@ -118,7 +118,7 @@ class OptunaQueueConf:
         when: Parameters that exist only where another has a value: `{"model=dnn": {"model.layers": ...}}`.
     """
 
-    _target_: str = "hydra_plugins.hydra_optuna_queue.sweeper.OptunaQueueSweeper"
+    _target_: str = "hydra_plugins.hydra_study.sweeper.StudySweeper"
     _recursive_: bool = False
     defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}, {"pruner": "none"}])
     sampler: Any = MISSING

@@ -11,8 +11,8 @@ from typing import Any, TextIO
 
 from optuna.trial import FrozenTrial, TrialState
 
-from hydra_plugins.hydra_optuna_queue._errors import printable
-from hydra_plugins.hydra_optuna_queue._queue import Queue
+from hydra_study.errors import printable
+from hydra_study.queue import Queue
 
 LARGE, HUGE = 1e3, 1e15  # whole numbers in this range are written with thousands separators
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)

@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from tests.support import sweep_app
 from tests.support.sweeps import Studies, study
 
-from hydra_plugins.hydra_optuna_queue._space import Space, parse_space
+from hydra_study.space import Space, parse_space
 
 
 @pytest.fixture

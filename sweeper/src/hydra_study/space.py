@@ -29,8 +29,8 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
-from hydra_plugins.hydra_optuna_queue._errors import SweepError
-from hydra_plugins.hydra_optuna_queue._identity import is_excepted
+from hydra_study.errors import SweepError
+from hydra_study.identity import is_excepted
 
 Value = None | bool | int | float | str
 MAX_VALUES = 100_000  # of a stepped parameter, and of a grid

@@ -8,9 +8,9 @@ import optuna
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from hydra_plugins.hydra_optuna_queue._job import MARK, trial_number
-from hydra_plugins.hydra_optuna_queue._objects import make_pruner
-from hydra_plugins.hydra_optuna_queue._storage import Storage, patiently
+from hydra_study.job import MARK, trial_number
+from hydra_study.objects import make_pruner
+from hydra_study.storage import Storage, patiently
 
 running: dict[int, optuna.Trial] = {}  # of this process's sweep, by number
 

@@ -22,12 +22,12 @@ from filelock import FileLock, Timeout
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
-from hydra_plugins.hydra_optuna_queue._errors import SweepError
-from hydra_plugins.hydra_optuna_queue._identity import difference
-from hydra_plugins.hydra_optuna_queue._objects import is_grid, make_pruner, make_sampler, options
-from hydra_plugins.hydra_optuna_queue._space import Space
-from hydra_plugins.hydra_optuna_queue._storage import Storage
-from hydra_plugins.hydra_optuna_queue._trial import PatientTrial
+from hydra_study.errors import SweepError
+from hydra_study.identity import difference
+from hydra_study.objects import is_grid, make_pruner, make_sampler, options
+from hydra_study.space import Space
+from hydra_study.storage import Storage
+from hydra_study.trial import PatientTrial
 
 LOCK_NAME = re.compile(r"[0-9a-f]{32}\.lock")
 AUTO, MAX_FAILURES = "auto", 5

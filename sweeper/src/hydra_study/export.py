@@ -13,8 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial
 
-from hydra_plugins.hydra_optuna_queue._progress import best_first
-from hydra_plugins.hydra_optuna_queue._queue import Queue
+from hydra_study.progress import best_first
+from hydra_study.queue import Queue
 
 
 def export(

@@ -9,9 +9,9 @@ import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 
-from hydra_plugins.hydra_optuna_queue._cmaes import CmaEsSampler
-from hydra_plugins.hydra_optuna_queue._conf import PRUNERS, SAMPLERS
-from hydra_plugins.hydra_optuna_queue._errors import SweepError
+from hydra_study.cmaes import CmaEsSampler
+from hydra_study.conf import PRUNERS, SAMPLERS
+from hydra_study.errors import SweepError
 
 OPTIONS = (*SAMPLERS.values(), *PRUNERS.values())
 SWITCHES = {key for option in OPTIONS for key, value in option.items() if isinstance(value, bool)}

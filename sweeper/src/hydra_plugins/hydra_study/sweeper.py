@@ -7,11 +7,11 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hydra_plugins.hydra_optuna_queue._conf import PRUNERS, SAMPLERS, OptunaQueueConf
+from hydra_study.conf import PRUNERS, SAMPLERS, StudyConf
 
 
-class OptunaQueueSweeper(Sweeper):
-    """Runs a study whose trials are Hydra jobs; the settings are those of OptunaQueueConf."""
+class StudySweeper(Sweeper):
+    """Runs a study whose trials are Hydra jobs; the settings are those of StudyConf."""
 
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
@@ -22,13 +22,13 @@ class OptunaQueueSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the study to its end."""
-        from hydra_plugins.hydra_optuna_queue._sweep import sweep
+        from hydra_study.sweep import sweep
 
         sweep(*self._given, self.settings, arguments)
 
 
 _store = ConfigStore.instance()
-_store.store(group="hydra/sweeper", name="optuna", node=OptunaQueueConf, provider="hydra_optuna_queue")
+_store.store(group="hydra/sweeper", name="optuna", node=StudyConf, provider="hydra_study")
 for _group, _options in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
     for _name, _node in _options.items():
-        _store.store(group=f"hydra/sweeper/{_group}", name=_name, node=_node, provider="hydra_optuna_queue")
+        _store.store(group=f"hydra/sweeper/{_group}", name=_name, node=_node, provider="hydra_study")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hydra_plugins.hydra_optuna_queue._errors import SweepError
-from hydra_plugins.hydra_optuna_queue._objects import make_pruner, make_sampler
+from hydra_study.errors import SweepError
+from hydra_study.objects import make_pruner, make_sampler
 
 
 def test_only_optunas_own_classes_are_made() -> None:
