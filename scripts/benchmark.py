@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py data.dir=FOLDER            # a quarter of an hour; writes docs/benchmark.md
     python scripts/benchmark.py data.dir=FOLDER --parts loop,sweep
+    python scripts/benchmark.py --parts command --out command.md  # a few minutes; needs no data
 
 Decisions: the arms take turns within each round, so a change of the machine's load affects all of them, in a random
 order, since each arm leaves caches and memory behind; the first round is a warm-up; reported is the median of each
@@ -13,6 +14,7 @@ whole       five epochs with the defaults: TensorBoard, progress bar, checkpoint
             and saves, too
 evaluation  14,000 digits through the compact CNN
 start       from the command to the first optimizer step, minus the import of torch and Lightning
+command     a whole `python train.py` of one epoch on the embedded digits, beside scripts/bare_script.py
 fast        the training of experiment=fast against half an epoch of the bare compact CNN at batch 16
 sweep       the published grid as one search against its runs one after the other (some minutes; only if named)
 """
@@ -53,10 +55,11 @@ from ziffern.training.recorder import processor_name
 
 # Model, batch size, share of the digits (an arm's turn is some seconds at most: the machine's load changes), and aim.
 CASES = (("cnn", 16, 0.1, 1.05), ("cnn", 128, 0.2, 1.02), ("nn", 128, 0.3, 1.10), ("dnn", 128, 0.2, 1.10))
-PARTS = ("loop", "whole", "evaluation", "start", "fast")
+PARTS = ("loop", "whole", "evaluation", "start", "command", "fast")
 TWENTY = "steps_per_execution=20"
 HALF = 30_000  # digits: half an epoch of the 60,000
 GRID = ((16, 32, 64, 128), (0.0001, 0.001, 0.01))  # batch sizes and rates, as published
+ONE_EPOCH = ("model=cnn", "data=mnist5k", "trainer=cpu", "trainer.max_epochs=1")
 UNTIL_FIRST_STEP = """
 import os, runpy, sys
 sys.modules["tensorflow"] = None  # TensorBoard would load it, where it is installed
@@ -171,27 +174,53 @@ def evaluation(overrides: list[str], rounds: int) -> str:
     )
 
 
+def run_command(*arguments: str) -> float:
+    """Return the seconds of a Python command."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], cwd=Path(__file__).parents[1], check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
 def start(overrides: list[str], rounds: int) -> str:
     """Measure the time from the command to the first optimizer step."""
-    root = Path(__file__).parents[1]
-
-    def command(*arguments: str) -> float:
-        began = time.perf_counter()
-        subprocess.run([sys.executable, *arguments], cwd=root, check=True, capture_output=True)
-        return time.perf_counter() - began
 
     def first_step() -> float:
         with tempfile.TemporaryDirectory() as folder:
             run = ["train.py", "trainer=cpu", "threads=1", f"hydra.run.dir={folder}/run", *overrides]
-            return command("-c", UNTIL_FIRST_STEP, *run)
+            return run_command("-c", UNTIL_FIRST_STEP, *run)
 
     imports = "import os, torch, pytorch_lightning; os._exit(0)"
-    seconds = interleave({"import": lambda: command("-c", imports), "train.py": first_step}, rounds, "start")
+    seconds = interleave({"import": lambda: run_command("-c", imports), "train.py": first_step}, rounds, "start")
     more = [own - base for own, base in zip(seconds["train.py"], seconds["import"], strict=True)]
     return (
         f"## Start\n\nImporting torch and Lightning: {spread(seconds['import'], '.1f')} seconds. From the command to "
         f"the first optimizer step: {spread(more)} seconds more (aim: at most 1)."
     )
+
+
+def command(overrides: list[str], rounds: int) -> str:
+    """Measure a whole command of one epoch beside a script that uses torch alone."""
+
+    def measured(*arguments: str) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            return run_command(*(argument.replace("FOLDER", folder) for argument in arguments))
+
+    program = ("train.py", *ONE_EPOCH, "hydra.run.dir=FOLDER/run", *overrides)
+    arms = {
+        "bare script": lambda: measured("scripts/bare_script.py", "FOLDER"),
+        "train.py": lambda: measured(*program),
+        "train.py logger=none report=null": lambda: measured(*program, "logger=none", "report=null"),
+    }
+    seconds = interleave(arms, rounds, "command")
+    lines = ["| command | seconds | ratio to the bare script (range) | aim |", "|---|---:|---:|---:|"]
+    for arm, durations in seconds.items():
+        aim = "" if arm == "bare script" else "at most 1.40"
+        shown = spread(ratios(seconds, arm, "bare script"))
+        lines.append(f"| {arm} | {statistics.median(durations):.1f} | {shown} | {aim} |")
+    about = (
+        f"From the command to the prompt: `python train.py {' '.join(ONE_EPOCH)}`, all threads, in a warm file cache."
+    )
+    return f"## One command\n\n{about}\n\n" + "\n".join(lines)
 
 
 def fast(overrides: list[str], rounds: int) -> str:
@@ -283,7 +312,7 @@ def main() -> None:
     for noise in (".*does not have many workers.*", ".*no `val_dataloader`.*", ".*isinstance.treespec, LeafSpec.*"):
         warnings.filterwarnings("ignore", noise)
     known: dict[str, Callable[[list[str], int], str]] = {
-        part.__name__: part for part in (loop, whole, evaluation, start, fast, sweep)
+        part.__name__: part for part in (loop, whole, evaluation, start, command, fast, sweep)
     }
     chosen = options.parts.split(",")
     if unknown := set(chosen) - known.keys():

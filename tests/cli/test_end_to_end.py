@@ -170,6 +170,23 @@ def test_help_and_configuration_load_nothing_heavy(tmp_path: Path) -> None:
         assert len(done.stdout) > 500
 
 
+def test_commands_on_finished_runs_import_no_torch(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(ROOT / "tests/fixtures/runs_0_1_0/finished_cnn", tmp_path / name)
+    program = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print('HEAVY', sorted({'torch', 'pytorch_lightning'} & set(sys.modules))))\n"
+        "from ziffern.cli.main import main\n"
+        "main()\n"
+    )
+    for arguments in (["report", "a"], ["compare", "a", "b"], ["--help"], ["compare", "--help"], ["train", "--help"]):
+        command = [sys.executable, "-c", program, *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert "HEAVY []" in done.stdout, arguments
+    assert (tmp_path / "a/report.html").is_file()
+    assert (tmp_path / "comparison.html").is_file()
+
+
 def test_the_wheel_trains_where_there_is_no_checkout(tmp_path: Path) -> None:
     source = tmp_path / "source"
     for name in ("src", "conf"):

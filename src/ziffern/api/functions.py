@@ -74,12 +74,13 @@ def load(name: str | PathLike[str] = BUILTIN) -> TrainedRun:
     return load_run(find_run(str(name)))
 
 
-def compare(runs: Sequence[Run | str | PathLike[str]], margin: float = MARGIN) -> Comparison:
+def compare(runs: Sequence[Run | str | PathLike[str]], margin: float = MARGIN, with_speed: bool = False) -> Comparison:
     """Return the comparison of runs: recipes over their seeds, tests of each pair, and which model to use.
 
     Args:
         runs: At least two runs, or their folders.
         margin: The share of accuracy by which a larger model must be better to be recommended, in [0, 1).
+        with_speed: Also load the models, and measure their size and speed.
 
     Raises:
         InputError: Fewer than two runs are complete, a file in one is damaged, or the margin is out of range.
@@ -88,4 +89,5 @@ def compare(runs: Sequence[Run | str | PathLike[str]], margin: float = MARGIN) -
         raise InputError("cli.margin.out_of_range", value=f"{100 * margin:g}")
     if isinstance(runs, str | PathLike | Run):
         runs = [runs]
-    return make_comparison([run if isinstance(run, Run) else Run(Path(run).expanduser()) for run in runs], margin)
+    loaded = [run if isinstance(run, Run) else Run(Path(run).expanduser()) for run in runs]
+    return make_comparison(loaded, margin, with_speed)

@@ -19,7 +19,9 @@ from ziffern.text.language import Language
 MAX_WIDTH = 1000  # characters of a table
 
 
-def compare(folders: Sequence[str], output: Path | None, language: str, margin: float) -> Comparison:
+def compare(
+    folders: Sequence[str], output: Path | None, language: str, margin: float, with_speed: bool = False
+) -> Comparison:
     """Print a table of runs, write a page, and return the comparison.
 
     Args:
@@ -27,6 +29,7 @@ def compare(folders: Sequence[str], output: Path | None, language: str, margin: 
         output: The page; if None, comparison.html in the only sweep folder, or else in the working directory.
         language: en or de.
         margin: By how much a larger model must be better to be recommended, in [0, 1).
+        with_speed: Also measure the models' size and speed, which takes some seconds.
 
     Raises:
         InputError: Fewer than two runs, a folder that is not a run, or a changed or damaged file in one.
@@ -36,7 +39,7 @@ def compare(folders: Sequence[str], output: Path | None, language: str, margin: 
         raise InputError("cli.margin.out_of_range", value=f"{100 * margin:g}")
     if output is not None and output.is_dir():
         raise InputError("cli.output.folder", path=output)
-    comparison = make_comparison(find_runs(folders), margin)
+    comparison = make_comparison(find_runs(folders), margin, with_speed)
     if output is None:
         is_sweep = len(folders) == 1 and Path(folders[0]).is_dir()
         output = Path(folders[0] if is_sweep else "") / "comparison.html"

@@ -79,7 +79,7 @@ def _report(arguments: argparse.Namespace) -> None:
 def _compare(arguments: argparse.Namespace) -> None:
     from ziffern.cli.compare import compare
 
-    compare(arguments.folder, arguments.output, terminal_language.get(), arguments.margin / 100)
+    compare(arguments.folder, arguments.output, terminal_language.get(), arguments.margin / 100, arguments.speed)
 
 
 def _ensemble(arguments: argparse.Namespace) -> None:
@@ -170,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
         default=0.2,
         help="percentage points by which a larger model must be better to be recommended (default: 0.2)",
     )
+    compare.add_argument("--speed", action="store_true", help="also load the models, and measure their size and speed")
     compare.set_defaults(run=_compare)
     ensemble = commands.add_parser(
         "ensemble", help="average the probabilities of several runs; the result is a run of its own"

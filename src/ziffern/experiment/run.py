@@ -33,6 +33,7 @@ from ziffern.experiment.naming import continues_by_command
 from ziffern.experiment.outside_hydra import own_config, record_config
 from ziffern.experiment.run_folder import claimed
 from ziffern.experiment.settings import check_logits, check_settings, check_single_images, objectives
+from ziffern.machine.imports import heavy_imports
 from ziffern.machine.processes import is_first, launched
 from ziffern.text.language import terminal_language
 
@@ -63,12 +64,13 @@ def run_experiment(
     Raises:
         InputError: The configuration, the folder, the data or the machine does not allow this run.
     """
-    import ziffern.machine.plotting  # noqa: F401  # before torchmetrics imports matplotlib
-
     allow_targets(cfg.get("targets") or ())
     composed, cfg = cfg, own_config(cfg, folder)
     complete_parts(cfg)
-    check_settings(cfg)
+    with heavy_imports():
+        import ziffern.machine.plotting  # noqa: F401  # before torchmetrics imports matplotlib
+
+        check_settings(cfg)  # imports the classes that the configuration names
     resolve_paths(cfg, launch_folder())
     with claimed(folder, cfg.ckpt_path) if is_first() and not is_trial else nullcontext():
         return _run(cfg, composed, folder, name, trial, is_trial, on_ready)

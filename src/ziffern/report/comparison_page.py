@@ -27,6 +27,7 @@ def page_context(comparison: Comparison, t: Language) -> dict[str, Any]:
         "notes": [note.in_language(t.code) for note in comparison.notes],
         "pair_columns": PAIR_COLUMNS,
         "lines": lines(comparison, t),
+        "has_speed": any(comparison.speed),
         "upright": len(comparison.recipes) <= MAX_COLUMNS,
         "pair_rows": [pair_row(pair, comparison, t) for pair in comparison.pairs],
         "chosen": comparison.recipes.index(chosen) if chosen else None,
@@ -40,6 +41,9 @@ def lines(comparison: Comparison, t: Language) -> list[list[str]]:
     """Return the names of the columns, followed by a row of text per recipe."""
     values = zip(comparison.recipes, comparison.bytes, comparison.speed, strict=True)
     rows = [_cells(recipe, size, speed, t) for recipe, size, speed in values]
+    if not any(comparison.speed):  # nothing was measured
+        unknown = {t("compare.columns.size"), t("compare.columns.speed")}
+        rows = [{name: text for name, text in cells.items() if name not in unknown} for cells in rows]
     if any(recipe.labels for recipe in comparison.recipes):
         column = t("compare.columns.labels")
         rows = [cells | {column: recipe.labels or NONE} for cells, recipe in zip(rows, comparison.recipes, strict=True)]

@@ -1,8 +1,8 @@
 """Comparing finished runs: the results of each recipe over its seeds, and which recipe to use.
 
 Decisions: runs that differ only in their seed or fold are one recipe; two recipes are tested against each other only on
-the very same test images; the recommendation follows a stated rule; everything here is values and codes, which reports
-and the terminal put into words.
+the very same test images; the recommendation follows a stated rule; models are loaded, and with them torch, only to
+measure their speed; everything here is values and codes, which reports and the terminal put into words.
 """
 
 import time
@@ -39,8 +39,8 @@ class Comparison:
     compared: tuple[Recipe, ...]  # the largest group of recipes that were tested on the same images
     pairs: tuple[Pair, ...]  # by places in this group, as is the choice
     choice: Choice | None
-    bytes: tuple[int | None, ...]  # of each recipe's weights
-    speed: tuple[float | None, ...]  # images per second, on this machine
+    bytes: tuple[int | None, ...]  # of each recipe's weights; None where nothing was measured
+    speed: tuple[float | None, ...]  # images per second, on this machine; likewise
 
     @property
     def chosen(self) -> Recipe | None:
@@ -67,12 +67,13 @@ class Comparison:
         return str(self.to_frame().to_html(index=False))
 
 
-def make_comparison(runs: Sequence[Run], margin: float) -> Comparison:
+def make_comparison(runs: Sequence[Run], margin: float, with_speed: bool = False) -> Comparison:
     """Group runs into recipes, measure, and test each pair that was tested on the same images.
 
     Args:
         runs: In the order in which their recipes are shown.
         margin: Share by which a larger model must be better to be worth its size.
+        with_speed: Load the models, to check their parameters and to measure their weights and their speed.
 
     Raises:
         InputError: Fewer than two runs are complete.
@@ -89,7 +90,7 @@ def make_comparison(runs: Sequence[Run], margin: float) -> Comparison:
             "runs.comparison.too_few", finished=len(finished), total=len(runs), folder=unfinished[0].folder
         )
     recipes, duplicates = group([Findings(run) for run in finished])
-    loaded = [_load_model(recipe.first.run) for recipe in recipes]
+    loaded = [_load_model(recipe.first.run) if with_speed else None for recipe in recipes]
     models = [model if not isinstance(model, InputError) else None for model in loaded]
     compared, reason = same_test(recipes)
     notes = [
@@ -113,7 +114,7 @@ def make_comparison(runs: Sequence[Run], margin: float) -> Comparison:
     size = tuple(
         None if model is None else sum(value.nbytes for value in model.net.state_dict().values()) for model in models
     )
-    speed = tuple(images_per_second(models))
+    speed = tuple(images_per_second(models) if with_speed else [None] * len(models))
     return Comparison(tuple(recipes), tuple(notes), margin, tuple(compared), tuple(pairs), choice, size, speed)
 
 

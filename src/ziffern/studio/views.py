@@ -264,7 +264,7 @@ def comparison_view(words: Words, runs: Sequence[Run]) -> str:
     Raises:
         InputError: Fewer than two are finished.
     """
-    comparison = make_comparison(runs, MARGIN)
+    comparison = make_comparison(runs, MARGIN, with_speed=True)
     context = comparison_page.page_context(comparison, words.t)
     blocks = ["which", "all", *(["pairs"] if context["pair_rows"] else [])]
     notes = "".join(words.message(note) for note in context["notes"])

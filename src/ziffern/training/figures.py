@@ -10,6 +10,7 @@ from ziffern.analysis.outcome import Outcome
 from ziffern.data.spec import displayed
 
 MAX_INCHES, MIN_CELL = 20, 0.35  # of a confusion matrix, and of a cell that has room for a number
+CELL, FILLED = (1.1, 1.35), 0.85  # inches of an image with its title; share of the width that the image fills
 
 
 def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
@@ -41,19 +42,22 @@ def mistakes_figure(images: NDArray[np.uint8], outcome: Outcome, class_names: Se
     chosen = outcome.mistakes[:limit]
     columns = 8
     rows = max(-(-len(chosen) // columns), 1)
-    figure = Figure(figsize=(columns * 1.1, rows * 1.35 + 0.4), layout="constrained")
+    width, height = columns * CELL[0], rows * CELL[1] + 0.4  # inches
+    figure = Figure(figsize=(width, height))
     title = f"{outcome.total - outcome.correct} of {outcome.total} misclassified; true → predicted, probability"
-    figure.suptitle(title, fontsize=10)
-    for place in range(rows * columns):
-        axes = figure.add_subplot(rows, columns, place + 1)
-        axes.axis("off")
-        if place < len(chosen):
-            number = chosen[place]
-            axes.imshow(displayed(images[number]), cmap="gray", vmin=0, vmax=255)
-            axes.set_title(
-                f"{class_names[outcome.target[number]]} → {class_names[outcome.predicted[number]]}  "
-                f"{outcome.confidence[number]:.0%}",
-                fontsize=7,
-                parse_math=False,
-            )
+    figure.suptitle(title, fontsize=10, y=1 - 0.1 / height)
+    axes = figure.add_axes((0, 0, 1, 1))  # one for all images, as each takes 20 ms
+    axes.axis("off")
+    for place, number in enumerate(chosen):
+        image = displayed(images[number])
+        high, wide = (CELL[0] * FILLED * side / max(image.shape[:2]) for side in image.shape[:2])
+        middle, top = (place % columns + 0.5) * CELL[0], place // columns * CELL[1] + 0.65
+        extent = (middle - wide / 2, middle + wide / 2, top + high, top)
+        axes.imshow(image, cmap="gray", vmin=0, vmax=255, extent=extent, aspect="auto")
+        words = (
+            f"{class_names[outcome.target[number]]} → {class_names[outcome.predicted[number]]}  "
+            f"{outcome.confidence[number]:.0%}"
+        )
+        axes.text(middle, top - 0.06, words, fontsize=7, ha="center", parse_math=False)
+    axes.set(xlim=(0, width), ylim=(height, 0))  # `imshow` has changed them
     return figure
