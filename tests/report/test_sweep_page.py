@@ -1,6 +1,9 @@
+import html
+import itertools
 import math
 import random
 import re
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,14 +11,21 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from matplotlib.colors import to_rgba
+from matplotlib.contour import ContourSet
+from matplotlib.figure import Figure
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
+from tests.support.large_searches import write_large_search
 from tests.support.pages import Page
 
-from ziffern.report.charts.drawing import score_text
+from ziffern.report.charts.contour import contour_chart
+from ziffern.report.charts.drawing import BANDS, score_text
 from ziffern.report.sweep_page import write_sweep_report
 from ziffern.search.findings import SearchFindings, outlier_limit
 from ziffern.search.parameters import plain
+from ziffern.search.study import open_study
+from ziffern.search.timeline import MAX_WORKERS, Timeline
 from ziffern.text.language import Language
 
 RANGES = {
@@ -137,7 +147,7 @@ def test_what_matters_is_told(tmp_path: Path) -> None:
     assert sum(shares.values()) == pytest.approx(1)
     made = page(study, tmp_path)
     assert f"{100 * shares['lr']:.0f}%" in made.text
-    assert made.source.count("<svg") == 5  # history, importances, two slices, parallel
+    assert made.source.count("<svg") == 7  # history, timeline, importances, contour, two slices, parallel
 
 
 def test_what_matters_to_the_lowest_and_to_the_first_of_two() -> None:
@@ -162,7 +172,7 @@ def test_why_nothing_is_said_of_what_matters(tmp_path: Path, monkeypatch: pytest
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("<odd>")
 
-    monkeypatch.setattr("ziffern.search.findings.get_param_importances", fail)
+    monkeypatch.setattr("optuna.importance.get_param_importances", fail)
     assert "(RuntimeError: <odd>)" in page(lr_matters(10), tmp_path).text
 
 
@@ -339,3 +349,99 @@ def test_far_off_scores_are_drawn_at_the_limit_and_counted(tmp_path: Path) -> No
     page = write_sweep_report(both, tmp_path).read_text()
     assert "1,000,000" in page
     assert SearchFindings(both).outliers == 0
+
+
+def titles(source: str) -> list[str]:
+    """The texts under the pointer."""
+    return [
+        html.unescape(text) for text in re.findall(r"<title>([^<]*)</title>", source)[1:]
+    ]  # the first is the page's
+
+
+def test_marks_have_their_values_under_the_pointer(tmp_path: Path) -> None:
+    write_large_search(tmp_path / "search", 40)
+    study = open_study(tmp_path / "search")
+    made = page(study, tmp_path)
+    assert 'id="hover' not in made.source
+    texts = titles(made.source)
+    for trial in study.trials:
+        own = [text for text in texts if re.match(rf"Trial {trial.number}\b", text)]
+        told = f"Worker {trial.user_attrs['worker']} · {trial.user_attrs['seconds']:.1f} s"
+        assert sum(told in text for text in own) == 1  # in the timeline
+        if trial.state == TrialState.COMPLETE:
+            assert len(own) == 11  # history, curve, timeline, contour, six slices, parallel
+            assert all(f"{100 * trial.value:.2f}%" in text for text in own)
+            for name, value in trial.params.items():
+                assert sum(f"{name} = {plain(value, 4)}" in text for text in own) >= 2
+    assert any(text.endswith("2 attempts") for text in texts)
+
+
+def test_marks_of_scores_beyond_an_axis_have_no_wrong_values(tmp_path: Path) -> None:
+    """An accuracy above 1 is no reason to lose or mix up values."""
+    study = make(names=["val/acc"])
+    for value in (0.2, 5.0, 0.4, -3.0):
+        add(study, {"lr": 0.01, "depth": 2}, value)
+    counts = Counter(text.partition("\n")[0] for text in titles(page(study, tmp_path).source))
+    assert set(counts.values()) == {5}  # history, timeline, two slices, parallel
+
+
+@pytest.mark.parametrize(("first", "second"), [*itertools.permutations(["lr", "batch", "depth"], 2)])
+def test_the_score_over_two_settings(first: str, second: str) -> None:
+    """Better in a stronger color, for each kind of axis; without color where no trial was."""
+    study, draw = make("minimize"), random.Random(0)
+    for number in range(60):
+        params = {"lr": 10 ** draw.uniform(-5, -3), "batch": draw.choice([32, 64]), "depth": draw.randint(1, 4)}
+        params |= {"lr": 0.1} if number == 0 else {}
+        add(study, dict(list(params.items())[number % 20 == 1 :]), abs(math.log10(params["lr"]) + 4))
+    findings = SearchFindings(study)
+    found = {parameter.name: parameter for parameter in findings.parameters}
+    figure = Figure()
+    contour_chart.__wrapped__(figure.add_subplot(), found[first], found[second], findings, "loss", Language())
+    axes, bar = figure.axes
+    (areas,) = (artist for artist in axes.collections if isinstance(artist, ContourSet))
+    assert areas.get_facecolors()[0].tolist() == pytest.approx(to_rgba(BANDS[-1]))  # the lowest is the best
+    shares = axes.get_xlim(), axes.get_ylim()
+    assert all(low < high for low, high in shares)
+    assert (axes.get_xscale(), axes.get_yscale()) == tuple(
+        "log" if name == "lr" else "linear" for name in (first, second)
+    )
+    assert bar.get_ylabel() == "loss"
+
+
+def test_the_timeline_has_a_row_per_worker() -> None:
+    study = make()
+    for number in range(24):
+        add(study, {"lr": 0.01}, 0.5, worker=f"node-{number % 12}", seconds=4, attempts=1)
+    add(study, {"lr": 0.01}, state=TrialState.RUNNING)
+    timeline = Timeline.of(study.trials)
+    assert timeline.workers == [f"node-{number}" for number in range(12)]
+    assert timeline.row.tolist() == [*range(12), *range(12)]
+    assert (timeline.end - timeline.start).tolist() == [4.0] * 24  # of the last attempt, not from the first start
+    assert timeline.start[:3].tolist() == [0, 5, 10]
+    assert timeline.busy == pytest.approx(24 * 4 / (12 * (23 * 5 + 4)))
+
+
+@pytest.mark.parametrize("workers", [0, MAX_WORKERS + 1])
+def test_trials_without_known_workers_are_packed(tmp_path: Path, workers: int) -> None:
+    """Each starts 5 s after the one before it, and takes 10 s: two rows; the studies of earlier versions."""
+    study = make()
+    for number in range(100):
+        add(study, {"lr": 0.01}, 0.5, **({"worker": str(number % workers)} if workers else {}))
+    timeline = Timeline.of(study.trials)
+    assert timeline.row.tolist() == [0, 1] * 50
+    assert "packed into as few rows" in page(study, tmp_path).text
+    assert Timeline.of([]) is None
+
+
+@pytest.mark.slow
+def test_a_search_of_10000_trials(tmp_path: Path) -> None:
+    write_large_search(tmp_path / "search", 10_000)
+    study = open_study(tmp_path / "search")
+    made = page(study, tmp_path)
+    assert len(made.source) < 5_000_000
+    assert re.search(r"The charts show \d+ of 10,000 trials: the best 300", made.text)
+    assert "Based on 6,533 completed trials" in made.text
+    assert len(rows(made.source)) == 300
+    findings = SearchFindings(study)
+    assert len(findings.drawn) <= 1000
+    assert {findings.scored[place].number for place in findings.ranked[:300]} <= findings.drawn

@@ -5,8 +5,9 @@ import os
 import pickle
 import random
 import re
+import shlex
 import shutil
-import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +19,10 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from tests.support.study_edits import CONFIG, edited, write_search
 
-import postgres
 from ziffern.cli.main import main as cli
 from ziffern.errors import InputError
 from ziffern.report.sweep_page import write_sweep_report
-from ziffern.search import copies, database, journal
+from ziffern.search import copies, journal
 from ziffern.search.study import open_study
 
 
@@ -38,16 +38,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(written: Path, tmp_path: Path) -> Path:
     """A small search, of which a test may change what it likes."""
     return Path(shutil.copytree(written, tmp_path / "search"))
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database of the same search."""
-    file = tmp_path_factory.mktemp("database") / "study.db"
-    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
-    write_search(file.parent, storage)
-    storage.engine.dispose()
-    return file
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -83,160 +73,72 @@ def test_a_journal_is_read_as_optuna_reads_it_and_left_as_it_is(folder: Path) ->
     assert len(found.trials) == 16
     assert (found.directions, found.metric_names) == (own.directions, own.metric_names)
     assert found.user_attrs["about"] == own.user_attrs["about"]
-    assert found.trials[3].user_attrs == {"error": "RuntimeError: out of memory", "overrides": ["lr=0.01", "depth=2"]}
+    told = {"worker": "1", "seconds": 1.5, "attempts": 1, "overrides": ["lr=0.01", "depth=2"]}
+    assert found.trials[3].user_attrs == told | {"error": "RuntimeError: out of memory"}
 
 
-def test_a_database_is_read_as_optuna_reads_it_and_left_as_it_is(folder: Path, filled: Path) -> None:
-    file = Path(shutil.copy(filled, folder))
-    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
-    (folder / "multirun.yaml").write_text(CONFIG.replace("null", f"sqlite:///{file}"))
-    before = content(folder)
+@pytest.mark.parametrize("is_relative", [True, False])
+def test_the_study_of_an_earlier_version_can_be_copied_into_the_folder(
+    tmp_path: Path, is_relative: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The advice is followed to the letter; the database that the folder names is not opened before."""
+    folder = Path("it's a search") if is_relative else tmp_path / "search"
+    monkeypatch.chdir(tmp_path)
+    address = f"sqlite:///{tmp_path / 'study.db'}"
+    write_search(folder, optuna.storages.RDBStorage(address))
+    own = optuna.load_study(study_name="study", storage=address)
+    (folder / "multirun.yaml").write_text(CONFIG.replace("null", address))
+    with pytest.raises(InputError, match="in a database, and only a journal in the folder is read") as error:
+        open_study(folder)
+    (command,) = re.findall(r"python -c .*", str(error.value))
+    words = shlex.split(command.replace("ADDRESS", address))
+    done = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     found = open_study(folder)
-    assert content(folder) == before
-    own = optuna.load_study(study_name="study", storage=storage)
     assert facts(found.trials) == facts(own.trials)
-    assert found.metric_names == own.metric_names
+    assert (found.metric_names, found.user_attrs["about"]) == (["val/acc"], own.user_attrs["about"])
     assert "val/acc" in write_sweep_report(found, folder).read_text()
 
 
-@pytest.mark.postgres
-def test_a_postgres_study_is_read_and_no_table_is_made(tmp_path: Path) -> None:
-    if postgres.binaries() is None:
-        pytest.skip("PostgreSQL is not installed")
-    with postgres.server() as url:
-        (tmp_path / "multirun.yaml").write_text(CONFIG)
-        with pytest.raises(InputError, match="the search's database: the study cannot be read"):
-            open_study(tmp_path, url)
-        storage = optuna.storages.RDBStorage(url)
-        write_search(tmp_path, storage)
-        found = open_study(tmp_path, url)
-        assert facts(found.trials) == facts(optuna.load_study(study_name="study", storage=storage).trials)
-        storage.remove_session()
-        storage.engine.dispose()
-
-
-def test_tables_are_made_in_no_foreign_file(folder: Path) -> None:
-    other = folder / "other.db"
-    with sqlite3.connect(other) as connection:
-        connection.execute("CREATE TABLE notes (text)")
-    connection.close()
-    (folder / "empty.db").touch()
-    (folder / "text.db").write_text("SQLite it is not")
-    for name, named in (
-        ("other.db", "no such table: trials"),
-        ("empty.db", "not a SQLite"),
-        ("text.db", "not a SQLite"),
-    ):
-        (folder / "multirun.yaml").write_text(CONFIG.replace("null", f"sqlite:///{folder / name}"))
-        before = content(folder)
-        with pytest.raises(InputError, match=named):
-            open_study(folder)
-        with pytest.raises(InputError, match=named):
-            open_study(folder, f"sqlite:///{folder / name}")
-        assert content(folder) == before
-
-
 @pytest.mark.parametrize(
-    ("changes", "named"),
+    ("storage", "named"),
     [
-        (["PRAGMA journal_mode=WAL"], "WAL mode"),
+        ("postgresql://there/x", "in a database"),
+        ("${oc.env:STUDY_ADDRESS}", "in a database"),
         (
-            [  # it would never end; or be small when it is measured and large when it is read
-                "DROP TABLE trial_params",
-                "CREATE VIEW trial_params AS "
-                "WITH RECURSIVE t(a) AS (SELECT 1 UNION ALL SELECT a FROM t) SELECT a FROM t",
-            ],
-            "trial_params is a view",
+            "../outside/study.journal",
+            "in ../outside/study.journal, and only a journal in the folder is read: copy that file to .*study.journal",
         ),
-        (["CREATE VIRTUAL TABLE notes USING fts5(text)"], "notes is a view or a virtual table"),
-        (["INSERT INTO trials VALUES (1, 0, 1, 'RUNNING', NULL, NULL)"], "interrupted"),
-        (
-            [
-                f"INSERT INTO trial_user_attributes VALUES ({n}, 1, 'k{n}', '\"' || hex(zeroblob(100000)) || '\"')"
-                for n in range(1, 7)
-            ],
-            "table trial_user_attributes: 1,200,036 bytes, the limit is 1,000,000",
-        ),
+        ("null", "no such file: start the search first"),
     ],
 )
-def test_a_database_that_is_too_much_or_cannot_be_read_alone(
-    folder: Path, changes: list[str], named: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database, "MAX_TABLE", 1_000_000)
-    if named == "interrupted":
-        monkeypatch.setattr(database, "MAX_STEPS", 100)
-        monkeypatch.setattr(database, "STEPS_AT_ONCE", 10)
-    file = folder / "study.db"
-    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
-    storage.engine.dispose()
-    connection = sqlite3.connect(file)
-    for change in changes:
-        connection.execute(change)
-    connection.commit()
-    connection.close()
+def test_only_the_journal_of_the_folder_is_read(folder: Path, storage: str, named: str) -> None:
+    shutil.copytree(folder, folder.with_name("outside"))
+    (folder / "multirun.yaml").write_text(CONFIG.replace("null", storage))
+    assert len(open_study(folder).trials) == 16
+    (folder / "study.journal").unlink()
     with pytest.raises(InputError, match=named):
-        open_study(folder, f"sqlite:///{file}")
-
-
-def test_damaged_values_of_a_database_are_one_line(folder: Path, filled: Path, tmp_path: Path) -> None:
-    edits = (
-        'UPDATE trial_params SET distribution_json = \'{"name": "X"}\'',
-        "UPDATE trial_params SET param_value = 1e300",
-        "UPDATE trial_values SET value = 'x'",
-        "UPDATE trial_user_attributes SET value_json = '[[['",
-        "UPDATE trial_user_attributes SET value_json = '3'",
-        "UPDATE study_system_attributes SET value_json = '[1, 2]'",
-        "UPDATE trials SET state = 'X'",
-        "UPDATE trials SET datetime_start = 'x'",
-        "DELETE FROM trial_values",
-        "DELETE FROM studies",
-        "DELETE FROM version_info",
-        "UPDATE study_directions SET direction = 'NOT_SET'",
-        "UPDATE trial_user_attributes SET value_json = zeroblob(5000000)",
-    )
-    for number, edit in enumerate(edits):
-        copy = Path(shutil.copy(filled, tmp_path / f"{number}.db"))
-        connection = sqlite3.connect(copy)
-        connection.execute(edit)
-        connection.commit()
-        connection.close()
-        with pytest.raises(InputError) as error:
-            open_study(folder, f"sqlite:///{copy}")
-        assert str(error.value).isprintable(), edit
-
-
-@pytest.mark.parametrize("storage", ["{outside}/study.journal", "sqlite:///{outside}/study.db", "../outside/study.db"])
-def test_a_folder_names_no_file_outside_of_it(folder: Path, storage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    outside = folder.with_name("outside")
-    shutil.copytree(folder, outside)
-    (outside / "study.db").touch()
-    monkeypatch.chdir(folder)
-    named = storage.format(outside=outside)
-    (folder / "multirun.yaml").write_text(CONFIG.replace("null", named))
-    with pytest.raises(InputError, match=f"lies outside the folder: to read it, pass --storage {re.escape(named)}"):
         open_study(folder)
-    if named.endswith("journal"):
-        assert len(open_study(folder, named).trials) == 16  # the advice, followed
 
 
 def test_a_journal_that_is_a_link_out_of_the_folder_is_not_followed(folder: Path) -> None:
     elsewhere = folder.with_name("elsewhere.journal")
     (folder / "study.journal").rename(elsewhere)
     (folder / "study.journal").symlink_to(elsewhere)
-    with pytest.raises(InputError, match=r"lies outside the folder: to read it, pass --storage .*elsewhere.journal"):
+    with pytest.raises(InputError, match=r"study.journal: a link that leads out of the folder"):
         open_study(folder)
-    assert len(open_study(folder, str(elsewhere)).trials) == 16
 
 
 def test_files_that_are_none_are_one_line(folder: Path) -> None:
-    pipe, inner, zero = (folder / f"{kind}.journal" for kind in ("pipe", "folder", "zero"))
-    os.mkfifo(pipe)
-    inner.mkdir()
-    zero.symlink_to("/dev/zero")
-    for path in (pipe, inner, zero):
-        for storage in (str(path), f"sqlite:///{path}"):
-            with pytest.raises(InputError, match=r"not a regular file|Is a directory"):
-                open_study(folder, storage)
+    path = folder / "study.journal"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="not a regular file"):
+        open_study(folder)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(InputError, match=r"not a regular file|Is a directory"):
+        open_study(folder)
     (folder / "multirun.yaml").unlink()
     os.mkfifo(folder / "multirun.yaml")
     with pytest.raises(InputError, match=r"not the folder of a search .*not a regular file"):
@@ -282,6 +184,17 @@ def test_an_unreadable_file_is_blamed_itself(folder: Path, monkeypatch, capsys: 
     (line,) = capsys.readouterr().err.splitlines()
     assert "study.journal: Permission denied" in line
     assert "--output" not in line
+
+
+def test_the_dashboard_opens_the_journal(folder: Path, monkeypatch, capfd: pytest.CaptureFixture[str]) -> None:
+    program = folder / "optuna-dashboard"
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setattr(sys, "argv", ["ziffern", "sweep", "dashboard", str(folder)])
+    with pytest.raises(SystemExit, match="0"):
+        cli()
+    assert capfd.readouterr().out == f"{folder / 'study.journal'}\n"
 
 
 PARAM = {"op_code": 5, "trial_id": 0, "param_value_internal": 0.5}
@@ -358,6 +271,10 @@ def test_many_parameters_take_linear_time(folder: Path, monkeypatch: pytest.Monk
         ),
         ([new_trial(params={"x": float("nan")}, distributions={"x": RANGE})], "`nan` is invalid"),
         ([new_trial(user_attrs={"error": 3})], "error=3 is not text"),
+        ([new_trial(user_attrs={"worker": "x" * 101})], "worker="),
+        ([new_trial(user_attrs={"seconds": -1})], "seconds=-1"),
+        ([new_trial(user_attrs={"seconds": float("nan")})], "seconds="),
+        ([new_trial(user_attrs={"attempts": 1.5})], "attempts=1.5"),
         ([{"op_code": 11}], "not an operation"),
         ([{"op_code": 7, "trial_id": 15, "step": -1, "intermediate_value": 0.5}], "step -1"),
         (["{}"], "not an operation"),

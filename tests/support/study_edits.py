@@ -55,6 +55,8 @@ def write_search(folder: Path, storage: Any = None) -> None:
         trial.suggest_int("depth", 1, 4)
         trial.suggest_categorical("scheduler", ranges["scheduler"].choices)
         trial.set_user_attr("overrides", ["lr=0.01", "depth=2"])
+        for key, value in {"worker": str(number % 2), "seconds": 1.5, "attempts": 1}.items():
+            trial.set_user_attr(key, value)
         for step in range(1, 3):
             trial.report(draw.random(), step)
         if number == 3:

@@ -128,19 +128,19 @@ def _sweep_report(arguments: argparse.Namespace) -> None:
     from ziffern.search.study import open_study
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = open_study(arguments.folder, arguments.storage)
+    study = open_study(arguments.folder)
     print(printable(write_sweep_report(study, arguments.folder, arguments.output, terminal_language.get())))
 
 
 def _sweep_dashboard(arguments: argparse.Namespace) -> None:
     from ziffern.search.study import locate, open_study
 
-    _, storage = locate(arguments.folder, arguments.storage)
+    _, journal = locate(arguments.folder)
     dashboard = Path(sys.executable).with_name("optuna-dashboard")
     if not dashboard.exists():
         raise InputError("cli.dashboard.missing")
-    open_study(arguments.folder, arguments.storage)  # the dashboard would create tables in a file that is not a study
-    sys.exit(subprocess.run([str(dashboard), storage], check=False).returncode)
+    open_study(arguments.folder)  # the dashboard itself does not check what it reads
+    sys.exit(subprocess.run([str(dashboard), str(journal)], check=False).returncode)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -232,7 +232,6 @@ def _parser() -> argparse.ArgumentParser:
         module.add_parser(commands)
     for command in (search, dashboard):
         command.add_argument("folder", metavar="SWEEP", type=Path, help="the folder of a search")
-        command.add_argument("--storage", metavar="ADDRESS", help="its database, if it is not in the folder")
     for command in (report, compare, search, prepare):
         command.add_argument("--language", metavar="CODE", help="en or de (default: the run's own, or the terminal's)")
     for command in (report, compare, search):

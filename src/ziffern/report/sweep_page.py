@@ -1,7 +1,7 @@
 """The report of a hyperparameter search: the best trial, the importance of each setting, and all trials.
 
 Decisions: parameters are written as in the configuration, in every language; the table has the best 300 trials, the
-charts have all of them.
+charts have up to 1,000, and what is computed is based on all of them.
 """
 
 import shlex
@@ -11,15 +11,18 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
+from ziffern.report.charts.contour import contour_chart
 from ziffern.report.charts.drawing import score_text
 from ziffern.report.charts.parameters import MAX_AXES, importance_chart, parallel_chart, slice_chart
 from ziffern.report.charts.search import front_chart, history_chart, trials_curves
+from ziffern.report.charts.timeline import timeline_chart
 from ziffern.report.page import write_page
-from ziffern.search.findings import MIN_TRIALS, SearchFindings, seconds
+from ziffern.search.findings import MAX_LISTED, SearchFindings, seconds
+from ziffern.search.importances import MIN_TRIALS
 from ziffern.search.parameters import plain
+from ziffern.search.timeline import Timeline
 from ziffern.text.language import Language
 
-MAX_TRIALS = 300  # rows of a table
 FRONT_OBJECTIVES = 2  # a front is drawn for two objectives only
 STATES = {
     "COMPLETE": "sweep.complete",
@@ -61,7 +64,7 @@ def _context(findings: SearchFindings, folder: Path, t: Language) -> dict[str, A
     ]
     about = attributes.get("about_by_language")
     front = [findings.scored[place] for place in findings.front]
-    trials = _shown_trials(findings)
+    trials, timeline = _shown_trials(findings), Timeline.of(findings.trials)
 
     def scores(trial: FrozenTrial) -> list[str]:
         values = trial.values or [None] * len(objectives)
@@ -80,7 +83,8 @@ def _context(findings: SearchFindings, folder: Path, t: Language) -> dict[str, A
         "front": front if len(objectives) > 1 else [],
         "best_command": shlex.join(["python", "train.py", "--config-dir", str(folder), "experiment=best"]),
         "is_exported": (folder / "experiment/best.yaml").is_file(),
-        "charts": _charts(findings, names, t) if findings.scored else {},
+        "charts": _charts(findings, timeline, names, t) if findings.scored else {},
+        "timeline": timeline,
         "trials": trials,
         "columns": sorted({name for trial in trials for name in trial.params}),
         "best_numbers": {trial.number for trial in front},
@@ -90,7 +94,7 @@ def _context(findings: SearchFindings, folder: Path, t: Language) -> dict[str, A
         "seconds": seconds,
         "training_seconds": sum(seconds(trial) or 0 for trial in findings.trials),
         "max_axes": MAX_AXES,
-        "max_trials": MAX_TRIALS,
+        "max_trials": MAX_LISTED,
         "min_trials": MIN_TRIALS,
     }
 
@@ -108,17 +112,22 @@ def _shown_trials(findings: SearchFindings) -> list[FrozenTrial]:
     """Return the trials of the table: scored ones, best first, then the others in order."""
     best = [findings.scored[place] for place in findings.ranked]
     numbers = {trial.number for trial in best}
-    return [*best, *(trial for trial in findings.trials if trial.number not in numbers)][:MAX_TRIALS]
+    return [*best, *(trial for trial in findings.trials if trial.number not in numbers)][:MAX_LISTED]
 
 
-def _charts(findings: SearchFindings, names: list[str], t: Language) -> dict[str, Any]:
+def _charts(findings: SearchFindings, timeline: Timeline | None, names: list[str], t: Language) -> dict[str, Any]:
     """Return each chart for which there are values, as SVG."""
     name = names[0]
     drawn: dict[str, Any] = {"history": history_chart(findings, name, t)}
-    if any(len(steps) > 1 for group in findings.curves.values() for steps, _ in group):
+    if any(len(curve.steps) > 1 for group in findings.curves.values() for curve in group):
         drawn["curves"] = trials_curves(findings, name, t)
     if shares := findings.importances.shares:
         drawn["importances"] = importance_chart(shares, t)
+        varied = [parameter for parameter in findings.parameters if parameter.low < parameter.high]
+        if len(varied) > 1:
+            drawn["contour"] = contour_chart(varied[0], varied[1], findings, name, t)
+    if timeline and len(timeline.trials) > 1:
+        drawn["timeline"] = timeline_chart(timeline, findings, t)
     drawn["slices"] = [slice_chart(parameter, findings, name, t) for parameter in findings.parameters]
     if findings.parameters and len(findings.scored) > 1:
         drawn["parallel"] = parallel_chart(findings, name, t)

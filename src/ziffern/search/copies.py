@@ -41,6 +41,16 @@ class _StudyAttributes(TypedDict, total=False):
 class _TrialAttributes(TypedDict, total=False):
     overrides: Annotated[list[Text], Meta(max_length=1000)] | None
     error: Text | None
+    worker: Annotated[str, Meta(max_length=100)] | None  # that ran the last attempt
+    seconds: Annotated[float, Meta(ge=0, le=1e9)] | None  # of the last attempt
+    attempts: Annotated[int, Meta(ge=1, le=1_000_000)] | None
+
+
+class _Checked(FrozenTrial):
+    """A checked trial, which nobody else holds: Optuna's storage, which copies each trial deeply, need not."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Checked":
+        return self
 
 
 @dataclass
@@ -91,7 +101,7 @@ class StoredStudy:
         return study
 
 
-def _checked(trial: FrozenTrial) -> FrozenTrial:
+def _checked(trial: FrozenTrial) -> _Checked:
     """Return a checked copy of a trial; raises one of DAMAGE for a value that no search writes."""
     is_finished, steps = trial.state.is_finished(), trial.intermediate_values
     has_values = trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.values is not None
@@ -99,7 +109,7 @@ def _checked(trial: FrozenTrial) -> FrozenTrial:
         raise InputError("search.trial.too_many_steps", limit=MAX_STEPS)
     if wrong := [step for step in steps if not 0 <= step <= MAX_STEP]:
         raise InputError("search.trial.step", step=wrong[0], limit=MAX_STEP)
-    return FrozenTrial(
+    return _Checked(
         number=trial.number,
         trial_id=trial.number,
         state=trial.state,

@@ -6,24 +6,29 @@ step; with several objectives, the trials that no other beats in all of them tak
 """
 
 import math
-import warnings
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial
 
+from ziffern.search.importances import Importances
 from ziffern.search.parameters import SearchedParameter
 
-MIN_TRIALS = 10  # completed trials needed to compute importances
-MIN_BEST = 5  # minimum number of best trials, as PED-ANOVA's authors advise
-MIN_BEST_SHARE = 0.1  # minimum share of best trials
+MAX_LISTED = 300  # trials in a table
+MAX_DRAWN = 1000  # trials in a chart
 
-Curve = tuple[NDArray[np.int64], NDArray[np.float64]]  # steps and scores of a trial
+
+class Curve(NamedTuple):
+    """The intermediate scores of a trial."""
+
+    trial: FrozenTrial
+    steps: NDArray[np.int64]
+    scores: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -37,15 +42,6 @@ class Objective:
     def is_share(self) -> bool:
         """Whether it is an accuracy, to be written as a percentage."""
         return self.name.endswith("/acc")
-
-
-@dataclass(frozen=True)
-class Importances:
-    """How much each parameter mattered."""
-
-    shares: dict[str, float]  # by name, the largest first; they add up to 1; empty if they cannot be computed
-    missing: str = ""  # the key of the text that explains why there are none
-    error: str = ""  # as a value of that text
 
 
 @dataclass(frozen=True)
@@ -93,6 +89,21 @@ class SearchFindings:
         return list(map(int, np.argsort(self._sign * self.score[:, 0], kind="stable")))
 
     @cached_property
+    def drawn(self) -> frozenset[int]:
+        """The numbers of the trials that the charts draw: all, or the best ones and a random selection of all."""
+        count = len(self.trials)
+        if count <= MAX_DRAWN:
+            return frozenset(trial.number for trial in self.trials)
+        some = np.random.default_rng(0).choice(count, MAX_DRAWN - MAX_LISTED, replace=False).tolist()
+        best = [self.scored[place].number for place in (*self.front[:MAX_LISTED], *self.ranked[:MAX_LISTED])]
+        return frozenset([self.trials[place].number for place in some] + best)
+
+    @cached_property
+    def places(self) -> NDArray[np.int64]:
+        """The places in `scored` of drawn trials, in order."""
+        return np.array([place for place, trial in enumerate(self.scored) if trial.number in self.drawn], np.int64)
+
+    @cached_property
     def best_so_far(self) -> NDArray[np.float64]:
         """The best score of the first objective after each scored trial, (N,), within the limit."""
         best = np.maximum if self.objectives[0].is_maximized else np.minimum
@@ -114,15 +125,15 @@ class SearchFindings:
 
     @cached_property
     def curves(self) -> dict[str, list[Curve]]:
-        """The finite intermediate scores of completed and pruned trials, by state, those of the best one as `best`."""
+        """The finite intermediate scores of drawn trials, by the state of the trial, of the best one as `best`."""
         curves: dict[str, list[Curve]] = {"COMPLETE": [], "PRUNED": [], "best": []}
         best = self.scored[self.ranked[0]].number if self.scored else None
         for trial in self.trials:
             points = sorted((step, value) for step, value in trial.intermediate_values.items() if math.isfinite(value))
             kind = "best" if trial.number == best else trial.state.name
-            if points and kind in curves:
+            if points and kind in curves and trial.number in self.drawn:
                 steps, scores = zip(*points, strict=True)
-                curves[kind].append((np.array(steps), np.array(scores)))
+                curves[kind].append(Curve(trial, np.array(steps), np.array(scores)))
         return curves
 
     @cached_property
@@ -155,30 +166,7 @@ class SearchFindings:
     @cached_property
     def importances(self) -> Importances:
         """The importance of each parameter for the first objective."""
-        if len(self.scored) < MIN_TRIALS:
-            return Importances({}, "sweep.too_few")
-        if len({name for trial in self.scored for name in trial.params}) == 1:
-            return Importances({}, "sweep.one_parameter")
-        if len(set(self.score[:, 0].tolist())) == 1:
-            return Importances({}, "sweep.all_equal")
-        try:
-            return Importances(self._pedanova())
-        except Exception as error:  # a report without importances is better than none
-            return Importances({}, "sweep.no_importances", f"{type(error).__name__}: {error}")
-
-    def _pedanova(self) -> dict[str, float]:
-        evaluator = PedAnovaImportanceEvaluator(target_quantile=self.best_share)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a warning that low scores count as good, which the sign ensures
-            shares = get_param_importances(
-                self.study, evaluator=evaluator, target=lambda trial: self._sign * float(trial.values[0])
-            )
-        return dict(sorted(shares.items(), key=lambda item: -item[1]))
-
-    @property
-    def best_share(self) -> float:
-        """The share of trials that count as the best for importances: a tenth, but at least five trials."""
-        return max(MIN_BEST_SHARE, MIN_BEST / len(self.scored))
+        return Importances.of(self.study, self.scored, self._sign)
 
     @property
     def elapsed(self) -> float | None:
@@ -189,8 +177,9 @@ class SearchFindings:
 
 
 def seconds(trial: FrozenTrial) -> float | None:
-    """Return the duration of a trial; None if it has not ended."""
-    return trial.duration.total_seconds() if trial.duration else None
+    """Return the duration of a trial's last attempt; None if it has not ended."""
+    known: float | None = trial.user_attrs.get("seconds")  # of an earlier version: not stored
+    return trial.duration.total_seconds() if known is None and trial.duration else known
 
 
 def outlier_limit(scores: NDArray[np.float64], is_maximized: bool) -> float | None:

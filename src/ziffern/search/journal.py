@@ -25,7 +25,7 @@ from ziffern.errors import InputError
 from ziffern.files.untrusted import open_regular
 from ziffern.search.copies import DAMAGE, MAX_OBJECTIVES, Name, StoredStudy, Text
 
-MAX_BYTES = 128 * 2**20
+MAX_BYTES = 256 * 2**20  # 10,000 trials of 100 reports each
 MAX_LINE = 2**20  # bytes
 MAX_STUDIES = 1000
 MAX_TRIALS = 100_000
@@ -116,7 +116,10 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _read_entry(line: bytes) -> _Entry:
     """Return the entry in a line of a journal; raises ValueError if it does not fit the schema of its operation."""
-    plain = json.loads(line)
+    try:
+        plain = msgspec.json.decode(line)
+    except (ValueError, RecursionError):  # NaN and infinity, which Optuna writes and JSON does not know
+        plain = json.loads(line)
     operation = plain.get("op_code") if isinstance(plain, dict) else None
     if not isinstance(operation, int) or operation not in range(len(REQUIRED)):
         raise InputError("search.journal.not_an_operation")

@@ -30,6 +30,11 @@ class SearchedParameter:
             return np.where(np.isnan(self.values), np.nan, 0.5)
         return np.asarray((scale(self.values) - low) / (high - low))
 
+    def spread(self, ratio: float = 0.618034) -> NDArray[np.float64]:
+        """Return the values, those of choices spread side by side, evenly by an irrational ratio, (N,)."""
+        width = min(0.25, 0.03 * len(self.values)) if self.choices else 0
+        return self.values + width * (2 * (np.arange(len(self.values)) * ratio % 1) - 1)
+
     @classmethod
     def of(cls, name: str, trials: Sequence[FrozenTrial]) -> "SearchedParameter":
         """Return a parameter with its value in each trial and its whole range."""
@@ -39,9 +44,10 @@ class SearchedParameter:
             low, high = min(known.low for known in ranges), max(known.high for known in ranges)
             values = np.array([trial.params.get(name, math.nan) for trial in trials], np.float64)
             return cls(name, values, low, high, is_log=all(known.log for known in ranges))
-        allowed = [choice for known in ranges for choice in getattr(known, "choices", ())]
+        allowed = [choice for choices in {getattr(known, "choices", ()): 0 for known in ranges} for choice in choices]
         texts = list(dict.fromkeys(plain(value) for value in (*allowed, *(t.params[name] for t in own_trials))))
-        places = [texts.index(plain(trial.params[name])) if name in trial.params else math.nan for trial in trials]
+        place = {text: number for number, text in enumerate(texts)}
+        places = [place[plain(trial.params[name])] if name in trial.params else math.nan for trial in trials]
         return cls(name, np.array(places), 0, len(texts) - 1, choices=tuple(texts))
 
 

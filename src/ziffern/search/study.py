@@ -1,65 +1,50 @@
 """Locating and reading the study of a search from its sweep folder."""
 
-import os
-import re
 from pathlib import Path
 
 import msgspec
 import optuna
 
-from hydra_study.storage import JOURNAL
 from ziffern.errors import InputError
 from ziffern.files.untrusted import read_text
 from ziffern.records.config import MAX_BYTES, read_yaml
 from ziffern.records.convert import from_plain
 from ziffern.records.reader import is_search
-from ziffern.search.database import read_database, sqlite_path
 from ziffern.search.journal import read_journal
 
-ENVIRONMENT = re.compile(r"\$\{oc\.env:(\w+)\}")
+JOURNAL = "study.journal"  # as the sweeper names it
 
 
-def open_study(folder: Path, storage: str | None = None) -> optuna.Study:
-    """Return a checked copy, in memory, of the study of a sweep folder; see `locate`.
-
-    Nothing is written, neither to a journal nor to a SQLite file, and no lock is acquired.
+def open_study(folder: Path) -> optuna.Study:
+    """Return a checked copy, in memory, of the study of a sweep folder; nothing is written, and no lock acquired.
 
     Raises:
         InputError: There is no such study, or it is damaged.
     """
-    name, located = locate(folder, storage)
+    name, path = locate(folder)
     try:
-        return read_database(located, name) if "://" in located else read_journal(Path(located), name)
+        return read_journal(path, name)
     except OSError as error:
-        raise InputError("search.storage.unreadable", storage=located, why=error) from error
+        raise InputError("search.storage.unreadable", storage=path, why=error) from error
 
 
-def locate(folder: Path, storage: str | None = None) -> tuple[str, str]:
-    """Return the name of a search's study and its storage: an SQLAlchemy address, or the path of a journal file.
+def locate(folder: Path) -> tuple[str, Path]:
+    """Return the name of a search's study, and the path of its journal.
 
-    A folder may come from anywhere, so a database on another machine, or a file outside the folder, is opened only if
-    its address is given as `storage`, or by an environment variable that the search names.
+    A folder may come from anywhere, so nothing outside of it is opened.
 
     Raises:
-        InputError: The folder has no study, or its storage must not be opened.
+        InputError: The folder has no study, or one outside of it, such as in a database.
     """
-    name, own_storage = _study_of(folder)
-    address, is_trusted = storage or own_storage, storage is not None
-    if variable := ENVIRONMENT.fullmatch(str(address)):
-        address, is_trusted = os.environ.get(variable[1]), True
-        if not address:
-            raise InputError("search.storage.variable_not_set", folder=folder, variable=variable[1])
-    is_url = bool(address) and "://" in str(address)
-    if address and is_url and not address.startswith("sqlite:"):
-        if not is_trusted:
-            raise InputError("search.storage.untrusted_database", folder=folder)
-        return name, address
-    path = sqlite_path(address) if address and is_url else Path(address or folder / JOURNAL)
+    (name, storage), path = _study_of(folder), folder / JOURNAL
+    if not path.exists() and storage:  # of an earlier version
+        kind = "database" if "://" in storage or "$" in storage else "other_file"
+        raise InputError(f"search.storage.{kind}", folder=folder, storage=storage, path=path, name=name)
     if not path.exists():
-        raise InputError("search.storage.no_such_file", path=path, example="sqlite:///FILE" if is_url else "FILE")
-    if not is_trusted and not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError("search.storage.outside", folder=folder, storage=address or path.resolve())
-    return name, address or str(path)
+        raise InputError("search.storage.no_such_file", path=path)
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError("search.storage.outside", path=path)
+    return name, path
 
 
 def _study_of(folder: Path) -> tuple[str, str | None]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,13 +13,15 @@ from ziffern.report.charts.drawing import (
     SERIES,
     TEXT,
     chart,
-    joined,
+    curves,
+    hover,
     resize,
     score_axis,
     score_text,
     short,
     ticks,
 )
+from ziffern.report.charts.search import trial_text
 from ziffern.search.findings import SearchFindings
 from ziffern.search.parameters import SearchedParameter
 from ziffern.text.language import Language
@@ -47,13 +49,14 @@ def slice_chart(axes: Axes, parameter: SearchedParameter, findings: SearchFindin
     """Draw the scores against a parameter's values; the best one is marked."""
     resize(axes, width=3.2, height=2.4)
     score, best = findings.within(findings.score[:, 0]), findings.ranked[0]
-    spread = 0.0
-    if parameter.choices:  # trials with the same choice are spread side by side, evenly by the golden ratio
-        spread = min(0.25, 0.03 * len(score))
-    x = parameter.values + spread * (2 * (np.arange(len(score)) * 0.618034 % 1) - 1)
-    axes.plot(x, score, "o", color=SERIES[0], markersize=4, alpha=0.6, markeredgewidth=0)
-    axes.plot(x[best], score[best], "D", color=SERIES[1], markersize=6)
-    _scale_axis(axes, parameter)
+    places, x = findings.places[~np.isnan(parameter.values[findings.places])], parameter.spread()
+    style: Any = {"color": SERIES[0], "markersize": 4, "alpha": 0.6}
+    for shown, marker in ((places[places != best], "o"), (places[places == best], "D")):
+        if len(shown):
+            (dots,) = axes.plot(x[shown], score[shown], marker, markeredgewidth=0, **style)
+            hover(dots, [trial_text(findings.scored[place], findings, t, [parameter.name]) for place in shown])
+        style = {"color": SERIES[1], "markersize": 6}
+    scale_axis(axes, parameter)
     room = 0.08 * np.ptp(score) or 0.01 * abs(score[0]) or 1  # the same scale in all slices
     axes.set_ylim(score.min() - room, score.max() + room)
     axes.set(xlabel=short(parameter.name), ylabel=name)
@@ -62,27 +65,29 @@ def slice_chart(axes: Axes, parameter: SearchedParameter, findings: SearchFindin
     return parameter.name
 
 
-def _scale_axis(axes: Axes, parameter: SearchedParameter) -> None:
-    """Show the whole range that was searched, with ticks as in the configuration."""
+def scale_axis(axes: Axes, parameter: SearchedParameter, which: Literal["x", "y"] = "x") -> None:
+    """Show the whole range that was searched on an axis, with ticks as in the configuration."""
     low, high = parameter.low, parameter.high
+    axis, set_limits = (axes.xaxis, axes.set_xlim) if which == "x" else (axes.yaxis, axes.set_ylim)
     if parameter.choices:
         step = -(-len(parameter.choices) // 8)
         shown = range(0, len(parameter.choices), step)
         names = [short(parameter.choices[place], 14) for place in shown]
-        axes.set_xticks(list(shown), labels=names, rotation=0 if sum(map(len, names)) <= 24 else 30)  # noqa: PLR2004
-        axes.set_xlim(low - 0.5, high + 0.5)
+        is_wide = which == "x" and sum(map(len, names)) > 24  # noqa: PLR2004
+        axis.set_ticks(list(shown), labels=names, rotation=30 if is_wide else 0)
+        set_limits(low - 0.5, high + 0.5)
     elif parameter.is_log:
-        axes.set_xscale("log")
+        (axes.set_xscale if which == "x" else axes.set_yscale)("log")
         room = (high / low) ** 0.05 if high > low else 2
-        axes.set_xlim(low / room, high * room)
-        axes.xaxis.set_major_locator(FixedLocator(_log_ticks(low, high)))
-        axes.xaxis.set_minor_locator(NullLocator())
+        set_limits(low / room, high * room)
+        axis.set_major_locator(FixedLocator(_log_ticks(low, high)))
+        axis.set_minor_locator(NullLocator())
     else:
         room = 0.05 * (high - low) or 0.5
-        axes.set_xlim(low - room, high + room)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        set_limits(low - room, high + room)
+        axis.set_major_locator(MaxNLocator(5))
     if not parameter.choices:
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
@@ -110,12 +115,18 @@ def parallel_chart(axes: Axes, findings: SearchFindings, name: str, t: Language)
     lines = np.stack([*places, score.places if objective.is_maximized else 1 - score.places], axis=1)  # (N, P + 1)
     lacking = np.isnan(lines)
     lines[lacking] = BELOW
-    x, others = np.arange(lines.shape[1]), np.setdiff1d(np.arange(len(lines)), best)
+    x, others = np.arange(lines.shape[1]), np.setdiff1d(findings.places, best)
     resize(axes, max(4.8, 1.35 * len(x)), 3.4)
     alpha = float(np.clip(12 / max(len(others), 1), 0.08, 0.5))
-    axes.plot(*joined((x, lines[place]) for place in others), color=SERIES[0], linewidth=1, alpha=alpha)
-    axes.plot(*joined((x, lines[place]) for place in best[1:]), color=SERIES[1], linewidth=1.6, alpha=0.8)
-    axes.plot(x, lines[best[0]], color=SERIES[1], linewidth=3.2, marker="D", markersize=5)
+    for shown, style in (
+        (others, {"colors": SERIES[0], "linewidths": 1, "alpha": alpha}),
+        (best[1:], {"colors": SERIES[1], "linewidths": 1.6, "alpha": 0.8}),
+        (best[:1], {"colors": SERIES[1], "linewidths": 3.2}),
+    ):
+        if len(shown):
+            texts = [trial_text(findings.scored[place], findings, t) for place in shown]
+            curves(axes, [(x, lines[place]) for place in shown], texts, **style)
+    axes.plot(x, lines[best[0]], "D", color=SERIES[1], markersize=5)
     for axis in range(len(x)):
         axes.axvline(axis, color=TEXT, linewidth=0.8)
     for place, parameter in enumerate(parameters):

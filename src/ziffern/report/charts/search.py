@@ -3,37 +3,60 @@
 The first objective's outliers are drawn at the limit of `SearchFindings`.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+from optuna.trial import FrozenTrial
 
-from ziffern.report.charts.drawing import SERIES, chart, joined, legend, score_axis, ticks
-from ziffern.search.findings import SearchFindings, outlier_limit
+from ziffern.report.charts.drawing import SERIES, chart, curves, hover, legend, score_axis, score_text, short, ticks
+from ziffern.search.findings import Curve, SearchFindings, outlier_limit
+from ziffern.search.parameters import plain
 from ziffern.text.language import Language
 
 LOGARITHMIC = 20  # ratio of largest to smallest score from which a scale is logarithmic, as for the sizes of models
+MAX_NAMED = 12  # settings under the pointer
+
+
+def trial_text(trial: FrozenTrial, findings: SearchFindings, t: Language, names: Iterable[str] = ()) -> str:
+    """Return the text under the pointer for a trial: its number, its scores, and its values of the settings `names`."""
+    goals = findings.objectives if trial.values else []
+    scores = [score_text(value, goal.is_share, t) for value, goal in zip(trial.values or [], goals, strict=True)]
+    settings = [f"{short(name)} = {short(plain(trial.params[name], 4))}" for name in names if name in trial.params]
+    return "\n".join([" · ".join([f"{t('sweep.number')} {trial.number}", *scores]), *settings])
 
 
 @chart
 def history_chart(axes: Axes, findings: SearchFindings, name: str, t: Language) -> str:
     """Draw the scores of completed trials by their number, the best so far, and the other trials."""
-    numbers = [trial.number for trial in findings.scored]
-    scores = findings.within(findings.score[:, 0])
-    axes.plot(numbers, scores, "o", color=SERIES[0], markersize=4.5, alpha=0.75, label=t("sweep.complete"))
-    axes.step(numbers, findings.best_so_far, where="post", color=SERIES[1], label=t("sweep.best_so_far"))
-    if last := findings.last_scores:
-        style: Any = {"color": SERIES[4], "markersize": 5, "markerfacecolor": "none", "label": t("sweep.pruned")}
-        axes.plot(list(last), findings.within(np.array([*last.values()])), "v", **style)
+    names = [parameter.name for parameter in findings.parameters[:MAX_NAMED]]
+    last, best = findings.last_scores, findings.best_so_far
+
+    def dots(trials: Iterable[FrozenTrial], y: Any, marker: str, key: str, **style: Any) -> None:
+        shown = [trial for trial in trials if trial.number in findings.drawn]
+        if shown:
+            (line,) = axes.plot([trial.number for trial in shown], y(shown), marker, label=t(key), **style)
+            hover(line, [trial_text(trial, findings, t, names) for trial in shown])
+
+    def score(trials: list[FrozenTrial]) -> Any:
+        return findings.within(np.array([trial.values[0] for trial in trials]))
+
+    dots(findings.scored, score, "o", "sweep.complete", color=SERIES[0], markersize=4.5, alpha=0.75, markeredgewidth=0)
+    numbers = np.array([trial.number for trial in findings.scored])
+    steps = np.flatnonzero(np.diff(best, prepend=np.nan, append=best[-1]) != 0)
+    steps = np.append(steps, len(best) - 1)
+    axes.step(numbers[steps], best[steps], where="post", color=SERIES[1], label=t("sweep.best_so_far"))
+    style: Any = {"color": SERIES[4], "markersize": 5, "markerfacecolor": "none"}
+    dots((trial for trial in findings.trials if trial.number in last), score, "v", "sweep.pruned", **style)
     for state, marker, color, key in (
         ("PRUNED", "|", SERIES[4], "sweep.pruned_unscored"),
         ("FAIL", "x", SERIES[3], "sweep.failed"),
-    ):
-        places = [trial.number for trial in findings.trials if trial.state.name == state and trial.number not in last]
-        if places:  # at the lower edge, independent of the scores
-            style = {"color": color, "transform": axes.get_xaxis_transform(), "label": t(key)}
-            axes.plot(places, [0.03] * len(places), marker, **style)
+    ):  # at the lower edge, independent of the scores
+        ended = [trial for trial in findings.trials if trial.state.name == state and trial.number not in last]
+        style = {"color": color, "transform": axes.get_xaxis_transform()}
+        dots(ended, lambda shown: [0.03] * len(shown), marker, key, **style)
     _finish(axes, t("sweep.number"), name, findings, t)
     return t("sweep.history")
 
@@ -42,18 +65,22 @@ def history_chart(axes: Axes, findings: SearchFindings, name: str, t: Language) 
 def trials_curves(axes: Axes, findings: SearchFindings, name: str, t: Language) -> str:
     """Draw the scores that trials reported before their end, cut off beyond the limit of these scores."""
     complete, pruned, best = (findings.curves[kind] for kind in ("COMPLETE", "PRUNED", "best"))
-    faint = float(np.clip(12 / max(len(complete), 1), 0.15, 0.6))
+
+    def lines(shown: Sequence[Curve], **style: Any) -> None:
+        texts = [trial_text(curve.trial, findings, t) for curve in shown]
+        curves(axes, [(curve.steps, curve.scores) for curve in shown], texts, **style)
+
     if complete:
-        axes.plot(*joined(complete), color=SERIES[0], linewidth=1, alpha=faint, label=t("sweep.complete"))
+        faint = float(np.clip(12 / len(complete), 0.15, 0.6))
+        lines(complete, colors=SERIES[0], linewidths=1, alpha=faint, label=t("sweep.complete"))
     if pruned:
-        style: Any = {"color": SERIES[4], "linewidth": 1, "linestyle": (0, (3, 2))}
-        axes.plot(*joined(pruned), **style)
-        style |= {"marker": "x", "markersize": 5, "linestyle": "none", "label": t("sweep.pruned")}
-        axes.plot([step[-1] for step, _ in pruned], [score[-1] for _, score in pruned], **style)
+        lines(pruned, colors=SERIES[4], linewidths=1, linestyles=[(0, (3, 2))])
+        ends = [(curve.steps[-1], curve.scores[-1]) for curve in pruned]
+        axes.plot(*zip(*ends, strict=True), "x", color=SERIES[4], markersize=5, label=t("sweep.pruned"))
     if best:
-        axes.plot(*joined(best), color=SERIES[1], linewidth=2.4, label=t("sweep.best"))
+        lines(best, colors=SERIES[1], linewidths=2.4, label=t("sweep.best"))
     is_maximized = findings.objectives[0].is_maximized
-    limit = outlier_limit(np.concatenate([score for _, score in (*complete, *pruned, *best)]), is_maximized)
+    limit = outlier_limit(np.concatenate([curve.scores for curve in (*complete, *pruned, *best)]), is_maximized)
     if limit is not None:
         axes.set_ylim(**{"bottom" if is_maximized else "top": limit})  # type: ignore[arg-type]
     _finish(axes, t("sweep.step"), name, findings, t)
@@ -72,8 +99,14 @@ def front_chart(axes: Axes, findings: SearchFindings, names: list[str], t: Langu
     """Draw trials by their scores in two objectives; those of the front are joined and numbered."""
     score = findings.score
     ordered = sorted(findings.front, key=lambda place: score[place, 0])
-    axes.plot(*score.T, "o", color=SERIES[0], markersize=4.5, alpha=0.5, markeredgewidth=0)
-    axes.plot(*score[ordered].T, "D--", color=SERIES[1], linewidth=1.2, markersize=6, label=t("sweep.front"))
+    settings = [parameter.name for parameter in findings.parameters[:MAX_NAMED]]
+    style: Any = {"color": SERIES[0], "markersize": 4.5, "alpha": 0.5}
+    for places, marker in ((np.setdiff1d(findings.places, ordered), "o"), (ordered, "D")):
+        if len(places):
+            (dots,) = axes.plot(*score[places].T, marker, markeredgewidth=0, **style)
+            hover(dots, [trial_text(findings.scored[place], findings, t, settings) for place in places])
+        style = {"color": SERIES[1], "markersize": 6, "label": t("sweep.front")}
+    axes.plot(*score[ordered].T, "--", color=SERIES[1], linewidth=1.2)
     for turn, place in enumerate(ordered[:: -(-len(ordered) // 12)]):  # at most a dozen numbers
         number, where = str(findings.scored[place].number), (5, 5 if turn % 2 else -11)
         axes.annotate(number, score[place], where, textcoords="offset points", fontsize=9)
