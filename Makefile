@@ -27,7 +27,7 @@ train: $(STAMP) ## Train and test the compact CNN on MNIST (a minute or two)
 	@$(RUN) train.py $(ARGS)
 
 test: $(STAMP) ## Run the fast tests (one to two minutes)
-	@$(RUN) -m pytest -q -n 2 --dist worksteal -m "not slow and not gpu and not browser and not postgres"
+	@$(RUN) -m pytest -q -n 2 --dist worksteal -m "not slow and not gpu and not browser"
 
 test-slow: $(STAMP) ## Run the tests that train, kill, resume, and install the wheel (some minutes)
 	@$(RUN) -m pytest -q -m "slow and not gpu and not browser"

@@ -189,16 +189,18 @@ def test_commands_on_finished_runs_import_no_torch(tmp_path: Path) -> None:
 
 def test_the_wheel_trains_where_there_is_no_checkout(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    for name in ("src", "conf"):
+    for name in ("src", "conf", "sweeper"):
         shutil.copytree(ROOT / name, source / name)
     for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
         shutil.copy(ROOT / name, source)
-    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path / "dist"), str(source)]
-    subprocess.run(build, check=True, capture_output=True)
+    for project in (source, source / "sweeper"):
+        build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path / "dist"), str(project)]
+        subprocess.run(build, check=True, capture_output=True)
     shutil.rmtree(source)
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    wheels = [str(wheel) for wheel in (tmp_path / "dist").glob("*.whl")]
+    assert len(wheels) == 2
     site = tmp_path / "site"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), *wheels]
     subprocess.run(install, check=True, capture_output=True)
     # -S keeps the editable install of this checkout away; the libraries come by path.
     libraries = os.pathsep.join([str(site), *(path for path in sys.path if path.endswith("site-packages"))])

@@ -43,7 +43,7 @@ def test_a_run_is_described_by_its_overrides(commands) -> None:
 
 
 def test_a_job_of_several_is_described_as_one_run(commands) -> None:
-    found = commands("-m", *QUICK, "seed=1,2")
+    found = commands("-m", *QUICK, "seed=1,2", "hydra/sweeper/engine=inline")
     assert [command for command, _, _ in found] == [f"python train.py {' '.join(QUICK)} seed={n}" for n in (1, 2)]
     assert all(several for _, _, several in found)
 

@@ -21,6 +21,7 @@ from ziffern.experiment.naming import register_resolvers
 from ziffern.training.module import ImageClassifier
 
 GROUPS = sorted({path.parent.relative_to(conf_folder()) for path in conf_folder().glob("*/**/*.yaml")})
+GROUPS.remove(Path("hydra/sweeper"))  # hparams_search and engine choose it
 
 PARTS = ("model/augment", "model/optimizer", "model/scheduler")
 

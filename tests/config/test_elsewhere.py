@@ -21,7 +21,6 @@ NAMES = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
         ("hparams_search=mnist_optuna", "use hparams_search=tpe"),
         ("logger=many_loggers", "use logger=many"),
         ("logger=neptune", "Neptune has shut down its service"),
-        ("hydra.sweeper.search_space=x", "use hydra.sweeper.params"),
         ("data.num_workers=4", "all images are in memory"),
         ("trainer.fast_dev_run=true", "use debug=fdr"),
         ("trainer.min_epochs=1", "write +trainer.min_epochs=1"),

@@ -46,8 +46,11 @@ def test_a_search_has_the_name_of_its_overrides() -> None:
     overrides = OmegaConf.create(["hparams_search=tpe", "model=cnn", "data.dir=/x", "~model.loss", "seed=${data.fold}"])
     assert study_name(overrides) == "tpe_model-cnn_seed-data.fold"
     assert study_name(OmegaConf.create([])) == "study"
-    assert sweep_folder(overrides, "named", 5) == "outputs/sweeps/named"
-    assert re.fullmatch(rf"outputs/sweeps/model-cnn-nn{UNIQUE}", sweep_folder(OmegaConf.create(["model=cnn,nn"])))
+    assert sweep_folder(overrides, "named") == "outputs/sweeps/named"
+    several = ["model=cnn,nn", "trainer=gpu", "engine=ray"]
+    assert sweep_folder(OmegaConf.create(several)) == "outputs/sweeps/model-cnn-nn"
+    smoke = sweep_folder(OmegaConf.create(["model=cnn,nn", "debug=fdr"]))
+    assert re.fullmatch(rf"outputs/sweeps/model-cnn-nn_debug-fdr{UNIQUE}", smoke)
 
 
 RUNS = {  # overrides -> the folder's name in version 0.1.0, without its unique part
@@ -96,8 +99,8 @@ def test_the_jobs_of_a_multirun_share_its_folder(command_line, digits_npz: Path)
     code, _, errors = command_line("-m", "data=local", f"data.dir={digits_npz}", *quick, "seed=1,2")
     assert (code, errors) == (0, "")
     (folder,) = Path("outputs/sweeps").iterdir()
-    assert folder.name.startswith("data-local_model-nn_hidden-8_logger-none_report-null_max-epochs-0_seed-1-2_")
-    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["0", "1"]
+    assert folder.name.startswith("data-local_model-nn_hidden-8_logger-none_report-null_max-epochs-0_seed-1-2")
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["0", "1", "logs"]
 
 
 def test_the_same_command_with_its_checkpoint_continues_in_its_folder(tmp_path: Path) -> None:

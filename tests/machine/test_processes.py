@@ -3,7 +3,7 @@
 import pytest
 
 from ziffern.errors import InputError
-from ziffern.machine.processes import agree, is_first, launched, rank, set_trains_alone
+from ziffern.machine.processes import agree, is_first, launched, rank
 
 VARIABLES = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "SLURM_PROCID")
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "4"}
@@ -58,16 +58,3 @@ def test_processes_that_cannot_agree_say_so(started) -> None:
         agree(lambda: "chosen")
     started()
     assert agree(lambda: "chosen") == "chosen"
-
-
-def test_the_tasks_of_a_search_each_train_alone(started) -> None:
-    """A task other than the first would omit .hydra of its trials, and its errors."""
-    started(**SLURM, SLURM_PROCID="3")
-    set_trains_alone(True)
-    try:
-        assert is_first()
-        assert launched() == 1
-    finally:
-        set_trains_alone(False)
-    assert not is_first()
-    assert launched() == 4

@@ -1,6 +1,9 @@
 """A small Hydra application that knows nothing of ziffern, to sweep over; also run as a program."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -25,6 +28,10 @@ CONFIG = {
         "prune": False,
         "two": False,
         "spoil": False,
+        "threads": None,
+        "slow": [],
+        "poison": [],
+        "children": False,
     },
 }
 store = ConfigStore.instance()
@@ -41,9 +48,14 @@ def job(cfg: DictConfig) -> object:
     number = -1 if OmegaConf.is_missing(mine, "num") else mine.num
     with Path("started.log").open("a") as file:
         file.write(f"{number}\n")
-    print("hello from", number)
+    print("hello from", number, "in process", os.getpid())
+    if number in cfg.poison:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if cfg.children:
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        Path(f"child.{child.pid}").touch()
     try:
-        time.sleep(cfg.seconds)
+        time.sleep(60 if number in cfg.slow else cfg.seconds)
     except KeyboardInterrupt as error:
         raise AttributeError("from a clean-up") if cfg.spoil else error from None
     (Path(HydraConfig.get().runtime.output_dir) / "weights").mkdir(exist_ok=True)

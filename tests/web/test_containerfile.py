@@ -23,9 +23,12 @@ def last(name: str) -> str:
 
 def test_it_copies_what_exists_and_installs_the_extra() -> None:
     sources = [path for word, rest in LINES if word == "COPY" and "--from" not in rest for path in rest.split()[:-1]]
-    assert {"src", "conf", "pyproject.toml", "constraints.txt"} <= set(sources)
+    assert {"src", "sweeper", "conf", "pyproject.toml", "constraints.txt"} <= set(sources)
     assert all((ROOT / source).exists() for source in sources)
     assert "[serve]" in last("RUN")
+    (wheels,) = [rest for word, rest in LINES if word == "RUN" and rest.startswith("pip wheel")]
+    assert all((ROOT / folder / "pyproject.toml").is_file() for folder in wheels.split()[-2:])
+    assert "/wheels/hydra_study_sweeper-*.whl" in last("RUN")  # no index has it
     assert not re.search(r"https?://(?!127)", TEXT)
 
 

@@ -2,9 +2,6 @@
 
 import math
 import os
-import shlex
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +10,7 @@ from omegaconf import DictConfig
 
 from hydra_study import SweepError, current_trial, is_trial
 from ziffern.cli.terminal import chosen_language
-from ziffern.config.command import is_multirun, launch_folder, quoted, this_command, tool
+from ziffern.config.command import is_multirun, quoted, tool
 from ziffern.errors import DivergedError, InputError, OutputError
 from ziffern.experiment import run_folder
 from ziffern.experiment.failure import ENVIRONMENT, describe, fail
@@ -23,7 +20,7 @@ from ziffern.text.catalog import Message
 from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
 
-_multiruns: set[Path] = set()  # folders of the multiruns of this process
+STARTS_WORKERS = ("StudySweeper", "MultirunSweeper")
 
 
 def job(cfg: DictConfig) -> float | list[float]:
@@ -36,8 +33,8 @@ def job(cfg: DictConfig) -> float | list[float]:
         language = None if cfg.report is None else chosen_language(str(cfg.report))
         if is_trial():
             return _run_trial(cfg, folder, name)
-        if is_multirun() and _starts_processes(cfg):
-            return _run_in_own_process(cfg, folder)
+        if is_multirun() and not str(context.sweeper._target_).endswith(STARTS_WORKERS):
+            _check_starts_no_processes(cfg)
         from ziffern.experiment.run import run_experiment
 
         if cfg.ckpt_path is None and run_folder.holds_unfinished_run(folder):  # of the same command: it was claimed
@@ -52,31 +49,16 @@ def job(cfg: DictConfig) -> float | list[float]:
         if not is_multirun() and (line := error_line(error, False)):
             fail(line)  # before Hydra prints a line of its own
         raise
-    if is_multirun() and not cfg.get("debug"):  # nothing to compare
-        _multiruns.add(folder.parent)
     if language and is_first():
         _write_report(folder, language.code)
     return score
 
 
-def _starts_processes(cfg: DictConfig) -> bool:
-    """Return whether Lightning may start further processes for this job; torchrun and srun have started theirs."""
+def _check_starts_no_processes(cfg: DictConfig) -> None:
+    """Raise InputError if Lightning may start processes, which would each repeat the whole multirun."""
     several = str(cfg.trainer.strategy).startswith("ddp") or str(cfg.trainer.devices) != "1"
-    return several and launched() == 1 and "LOCAL_RANK" not in os.environ
-
-
-def _run_in_own_process(cfg: DictConfig, folder: Path) -> float | list[float]:
-    """Run a job of a multirun as a command of its own: the processes of DDP would each repeat the whole multirun."""
-    from ziffern.experiment.settings import objectives
-    from ziffern.runs.run import Run
-
-    command = this_command((sys.executable, "-m", "ziffern.cli.train"), **{"hydra.run.dir": folder})
-    if code := subprocess.run(shlex.split(command), cwd=launch_folder(), check=False).returncode:
-        raise SystemExit(code)
-    if not cfg.get("debug"):
-        _multiruns.add(folder.parent)
-    scores = [float(Run(folder).metrics[objective]) for objective in objectives(cfg.objective)]
-    return scores[0] if isinstance(cfg.objective, str) else scores
+    if several and launched() == 1 and "LOCAL_RANK" not in os.environ:  # torchrun and srun have started theirs
+        raise InputError("cli.job.ddp_in_basic_multirun")
 
 
 def _run_trial(cfg: DictConfig, folder: Path, name: str) -> float | list[float]:
@@ -103,11 +85,20 @@ def error_line(error: Exception, multirun: bool) -> Message | str:
     return ""
 
 
-def print_after_multirun() -> None:
-    """Print the command that compares the runs of each multirun of this process."""
-    for folder in sorted(_multiruns):
-        print(terminal_words()("cli.compare_multirun", ziffern=tool("ziffern"), folder=quoted(folder)))
-    _multiruns.clear()
+def compare_runs(folder: Path, jobs: list[Path]) -> None:
+    """Compare the runs of a multirun in a page in its folder; whatever goes wrong must not fail finished runs."""
+    from ziffern.cli.compare import compare
+    from ziffern.runs.comparison import MARGIN
+    from ziffern.runs.run import Run
+
+    t = terminal_words()
+    runs = [str(job) for job in jobs if (job / run_folder.RECORD[0]).is_file() and not Run(job).is_debug]
+    if len(runs) < 2:  # noqa: PLR2004 # nothing to compare
+        return
+    try:
+        compare(runs, folder / "comparison.html", t.code, MARGIN)
+    except Exception as error:
+        print(printable(t("cli.no_comparison", error=error, command=f"{tool('ziffern')} compare {quoted(folder)}")))
 
 
 def _write_report(folder: Path, language: str) -> None:

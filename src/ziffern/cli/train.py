@@ -19,8 +19,8 @@ from hydra import version
 from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.hydra_config import HydraConfig
 
-from hydra_study import check_finished_studies
-from ziffern.cli.job import error_line, job, print_after_multirun
+from hydra_study import check_finished_studies, when_multirun_ends
+from ziffern.cli.job import compare_runs, error_line, job
 from ziffern.cli.terminal import language_of_terminal, readable_streams
 from ziffern.config import conf_folder
 from ziffern.config.command import PRIMARY, invocation
@@ -51,10 +51,14 @@ def train(arguments: Sequence[str] | None = None) -> None:
     readable_streams()
     _check_encoding(arguments)
     options = _options(arguments)
-    processes.set_trains_alone(options.multirun and any(item.startswith(SEARCH) for item in options.overrides))
     register_resolvers()
     check_finished_studies(check_data)
+    when_multirun_ends(compare_runs)
     logging.raiseExceptions = False  # a line of train.log that cannot be written is no reason for a traceback
+    if processes.launched() > 1 and _is_multirun(options):
+        if any(item.startswith(SEARCH) for item in options.overrides):
+            fail(InputError("cli.train.search_in_processes", count=processes.launched()))
+        options.overrides = ["hydra/sweeper=basic", *options.overrides]  # all processes train each run together
     if not processes.is_first() and processes.launched() > 1:
         # The first process writes the configuration, as with the processes that Lightning starts.
         options.overrides += ["hydra.output_subdir=null", f"hydra.job.name=train_rank_{processes.rank()}"]
@@ -65,10 +69,8 @@ def train(arguments: Sequence[str] | None = None) -> None:
         version.setbase("1.3")
         with checked_configs():  # as `hydra.main` does, which would parse `sys.argv` itself
             _run_hydra(options, get_args_parser(), job, config_path=str(conf_folder()), config_name=PRIMARY)
-        print_after_multirun()
     except KeyboardInterrupt:
-        if not _is_multirun(options):  # a search has printed how to continue it
-            print(terminal_words()("cli.stopped_early"), file=sys.stderr)
+        print(terminal_words()("cli.stopped_early"), file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
         if given == "1" and "LOCAL_RANK" not in os.environ:  # Lightning's other processes inherit ours

@@ -1,6 +1,5 @@
 """The Hydra callback that claims the folder of a run or a multirun before Hydra writes to it."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,7 +17,7 @@ from ziffern.machine.processes import is_first
 from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
 
-WORKER = "HYDRA_OPTUNA_QUEUE_WORKER"  # set in worker processes of a search, whose first process checked the folder
+SEARCH, MULTIRUN = "StudySweeper", "MultirunSweeper"
 
 
 class ClaimRunFolder(Callback):
@@ -41,11 +40,12 @@ class ClaimRunFolder(Callback):
             _or_exit(check, "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Claim the folder of a multirun; a search shares its own with other processes."""
-        if WORKER in os.environ or not (is_first() or is_restarted()):
+        """Check the folder of a multirun, and claim it unless the sweeper locks it itself, as ours do."""
+        if not (is_first() or is_restarted()):
             return
         subdir = str(OmegaConf.to_container(config.hydra.sweep)["subdir"])  # type: ignore[index, call-overload]
-        is_search = "StudySweeper" in str(config.hydra.sweeper.get("_target_"))
+        sweeper = str(config.hydra.sweeper.get("_target_")).rpartition(".")[2]
+        is_search, is_ours = sweeper == SEARCH, sweeper in (SEARCH, MULTIRUN)
         overrides = plain(config.hydra.overrides.task)
         debug = next((item for item in overrides if item.startswith("debug=") and item != "debug=null"), "")
         if is_search and debug:
@@ -53,10 +53,10 @@ class ClaimRunFolder(Callback):
 
         def check() -> None:
             folder = _folder(config, "hydra.sweep.dir")
-            if is_restarted() and not is_search and is_finished_multirun(folder, subdir, overrides):
+            if is_restarted() and not is_ours and is_finished_multirun(folder, subdir, overrides):
                 _end(folder)
             if is_first():
-                claim_multirun(folder, subdir, is_search)
+                claim_multirun(folder, subdir, is_ours)
 
         _or_exit(check, "hydra.sweep.dir")
 

@@ -1,8 +1,8 @@
 """The names of run folders, sweep folders and studies.
 
 Decisions: a name is made from overrides, by resolvers in conf/, so the command line and `hydra.compose` give the same
-ones; a run folder is unique also among launches in the same second, while the folder of a search is the same for the
-same command, which therefore resumes it.
+ones; a run folder is unique also among launches in the same second, while the folder of a multirun is the same for the
+same command, which therefore continues it.
 """
 
 import hashlib
@@ -15,12 +15,13 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from hydra_study.workers import visible_gpus
 from ziffern.config.command import is_multirun, plain, tool
 from ziffern.experiment.run_folder import unfinished_run
 from ziffern.experiment.settings import directions
 from ziffern.machine import processes
 
-UNNAMED = ("data.dir", "trainer", "ckpt_path", "threads", "targets")  # settings that are not part of a folder's name
+UNNAMED = ("data.dir", "trainer", "ckpt_path", "threads", "targets", "engine")  # settings that name no folder
 MAX_LENGTH = 80  # characters of the part that overrides make
 
 
@@ -30,7 +31,7 @@ def register_resolvers() -> None:
     Each result is cached in the configuration, from which the jobs of a multirun inherit it: they have only their own
     overrides, and a later time.
     """
-    for resolver in (run_folder, sweep_folder, study_name, directions, is_ddp, tool):
+    for resolver in (run_folder, sweep_folder, study_name, directions, gpus_of_job, tool):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, use_cache=True, replace=True)
 
 
@@ -48,16 +49,18 @@ def run_folder(choices: DictConfig, overrides: ListConfig, name: object = None, 
     return f"outputs/runs/{choices['model']}{_slug([*named, *labels])}_{_unique()}"
 
 
-def sweep_folder(overrides: ListConfig, study: str | None = None, trials: int | None = None) -> str:
-    """Return the folder of a multirun below outputs/sweeps, named by its overrides.
+def sweep_folder(overrides: ListConfig, study: str | None = None) -> str:
+    """Return the folder of a multirun below outputs/sweeps, the same for the same command, which continues it.
+
+    Smoke runs are for trying, so their folder is a new one each time.
 
     Args:
         overrides: The overrides of the whole multirun.
         study: The name of a search's study, which is also the folder's.
-        trials: The number of trials of a search; None for any other multirun, whose folder is unique.
     """
-    name = study_name(overrides)
-    return f"outputs/sweeps/{study or name}" if trials else f"outputs/sweeps/{name}_{_unique(per_restart=True)}"
+    is_smoke = any(item.startswith("debug=") for item in plain(overrides))
+    end = f"_{_unique(per_restart=True)}" if is_smoke or processes.launched() > 1 else ""
+    return f"outputs/sweeps/{study or study_name(overrides)}{end}"
 
 
 def study_name(overrides: ListConfig) -> str:
@@ -74,9 +77,12 @@ def continues_by_command() -> bool:
     return names_folder or processes.launched() > 1
 
 
-def is_ddp(strategy: str) -> bool:
-    """Return whether a strategy of Lightning's Trainer starts processes of its own."""
-    return strategy.startswith("ddp")
+def gpus_of_job(accelerator: str, devices: object) -> int:
+    """Return how many GPUs a training uses if it finds enough, by the settings of Lightning's Trainer."""
+    if accelerator not in ("auto", "gpu", "cuda"):
+        return 0
+    every = len(visible_gpus())
+    return int(str(devices)) if str(devices).isdecimal() else every
 
 
 def _slug(overrides: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ from ziffern.text.printable import printable
 RECORD = ("metrics.json", "history.csv", "predictions.npz", "data.npz", "environment.json", "progress.jsonl")
 LAST = "checkpoints/last.ckpt"
 LOCK = ".lock"
+SWEEPS = ("study.journal", "jobs.jsonl")  # records of a sweeper, in the folder of a multirun
 JOB = "${hydra.job.num}"
 ARGUMENT = "folder"  # that chooses the folder of a run from Python, as hydra.run.dir does on the command line
 _locks: dict[Path, FileLock] = {}  # held by this process
@@ -75,8 +76,13 @@ def claimed(folder: Path, ckpt_path: str | None) -> Iterator[None]:
                 folder.rmdir()
 
 
-def claim_multirun(folder: Path, subdir: str, is_search: bool) -> None:
-    """Check the folder of a multirun, and lock it, except for a search, whose folder several processes share.
+def claim_multirun(folder: Path, subdir: str, is_recorded: bool) -> None:
+    """Check the folder of a multirun, and lock it.
+
+    Args:
+        folder: The folder.
+        subdir: The setting `hydra.sweep.subdir`.
+        is_recorded: Whether the sweeper locks the folder and continues what it has recorded there.
 
     Raises:
         InputError: It holds runs, two jobs would share a folder, or see `claim`.
@@ -84,9 +90,10 @@ def claim_multirun(folder: Path, subdir: str, is_search: bool) -> None:
     check_links(folder, "hydra.sweep.dir")
     if JOB not in subdir.replace(" ", ""):
         raise InputError("experiment.folder.shared_by_jobs", subdir=subdir)
-    if is_search:
+    if is_recorded and any((folder / name).is_file() for name in SWEEPS):
         return
-    _lock(folder, "hydra.sweep.dir")
+    if not is_recorded:
+        _lock(folder, "hydra.sweep.dir")
     jobs = folder.glob("/".join("*" * (subdir.count("/") + 1)))
     if run := next((job for job in sorted(jobs) if _first_record(job)), None):
         release(folder)

@@ -2,8 +2,7 @@
 
 Decisions: the first process chooses a name and the others receive it, since names contain the time and a random
 part. They exchange it through torchrun's store, or derive it from the number of their SLURM step; processes started by
-Lightning get it on their command line. The tasks of a search (`srun python train.py -m hparams_search=tpe`) do not
-train together: each one runs its own trials, which the entry point declares by `set_trains_alone`.
+Lightning get it on their command line.
 """
 
 import os
@@ -13,13 +12,6 @@ from datetime import timedelta
 from ziffern.errors import InputError
 
 MAX_WAIT = timedelta(seconds=120)  # for the first process, which may start later than the others
-_trains_alone = False
-
-
-def set_trains_alone(value: bool) -> None:
-    """Declare whether this process trains alone, even if SLURM started others with it."""
-    global _trains_alone  # noqa: PLW0603
-    _trains_alone = value
 
 
 def rank() -> int:
@@ -61,8 +53,6 @@ def agree(choose: Callable[[], str], per_restart: bool = False) -> str:
 
 def _slurm() -> bool:
     """Return whether srun started several processes for this training."""
-    if _trains_alone:
-        return False
     return int(os.environ.get("SLURM_NTASKS", "1")) > 1 and {"SLURM_PROCID", "SLURM_STEP_ID"} <= os.environ.keys()
 
 

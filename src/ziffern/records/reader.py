@@ -38,13 +38,15 @@ MAX_SIZES = {  # bytes
     "checkpoints/last.ckpt": 4 * 2**30,
 }
 CONFIG = ".hydra/config.yaml"
+SWEEPERS = ("StudySweeper", "OptunaQueueSweeper")  # of this version, and of earlier ones
 MAX_MULTIRUN = 2**20  # bytes of multirun.yaml in a sweep folder
 
 
 def is_search(folder: Path) -> bool:
     """Return whether this is the folder of a search for settings, which contains its trials."""
     try:
-        return "StudySweeper" in read_text(folder / "multirun.yaml", MAX_MULTIRUN)
+        text = read_text(folder / "multirun.yaml", MAX_MULTIRUN)
+        return any(name in text for name in SWEEPERS)
     except (OSError, InputError):
         return False
 

@@ -1,6 +1,6 @@
 """The data and the direction that all trials of a search share, checked in each trial."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from ziffern.data.datamodule import ImageDataModule
 
 
-def agree_on_data(study: "optuna.Study | None", data: "ImageDataModule", model: object = None) -> None:
+class _Study(Protocol):
+    @property
+    def user_attrs(self) -> dict[str, Any]: ...
+
+    def set_user_attr(self, key: str, value: Any) -> None: ...
+
+
+def agree_on_data(study: "_Study | None", data: "ImageDataModule", model: object = None) -> None:
     """Record in the study which data it uses, or check that it uses the same data as before.
 
     Nothing is checked if this process has no study; `run_experiment` passes a model, too.

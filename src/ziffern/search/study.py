@@ -5,14 +5,13 @@ from pathlib import Path
 import msgspec
 import optuna
 
+from hydra_study.journal import JOURNAL
 from ziffern.errors import InputError
 from ziffern.files.untrusted import read_text
 from ziffern.records.config import MAX_BYTES, read_yaml
 from ziffern.records.convert import from_plain
 from ziffern.records.reader import is_search
 from ziffern.search.journal import read_journal
-
-JOURNAL = "study.journal"  # as the sweeper names it
 
 
 def open_study(folder: Path) -> optuna.Study:

@@ -1,29 +1,57 @@
 """A Hydra sweeper on Optuna: exact, resumable, asynchronous, with pruning from inside the job.
 
-Select it by `hydra/sweeper=optuna`. It depends on hydra-core and optuna alone. Hydra imports every plugin
-module at every start, so heavy imports are confined to modules whose names begin with an underscore.
+Select it by `hydra/sweeper=study` for a search or `hydra/sweeper=multirun` for other multiruns. Hydra imports the
+plugin at every start of every application, so nothing heavy is imported here.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from hydra_study.errors import SweepError
-from hydra_study.job import check_finished_studies, is_trial, trial_number
 
 if TYPE_CHECKING:
-    import optuna
+    from pathlib import Path
 
-__all__ = ["SweepError", "check_finished_studies", "current_trial", "is_trial"]
+    from omegaconf import DictConfig
+
+    from hydra_study.trial import Trial
+
+__all__ = ["SweepError", "check_finished_studies", "current_trial", "is_trial", "when_multirun_ends"]
+
+finished_study_checks: "list[Callable[[Any, DictConfig], None]]" = []
+multirun_ends: "list[Callable[[Path, list[Path]], None]]" = []
 
 
-def current_trial() -> "optuna.Trial | None":
-    """Return the Optuna trial of the running Hydra job, for `report` and `should_prune`.
+def current_trial() -> "Trial | None":
+    """Return the trial of the running Hydra job, for `report` and `should_prune`.
 
-    It is looked up from the job's own Hydra configuration (storage, study, job number), so it works in whatever
-    process a launcher runs the job. None outside of a sweep by this plugin, and in child processes of a job,
-    such as DDP's, in which `is_trial` is still true.
+    None outside of a search by this plugin, and in child processes of a job, such as DDP's, in which `is_trial` is
+    still true.
     """
-    if trial_number() is None:
-        return None
     from hydra_study.trial import current_trial
 
     return current_trial()
+
+
+def is_trial() -> bool:
+    """Return whether this process runs a trial, or was started by one."""
+    from hydra_study.trial import is_trial
+
+    return is_trial()
+
+
+def check_finished_studies(check: "Callable[[Any, DictConfig], None]") -> None:
+    """Register a check to run if a launch finds its study finished, since no job would run to compare the data.
+
+    Args:
+        check: Takes the study and the composed configuration of one of its jobs; raises SweepError if the study is not
+            the one the command asks for. Only code can register one: no configuration can name it.
+    """
+    if check not in finished_study_checks:
+        finished_study_checks.append(check)
+
+
+def when_multirun_ends(call: "Callable[[Path, list[Path]], None]") -> None:
+    """Register a function to call at the end of a plain multirun with its folder and the folders of finished jobs."""
+    if call not in multirun_ends:
+        multirun_ends.append(call)

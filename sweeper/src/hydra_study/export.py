@@ -11,17 +11,12 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
-from optuna.trial import FrozenTrial
 
-from hydra_study.progress import best_first
-from hydra_study.queue import Queue
+from hydra_study.study import Study
 
 
 def export(
-    queue: Queue,
-    trials: list[FrozenTrial],
-    folder: Path,
-    settings: dict[str, Any],
+    study: Study,
     loader: ConfigLoader,
     groups: Collection[str],
 ) -> dict[int, str]:
@@ -30,28 +25,25 @@ def export(
     `groups` are those of the application's defaults list. With several directions each trial of the Pareto
     front gets a config with its number.
     """
-    path = PurePosixPath(settings["export"])
-    ranked = best_first(queue, trials)
-    if not ranked:
+    path, best = PurePosixPath(study.settings["export"]), study.best
+    if not best:
         return {}
-    chosen = {ranked[0].number: path}
-    if len(queue.directions) > 1:
-        front = {trial.number for trial in queue.study.best_trials}
-        chosen = {
-            trial.number: path.with_name(f"{path.name}_{trial.number}") for trial in ranked if trial.number in front
-        }
+    chosen = {best[0]: path}
+    if len(study.directions) > 1:
+        chosen = {number: path.with_name(f"{path.name}_{number}") for number in best}
     commands = {}
     for number, target in chosen.items():
-        kept = trials[number].user_attrs.get("overrides", [])
+        trial = study.trial(number)
+        kept = trial.user_attrs.get("overrides", [])
         overrides = [str(line) for line in kept] if isinstance(kept, list) else []
         deleted = [line for line in overrides if line.startswith("~")]  # a config cannot delete a setting
-        body = _config(overrides, str(path.parent), settings["search_group"], loader)
-        header = f"# @package _global_\n# Trial {number} of study {queue.name}: {trials[number].values}\n"
-        _write(folder / f"{target}.yaml", header, body)
+        body = _config(overrides, str(path.parent), study.settings["search_group"], loader)
+        header = f"# @package _global_\n# Trial {number} of study {study.name}: {trial.values}\n"
+        _write(study.folder / f"{target}.yaml", header, body)
         group = str(target.parent)
         choice = f"{'' if group in groups else '+'}{group}={target.name}"
-        commands[number] = shlex.join([*_program(), "--config-dir", str(folder), choice, *deleted])
-    _write(folder / "optimization_results.yaml", "", _results(queue, trials, list(chosen)))
+        commands[number] = shlex.join([*_program(), "--config-dir", str(study.folder), choice, *deleted])
+    _write(study.folder / "optimization_results.yaml", "", _results(study, list(chosen)))
     return commands
 
 
@@ -72,14 +64,15 @@ def _on_path(name: str, program: Path) -> str:
     return name if found and Path(found).parent == program.absolute().parent else str(program)
 
 
-def _results(queue: Queue, trials: list[FrozenTrial], chosen: list[int]) -> dict[str, Any]:
+def _results(study: Study, chosen: list[int]) -> dict[str, Any]:
     """Return the content of optimization_results.yaml, as the official plugin writes it."""
-    if len(queue.directions) == 1:
-        best = trials[chosen[0]]
+    trials = [study.trial(number) for number in chosen]
+    if len(study.directions) == 1:
+        (best,) = trials
         return {"name": "optuna", "best_params": dict(best.params), "best_value": best.value}
     return {
         "name": "optuna",
-        "solutions": [{"params": dict(trials[n].params), "values": list(trials[n].values)} for n in chosen],
+        "solutions": [{"params": dict(trial.params), "values": list(trial.values)} for trial in trials],
     }
 
 

@@ -3,9 +3,13 @@
 The parts are stored with the study as flat plain values, so that a launch that differs can name the setting.
 """
 
+import hashlib
+import inspect
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
@@ -44,9 +48,13 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, json.loads(json.dumps(value, default=str))
 
 
-def difference(was: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> tuple[str, str] | None:
+def difference(
+    was: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "", may_differ: Sequence[str] = ()
+) -> tuple[str, str] | None:
     """Return the first setting that differs, as its former `name=value` and its present value; None without any."""
     for name in dict.fromkeys([*was, *now]):
+        if is_excepted(name, may_differ):
+            continue
         then, today = (
             json.dumps(settings[name], sort_keys=True) if name in settings else "" for settings in (was, now)
         )
@@ -58,3 +66,19 @@ def difference(was: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "")
 
 def _short(text: str) -> str:
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+
+
+def code_version(task: Callable[..., Any]) -> str | None:
+    """Return a hash of the source code of a job: of its whole package, or of its script; None if there is no file."""
+    module = sys.modules.get(inspect.unwrap(task).__module__)
+    file = getattr(module, "__file__", None)
+    if module is None or not file or not Path(file).is_file():
+        return None
+    top = (module.__package__ or module.__name__).partition(".")[0]
+    package = file if top == module.__name__ else getattr(sys.modules.get(top), "__file__", None)
+    is_package = package is not None and Path(package).name == "__init__.py"
+    root = Path(package).parent if package and is_package else Path(file).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")) if is_package else [Path(file)]:
+        digest.update(f"{path.relative_to(root)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:12]

@@ -4,7 +4,7 @@ import functools
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -33,7 +33,7 @@ from hydra_study.errors import SweepError
 from hydra_study.identity import is_excepted
 
 Value = None | bool | int | float | str
-MAX_VALUES = 100_000  # of a stepped parameter, and of a grid
+MAX_POINTS = 100_000  # of a grid
 MAX_EXAMPLES = 32  # trials that are composed before a study begins
 
 
@@ -44,7 +44,7 @@ class Parameter:
     Attributes:
         key: Of the override, such as `model.optimizer.lr` or `+x`.
         distribution: Optuna draws from it.
-        values: All of its values; None where they are continuous.
+        values: All of its values; None where they are continuous, or too many for a grid.
         texts: Their spellings in overrides, if these are not those of `as_text`.
     """
 
@@ -59,7 +59,7 @@ class Parameter:
         return self.key.lstrip("+")
 
     def suggest(self, trial: Trial) -> Value:
-        """Return the trial's value; a stepped float as it was written, 0.3 and not 0.30000000000000004."""
+        """Return the trial's value; in a range, with its decimals: 0.3 and not 0.30000000000000004."""
         distribution = self.distribution
         if isinstance(distribution, CategoricalDistribution):
             return trial.suggest_categorical(self.name, distribution.choices)
@@ -68,7 +68,9 @@ class Parameter:
         if isinstance(distribution, IntDistribution):
             return trial.suggest_int(self.name, int(low), int(high), step=distribution.step, log=log)
         number = trial.suggest_float(self.name, low, high, step=distribution.step, log=log)
-        return min(self.values, key=lambda value: abs(float(value or 0) - number)) if self.values else number
+        if distribution.step is None:
+            return number
+        return round(number, max(-int(Decimal(str(end)).as_tuple().exponent) for end in (low, distribution.step)))
 
     def text(self, value: Value) -> str:
         """Return how an override spells a value."""
@@ -77,10 +79,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Overrides:
-    """Overrides that belong together: searched parameters and fixed lines, by their names."""
+    """Overrides that belong together: searched parameters and fixed lines, by their names; and their order."""
 
     parameters: Mapping[str, Parameter]
     fixed: Mapping[str, str]
+    names: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,12 @@ class Space:
         lines: dict[str, str] = {}
 
         def add(some: Overrides) -> None:
-            for name, line in some.fixed.items():
-                texts[name], lines[name] = line.partition("=")[2], line
-            for name, parameter in some.parameters.items():
-                texts[name] = parameter.text(value_of(parameter))
-                lines[name] = f"{parameter.key}={texts[name]}"
+            for name in some.names:
+                if parameter := some.parameters.get(name):
+                    texts[name] = parameter.text(value_of(parameter))
+                    lines[name] = f"{parameter.key}={texts[name]}"
+                elif line := some.fixed.get(name):
+                    texts[name], lines[name] = line.partition("=")[2], line
 
         add(self.always)
         for condition in self.conditions:
@@ -129,6 +133,26 @@ class Space:
             if condition.holds(self.configured(condition.key) if text is None else parse_value(text)):
                 add(condition.overrides)
         return list(lines.values())
+
+    def draw(self, trial: Trial, extend: Callable[[Trial], object] | None = None) -> list[str]:
+        """Return a trial's overrides; `extend` may suggest more parameters, `x` for `x=...` and `+x` for `+x=...`.
+
+        Raises:
+            SweepError: A fixed override has the name of a parameter that `extend` suggests.
+        """
+        lines = self.overrides(lambda parameter: parameter.suggest(trial))
+        if extend is None:
+            return lines
+        searched = set(trial.params)
+        given = {line.partition("=")[0].lstrip("+~"): line for line in lines}
+        extend(trial)
+        more = {name: value for name, value in trial.params.items() if name not in searched}
+        for name in more:
+            if line := given.get(name.lstrip("+")):
+                raise SweepError(
+                    f"{line}: hydra.sweeper.custom_search_space suggests {name}, too: remove one of the two"
+                )
+        return [*lines, *(f"{name}={_spelled(value)}" for name, value in more.items())]
 
     def grid(self) -> list[dict[str, Value]]:
         """Return every point, the first parameter changing slowest.
@@ -139,11 +163,12 @@ class Space:
         for parameter in self.parameters():
             if parameter.values is None:
                 raise SweepError(
-                    f"{parameter.name}: a grid needs a finite list of values: use choice(...) or range(...)"
+                    f"{parameter.name}: a grid needs a finite list of values, at most {MAX_POINTS}: use choice(...) or "
+                    "range(...)"
                 )
-        points = list(itertools.islice(self._points({}), MAX_VALUES + 1))
-        if len(points) > MAX_VALUES:
-            raise SweepError(f"the grid has more than {MAX_VALUES} points: choose fewer values, or another sampler")
+        points = list(itertools.islice(self._points({}), MAX_POINTS + 1))
+        if len(points) > MAX_POINTS:
+            raise SweepError(f"the grid has more than {MAX_POINTS} points: choose fewer values, or another sampler")
         return points
 
     def _points(self, chosen: dict[str, Value]) -> Iterator[dict[str, Value]]:
@@ -204,36 +229,60 @@ def parse_space(
     """Return the search space of `params` and `when`; the command line's `arguments` take precedence.
 
     Raises:
-        SweepError: There is nothing to search, or a range has no values.
+        SweepError: A range has no values, or a condition has no such setting or value.
     """
     parser = OverridesParser.create(config_loader=config_loader)
 
     def parse(some: Mapping[str, Any], more: list[str]) -> Overrides:
         parameters: dict[str, Parameter] = {}
         fixed: dict[str, str] = {}
+        names: dict[str, None] = {}
         for override in parser.parse_overrides([*(f"{k}={as_text(v)}" for k, v in some.items()), *more]):
             key = override.get_key_element()
             name = key.lstrip("+")  # a deletion, ~x, does not set x
-            parameters.pop(name, None)
-            fixed.pop(name, None)
+            for former in (parameters, fixed, names):
+                former.pop(name, None)
+            names[name] = None
             if override.is_sweep_override():
                 parameters[name] = _parameter(key, override)
             else:
                 fixed[name] = str(override.input_line)
-        return Overrides(parameters, fixed)
+        return Overrides(parameters, fixed, names)
 
     always = parse(params, arguments)
     conditions: list[Condition] = []
     for text, some in when.items():
         conditions.append(_condition(str(text), some, parse, always, conditions, config_loader, configured))
     conditions = [condition for condition in conditions if condition.is_possible]
-    space = Space(always, tuple(conditions), configured)
-    if not any(space.parameters()):
-        raise SweepError(
-            "nothing to search: give at least one of name=choice(a,b), name=range(0,10) or name=interval(0,1) "
-            "on the command line or in hydra.sweeper.params"
-        )
-    return space
+    return Space(always, tuple(conditions), configured)
+
+
+def official_params(search_space: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return as `params` what the official plugin's former setting `search_space` describes.
+
+    Raises:
+        SweepError: A parameter has no type, or one that does not fit.
+    """
+    params = {}
+    for name, some in search_space.items():
+        try:
+            kind, step, log = some["type"], some.get("step"), some.get("log", False)
+            if kind == "categorical":
+                params[name] = ",".join(map(_spelled, some["choices"]))
+                continue
+            number = {"int": int, "float": float}[kind]
+            low, high = number(some["low"]), number(some["high"])
+            params[name] = f"{'tag(log, ' * log}{kind}(interval({low}, {high})){')' * log}"
+            if step is not None and not log:
+                start, by = Decimal(str(low)), Decimal(str(number(step)))
+                stop = number(start + ((Decimal(str(high)) - start) // by + 1) * by)  # `high` is a value, too
+                params[name] = f"range({low}, {stop}, {by})"
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise SweepError(
+                f"hydra.sweeper.search_space.{name}={some}: must have a type, int or float with low and high, or "
+                "categorical with choices"
+            ) from error
+    return params
 
 
 def _condition(
@@ -262,6 +311,7 @@ def _condition(
     kept = Overrides(
         {name: item for name, item in parsed.parameters.items() if name not in given},
         {name: item for name, item in parsed.fixed.items() if name not in given},
+        parsed.names,
     )
     condition = Condition(key, values, kept)
     options = config_loader.get_group_options(key)
@@ -273,7 +323,7 @@ def _condition(
         return replace(condition, is_possible=any(item.is_possible for item in makers))
     if key in always.parameters:
         parameter = always.parameters[key]
-        possible = [parse_value(parameter.text(value)) for value in parameter.values or ()]
+        possible = [parse_value(text) for text in parameter.texts] or list(parameter.values or ())
         if parameter.values is not None and not any(map(condition.holds, possible)):
             if options:  # a condition of a recipe, for another option than those that are searched
                 return replace(condition, is_possible=False)
@@ -313,7 +363,7 @@ def _parameter(key: str, override: Override) -> Parameter:
             value.shuffle = False  # each process would have a different order
             _check_tags(value.tags, ())
         return _choice(key, override)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ArithmeticError) as error:
         raise SweepError(f"{override.input_line}: not a range to search ({error})") from error
 
 
@@ -338,7 +388,14 @@ def _escaped(text: str, value: object) -> str:
             return text
     except HydraException:
         pass
-    quoted = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    return _spelled(str(value))
+
+
+def _spelled(value: Any) -> str:
+    """Return a value as an override spells it, a text in quotes."""
+    if not isinstance(value, str):
+        return as_text(value)
+    quoted = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{quoted}'"
 
 
@@ -370,15 +427,21 @@ def _range(key: str, value: RangeSweep) -> Parameter:
     if not step:
         raise ValueError("a step of 0")
     count = math.ceil((stop - start) / step)
-    if not 0 < count <= MAX_VALUES:
-        raise ValueError(f"{max(count, 0)} values, where 1 to {MAX_VALUES} are possible")
+    if count <= 0:
+        raise ValueError("no values")
     whole = all(isinstance(number, int) for number in (value.start, value.stop, value.step))
-    values = [int(start + k * step) if whole else float(start + k * step) for k in range(count)]
-    low, high = min(values), max(values)
+
+    def at(k: int) -> int | float:
+        return int(start + k * step) if whole else float(start + k * step)
+
+    low, high = sorted((at(0), at(count - 1)))
+    if math.ulp(max(-low, high)) > abs(step):
+        raise ValueError(f"a computer's numbers of this size are more than {abs(step)} apart")
     if log and not (whole and abs(step) == 1 and low >= 1):
         raise ValueError(
             "log goes with whole numbers from 1 in steps of 1; for others write tag(log, interval(LOW, HIGH))"
         )
+    values = tuple(map(at, range(count))) if count <= MAX_POINTS else None
     if whole:
-        return Parameter(key, IntDistribution(int(low), int(high), log=log, step=int(abs(step))), tuple(values))
-    return Parameter(key, FloatDistribution(low, high, step=float(abs(step))), tuple(values))
+        return Parameter(key, IntDistribution(int(low), int(high), log=log, step=int(abs(step))), values)
+    return Parameter(key, FloatDistribution(low, high, step=float(abs(step))), values)

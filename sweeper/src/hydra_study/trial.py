@@ -1,61 +1,97 @@
-"""The trial of the running job, for reporting its scores."""
+"""The trial of the running job: what is left of Optuna's in the process of a job."""
 
+import json
 import os
-from pathlib import Path
+import warnings
 from typing import Any
 
-import optuna
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf
+from hydra_study.attempt import Job
+from hydra_study.channel import Line
 
-from hydra_study.job import MARK, trial_number
-from hydra_study.objects import make_pruner
-from hydra_study.storage import Storage, patiently
-
-running: dict[int, optuna.Trial] = {}  # of this process's sweep, by number
+MARK = "HYDRA_STUDY_TRIAL"  # the trial's number, inherited by the processes that the job starts
 
 
-class PatientTrial(optuna.Trial):
-    """A trial that waits for an unreachable storage instead of failing its job."""
+class Attributes:
+    """The attributes of the whole study, as far as a job needs them."""
 
-    def __init__(self, trial: optuna.Trial, seconds: float) -> None:
-        self.__dict__.update(trial.__dict__)
-        self._seconds = seconds
+    def __init__(self, line: Line) -> None:
+        self._line = line
 
-    def report(self, value: float, step: int) -> None:
-        """Report the score of a step, unless a process that was killed has reported it already."""
-        if step not in self._cached_frozen_trial.intermediate_values:
-            report = super().report
-            patiently(lambda: report(value, step), self._seconds)
+    @property
+    def user_attrs(self) -> dict[str, Any]:
+        """The study's user attributes now; empty if there is no driver."""
+        return dict(self._line.ask(ask="study") or {})
 
     def set_user_attr(self, key: str, value: Any) -> None:
-        """Store a value with the trial."""
-        store = super().set_user_attr
-        patiently(lambda: store(key, value), self._seconds)
+        """Store a value, which JSON must be able to hold, with the study."""
+        self._line.ask(ask="set", of="study", key=key, value=value)
+
+
+class Trial:
+    """The trial of a job.
+
+    Attributes:
+        number: Its number, which is also that of the job and of its folder.
+        params: The searched settings, by name.
+        study: The attributes of the whole study.
+    """
+
+    def __init__(self, job: Job, line: Line) -> None:
+        self.number, self.params, self.study = job.number, dict(job.params), Attributes(line)
+        self.user_attrs: dict[str, Any] = {}
+        self._line, self._who = line, {"number": job.number, "attempt": job.attempt}
+        self._prune = False
+
+    def report(self, value: float, step: int) -> None:
+        """Report the score after a step, from 0; one that was reported before the job was killed is kept.
+
+        Raises:
+            TypeError or ValueError: It is not a number, or the step is negative.
+            RuntimeError: The search has several objectives, or the driver could not store the score.
+        """
+        value, step = float(value), int(step)
+        if step < 0:
+            raise ValueError(f"step={step}: must be 0 or more")
+        answer = self._line.ask(ask="report", value=value, step=step, **self._who)
+        if answer is None:
+            warnings.warn(f"the driver does not answer: the score of step {step} is not reported", stacklevel=2)
+        elif answer.get("error"):
+            raise RuntimeError(answer["error"])
+        self._prune = bool(answer and answer["prune"])
 
     def should_prune(self) -> bool:
-        """Return whether the trial should stop now."""
-        return patiently(super().should_prune, self._seconds)
+        """Return whether the job should stop now, by raising `optuna.TrialPruned`."""
+        return self._prune
+
+    def set_constraint(self, key: str, value: float) -> None:
+        """Store a constraint, which is violated if its value is positive."""
+        self._line.ask(ask="constrain", key=key, value=float(value), **self._who)
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Store a value, which JSON must be able to hold, with the trial."""
+        json.dumps(value)
+        self.user_attrs[key] = value
+        self._line.ask(ask="set", of="trial", key=key, value=value, **self._who)
 
 
-def current_trial() -> optuna.Trial | None:
-    """Return the trial of the running Hydra job; None outside of a sweep."""
-    number = trial_number()
-    if number is None:
-        return None
-    if number in running:
-        return running[number]
-    hydra = HydraConfig.get()
-    settings: Any = hydra.sweeper
-    storage = Storage(settings.storage, Path(hydra.sweep.dir), settings.grace_period).open()
-    # The trial has its parameters already, and a random sampler draws none in advance.
-    study = optuna.load_study(
-        study_name=settings.study_name,
-        storage=storage,
-        sampler=optuna.samplers.RandomSampler(),
-        pruner=make_pruner(OmegaConf.to_container(settings.pruner, resolve=True)),
-    )
-    trial_id = storage.get_trial_id_from_study_id_trial_number(storage.get_study_id_from_name(study.study_name), number)
-    os.environ[MARK] = str(number)
-    running[number] = PatientTrial(optuna.Trial(study, trial_id), settings.patience)
-    return running[number]
+_running: tuple[int, Trial] | None = None  # the process, and its trial
+
+
+def set_current_trial(trial: Trial | None) -> None:
+    """Set the trial of this process."""
+    global _running  # noqa: PLW0603
+    _running = None if trial is None else (os.getpid(), trial)
+    if trial is None:
+        os.environ.pop(MARK, None)
+    else:
+        os.environ[MARK] = str(trial.number)
+
+
+def current_trial() -> Trial | None:
+    """Return the trial of the running Hydra job; None outside of a search, and in child processes of a job."""
+    return _running[1] if _running and _running[0] == os.getpid() else None
+
+
+def is_trial() -> bool:
+    """Return whether this process runs a trial, or was started by one."""
+    return MARK in os.environ

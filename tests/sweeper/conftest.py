@@ -23,12 +23,11 @@ def sweep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
-    def run(*arguments: str, storage: str | None = None) -> optuna.Study:
-        settings = [f"hydra.sweeper.storage={storage}"] if storage else []
-        given = ["hydra/sweeper=optuna", "hydra.sweep.dir=sweep", "hydra.sweeper.study_name=study", *settings]
-        monkeypatch.setattr(sys, "argv", ["sweep_app.py", "-m", *given, *arguments])
+    def run(*arguments: str, engine: str = "inline") -> optuna.Study:
+        given = ["hydra/sweeper=optuna", "hydra.sweep.dir=sweep", "hydra.sweeper.study_name=study"]
+        monkeypatch.setattr(sys, "argv", ["sweep_app.py", "-m", *given, f"hydra/sweeper/engine={engine}", *arguments])
         sweep_app.main()
-        return study(storage)
+        return study()
 
     return run
 

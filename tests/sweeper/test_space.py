@@ -1,13 +1,20 @@
 """What overrides of the command line make a space to search."""
 
+import functools
+import re
+from decimal import Decimal
 from typing import Any
 
 import optuna
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from hydra_study.conf import SAMPLERS
 from hydra_study.errors import SweepError
+from hydra_study.objects import make_sampler
+from hydra_study.space import official_params
 
 
 # What Hydra's own plugin makes of the same overrides.
@@ -47,7 +54,14 @@ def test_grammar(parse, override: str, expected: Any) -> None:
 
 @pytest.mark.parametrize(
     "override",
-    ["key=interval(5,1)", "key=tag(log,interval(0,1))", "key=range(3,3)", "key=range(0,3,0)", "key=range(0,1e9)"],
+    [
+        "key=interval(5,1)",
+        "key=tag(log,interval(0,1))",
+        "key=range(3,3)",
+        "key=range(0,3,0)",
+        "key=range(0,inf)",
+        "key=range(0,1e17)",
+    ],
 )
 def test_a_range_without_values_is_named(parse, override: str) -> None:
     with pytest.raises(SweepError, match=f"{override.split('=', maxsplit=1)[0]}=.*not a range to search") as error:
@@ -80,6 +94,28 @@ def test_stepped_floats_are_spelled_as_written(parse) -> None:
     assert len(drawn) > 3
 
 
+@pytest.mark.parametrize(
+    ("override", "step", "spelled"),
+    [
+        ("key=range(0,1e9)", "1", r"\d+\.0"),
+        ("key=range(1,1000000000000,3)", "3", r"\d+"),
+        ("key=range(-0.35,1e6,0.1)", "0.1", r"-?\d+\.\d?5"),
+        ("key=range(1,0,-1e-9)", "1e-9", r"[0-9.e-]+"),
+    ],
+)
+def test_a_range_of_any_length_is_drawn_in_exact_decimals(parse, override: str, step: str, spelled: str) -> None:
+    space = parse(override)
+    (parameter,) = space.parameters()
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(3))
+    for _ in range(50):
+        text = space.draw(study.ask())[0].partition("=")[2]
+        assert re.fullmatch(spelled, text)
+        assert (Decimal(text) - Decimal(str(parameter.distribution.low))) % Decimal(step) == 0
+    assert space.examples()
+    with pytest.raises(SweepError, match="key: a grid needs a finite list of values, at most 100000"):
+        space.grid()
+
+
 def test_values_go_back_to_the_spelling_of_overrides(parse) -> None:
     space = parse("a=null,1", "b=choice(true,false)", "c=choice('x, y','k=v',\"it's\")", "d=5", "~e")
     lines = [space.overrides(lambda parameter, k=k: parameter.values[k % len(parameter.values)]) for k in range(3)]
@@ -110,7 +146,7 @@ def test_conditions(parse) -> None:
         {"model": "b", "layers": 2, "width": 16},
     ]
     fixed = space.overrides(lambda parameter: parameter.values[-1])
-    assert fixed == ["model=b", "layers=2", "tied=false", "width=16"]
+    assert fixed == ["model=b", "layers=2", "width=16", "tied=false"]
     # The condition also sees what the configuration says, and what the command line fixes.
     assert len(parse("z=1,2", when=when, configured={"model": "c"}).grid()) == 2 * 3
     assert len(parse("z=1,2", "model=c", when=when).grid()) == 2 * 3
@@ -133,10 +169,79 @@ def test_a_condition_for_another_option_than_those_searched_is_not_possible(pars
     assert space.grid() == [{"hydra/sweeper": "optuna"}, {"hydra/sweeper": "ziffern"}]
 
 
-def test_nothing_to_search(parse) -> None:
-    with pytest.raises(SweepError, match="nothing to search"):
-        parse("x=1")
+def test_grids_are_finite(parse) -> None:
     with pytest.raises(SweepError, match="a finite list of values"):
         parse("x=interval(0,1)").grid()
     with pytest.raises(SweepError, match="more than"):
         parse("x=range(0,1000)", "y=range(0,1000)").grid()
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_with_nothing_to_search_fixed_settings_are_repeated(parse, name: str) -> None:
+    space = parse("x=1", "+y=a")
+    assert space.grid() == [{}]
+    assert space.examples() == [["x=1", "+y=a"]]
+    study = optuna.create_study()
+    for number in range(14):  # beyond the random trials at the start
+        study.sampler = make_sampler(SAMPLERS[name], 1, number)
+        trial = study.ask()
+        assert space.draw(trial) == ["x=1", "+y=a"]
+        study.tell(trial, number)
+
+
+def test_the_official_plugins_former_search_space(parse) -> None:
+    described = {
+        "a": {"type": "float", "low": -5.5, "high": 5.5, "step": 0.5},
+        "b": {"type": "float", "low": 1, "high": 100, "log": True},
+        "c": {"type": "float", "low": 0, "high": 1},
+        "d": {"type": "int", "low": 0, "high": 10, "step": 3},
+        "e": {"type": "int", "low": 1, "high": 100, "log": True, "step": None},
+        "f": {"type": "int", "low": 0, "high": 5},
+        "g": {"type": "categorical", "choices": ["a b", 2, True, None]},
+    }
+    space = parse(params=official_params(described))
+    assert {parameter.name: parameter.distribution for parameter in space.parameters()} == {
+        "a": FloatDistribution(-5.5, 5.5, step=0.5),
+        "b": FloatDistribution(1, 100, log=True),
+        "c": FloatDistribution(0, 1),
+        "d": IntDistribution(0, 9, step=3),
+        "e": IntDistribution(1, 100, log=True),
+        "f": IntDistribution(0, 5),
+        "g": CategoricalDistribution(["'a b'", 2, True, "null"]),
+    }
+    for wrong in ({}, {"type": "real"}, {"type": "int", "low": 1}, {"type": "int", "low": 0, "high": 1, "step": 0}):
+        with pytest.raises(SweepError, match=r"hydra.sweeper.search_space.x=\{.*must have a type"):
+            official_params({"x": wrong})
+
+
+# The example of the official plugin.
+def configure(cfg: DictConfig, trial: optuna.Trial) -> None:
+    x_value = trial.params["x"]
+    trial.suggest_float(
+        "z",
+        x_value - cfg.max_z_difference_from_x,
+        x_value + cfg.max_z_difference_from_x,
+    )
+    trial.suggest_float("+w", 0.0, 1.0)  # note +w here, not w as w is a new parameter
+    trial.suggest_categorical("s", ["a, b", "5"])
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_custom_search_space_adds_parameters(parse) -> None:
+    extend = functools.partial(configure, OmegaConf.create({"max_z_difference_from_x": 0.5}))
+    space = parse("x=range(-5.5, 5.5, 0.5)", "y=choice(-5, 0, 5)", "v=2")
+    study = optuna.create_study()
+    for number in range(30):
+        study.sampler = make_sampler(SAMPLERS["tpe"], 123, number)
+        trial = study.ask()
+        lines = space.draw(trial, extend)
+        parsed = OverridesParser.create().parse_overrides(lines)
+        values = {override.get_key_element(): override.value() for override in parsed}
+        assert values.keys() == {"x", "y", "v", "z", "+w", "s"}
+        assert abs(values["x"] - values["z"]) <= 0.5
+        assert values["s"] == trial.params["s"]
+        study.tell(trial, values["x"] ** 2 + values["z"] ** 2 + values["+w"] ** 2)
+    for line in ("z=1", "w=1", "~z"):
+        with pytest.raises(SweepError, match=f"{line}: hydra.sweeper.custom_search_space suggests"):
+            parse("x=range(0,2)", line).draw(optuna.create_study().ask(), extend)

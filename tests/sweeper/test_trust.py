@@ -10,14 +10,11 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from optuna.trial import TrialState
-from tests.support.sweeps import GRID, Studies, claimed, states, study
+from tests.support.sweeps import GRID, states, study
 
 from hydra_study.conf import SAMPLERS
 from hydra_study.errors import SweepError
 from hydra_study.objects import make_sampler
-from hydra_study.queue import Owner, is_alive
-from hydra_study.storage import Storage
 
 CMAES = "hydra/sweeper/sampler=cmaes"
 
@@ -102,42 +99,13 @@ def test_cmaes_finds_the_minimum_whatever_the_order_in_which_trials_end() -> Non
     assert made.best_value < 1e-3
 
 
-@pytest.mark.parametrize("url", [None, "postgresql+psycopg://there/x"])
-@pytest.mark.parametrize(
-    "lock", ["/victim.lock", "../victim.lock", "victim.lock", "a" * 31 + ".lock", "b" * 32 + ".lock", 3, None, ["x"]]
-)
-def test_only_a_lock_of_the_studys_own_is_opened_and_removed(tmp_path: Path, url: str | None, lock: Any) -> None:
-    storage = Storage(url, tmp_path / "sweep", 60)
-    storage.workers.mkdir(parents=True)
-    for folder in (tmp_path, storage.workers, storage.workers.parent):
-        (folder / "victim.lock").write_text("kept")
-        (folder / f"{'a' * 31}.lock").write_text("kept")
-    (storage.workers / f"{'b' * 32}.lock").symlink_to(tmp_path / "victim.lock")
-    before = {path: path.read_text() for path in tmp_path.rglob("*.lock")}
-    named = f"{tmp_path}{lock}" if lock == "/victim.lock" else lock
-    owner = {"host": os.uname().nodename, "lock": named}
-    assert is_alive(owner, storage) is (None if url else False)
-    assert {path: path.read_text() for path in tmp_path.rglob("*.lock")} == before
-
-
-@pytest.mark.parametrize("url", [None, "postgresql+psycopg://there/x"])
-def test_the_lock_of_a_living_or_dead_worker_is_found(tmp_path: Path, url: str | None) -> None:
-    storage = Storage(url, tmp_path / "sweep", 60)
-    owner = Owner(storage)
-    path = owner.plain | {"lock": str(tmp_path / "formerly" / owner.plain["lock"])}  # as earlier versions stored it
-    assert is_alive(owner.plain, storage) is True
-    assert is_alive(path, storage) is True
-    owner._lock.release()
-    assert is_alive(owner.plain, storage) is False
-    assert not list(storage.workers.iterdir())
-
-
 def test_a_link_in_the_sweep_folder_is_not_written_through(sweep, begun, tmp_path: Path) -> None:
     begun(GRID, "x=range(0,2)")
     victim = tmp_path / "victim"
-    for name in ("multirun.yaml", "study.journal.lock", "logs/0.log", "experiment/best.yaml", "study.journal.workers"):
+    names = ("multirun.yaml", "study.journal", "logs/0.log", "logs/0.json", "experiment/best.yaml")
+    for name in (*names, ".driver", ".driver.new", ".driver.lock", ".driver.json", ".workers", "jobs.jsonl"):
         path = Path("sweep") / name
-        kept = path.with_name("kept")
+        kept = tmp_path / "kept"
         victim.write_text(path.read_text() if name == "multirun.yaml" else "kept")
         before = victim.read_text()
         exists = path.exists()
@@ -161,8 +129,10 @@ def test_a_link_in_place_of_hydras_folder_of_a_trial_is_not_written_through(swee
         sweep(GRID, "x=range(0,2)")
 
 
-@pytest.mark.mostly_slow(fast=1)
-@pytest.mark.parametrize("name", ["multirun.yaml", "study.journal", "logs/2.log", "study.journal.sweep.lock"])
+@pytest.mark.mostly_slow(fast=2)
+@pytest.mark.parametrize(
+    "name", ["multirun.yaml", "study.journal", "logs/2.log", "logs/2.json", ".driver", ".driver.lock", ".workers"]
+)
 def test_a_pipe_in_the_sweep_folder_keeps_no_sweep_waiting(sweep, begun, name: str) -> None:
     begun("x=interval(0,1)", "hydra.sweeper.n_trials=2")
     path = Path("sweep") / name
@@ -210,7 +180,7 @@ def test_texts_of_a_study_do_not_control_the_terminal(sweep, capsys: pytest.Capt
         lines.append(json.dumps({"op_code": op_code, "worker_id": "", "study_id": 0, **note}))
     Path("sweep/study.journal").write_text("\n".join(lines) + "\n")
     add_attributes(0, user_attr={"error": raw})
-    add_attributes(0, user_attr={"owner": {"host": raw}})
+    add_attributes(0, user_attr={"worker": raw})
     capsys.readouterr()
     sweep(*given, "hydra.sweeper.retry_failed=true")
     out = capsys.readouterr().out
@@ -229,14 +199,3 @@ def test_a_study_whose_plan_was_edited_is_one_line(sweep, begun) -> None:
         with pytest.raises(SweepError, match=r"study study.*hydra\.sweeper\.study_name=study-2"):
             sweep(GRID, "x=range(0,2)")
         shutil.rmtree("sweep")
-
-
-def test_a_damaged_owner_is_no_owner(studies: Studies) -> None:
-    for owner in ("x", 3, [], {"lock": 3}, {"attempt": "x"}, {"host": None}):
-        studies.folder = studies.folder / "again"
-        queue, living = studies.queue(n_trials=1), studies.owner()
-        claimed(queue.claim(living))
-        queue._set(0, "owner", owner)
-        assert claimed(queue.claim(living)).trial.number == 0
-        queue.tell(claimed(queue.claim(living)), [1.0], TrialState.COMPLETE)
-        living.close()

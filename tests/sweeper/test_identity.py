@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,15 @@ def test_the_seed_that_was_drawn_may_be_named(sweep, begun) -> None:
 @pytest.mark.slow
 def test_how_a_search_is_run_is_no_part_of_it(sweep) -> None:
     sweep(*SPACE)
-    more = ("n_trials=3", "max_failures=2", "keep_best=1", "patience=1", "retry_failed=true", "hint=x")
+    more = (
+        "n_trials=3",
+        "max_failures=2",
+        "keep_best=1",
+        "trial_timeout=99",
+        "n_jobs=1",
+        "retry_failed=true",
+        "hint=x",
+    )
     assert len(sweep(*SPACE, *(f"hydra.sweeper.{item}" for item in more)).trials) == 3
     # The seed of a grid has no effect, and an option that a sampler does not have neither.
     shutil.rmtree("sweep")
@@ -155,6 +164,42 @@ def test_a_study_of_an_earlier_version_goes_on_and_says_what_is_not_compared(
     assert len(sweep(*SPACE, f"{SEED}=5", "hydra.sweeper.n_trials=3").trials) == 3
     note = "started by an earlier version, which did not record the sampler, pruner, job configuration: not compared"
     assert note in capsys.readouterr().out
+
+
+@pytest.fixture
+def program(tmp_path: Path):
+    """Run a search of a program of two files; return its exit code and what it wrote to stderr."""
+    package = tmp_path / "digits"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "score.py").write_text("def score(x):\n    return x\n")
+    main = "import hydra\nfrom digits.score import score\n\n@hydra.main(version_base=None, config_path=None)\n"
+    main += "def main(cfg):\n    return score(cfg.x)\n"
+    (package / "app.py").write_text(main)
+    (tmp_path / "app.py").write_text(main + "\nmain()\n")
+    (tmp_path / "run.py").write_text("from digits.app import main\n\nmain()\n")
+
+    def run(script: str, *arguments: str) -> tuple[int, str]:
+        given = ["hydra/sweeper=study", "hydra.sweep.dir=study", "hydra/sweeper/engine=inline", "+x=interval(0,1)"]
+        line = [sys.executable, script, "-m", *given, "hydra.sweeper.n_trials=2", *arguments]
+        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        return done.returncode, done.stderr
+
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("script", "changed"), [("app.py", "app.py"), ("run.py", "digits/score.py")])
+def test_another_version_of_the_code_is_refused(program, tmp_path: Path, script: str, changed: str) -> None:
+    assert program(script) == (0, "")
+    with (tmp_path / changed).open("a") as file:
+        file.write("\n# changed\n")
+    code, err = program(script, "hydra.sweeper.n_trials=3")
+    assert code == 1
+    assert "was begun with code=" in err
+    assert "hydra.sweeper.study_name=" in err
+    assert program(script, "hydra.sweeper.n_trials=3", "hydra.sweeper.may_differ=[code]") == (0, "")
+    assert (tmp_path / "study/2").is_dir()
 
 
 def test_differences() -> None:
