@@ -57,7 +57,7 @@ studio: $(STAMP) ## Open the page for people who do not program
 	@$(STUDIO)
 	@$(VENV)/bin/ziffern studio $(ARGS)
 
-sweep: $(STAMP) ## Train the three models in turn
+sweep: $(STAMP) ## Train the three models and compare them
 	@$(RUN) train.py -m model=cnn,nn,dnn $(ARGS)
 
 tensorboard: $(STAMP) ## Show all runs in TensorBoard

@@ -139,7 +139,7 @@ def measure_study(trials: int) -> tuple[float, float, float]:
 
         study, progress = opened(trials), Progress(folder)
         study.on_end = SearchReport(study, progress).ended
-        Driver(study, engine, progress, folder, 10, None, None, {}).run()
+        Driver(study, engine, progress, folder, 10, None, None).run()
         began = time.perf_counter()
         again = opened(trials + 1)
         again.unfinished()

@@ -104,47 +104,6 @@ def test_a_multirun_trains_each_in_turn(tmp_path: Path, digits_npz: Path) -> Non
     assert found == ["cnn", "nn", "dnn"]
 
 
-ZIFFERN = ("-c", "import sys; sys.argv[0] = 'ziffern'; from ziffern.cli.main import main; main()", "train")
-TORCHRUN = ("-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", str(ROOT / "train.py"))
-
-
-@pytest.mark.parametrize(
-    "script", [(str(ROOT / "train.py"),), ZIFFERN, TORCHRUN], ids=["python", "ziffern", "torchrun"]
-)
-def test_two_processes_train_one_model(tmp_path: Path, digits_npz: Path, script: tuple[str, ...]) -> None:
-    ddp = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.max_epochs=2", "threads=1", "logger=tensorboard")
-    done = train("model=nn", "data=local", f"data.dir={digits_npz}", *ddp, cwd=tmp_path, script=script)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("Test accuracy") == 1, "only the first process talks"
-    run = only_run(tmp_path)
-    metrics = json.loads((run / "metrics.json").read_text())
-    rows = (run / "history.csv").read_text().splitlines()
-    assert [row.split(",")[1] for row in rows[1:]] == ["9", "18"], "each process took half of the 17 steps"
-    assert metrics["test/total"] == 100
-    assert json.loads((run / "environment.json").read_text())["devices"] == 2
-
-
-def test_a_multirun_of_two_processes_each(tmp_path: Path, digits_npz: Path) -> None:
-    ddp = ("trainer=ddp_sim", "trainer.max_epochs=1", "threads=1", "logger=csv", "report=null", "hydra.sweep.dir=m")
-    data = ("model=nn", "data=local", f"data.dir={digits_npz}")
-    done = train("-m", *data, *ddp, "model.optimizer.lr=0.005,0.01", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("Test accuracy") == 2
-    assert "compare m" in done.stdout
-    for number, rate in enumerate(("0.005", "0.01")):
-        run = tmp_path / f"m/{number}"
-        assert json.loads((run / "environment.json").read_text())["devices"] == 2
-        assert f"model.optimizer.lr={rate}" in (run / ".hydra/overrides.yaml").read_text()
-    refused = train("-m", *data, *ddp, "+trainer.limit_val_batches=0.1", "hydra.sweep.dir=other", cwd=tmp_path)
-    assert (refused.returncode, refused.stderr.count("error: trainer.limit_val_batches=0.1")) == (2, 1)
-
-
-def test_processes_that_do_not_train_together_are_refused(tmp_path: Path, digits_npz: Path) -> None:
-    done = train("model=nn", "data=local", f"data.dir={digits_npz}", *SHORT, cwd=tmp_path, script=TORCHRUN)
-    assert done.returncode == 1
-    assert done.stderr.count("error: 2 processes were started, but the trainer uses 1: use trainer=ddp") == 1
-
-
 def test_a_limit_on_the_size_of_files_is_one_line(tmp_path: Path, digits_npz: Path) -> None:
     limited = (
         "-c",

@@ -72,7 +72,7 @@ def test_null_is_an_option_of_experiment(command_line) -> None:
 def test_null_and_a_recipe_are_two_runs(command_line, digits_npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models: list[str] = []
     monkeypatch.setattr("ziffern.experiment.run.run_experiment", lambda cfg, *_: models.append(cfg.model.net._target_))
-    code, _, errors = command_line("-m", "experiment=null,fast", "data.dir=x")
+    code, _, errors = command_line("-m", "experiment=null,fast", "data.dir=x", "hydra/sweeper/engine=inline")
     assert (code, errors) == (0, "")
     assert len(set(models)) == 2
 

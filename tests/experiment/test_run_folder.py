@@ -151,11 +151,14 @@ def test_a_multirun_takes_in_no_other(command_line, digits_npz: Path) -> None:
     refused(multirun("hydra.sweep.subdir=same"), "two jobs could share a folder: include ${hydra.job.num}")
     assert not Path("sweep").exists()
     assert multirun("hydra.sweep.subdir='run_${hydra.job.num}'")[0] == 0
-    before = content(Path("sweep"))
-    refused(multirun(), "sweep/run_0: already holds a run: choose another folder with hydra.sweep.dir=FOLDER")
-    assert content(Path("sweep")) == before
-    with FileLock("sweep/.lock"):
-        refused(multirun(), "another process is training there")
+    runs = {path: kept for path, kept in content(Path("sweep")).items() if "run_" in str(path)}
+    assert "nothing left to run" in multirun("hydra.sweep.subdir='run_${hydra.job.num}'")[1]
+    refused(multirun("seed=3,4"), "sweep holds a multirun of other jobs: to start over, add hydra.sweep.dir=sweep-2")
+    assert runs.items() <= content(Path("sweep")).items()
+    with FileLock("sweep/.driver.lock"):
+        refused(multirun(), "sweep: this sweep is running already")
+    Path("sweep/jobs.jsonl").unlink()  # as in a folder of an earlier version
+    refused(multirun("hydra.sweep.subdir='run_${hydra.job.num}'"), "run_0: already holds a run: choose another folder")
     shutil.rmtree("sweep")
     Path("sweep/0").mkdir(parents=True)  # such as a first attempt with a mistake in it leaves
     assert multirun()[0] == 0

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import os
 import shutil
 import subprocess
@@ -257,22 +256,6 @@ def test_a_folder_without_a_study(finished: Path, tmp_path: Path, monkeypatch: p
     (finished / "study.journal").unlink()
     with pytest.raises(InputError, match="no such file: start the search first"):
         open_study(finished)
-
-
-@pytest.mark.slow
-def test_pruning_in_several_processes(digits_npz: Path, tmp_path: Path) -> None:
-    """DDP's other processes know that they belong to a trial, and hear when it is pruned."""
-    command = [sys.executable, str(ROOT / "train.py"), "-m", "data=local", f"data.dir={digits_npz}", "logger=none"]
-    command += ["model=nn", "model.net.hidden=[8]", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
-    command += [*GRID, "model.optimizer.lr=choice(0.01,0.000001,0.0000001)", "trainer.max_epochs=4", "threads=1"]
-    command += ["hydra/sweeper/pruner=median", "hydra.sweeper.pruner.n_startup_trials=1"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    (folder,) = (tmp_path / "outputs/sweeps").iterdir()
-    states = [trial.state.name for trial in open_study(folder).trials]
-    assert states == ["COMPLETE", "PRUNED", "PRUNED"]
-    assert not (tmp_path / "outputs/runs").exists()
-    assert math.isclose(json.loads((folder / "0/environment.json").read_text())["devices"], 2)
 
 
 @pytest.mark.slow

@@ -62,7 +62,6 @@ def test_lines_are_appended_all_or_none(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(OSError, match="No space"):
             lines.append([{"c": 1}, {"d": 1}])
     lines.append([])
-    lines.close()
     assert Lines(path).read() == [{"a": 1}, {"b": "\n"}]
 
 

@@ -74,7 +74,7 @@ def test_a_failure_of_before_is_no_outcome_of_the_next_attempt(multirun: Run) ->
 
 def test_other_jobs_are_refused_in_the_same_folder(multirun: Run, tmp_path: Path) -> None:
     multirun("x=0,1")
-    with pytest.raises(SweepError, match=r"sweep holds a multirun of other jobs: to begin anew, add hydra\.sweep\.dir"):
+    with pytest.raises(SweepError, match=r"sweep holds a multirun of other jobs: to start over, add hydra\.sweep\.dir"):
         multirun("x=0,1,2")
     with pytest.raises(SweepError, match="other jobs"):
         multirun("x=0,1", "text=b")
@@ -103,7 +103,7 @@ def test_a_damaged_record_is_one_line(multirun: Run, record: str) -> None:
     plan = path.read_text().splitlines()[0]
     path.write_text(record.replace("{PLAN}", plan))
     with pytest.raises(
-        SweepError, match=r"jobs\.jsonl: not the record of a multirun .*to begin anew|other jobs"
+        SweepError, match=r"jobs\.jsonl: not the record of a multirun .*to start over|other jobs"
     ) as error:
         multirun("x=0,1")
     assert "\n" not in str(error.value)

@@ -198,7 +198,7 @@ def test_what_may_differ_may(sweep) -> None:
         ("n_trials=0", "n_trials=0: must be a whole number of at least 1"),
         ("n_jobs=0", "n_jobs=0"),
         ("max_failures=0", "at least 1, or auto, or null"),
-        ("trial_timeout=-1", "must be a number of at least 0, or null"),
+        ("trial_timeout=0", "must be a number of at least 0.001, or null"),
         ("engine.kind=dask", "must be one of local, inline, ray, slurm"),
         ("direction=up", "direction=up: must be minimize or maximize"),
         ("discard=../..", "without .."),

@@ -13,14 +13,13 @@ from ziffern.cli.terminal import chosen_language
 from ziffern.config.command import is_multirun, quoted, tool
 from ziffern.errors import DivergedError, InputError, OutputError
 from ziffern.experiment import run_folder
+from ziffern.experiment.claim_callback import MULTIRUN, SEARCH
 from ziffern.experiment.failure import ENVIRONMENT, describe, fail
 from ziffern.machine.processes import is_first, launched
 from ziffern.search.agreement import agree_on_data, check_direction
 from ziffern.text.catalog import Message
 from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
-
-STARTS_WORKERS = ("StudySweeper", "MultirunSweeper")
 
 
 def job(cfg: DictConfig) -> float | list[float]:
@@ -33,7 +32,7 @@ def job(cfg: DictConfig) -> float | list[float]:
         language = None if cfg.report is None else chosen_language(str(cfg.report))
         if is_trial():
             return _run_trial(cfg, folder, name)
-        if is_multirun() and not str(context.sweeper._target_).endswith(STARTS_WORKERS):
+        if is_multirun() and not str(context.sweeper._target_).endswith((SEARCH, MULTIRUN)):
             _check_starts_no_processes(cfg)
         from ziffern.experiment.run import run_experiment
 

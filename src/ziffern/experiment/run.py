@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ziffern.training.module import ImageClassifier
     from ziffern.training.recorder import Recorder
 
-from ziffern.config.command import launch_folder
+from ziffern.config.command import is_multirun, launch_folder, relative
 from ziffern.config.hyperparameters import hyperparameters, plain_config
 from ziffern.config.instantiate import build, resolved
 from ziffern.config.own import allow_targets
@@ -31,10 +32,12 @@ from ziffern.config.paths import resolve_paths
 from ziffern.errors import InputError
 from ziffern.experiment.naming import continues_by_command
 from ziffern.experiment.outside_hydra import own_config, record_config
-from ziffern.experiment.run_folder import claimed
+from ziffern.experiment.run_folder import LAST, claimed
 from ziffern.experiment.settings import check_logits, check_settings, check_single_images, objectives
+from ziffern.machine.companions import together
 from ziffern.machine.imports import heavy_imports
 from ziffern.machine.processes import is_first, launched
+from ziffern.text.catalog import Message
 from ziffern.text.language import terminal_language
 
 Score = float | list[float]
@@ -72,7 +75,8 @@ def run_experiment(
 
         check_settings(cfg)  # imports the classes that the configuration names
     resolve_paths(cfg, launch_folder())
-    with claimed(folder, cfg.ckpt_path) if is_first() and not is_trial else nullcontext():
+    claim = claimed(folder, cfg.ckpt_path) if is_first() and not is_trial else nullcontext()
+    with claim, together(lambda: _how_to_continue(folder), HydraConfig.initialized()):
         return _run(cfg, composed, folder, name, trial, is_trial, on_ready)
 
 
@@ -145,6 +149,13 @@ def _run(
     )
     scores = [float(results[objective]) for objective in objectives(cfg.objective)]
     return scores[0] if isinstance(cfg.objective, str) else scores
+
+
+def _how_to_continue(folder: Path) -> Message:
+    """Return how a run continues whose processes have ended."""
+    if is_multirun() or not (last := folder / LAST).is_file():
+        return Message("machine.companions.again")
+    return Message("machine.companions.resume", checkpoint=relative(last))
 
 
 def _count_classes(cfg: DictConfig, data: "ImageDataModule") -> None:
@@ -222,6 +233,7 @@ def quieten() -> None:
     # Few batches per epoch are normal for small data, and using the CPU despite a GPU is a choice.
     warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", ".*GPU available but not used.*")
+    warnings.filterwarnings("ignore", ".*`srun` command is available.*")  # a run on a login node needs none
     warnings.filterwarnings("ignore", ".*exists and is not empty.*")  # a run that continues in its folder
     warnings.filterwarnings("ignore", ".*requested to overfit.*")  # our batches are in order then
     warnings.filterwarnings("ignore", ".*LeafSpec.*")  # Lightning 2.6 with torch 2.14; users cannot prevent it

@@ -13,6 +13,7 @@ from ziffern.config.instantiate import build
 from ziffern.training.callbacks.atomic_io import AtomicCheckpointIO
 from ziffern.training.callbacks.early_stopping import EarlyStopping
 from ziffern.training.fast_steps.choice import AUTO, step_callbacks
+from ziffern.training.launcher import use_own_launcher
 from ziffern.training.loggers import build_logger
 from ziffern.training.recorder import Recorder
 
@@ -97,6 +98,7 @@ def make_trainer(
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
+    use_own_launcher(trainer)
     trainer.limit_val_batches = 1.0  # overfit_batches limits it too, but epochs are chosen by the whole part
     return trainer
 

@@ -15,12 +15,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
+from multiprocessing.connection import Connection, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
 from typing import Any
 
 MAX_MESSAGE = 2**20  # bytes
 MAX_CONNECTIONS = 1000  # at once; strangers count until their handshake fails
+CONNECT, PATIENCE = 5.0, 60.0  # seconds to connect to the driver, and for its answer
 PAUSE = 0.1  # seconds after a connection that failed
 CONTACT = ".driver.json"  # in the sweep folder, for jobs that outlive their driver
 HANDSHAKE = 10  # seconds for a connection to prove that it knows the key
@@ -104,6 +105,8 @@ class Channel:
     def _answered(self, message: dict[str, Any]) -> Any:
         try:
             return self._answer(message)
+        except OSError:  # the disk is full: the driver will notice
+            raise
         except Exception as error:  # the job shows it
             return {"error": f"{type(error).__name__}: {error}"}
 
@@ -132,11 +135,22 @@ class Line:
                 with suppress(*BROKEN, KeyError):
                     if self._connection is None:
                         contact = self._contact.now()
-                        self._connection = Client(contact.address, authkey=contact.key.encode())
+                        self._connection = _connect(contact)
                     self._connection.send_bytes(json.dumps(message).encode())
+                    if not self._connection.poll(PATIENCE):
+                        raise EOFError
                     return json.loads(self._connection.recv_bytes(MAX_MESSAGE))
                 self._connection = None
         return None
+
+
+def _connect(contact: Contact) -> Connection:
+    """Return a connection to the driver; `multiprocessing.connection.Client` could wait for minutes."""
+    connection = Connection(socket.create_connection(contact.address, CONNECT).detach())
+    os.set_blocking(connection.fileno(), True)
+    answer_challenge(connection, contact.key.encode())
+    deliver_challenge(connection, contact.key.encode())
+    return connection
 
 
 def _own_address() -> str:

@@ -126,9 +126,11 @@ class MultirunConf:
         max_attempts: A job whose process died this many times counts as failed.
         max_failures: Start no more jobs after this many failed ones. None: start all.
         threads_key: The application's setting for CPU threads; with several workers it becomes an override.
-        may_differ: Settings, or patterns such as `logger.*`, that may differ between launches, such as the data folder;
-            `code` allows another version of the job's source code. A launch that differs in another one is refused.
+        may_differ: Settings, or patterns such as `logger.*`, that may differ between launches, such as the data folder.
+            A launch that differs in another one is refused.
+        ignore_code: Continue although the source code of the job has changed.
         show_output: Print the output of the jobs; otherwise it goes to `logs/NUMBER.log` in the sweep folder.
+        metric_names: Names of the scores, one or a list.
         hint: A line to print at the end, with {folder} for the sweep folder, quoted for a shell.
         params: Overrides, also with several values.
     """
@@ -145,7 +147,9 @@ class MultirunConf:
     max_failures: Any = None
     threads_key: str | None = None
     may_differ: list[str] = field(default_factory=list)
+    ignore_code: bool = False
     show_output: bool = False
+    metric_names: Any = None
     hint: str | None = None
     params: dict[str, Any] | None = field(default_factory=dict)  # OmegaConf cannot merge a mapping into None
 
@@ -160,7 +164,6 @@ class StudyConf(MultirunConf):
             seed and stores it in the study.
         pruner: Stops unpromising trials; `hydra/sweeper/pruner=none|median|hyperband|successive_halving`.
         direction: `minimize` or `maximize`, or a list of them for a job that returns several scores.
-        metric_names: Names of the scores, one or a list.
         storage: Must be null: the study is the file study.journal in the sweep folder.
         study_name: Default: the job's name and a hash of the search space, so that the same command continues the same
             study.
@@ -188,7 +191,6 @@ class StudyConf(MultirunConf):
     sampler: Any = MISSING
     pruner: Any = MISSING
     direction: Any = "minimize"
-    metric_names: Any = None
     storage: Any = None
     study_name: str | None = None
     n_trials: int = 20

@@ -4,7 +4,7 @@ import contextlib
 import os
 import socket
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
@@ -77,11 +77,11 @@ class Driver:
         engine: Where they run.
         shows: The terminal.
         folder: The sweep folder.
-        max_attempts: A job whose worker died this many times has failed.
+        max_attempts: A job whose worker died this many times has failed; deaths in earlier launches do not count.
         max_seconds: Of one attempt; None without a limit.
         max_jobs: At once; None as many as the engine runs.
-        begun: When an attempt began to run, by its job's number and its own; filled as the jobs say so, since an engine
-            may let them wait.
+        begun: When an attempt began to run, by its job's number and its own; filled as the jobs say so, where an engine
+            may let them wait. None: they run as soon as they are submitted.
     """
 
     def __init__(
@@ -93,13 +93,15 @@ class Driver:
         max_attempts: int,
         max_seconds: float | None,
         max_jobs: int | None,
-        begun: dict[tuple[int, int], float],
+        begun: dict[tuple[int, int], float] | None = None,
     ) -> None:
         self._work, self._engine, self._shows, self._folder = work, engine, shows, folder
         self._max_attempts, self._max_seconds, self._max_jobs = max_attempts, max_seconds, max_jobs
         self._running: dict[Future[Outcome], Job] = {}
-        self._begun = begun
+        self._runs_at_once = begun is None
+        self._begun = {} if begun is None else begun
         self._first: deque[Job] = deque()  # begun by an earlier driver
+        self._deaths: Counter[int] = Counter()  # of workers, by the number of the job
         self._last: deque[Job] = deque()  # that lost a worker: one that kills its worker must not delay others
 
     def run(self) -> None:
@@ -132,9 +134,7 @@ class Driver:
             elif future := self._engine.attach(job):
                 self._running[future] = job
                 self._begun.setdefault((job.number, job.attempt), time.monotonic())
-            elif job.attempt >= self._max_attempts:
-                self._give_up(job)
-            else:
+            else:  # the end of a driver does not count against its jobs
                 (self._first if job.attempt <= 1 else self._last).append(job)
 
     def _next(self) -> Job | None:
@@ -155,6 +155,8 @@ class Driver:
     def _start(self, job: Job) -> None:
         refused: Future[Outcome] = Future()  # until the engine has taken the job, which is no attempt otherwise
         self._running[refused] = job
+        if self._runs_at_once:
+            self._begun[job.number, job.attempt] = time.monotonic()
         future = self._engine.submit(job)
         self._running[future] = self._running.pop(refused)
 
@@ -182,14 +184,13 @@ class Driver:
             error = f"ran for more than {self._max_seconds:g} seconds (trial_timeout)"
             late = replace(outcome, kind="failed", error=error, seconds=seconds)
             self._work.end(late, self._engine.place(future))
-        elif job.attempt >= self._max_attempts:
-            self._give_up(job)
+            return
+        self._deaths[job.number] += 1
+        if (deaths := self._deaths[job.number]) >= self._max_attempts:
+            error = "its process died" + (f" {deaths} times" if deaths > 1 else "")
+            self._work.end(replace(outcome, kind="failed", error=error), self._engine.place(future))
         else:
             self._last.append(job)
-
-    def _give_up(self, job: Job) -> None:
-        error = f"its process died {job.attempt} times"
-        self._work.end(Outcome(job.number, job.attempt, "failed", error=error), "")
 
     def _look(self) -> None:
         seconds = {future: past for future, job in self._running.items() if (past := self._seconds(job)) is not None}

@@ -1,6 +1,5 @@
 """Export the best trial as a config of the application, so that one command repeats it."""
 
-import os
 import shlex
 import shutil
 import sys
@@ -8,10 +7,12 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from hydra_study.folder import write_whole
 from hydra_study.study import Study
 
 
@@ -39,11 +40,13 @@ def export(
         deleted = [line for line in overrides if line.startswith("~")]  # a config cannot delete a setting
         body = _config(overrides, str(path.parent), study.settings["search_group"], loader)
         header = f"# @package _global_\n# Trial {number} of study {study.name}: {trial.values}\n"
-        _write(study.folder / f"{target}.yaml", header, body)
+        write_whole(study.folder / f"{target}.yaml", header + _yaml(body))
         group = str(target.parent)
         choice = f"{'' if group in groups else '+'}{group}={target.name}"
-        commands[number] = shlex.join([*_program(), "--config-dir", str(study.folder), choice, *deleted])
-    _write(study.folder / "optimization_results.yaml", "", _results(study, list(chosen)))
+        commands[number] = shlex.join(
+            [*_program(), *_chosen_config(), "--config-dir", str(study.folder), choice, *deleted]
+        )
+    write_whole(study.folder / "optimization_results.yaml", _yaml(_results(study, list(chosen))))
     return commands
 
 
@@ -56,6 +59,14 @@ def _program() -> list[str]:
     if words[0].endswith(".py") or words[0].startswith("-"):
         return [_on_path("python", Path(sys.executable)), *words]
     return [_on_path(Path(words[0]).name, Path(words[0])), *words[1:]]
+
+
+def _chosen_config() -> list[str]:
+    """Return the options by which this command chose its configuration."""
+    given, _ = get_args_parser().parse_known_args(sys.argv[1:])
+    options = {"--config-path": given.config_path, "--config-name": given.config_name}
+    words = [word for option, value in options.items() if value for word in (option, value)]
+    return [*words, f"hydra.searchpath=[file://{Path(given.config_dir).absolute()}]"] if given.config_dir else words
 
 
 def _on_path(name: str, program: Path) -> str:
@@ -74,14 +85,6 @@ def _results(study: Study, chosen: list[int]) -> dict[str, Any]:
         "name": "optuna",
         "solutions": [{"params": dict(trial.params), "values": list(trial.values)} for trial in trials],
     }
-
-
-def _write(file: Path, header: str, body: dict[str, Any]) -> None:
-    """Write a YAML file atomically."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    unfinished.write_text(header + OmegaConf.to_yaml(OmegaConf.create(body)))
-    unfinished.replace(file)
 
 
 def _config(overrides: list[str], group: str, search_group: str, loader: ConfigLoader) -> dict[str, Any]:
@@ -106,3 +109,7 @@ def _config(overrides: list[str], group: str, search_group: str, loader: ConfigL
     content = OmegaConf.to_container(values)
     assert isinstance(content, dict)
     return {"defaults": [*before, "_self_", *chosen], **{str(key): value for key, value in content.items()}}
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    return str(OmegaConf.to_yaml(OmegaConf.create(content)))

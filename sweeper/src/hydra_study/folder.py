@@ -1,5 +1,7 @@
 """Checks of a sweep folder, which somebody else may have written."""
 
+import os
+from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +16,14 @@ from hydra_study.errors import SweepError
 CONFIG = "multirun.yaml"
 MAX_CONFIG = 2**20  # bytes
 ANOTHER_FOLDER = "name another folder by hydra.sweep.dir, or remove this one"
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file as a whole, or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f".{file.name}.{os.getpid()}")
+    new.write_text(text)
+    new.replace(file)
 
 
 def check_folder(folder: Path, config: DictConfig) -> None:
@@ -40,9 +50,19 @@ def check_links(folder: Path, export: str = "") -> None:
     Other files in the jobs' folders belong to the job.
     """
     places = (folder, folder / "logs", *([folder / PurePosixPath(export).parent] if export else []))
-    jobs = [path / ".hydra" for path in folder.glob("[0-9]*")]
-    inside = [path for place in (*places, *jobs) if place.is_dir() for path in place.iterdir()]
-    for path in (*jobs, *inside):
+    _check([path for place in places if place.is_dir() for path in place.iterdir()])
+    for place in folder.glob("[0-9]*"):
+        check_place(place)
+
+
+def check_place(place: Path, *names: str) -> None:
+    """Raise SweepError if Hydra would write to a link or a pipe in the folder of a job, or in one of these files."""
+    hydra = place / ".hydra"
+    _check([place, hydra, *(place / name for name in names), *(hydra.iterdir() if hydra.is_dir() else ())])
+
+
+def _check(paths: Iterable[Path]) -> None:
+    for path in paths:
         if path.is_symlink():
             raise SweepError(f"{path}: a symbolic link, and a sweep does not write through one: remove it")
         if path.exists() and not path.is_file() and not path.is_dir():
@@ -56,7 +76,10 @@ def _load(path: Path) -> Any:
     text = path.read_text(encoding="utf-8")
     if any(isinstance(event, AliasEvent) for event in yaml.parse(text)):  # Hydra writes none
         raise YAMLError("an alias")
-    return OmegaConf.load(StringIO(text))
+    loaded = OmegaConf.load(StringIO(text))
+    if not isinstance(loaded, DictConfig):
+        raise YAMLError("a list")
+    return loaded
 
 
 def _raw(config: Any) -> dict[Any, Any]:

@@ -6,6 +6,7 @@ The parts are stored with the study as flat plain values, so that a launch that 
 import hashlib
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -14,6 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+OTHER_CODE = "with other source code of its job: hydra.sweeper.ignore_code=true continues it all the same"
 MAX_SHOWN = 100  # characters of a value in a message
 
 
@@ -69,16 +71,30 @@ def _short(text: str) -> str:
 
 
 def code_version(task: Callable[..., Any]) -> str | None:
-    """Return a hash of the source code of a job: of its whole package, or of its script; None if there is no file."""
-    module = sys.modules.get(inspect.unwrap(task).__module__)
-    file = getattr(module, "__file__", None)
-    if module is None or not file or not Path(file).is_file():
+    """Return a hash of the source code of a job; None if there is no file.
+
+    It covers the whole package of the job's function; for a script, this and the modules below its folder that are
+    imported when a sweep starts.
+    """
+    function = inspect.unwrap(task)
+    module = sys.modules.get(function.__module__)
+    file = Path(getattr(module, "__file__", None) or "")
+    if module is None or not file.is_file():
         return None
     top = (module.__package__ or module.__name__).partition(".")[0]
-    package = file if top == module.__name__ else getattr(sys.modules.get(top), "__file__", None)
-    is_package = package is not None and Path(package).name == "__init__.py"
-    root = Path(package).parent if package and is_package else Path(file).parent
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")) if is_package else [Path(file)]:
-        digest.update(f"{path.relative_to(root)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    package = Path(getattr(sys.modules.get(top), "__file__", None) or "")
+    if package.name == "__init__.py":
+        root, files = package.parent, set(package.parent.rglob("*.py"))
+    else:
+        imported = (Path(getattr(item, "__file__", None) or "") for item in list(sys.modules.values()))
+        root = file.resolve().parent
+        files = {file} | {path for path in imported if path.suffix == ".py" and _is_own(path, root)}
+    digest = hashlib.sha256(function.__qualname__.encode())
+    for path in sorted(path for path in files if path.is_file()):
+        name = os.path.relpath(path.resolve(), root.resolve())
+        digest.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]
+
+
+def _is_own(path: Path, root: Path) -> bool:
+    return path.resolve().is_relative_to(root) and not {"site-packages", "dist-packages"} & {*path.parts}

@@ -6,7 +6,9 @@ import importlib.machinery
 import json
 import math
 import os
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -15,15 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hydra_study.attempt import Job, Outcome
 from hydra_study.channel import Contact, Line
 from hydra_study.compose import Composer
 from hydra_study.errors import SweepError
+from hydra_study.folder import check_place
 from hydra_study.signals import SIGNALS, interruptible, received
 from hydra_study.trial import MARK, Trial, set_current_trial
 
@@ -111,7 +115,7 @@ def run(job: Job) -> Outcome:
     try:
         with interruptible(), _as_single_run(setup, job), _output(None if setup.shows_output else log):
             outcome = _run(setup, job, composer, line)
-    except OSError as error:  # of the log
+    except BaseException as error:  # of the log, or one that no job should raise, such as CancelledError
         outcome = Outcome(job.number, job.attempt, **_failure(error))
     outcome = replace(outcome, seconds=round(time.monotonic() - began, 3))
     if received and outcome.kind != "stop":  # whatever the job raised instead: a clean-up may raise an error of its own
@@ -177,7 +181,7 @@ def _run(setup: Setup, job: Job, composer: Composer, line: Line | None) -> Outco
     except SystemExit as error:
         if error.code in ENDED_FROM_OUTSIDE:
             return ended("interrupted")
-        return ended("failed", error=f"the job ended the process: exit code {error.code}")
+        return ended("failed", error=f"the job ended the process: exit code {error.code or 0}")
     except Exception as error:  # before the job has started
         return ended(**_failure(error))
     finally:
@@ -194,6 +198,9 @@ def _run_hydra(setup: Setup, job: Job, composer: Composer) -> JobReturn:
     config = composer.compose(list(job.overrides))
     with open_dict(config):
         config.hydra.job.id, config.hydra.job.num = f"job_id_for_{job.number}", job.number
+    HydraConfig.instance().set_config(config)
+    place = Path(setup.folder) / str(OmegaConf.select(config, "hydra.sweep.subdir"))
+    check_place(place, f"{config.hydra.job.name}.log")
     return run_job(
         hydra_context=setup.context,
         task_function=setup.task,
@@ -212,9 +219,13 @@ def _failure(error: BaseException) -> dict[str, Any]:
         return {"kind": "stop", "error": str(error)}
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         return {"kind": "stop", "error": f"{error}: fix this; the same command continues from here"}
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(Exception):
         traceback.print_exception(error)
-    return {"kind": "failed", "error": f"{type(error).__name__}: {' '.join(str(error).split())}"[:MAX_ERROR]}
+    try:
+        text = " ".join(str(error).encode(errors="backslashreplace").decode().split())
+    except Exception:  # of the job's own class
+        text = ""
+    return {"kind": "failed", "error": f"{type(error).__name__}: {text}"[:MAX_ERROR]}
 
 
 def _plain(returned: Any) -> Any:
@@ -222,7 +233,7 @@ def _plain(returned: Any) -> Any:
     several = isinstance(returned, list | tuple)
     try:
         values = [float(value) for value in (returned if several else [returned])]
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # whatever the object's own __float__ raises
         is_plain = returned is None or (isinstance(returned, str) and len(returned) <= MAX_TEXT)
         return returned if is_plain else f"{returned!r:.{MAX_RETURNED}}"
     return values if several else values[0]
@@ -235,10 +246,15 @@ def _as_single_run(setup: Setup, job: Job) -> Iterator[None]:
     Lightning's DDP starts `sys.argv` again, which would otherwise be the sweep.
     """
     before, sys.argv = sys.argv, [*setup.argv, *job.overrides]
+    folder, handlers = Path.cwd(), {number: signal.getsignal(number) for number in SIGNALS}
     try:
         yield
     finally:
         sys.argv = before
+        os.chdir(folder)
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -248,7 +264,7 @@ def _output(log: Path | None) -> Iterator[None]:
         yield
         return
     saved = os.dup(1), os.dup(2)
-    with log.open("a", buffering=1) as file:
+    with log.open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as file:
         try:
             for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
                 stream.flush()

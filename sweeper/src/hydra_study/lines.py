@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ class Lines:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._file = path, os.open(path, flags, 0o666)
+        weakref.finalize(self, os.close, self._file)
         self.size = os.fstat(self._file).st_size
 
     def read(self) -> list[dict[str, Any]]:
@@ -56,12 +58,3 @@ class Lines:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
         self.size += len(data)
         return lines
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def __del__(self) -> None:
-        self.close()

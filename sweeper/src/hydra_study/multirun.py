@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra_study.engines import Job, Outcome
 from hydra_study.errors import SweepError
-from hydra_study.identity import difference, is_excepted
+from hydra_study.identity import OTHER_CODE, difference, is_excepted
 from hydra_study.job import ENDED, outcome_file
 from hydra_study.lines import Lines
 
@@ -63,12 +63,14 @@ class Multirun:
 
     def another(self) -> str:
         """Return how to begin anew."""
-        return f"to begin anew, add hydra.sweep.dir={self.folder}-2"
+        return f"to start over, add hydra.sweep.dir={self.folder}-2"
 
     def _check_same(self, was: dict[str, Any]) -> None:
         if was["jobs"] != self._plan["jobs"]:
             raise SweepError(f"{self.folder} holds a multirun of other jobs: {self.another()}")
-        for part in (was.keys() & self._plan.keys()) - {"jobs"}:
+        if {"code"} <= was.keys() & self._plan.keys() and was["code"] != self._plan["code"]:
+            raise SweepError(f"{self.folder}: this multirun was begun {OTHER_CODE}; {self.another()}")
+        for part in (was.keys() & self._plan.keys()) - {"jobs", "code"}:
             if changed := difference(was[part], self._plan[part], "", self.settings["may_differ"]):
                 then, now = changed
                 raise SweepError(f"{self.folder}: this multirun was begun with {then}, now {now}: {self.another()}")

@@ -8,6 +8,8 @@ from hydra_study.errors import printable
 from hydra_study.progress import Progress, clock, hint, numbers, shown
 from hydra_study.study import Study
 
+STATES = {TrialState.FAIL: "failed"}  # in words; others by their names
+
 
 class SearchReport:
     """Prints the progress of a study, and removes what is large from all but its best trials."""
@@ -27,28 +29,27 @@ class SearchReport:
         kind = "the grid of" if study.points is not None else "a search of"
         done = study.goal - study.left
         went = f", {done} of them done before" if done else ""
-        count = "1 trial" if study.total == 1 else f"{study.total} trials"
+        count = "1 trial" if study.goal == 1 else f"{study.goal} trials"
         goal = " and ".join(f"{d} {name}" for d, name in zip(study.directions, self._names, strict=True))
-        line(f"study {study.name}: {count}{went}; {kind} {names or 'the same settings again and again'} to {goal}")
-        self._about()
+        line(f"study {study.name}: {count}{went}; {kind} {names or 'repeated runs of the same settings'} to {goal}")
         if study.note:
             line(f"  {study.note}")
         line(f"  in {study.folder}; the output of a trial is in logs/NUMBER.log there")
+        self._about()
 
     def nothing_left(self) -> None:
         """Print that no trial is left to run."""
         finished = max((t.datetime_complete for t in self._study.trials() if t.datetime_complete), default=None)
         when = f", the last on {finished:%Y-%m-%d %H:%M}" if finished else ""
         self._progress.print(
-            f"  nothing left to run: all trials were done before{when}; to start anew, add {self._study.another()}"
+            f"  nothing left to run: all trials were done before{when}; to start over, add {self._study.another()}"
         )
 
     def ended(self, number: int) -> None:
         """Print how one trial ended, and the progress of the study."""
         study = self._study
         trial = study.trial(number)
-        if study.ended == 1:
-            self._about()
+        self._about()
         seconds = float(trial.user_attrs.get("seconds", 0.0))
         how = "failed"
         if trial.state == TrialState.COMPLETE:
@@ -98,8 +99,8 @@ class SearchReport:
     def result(self, exported: dict[int, str]) -> None:
         """Print the result, its cost, and the command that uses it."""
         study, line = self._study, self._progress.print
-        endings = [f"{count} {state.name.lower()}" for state, count in study.counts().items()]
-        line(f"\nstudy {study.name}: {', '.join(endings)}; {clock(study.seconds)} of computing time")
+        endings = [f"{count} {STATES.get(state, state.name.lower())}" for state, count in study.counts().items()]
+        line(f"\nstudy {study.name}: {', '.join(endings)}; {clock(study.seconds)} of compute time")
         for number, command in exported.items():
             trial = study.trial(number)
             line(f"trial {number}: {numbers(trial.values, self._names)}  {shown(trial.params, full=True)}\n  {command}")

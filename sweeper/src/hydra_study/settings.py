@@ -3,18 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from hydra_study.conf import MultirunConf, StudyConf
+from hydra_study.conf import ENGINES, MultirunConf, StudyConf
 from hydra_study.engines import KINDS
 from hydra_study.errors import SweepError
 
 AUTO = "auto"
+PACKAGES = {"ray": "ray", "slurm": "submitit"}  # of the engines that need one
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-MINIMUMS = {"n_jobs": 1, "gpus": 0, "memory": 0.001, "trial_timeout": 0, "max_attempts": 1, "max_failures": 1}
+MINIMUMS = {"n_jobs": 1, "gpus": 0, "memory": 0.001, "trial_timeout": 0.001, "max_attempts": 1, "max_failures": 1}
 SEARCH_MINIMUMS = {"n_trials": 1, "keep_best": 0}
 ANY_NUMBER = ("memory", "trial_timeout")
 MAY_BE_AUTO = ("n_jobs", "gpus", "max_failures")
@@ -22,7 +24,7 @@ MAY_BE_NULL = ("max_failures", "keep_best", "trial_timeout")
 GONE = {
     "storage": "must be null: the study is the file study.journal in the sweep folder",
     "isolate": "write hydra.sweeper.engine.isolate",
-    "grace_period": "nothing waits for other machines: leave it out",
+    "grace_period": "no longer supported: leave it out",
     "patience": "a sweep ends with a line if its disk is full: leave it out",
 }
 
@@ -41,10 +43,16 @@ def check_multirun(settings: dict[str, Any], config: DictConfig, conf: type = Mu
         if key not in known:
             meant = "".join(f": did you mean {near}?" for near in get_close_matches(key, known, 1))
             raise SweepError(f"hydra.sweeper.{key}: no such setting{meant}")
-    _check_switches(settings, ("show_output",))
+    _check_switches(settings, ("show_output", "ignore_code"))
     _check_minimums(settings, MINIMUMS)
     if (kind := settings["engine"].get("kind")) not in KINDS:
         raise SweepError(f"hydra.sweeper.engine.kind={kind}: must be one of {', '.join(KINDS)}")
+    if kind in PACKAGES and find_spec(PACKAGES[kind]) is None:
+        raise SweepError(
+            f"hydra/sweeper/engine={kind}: the package {PACKAGES[kind]} is missing: pip install "
+            f"'hydra-study-sweeper[{kind}]'"
+        )
+    _check_engine(settings, kind)
     launcher = OmegaConf.select(config, "hydra.launcher._target_")
     if launcher != BASIC:
         raise SweepError(
@@ -53,9 +61,24 @@ def check_multirun(settings: dict[str, Any], config: DictConfig, conf: type = Mu
         )
 
 
+def _check_engine(settings: dict[str, Any], kind: str) -> None:
+    known = ENGINES[kind]
+    for key, value in settings["engine"].items():
+        if key not in known:
+            meant = "".join(f": did you mean {near}?" for near in get_close_matches(str(key), known, 1))
+            raise SweepError(f"hydra.sweeper.engine.{key}: no such setting of {kind}{meant}")
+        if isinstance(known[key], bool) and not isinstance(value, bool):
+            raise SweepError(f"hydra.sweeper.engine.{key}={value}: must be true or false")
+    if kind == "inline" and (settings["n_jobs"] not in (AUTO, 1) or settings["trial_timeout"] is not None):
+        raise SweepError("hydra/sweeper/engine=inline runs one job at a time, without n_jobs and trial_timeout")
+
+
 def check_search(settings: dict[str, Any], config: DictConfig) -> None:
     """Raise SweepError if a setting is wrong, and name it."""
     check_multirun(settings, config, StudyConf)
+    name = settings["study_name"]
+    if name is not None and (not str(name).isprintable() or not str(name).strip(". ") or {"/", "$"} & {*str(name)}):
+        raise SweepError(f"hydra.sweeper.study_name={name}: must be a name without /, $ and unprintable characters")
     _check_switches(settings, ("retry_failed",))
     _check_minimums(settings, SEARCH_MINIMUMS)
     if settings["max_failure_rate"] is not None and settings["max_failures"] != AUTO:

@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hydra_study.engines import Job, Outcome
 from hydra_study.errors import SweepError
-from hydra_study.identity import difference
+from hydra_study.identity import OTHER_CODE, difference
 from hydra_study.journal import DAMAGED, open_journal
 from hydra_study.objects import is_grid, make_pruner, make_sampler, options
 from hydra_study.space import Space
@@ -31,6 +31,7 @@ from hydra_study.space import Space
 AUTO, MAX_FAILURES = "auto", 5
 INDEPENDENT = ("RandomSampler", "QMCSampler")  # draw the same points in any order
 ROUNDING = 1e-9  # 0.29 of 100 is 29
+OWN = ("plan", "seed", "attempts", "overrides", "retry_of", "folder", "seconds", "worker", "error")  # attributes
 MAX_TEXT = 2**16  # characters of an attribute that a job sets
 
 
@@ -123,6 +124,8 @@ class Study:
             raise SweepError(f"study {self.name} was begun with direction {directions}, now {self.directions}: {fix}")
         for was, now in (*self._other_space(plan), *self._other_settings(plan)):
             raise SweepError(f"study {self.name} was begun with {was}, now {now}: {fix}")
+        if {"code"} <= plan.keys() & self.plan.keys() and plan["code"] != self.plan["code"]:
+            raise SweepError(f"study {self.name} was begun {OTHER_CODE}, and {self.another()} starts another one")
 
     def another(self) -> str:
         """Return the overrides that start another study, with its folder if that does not follow from the name."""
@@ -175,6 +178,8 @@ class Study:
             seed = self.study.user_attrs["seed"]
             if part == "sampler" and was.get("seed", 0) is None and now["seed"] == seed:
                 now = now | {"seed": None}  # noqa: PLW2901 # the command names the seed that was drawn then
+            if part == "code":
+                continue
             prefix = "" if part in self.plan else f"hydra.sweeper.{part}."
             changed = difference(was, now, prefix, self.settings["may_differ"])
             if changed:
@@ -182,7 +187,7 @@ class Study:
         if missing:
             self.note = f"started by an earlier version, which did not record the {', '.join(missing)}: not compared"
 
-    # What the driver asks
+    # For the driver
 
     def _load(self) -> None:
         """Take over the trials of earlier launches."""
@@ -236,7 +241,7 @@ class Study:
     @property
     def goal(self) -> int:
         """The number of trials that end in all, retries included."""
-        return self.total + self._again + len(self._retries)
+        return max(self.total, self._created) + self._again + len(self._retries)
 
     @property
     def left(self) -> int:
@@ -266,7 +271,8 @@ class Study:
         limit = f"max_failures={maximum}" if share is None else f"max_failure_rate={share}"
         return (
             f"study {self.name}: {count} failed ({limit}); the last, {last}: "
-            f"{self.error(last)}: fix the cause, and add hydra.sweeper.retry_failed=true"
+            f"{self.error(last)}: fix the cause"
+            f"{'' if self.settings['retry_failed'] else ', and add hydra.sweeper.retry_failed=true'}"
         )
 
     def error(self, number: int) -> str:
@@ -298,7 +304,9 @@ class Study:
             if self._retries:
                 former = self._retries.popleft()
                 self._again += 1
-                return self._create(former.params, former.distributions, {"retry_of": former.number})
+                kept = former.user_attrs.get("overrides")
+                overrides = list(map(str, kept)) if isinstance(kept, list) else None
+                return self._create(former.params, former.distributions, {"retry_of": former.number}, overrides)
             if self.points is not None:
                 if not self._todo:
                     return None
@@ -315,11 +323,15 @@ class Study:
             return Job(number, 1, tuple(overrides), dict(self.trial(number).params))
 
     def _create(
-        self, params: dict[str, Any], distributions: dict[str, BaseDistribution], attributes: dict[str, Any]
+        self,
+        params: dict[str, Any],
+        distributions: dict[str, BaseDistribution],
+        attributes: dict[str, Any],
+        known: list[str] | None = None,
     ) -> Job:
         """Begin a trial of known parameters, with one entry in the journal."""
         number = len(self._ids)
-        overrides = self._with_extra(self.space.overrides(lambda parameter: params[parameter.name]))
+        overrides = known or self._with_extra(self.space.overrides(lambda parameter: params[parameter.name]))
         attributes = {**attributes, "overrides": overrides, "attempts": 1}
         template = FrozenTrial(
             number=number,
@@ -444,7 +456,7 @@ class Study:
             for trial in self.trials()
         }
 
-    # What jobs ask
+    # For the jobs
 
     def answer(self, message: dict[str, Any]) -> Any:
         """Answer a message from a job."""
@@ -454,12 +466,14 @@ class Study:
                     return self._is_current(message)
                 case "study":
                     return {k: v for k, v in self.study.user_attrs.items() if k not in ("plan", "seed")}
-                case "set" if len(json.dumps(message["value"])) <= MAX_TEXT:
-                    if message["of"] == "study":
-                        if message["key"] not in ("plan", "seed"):
-                            self.study.set_user_attr(str(message["key"]), message["value"])
-                    elif self._is_current(message):
-                        self._set(int(message["number"]), str(message["key"]), message["value"])
+                case "set" if message["key"] in OWN or len(json.dumps(message["value"])) > MAX_TEXT:
+                    return {
+                        "error": f"{message['key']}: an attribute of the sweep itself, or a value that is too large"
+                    }
+                case "set" if message["of"] == "study":
+                    self.study.set_user_attr(str(message["key"]), message["value"])
+                case "set" if self._is_current(message):
+                    self._set(int(message["number"]), str(message["key"]), message["value"])
                 case "constrain" if self._is_current(message):
                     trial = optuna.Trial(self.study, self._ids[int(message["number"])])
                     trial.set_constraint(str(message["key"]), float(message["value"]))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 import signal
 import sys
 import time
@@ -26,7 +27,7 @@ from hydra_study.conf import StudyConf
 from hydra_study.driver import Driver, Shows, Work, only_driver
 from hydra_study.engines import Engine, make_engine
 from hydra_study.errors import SweepError
-from hydra_study.folder import ANOTHER_FOLDER, CONFIG, check_folder, check_links
+from hydra_study.folder import ANOTHER_FOLDER, CONFIG, check_folder, check_links, write_whole
 from hydra_study.identity import code_version, is_excepted, job_settings
 from hydra_study.job import Setup
 from hydra_study.progress import Progress, clock, hint
@@ -73,19 +74,24 @@ class Sweep:
         """Return the settings and the code of the jobs, which belong to the sweep's identity."""
         may_differ = self.settings["may_differ"]
         settings = job_settings(examples, lambda name: searched(name) or is_excepted(name, may_differ))
-        code = {} if is_excepted("code", may_differ) else {"code": {"code": code_version(self.task)}}
+        code = {} if self.settings["ignore_code"] else {"code": {"code": code_version(self.task)}}
         return {"job": settings, **code}
+
+    def default_name(self, signature: str) -> str:
+        """Return a name that is the same for the same search, or the same jobs, of the same function."""
+        digest = hashlib.sha256(f"{self.task.__qualname__} {signature}".encode()).hexdigest()
+        return f"{self.config.hydra.job.name}-{digest[:8]}"
 
     def begin(self) -> None:
         """Write the configuration of the sweep; call it with the lock held."""
-        OmegaConf.save(self.config, self.folder / CONFIG)
+        write_whole(self.folder / CONFIG, OmegaConf.to_yaml(self.config))
 
     def drive(self, work: Work, shows: Shows, jobs: int, is_search: bool, repeatable: bool = False) -> None:
         """Run all jobs that are left, at most `jobs`."""
         kind = self.settings["engine"].get("kind")
         public = kind not in LOCAL
         limit = self._limit(jobs, kind, repeatable)
-        workers = limit or count_workers(self.settings, self._threads(), jobs)
+        workers = min(limit, jobs) if limit else count_workers(self.settings, self._threads(), jobs)
         contact = self.folder / CONTACT if kind == "slurm" else None
         begun: dict[tuple[int, int], float] = {}
 
@@ -98,15 +104,27 @@ class Sweep:
         try:
             engine = make_engine(
                 self.settings["engine"],
-                self._setup(channel, is_search, bool(self.settings["show_output"])),
+                self._setup(channel, is_search, self._shows_output(kind)),
                 self.folder.absolute(),
                 environments(workers, self.settings, self._threads()),
             )
             self._share_threads(work, engine, workers)
             timeout = self.settings["trial_timeout"]
-            Driver(work, engine, shows, self.folder, self.settings["max_attempts"], timeout, limit, begun).run()
+            Driver(
+                work,
+                engine,
+                shows,
+                self.folder,
+                self.settings["max_attempts"],
+                timeout,
+                limit,
+                begun if public else None,
+            ).run()
         finally:
             channel.close()
+
+    def _shows_output(self, kind: str) -> bool:
+        return bool(self.settings["show_output"]) or (kind == "inline" and sys.stdin.isatty())  # for a debugger
 
     def _limit(self, jobs: int, kind: str, repeatable: bool) -> int | None:
         """Return how many jobs may run at once; None as many as the engine can."""
@@ -137,8 +155,8 @@ class Sweep:
         threads = engine.threads or (threads_of(workers) if workers > 1 else None)
         if threads:
             work.extra = [f"{key}={threads}"]
-            jobs = f"{workers} at once" if engine.threads is None else "on the engine"
-            print(f"  {jobs}, each with {key}={threads}, on which results may depend in their last digits", flush=True)
+            several = f"{workers} at once, each" if engine.threads is None else "each job"
+            print(f"  {several} with {key}={threads}, on which results may depend in their last digits", flush=True)
 
     def _setup(self, channel: Channel, is_search: bool, shows_output: bool) -> Setup:
         kept = [item for item in sys.argv[1:] if item not in ("-m", "--multirun") and item not in self.arguments]
@@ -220,8 +238,7 @@ def _study(sweep: Sweep) -> "tuple[Study, DictConfig]":
     params = settings["params"] or official_params(settings["search_space"] or {})
     space = parse_space(params, settings["when"] or {}, sweep.arguments, sweep.loader, configured)
     signature = json.dumps(space.signature(without=settings["may_differ"]), sort_keys=True)
-    default = f"{config.hydra.job.name}-{hashlib.sha256(signature.encode()).hexdigest()[:8]}"
-    name = settings["study_name"] or default
+    name = settings["study_name"] or sweep.default_name(signature)
     sweep.settle(name, "hydra.sweeper.study_name")
     check_links(sweep.folder, settings["export"])
     composer = Composer(sweep.loader, config)
@@ -253,8 +270,7 @@ def _run_multirun(sweep: Sweep) -> Any:
     parser = OverridesParser.create(config_loader=sweep.loader)
     overrides = [*(f"{key}={value}" for key, value in (settings["params"] or {}).items()), *sweep.arguments]
     (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(overrides), None)
-    digest = hashlib.sha256(json.dumps(jobs).encode()).hexdigest()[:8]
-    sweep.settle(f"{sweep.config.hydra.job.name}-{digest}")
+    sweep.settle(sweep.default_name(json.dumps(jobs)))
     check_links(sweep.folder)
     composer = Composer(sweep.loader, sweep.config)
     examples = [composer.compose(list(job)) for job in jobs[:MAX_EXAMPLES]]
@@ -267,9 +283,11 @@ def _run_multirun(sweep: Sweep) -> Any:
         done = f", {work.earlier} of them done before" if work.earlier else ""
         progress.print(f"{work.total} jobs{done}, in {sweep.folder}; the output of a job is in logs/NUMBER.log there")
 
+        name = f"{settings['metric_names']} " if isinstance(settings["metric_names"], str) else ""
+
         def show(number: int) -> None:
             outcome = work.outcomes[number]
-            how = f"{outcome.value:.5g}" if isinstance(outcome.value, float) else "done"
+            how = f"{name}{outcome.value:.5g}" if isinstance(outcome.value, float) else "done"
             parts = [f"job {number:3d}", f"{how if outcome.kind == 'returned' else outcome.kind:<8}"]
             parts += [f"{clock(outcome.seconds):>6}", " ".join(work.jobs[number])]
             if outcome.error:
@@ -281,7 +299,7 @@ def _run_multirun(sweep: Sweep) -> Any:
             progress.watch()
             sweep.drive(work, progress, work.left, is_search=False)
         else:
-            progress.print(f"  nothing left to run: these are the results of before; {work.another()}")
+            progress.print(f"  nothing left to run, these are the earlier results; {work.another()}")
         ended = [sweep.folder / (work.outcomes[k].folder or str(k)) for k in work.outcomes if k not in work.failed]
         for call in hydra_study.multirun_ends:
             call(sweep.folder, ended)
@@ -306,6 +324,9 @@ def _stoppable(run: Callable[[], Any]) -> Any:
     except KeyboardInterrupt:
         print("stopped: the same command continues from here", flush=True)
         sys.exit(128 + (received or [signal.SIGINT])[-1])
+    except BrokenPipeError:  # of the terminal's output, as by `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         if isinstance(error, HydraException):  # a configuration that does not exist
             raise

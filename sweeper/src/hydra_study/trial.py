@@ -24,7 +24,7 @@ class Attributes:
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Store a value, which JSON must be able to hold, with the study."""
-        self._line.ask(ask="set", of="study", key=key, value=value)
+        _tell(self._line, ask="set", of="study", key=key, value=value)
 
 
 class Trial:
@@ -65,13 +65,20 @@ class Trial:
 
     def set_constraint(self, key: str, value: float) -> None:
         """Store a constraint, which is violated if its value is positive."""
-        self._line.ask(ask="constrain", key=key, value=float(value), **self._who)
+        _tell(self._line, ask="constrain", key=key, value=float(value), **self._who)
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Store a value, which JSON must be able to hold, with the trial."""
         json.dumps(value)
         self.user_attrs[key] = value
-        self._line.ask(ask="set", of="trial", key=key, value=value, **self._who)
+        _tell(self._line, ask="set", of="trial", key=key, value=value, **self._who)
+
+
+def _tell(line: Line, **message: Any) -> None:
+    """Send a message; raise RuntimeError if the driver refuses it."""
+    answer = line.ask(**message)
+    if answer and answer.get("error"):
+        raise RuntimeError(answer["error"])
 
 
 _running: tuple[int, Trial] | None = None  # the process, and its trial

@@ -83,11 +83,6 @@ def make_engine(
             from hydra_study.engines.slurm import Slurm
 
             return Slurm(setup.pickled(), folder, **settings)
-    except ImportError as error:
-        raise SweepError(
-            f"hydra/sweeper/engine={kind}: a package is missing ({error.name}): "
-            f"pip install 'hydra-study-sweeper[{kind}]'"
-        ) from error
     except TypeError as error:
         raise SweepError(f"hydra.sweeper.engine: {error}") from error
     raise AssertionError(kind)  # the settings have been checked

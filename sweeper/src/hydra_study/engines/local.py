@@ -28,6 +28,9 @@ KEEPS_GROWN = "LOKY_MAX_MEMORY_LEAK_SIZE"  # bytes; loky would replace a worker 
 MAX_WAIT = 15.0  # seconds for the workers of a killed driver to end
 
 
+_broken: list[str] = []  # why this worker process can run no job
+
+
 class _Slot:
     """One worker process, and its successors."""
 
@@ -106,8 +109,14 @@ class Local:
         self.threads: int | None = None
         _wait_for_workers(folder / ALIVE)
         start = setup, folder.absolute() / ALIVE
-        self._slots = [_Slot(str(k), start, environment) for k, environment in enumerate(environments)]
         self._slot_of: WeakKeyDictionary[Future[Outcome], _Slot] = WeakKeyDictionary()
+        self._slots: list[_Slot] = []
+        try:
+            for number, environment in enumerate(environments):
+                self._slots.append(_Slot(str(number), start, environment))
+        except BaseException:
+            self.close()
+            raise
 
     def submit(self, job: Job) -> "Future[Outcome]":
         """Run a job in a free process."""
@@ -155,7 +164,10 @@ def _begin(setup: bytes, lock: Path, driver: int) -> None:
         os.setpgid(0, 0)
     fcntl.flock(os.open(lock, os.O_RDONLY), fcntl.LOCK_SH)
     threading.Thread(target=_end_with, args=(driver, os.getpid()), daemon=True).start()
-    receive(setup)
+    try:
+        receive(setup)
+    except Exception as error:  # such as a module that cannot be imported here
+        _broken.append(f"a worker cannot load the job ({type(error).__name__}: {error}): see what its module imports")
 
 
 def _end_with(driver: int, worker: int) -> None:
@@ -166,4 +178,6 @@ def _end_with(driver: int, worker: int) -> None:
 
 def _run(job: Job) -> tuple[Outcome, bool]:
     """Return a job's outcome, and whether the process cannot run another one."""
+    if _broken:
+        return Outcome(job.number, job.attempt, "stop", error=_broken[0]), True
     return run(job), has_process_group()

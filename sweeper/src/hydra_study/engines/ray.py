@@ -131,7 +131,8 @@ class Ray:
             try:
                 outcome, self._node[mine], has_left = future.result()
             except HOPELESS as error:
-                reason = f"Ray cannot run the job: {str(error).strip().splitlines()[-1][:MAX_ERROR]}"
+                lines = str(error).strip().splitlines() or [type(error).__name__]
+                reason = f"Ray cannot run the job: {lines[-1][:MAX_ERROR]}"
                 mine.set_result(Outcome(job.number, job.attempt, "stop", error=reason))
             except BaseException as error:  # of Ray; CancelledError among them
                 mine.set_exception(WorkerLostError(type(error).__name__))

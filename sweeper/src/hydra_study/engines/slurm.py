@@ -155,7 +155,9 @@ class Slurm:
 
     def _list(self) -> dict[Key, dict[str, str]]:
         """Return the states of this sweep's jobs by their ids."""
-        lines = subprocess.run(LIST[self._cluster], capture_output=True, text=True, timeout=MAX_WAIT, check=True).stdout
+        lines = subprocess.run(
+            LIST[self._cluster], capture_output=True, text=True, errors="replace", timeout=MAX_WAIT, check=True
+        ).stdout
         pattern = rf"^ *(\d+) (\S+) .*{re.escape(str(self._private))}/(\d+)-(\d+)(?:/|$)"
         listed: dict[Key, dict[str, str]] = {}
         for job_id, state, number, attempt in re.findall(pattern, lines, re.MULTILINE):
