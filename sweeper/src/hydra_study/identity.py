@@ -89,11 +89,17 @@ def code_version(task: Callable[..., Any]) -> str | None:
         imported = (Path(getattr(item, "__file__", None) or "") for item in list(sys.modules.values()))
         root = file.resolve().parent
         files = {file} | {path for path in imported if path.suffix == ".py" and _is_own(path, root)}
-    digest = hashlib.sha256(function.__qualname__.encode())
+    digest = hashlib.sha256(function_name(task).encode())
     for path in sorted(path for path in files if path.is_file()):
         name = os.path.relpath(path.resolve(), root.resolve())
         digest.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]
+
+
+def function_name(task: Callable[..., Any]) -> str:
+    """Return the name of a job's function, or of the class of an object that is called."""
+    function = inspect.unwrap(task)
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
 def _is_own(path: Path, root: Path) -> bool:

@@ -69,8 +69,8 @@ def _check_engine(settings: dict[str, Any], kind: str) -> None:
             raise SweepError(f"hydra.sweeper.engine.{key}: no such setting of {kind}{meant}")
         if isinstance(known[key], bool) and not isinstance(value, bool):
             raise SweepError(f"hydra.sweeper.engine.{key}={value}: must be true or false")
-    if kind == "inline" and (settings["n_jobs"] not in (AUTO, 1) or settings["trial_timeout"] is not None):
-        raise SweepError("hydra/sweeper/engine=inline runs one job at a time, without n_jobs and trial_timeout")
+    if kind == "inline" and settings["trial_timeout"] is not None:
+        raise SweepError("hydra.sweeper.trial_timeout: not possible with hydra/sweeper/engine=inline: leave it out")
 
 
 def check_search(settings: dict[str, Any], config: DictConfig) -> None:

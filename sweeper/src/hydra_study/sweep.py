@@ -28,7 +28,7 @@ from hydra_study.driver import Driver, Shows, Work, only_driver
 from hydra_study.engines import Engine, make_engine
 from hydra_study.errors import SweepError
 from hydra_study.folder import ANOTHER_FOLDER, CONFIG, check_folder, check_links, write_whole
-from hydra_study.identity import code_version, is_excepted, job_settings
+from hydra_study.identity import code_version, function_name, is_excepted, job_settings
 from hydra_study.job import Setup
 from hydra_study.progress import Progress, clock, hint
 from hydra_study.settings import check_multirun, check_search, plain
@@ -79,7 +79,7 @@ class Sweep:
 
     def default_name(self, signature: str) -> str:
         """Return a name that is the same for the same search, or the same jobs, of the same function."""
-        digest = hashlib.sha256(f"{self.task.__qualname__} {signature}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{function_name(self.task)} {signature}".encode()).hexdigest()
         return f"{self.config.hydra.job.name}-{digest[:8]}"
 
     def begin(self) -> None:
@@ -129,6 +129,8 @@ class Sweep:
     def _limit(self, jobs: int, kind: str, repeatable: bool) -> int | None:
         """Return how many jobs may run at once; None as many as the engine can."""
         if kind == "inline":
+            if self.settings["n_jobs"] not in (AUTO, 1):
+                print("  one job at a time, since hydra/sweeper/engine=inline runs them in this process", flush=True)
             return 1
         if self.settings["n_jobs"] != AUTO:
             return int(self.settings["n_jobs"])
