@@ -253,7 +253,9 @@ def test_a_training_runs(
     arguments = of_search(arguments_of(command))
     own_data = any(item in ("data=local", "data=census", "data=stl10") for item in arguments)
     small = [*QUICK, *([] if own_data else ["data=local", f"data.dir={digits_npz}"])]
-    kept = [item for item in arguments if not item.startswith(("trainer", "engine=", "hydra.sweeper.engine"))]
+    kept = [
+        item for item in arguments if not item.startswith(("trainer", "+trainer", "engine=", "hydra.sweeper.engine"))
+    ]
     if any(item.startswith("hparams_search=") for item in arguments):
         small += [*ONE_WORKER, "data.batch_size=16"]
         kept = [item for item in kept if not item.startswith("data.batch_size")]
