@@ -1,16 +1,19 @@
 """The configuration of a job, composed once for all jobs that differ in values alone.
 
 Decision: Hydra composes each job of a sweep anew, which takes most of the time of a short one. Its last step sets the
-values of the command; only this step is done again where jobs choose the same options.
+values of the command; only this step is done again where jobs choose the same options. It uses names that Hydra keeps
+to itself: where these are missing, as in 1.4, Hydra composes each job.
 """
 
 import copy
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal import config_loader_impl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+_dirname = getattr(config_loader_impl, "get_overrides_dirname", None)
 MAX_KEPT = 16  # compositions
 
 
@@ -29,7 +32,11 @@ class Composer:
     def compose(self, lines: list[str]) -> DictConfig:
         """Return what `load_sweep_config` returns."""
         loader = self._loader
-        if not isinstance(loader, ConfigLoaderImpl) or OmegaConf.select(self._sweep, "hydra.searchpath"):
+        if (
+            _dirname is None
+            or not isinstance(loader, ConfigLoaderImpl)
+            or OmegaConf.select(self._sweep, "hydra.searchpath")
+        ):
             return loader.load_sweep_config(self._sweep, lines)
         overrides = OverridesParser.create().parse_overrides(lines)
         values = [
@@ -50,7 +57,7 @@ class Composer:
         name = job.config.override_dirname
         with read_write(config), open_dict(config):
             config.hydra.overrides.task = [item.input_line for item in task]
-            job.override_dirname = get_overrides_dirname(
+            job.override_dirname = _dirname(
                 overrides=task, kv_sep=name.kv_sep, item_sep=name.item_sep, exclude_keys=name.exclude_keys
             )
         OmegaConf.copy_cache(from_config=self._sweep, to_config=config)
