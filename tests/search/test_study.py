@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from omegaconf import OmegaConf
 from tests.support.digits import synthetic_digits
 
 from ziffern.cli.main import main as cli
+from ziffern.cli.train import train
 from ziffern.errors import InputError
 from ziffern.experiment.run import run_experiment
 from ziffern.experiment.settings import directions
@@ -268,3 +270,30 @@ def test_two_workers_share_the_cores(digits_npz: Path, tmp_path: Path) -> None:
     threads = max(1, len(os.sched_getaffinity(0)) // 2)
     for number in range(4):
         assert json.loads((folder / str(number) / "environment.json").read_text())["threads"] == threads
+
+
+@pytest.mark.parametrize("given", [("hparams_search=tpe",), ("engine=ray",), ()])
+def test_every_multirun_has_the_shared_settings(given: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    train([*given, "--cfg", "hydra"])
+    sweeper = OmegaConf.create(capsys.readouterr().out).hydra.sweeper
+    assert sweeper.threads_key == "threads"
+    assert {"data.dir", "trainer", "threads", "engine"} <= set(sweeper.may_differ)
+
+
+@pytest.mark.slow
+def test_a_search_and_a_multirun_go_on_with_another_engine_and_in_another_place(
+    command_line, digits_npz: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "moved").mkdir()
+    moved = shutil.copy(digits_npz, tmp_path / "moved")
+    search = ("hydra/sweeper=ziffern", "hydra/sweeper/sampler=random", "model.optimizer.lr=interval(0.001,0.01)")
+    for kind, more in (
+        (search, ("hydra.sweeper.n_trials=1", "hydra.sweeper.n_trials=2")),
+        (("seed=1,2",), ("hydra.sweeper.n_jobs=1", "hydra.sweeper.n_jobs=2")),
+    ):
+        given = ("-m", "data=local", *QUICK[:1], "trainer.max_epochs=1", "logger=none", *kind)
+        places = ((f"data.dir={digits_npz}", "trainer=cpu"), (f"data.dir={moved}", "trainer=auto", "engine=local"))
+        for place, setting, done in zip(places, more, ("trial|job", "1 of them done|nothing left"), strict=True):
+            code, out, err = command_line(*given, *place, setting)
+            assert code == 0, err
+            assert re.search(done, out)
