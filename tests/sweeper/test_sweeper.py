@@ -306,3 +306,13 @@ def test_the_plugin_is_found_and_knows_nothing_of_this_project() -> None:
     for path in folder.rglob("*.py"):
         assert "ziffern" not in path.read_text()
     assert not (folder / "__init__.py").exists()  # a namespace that other plugins share
+
+
+def test_options_of_another_sampler_are_named(sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep(
+        "hydra/sweeper/sampler=random",
+        "+hydra.sweeper.sampler.popsize=4",
+        "x=interval(0,1)",
+        "hydra.sweeper.n_trials=1",
+    )
+    assert "  options of another sampler, without effect: popsize\n" in capsys.readouterr().out

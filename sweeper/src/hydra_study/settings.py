@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from hydra_study.conf import ENGINES, MultirunConf, StudyConf
 from hydra_study.engines import KINDS
 from hydra_study.errors import SweepError
+from hydra_study.workers import AUTO
 
-AUTO = "auto"
 PACKAGES = {"ray": "ray", "slurm": "submitit"}  # of the engines that need one
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 MINIMUMS = {"n_jobs": 1, "gpus": 0, "memory": 0.001, "trial_timeout": 0.001, "max_attempts": 1, "max_failures": 1}

@@ -27,8 +27,9 @@ from hydra_study.identity import OTHER_CODE, difference
 from hydra_study.journal import DAMAGED, open_journal
 from hydra_study.objects import is_grid, make_pruner, make_sampler, options
 from hydra_study.space import Space
+from hydra_study.workers import AUTO
 
-AUTO, MAX_FAILURES = "auto", 5
+MAX_FAILURES = 5
 INDEPENDENT = ("RandomSampler", "QMCSampler")  # draw the same points in any order
 ROUNDING = 1e-9  # 0.29 of 100 is 29
 OWN = ("plan", "seed", "attempts", "overrides", "retry_of", "folder", "seconds", "worker", "error")  # attributes

@@ -189,6 +189,7 @@ def _run_search(sweep: Sweep) -> Any:
     from optuna.trial import TrialState
 
     from hydra_study.export import export
+    from hydra_study.objects import ignored_options
     from hydra_study.report import SearchReport
     from hydra_study.returns import Returns
 
@@ -206,6 +207,9 @@ def _run_search(sweep: Sweep) -> Any:
         progress = Progress(sweep.folder)
         report = SearchReport(study, progress)
         report.start()
+        for kind in ("sampler", "pruner"):
+            if names := ignored_options(study.settings[kind], f"{kind}s"):
+                progress.print(f"  options of another {kind}, without effect: {', '.join(names)}")
         study.on_end = report.ended
         if study.left:
             progress.watch()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hydra_study.attempt import Job, Outcome
-from hydra_study.errors import SweepError
 
 __all__ = ["KINDS", "Engine", "Job", "Outcome", "WorkerLostError", "make_engine"]
 KINDS = ("local", "inline", "ray", "slurm")
@@ -63,26 +62,23 @@ def make_engine(
         environments: Variables of each local worker, set before its process starts.
 
     Raises:
-        SweepError: There is no such engine, its package is missing, or it cannot be reached.
+        SweepError: It cannot be reached, or cannot use a setting.
     """
     kind, settings = options.get("kind"), {str(key): value for key, value in options.items() if key != "kind"}
-    try:
-        if kind == "local":
-            from hydra_study.engines.local import Local
+    if kind == "local":
+        from hydra_study.engines.local import Local
 
-            return Local(setup.pickled(), folder, environments, **settings)
-        if kind == "inline":
-            from hydra_study.engines.inline import Inline
+        return Local(setup.pickled(), folder, environments, **settings)
+    if kind == "inline":
+        from hydra_study.engines.inline import Inline
 
-            return Inline(setup, **settings)
-        if kind == "ray":
-            from hydra_study.engines.ray import Ray
+        return Inline(setup, **settings)
+    if kind == "ray":
+        from hydra_study.engines.ray import Ray
 
-            return Ray(setup.pickled(), folder, **settings)
-        if kind == "slurm":
-            from hydra_study.engines.slurm import Slurm
+        return Ray(setup.pickled(), folder, **settings)
+    if kind == "slurm":
+        from hydra_study.engines.slurm import Slurm
 
-            return Slurm(setup.pickled(), folder, **settings)
-    except TypeError as error:
-        raise SweepError(f"hydra.sweeper.engine: {error}") from error
+        return Slurm(setup.pickled(), folder, **settings)
     raise AssertionError(kind)  # the settings have been checked
