@@ -83,7 +83,7 @@ GRID = ["+x=range(0,6)", "+y=choice(0.5,1.5)"]
 SEARCH = ["+x=interval(0.0,6.0)", "+y=choice(0.5,1.5)"]
 TRIALS = 12
 MAX_SECONDS = 300  # for one launch
-LEFT_SECONDS = 20  # for the processes of a launch that was killed to end
+LEFT_SECONDS = {"ray": 120}  # for the processes of a launch that was killed to end; Ray's own take up to 80
 KILL_DRIVER = 0.45  # share of kills that are of the driver
 TOLERANCE = 1e-9  # between a score and that of its parameters
 ENGINES: dict[str, list[str]] = {
@@ -133,7 +133,7 @@ class Sweep:
 
     def result(self, fails: tuple[int, ...] = ()) -> dict[str, Any]:
         """Return counts of trials, and whether the study is right; `fails` are the trials that must have failed."""
-        end = time.monotonic() + LEFT_SECONDS
+        end = time.monotonic() + LEFT_SECONDS.get(self.engine, 20)
         while (left := processes(self.folder)) and time.monotonic() < end:
             time.sleep(0.2)
         trials = read_trials(self.folder)

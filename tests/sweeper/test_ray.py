@@ -82,7 +82,6 @@ def attempts(found: optuna.Study) -> list[int]:
         ({"init": {"local_mode": True}}, "engine.init.local_mode: must be one of runtime_env, namespace"),
         ({"address": "ray://cluster:10001"}, "engine.address=ray://cluster:10001: must be HOST:PORT"),
         ({"address": "127.0.0.1:9"}, "Ray at address=127.0.0.1:9: ConnectionRefusedError"),
-        ({"gpus": 1}, "unexpected keyword argument 'gpus'"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, settings: dict[str, Any], message: str) -> None:

@@ -204,6 +204,7 @@ def test_what_may_differ_may(sweep) -> None:
         ("discard=../..", "without .."),
         ("export=best", "GROUP/NAME"),
         ("n_trails=3", "n_trails: no such setting: did you mean n_trials"),
+        ("engine.isolate=true", "engine.isolate: no such setting of inline"),
         ("direction=[]", "direction=nothing"),
         ("metric_names=[a,b]", "must be as many as the directions, 1"),
         ("sampler.multivariate=no", "hydra.sweeper.sampler.multivariate=no: must be true or false"),
@@ -217,7 +218,7 @@ def test_what_may_differ_may(sweep) -> None:
 )
 def test_a_wrong_setting_is_one_line_and_begins_nothing(sweep, setting: str, named: str) -> None:
     with pytest.raises(SweepError, match=named) as error:
-        sweep("x=range(0,3)", f"{'+' * ('trails' in setting)}hydra.sweeper.{setting}")
+        sweep("x=range(0,3)", f"{'+' * ('trails' in setting or 'isolate' in setting)}hydra.sweeper.{setting}")
     assert "\n" not in str(error.value)
     assert not Path("sweep").exists()
 
