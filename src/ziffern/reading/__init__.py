@@ -1,0 +1,1 @@
+"""From scanned or photographed pages to numbers: pages, templates, fields, digits, and which values may be accepted."""

@@ -1,0 +1,95 @@
+"""What was read from a batch of pages: the content of `reading.json` in its folder.
+
+Decisions: all places are shares of the page image, so that they hold for a smaller copy of it; a reason is a code with
+values, so that it is shown in any language; a value that is not accepted is a guess and never stands where an accepted
+one does.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+VERSION = 1
+ACCEPTED, REVIEW, EMPTY = "accepted", "review", "empty"
+Status = Literal["accepted", "review", "empty"]
+CellStatus = Literal["digit", "empty", "not a digit"]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Box = tuple[Share, Share, Share, Share]  # left, top, right, bottom, as shares of the page image
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+FileName = Annotated[str, Meta(max_length=200, pattern=r"^([\w-]+(\.\w+)?(/[\w-]+\.\w+)?)?$")]  # below the batch folder
+
+
+class Reason(Struct, frozen=True):
+    """Why a field is not accepted, or a page not read: a code in `text/errors`, and the values of its text."""
+
+    code: Annotated[str, Meta(max_length=100, pattern=r"^[\w.]+$")]
+    values: dict[str, str | int | float] = {}
+
+
+class CellReading(Struct, frozen=True):
+    """One digit, or the place of one."""
+
+    status: CellStatus
+    box: Box
+    digit: str = ""  # the best guess; empty if the cell is
+    probability: Share = 1.0
+
+
+class FieldReading(Struct, frozen=True):
+    """One field of a page.
+
+    `probability` is that of `guess` as a whole; `guess` is the value if the status is `accepted`. An `empty` field has
+    no ink, and needs none.
+    """
+
+    name: Name
+    status: Status
+    box: Box
+    guess: str = ""
+    probability: Share = 0.0
+    reason: Reason | None = None
+    alternatives: list[tuple[str, Share]] = field(default_factory=list)  # the guess included, best first
+    cells: list[CellReading] = field(default_factory=list)
+    crop: FileName = ""  # a PNG file
+
+    @property
+    def value(self) -> str | None:
+        """The accepted value; empty for a field without ink; None if a person must look."""
+        return self.guess if self.status == ACCEPTED else "" if self.status == EMPTY else None
+
+
+class PageReading(Struct, frozen=True):
+    """One page; one that could not be read has a problem and no fields."""
+
+    source: str  # the file as it was named, such as scans/17.pdf
+    number: Annotated[int, Meta(ge=1)]  # of the page in its file
+    kind: str = ""  # the page type of the template, or what was found without one
+    image: FileName = ""  # a JPEG or PNG file: the page as it was registered
+    residual: float | None = None  # of the registration, in millimeters
+    problem: Reason | None = None
+    fields: list[FieldReading] = field(default_factory=list)
+
+
+class Guarantee(Struct, frozen=True):
+    """At most `max_error` of the accepted fields of this kind are wrong, with 95 % confidence."""
+
+    max_error: Share
+    threshold: Share  # of the probability
+    tested: int  # labeled fields by which it was tested
+    accepted: int
+    errors: int
+    source: str = "builtin"  # whose fields these were
+
+
+class Reading(Struct, frozen=True):
+    """A batch of pages."""
+
+    version: Literal[1]
+    created: str  # ISO 8601, UTC
+    template: str  # its name; empty without one
+    model: str  # its name and a hash of its weights
+    max_error: Share
+    pages: list[PageReading]
+    guarantees: dict[str, Guarantee] = field(default_factory=dict)  # by field name
+    warnings: list[Reason] = field(default_factory=list)  # such as drift
+    lists: dict[str, list[str]] = field(default_factory=dict)  # valid values by field name, for completion
