@@ -4,7 +4,8 @@
 
     run = zf.train("model=cnn", "trainer.max_epochs=3")
     print(run.metrics["test/acc"])
-    print(run.predict("scans/").to_frame())
+    print(run.predict("digits/").to_frame())
+    print(zf.read("form.pdf", template="form.yaml").to_frame())
 
 What is listed in `__all__` is the public interface: it changes only with a line in the changelog, and for one minor
 version an old name stays. Everything else may change. Nothing heavy is imported before it is used.
@@ -13,7 +14,7 @@ version an old name stays. Everything else may change. Nothing heavy is imported
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ziffern.api import Comparison, Predictions, Run, TrainedRun, compare, load, load_run, train
+    from ziffern.api import Comparison, Predictions, Reading, Run, TrainedRun, compare, load, load_run, read, train
     from ziffern.errors import InputError
 
 __version__ = "0.1.0"
@@ -21,12 +22,14 @@ __all__ = [
     "Comparison",
     "InputError",
     "Predictions",
+    "Reading",
     "Run",
     "TrainedRun",
     "__version__",
     "compare",
     "load",
     "load_run",
+    "read",
     "train",
 ]
 

@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--max-error",
         metavar="SHARE",
-        type=_share,
+        type=share,
         help="accept only answers of which at most this share is wrong, such as 0.001 or 0.1%%; others get the status "
         "review",
     )
@@ -66,11 +66,12 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=_predict)
 
 
-def _share(text: str) -> float:
+def share(text: str) -> float:
+    """Return a share written as 0.01 or 1%."""
     return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
 
 
-_share.__name__ = "share"  # in argparse's message
+share.__name__ = "share"  # in argparse's message
 
 
 def _predict(arguments: argparse.Namespace) -> None:

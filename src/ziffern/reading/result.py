@@ -5,9 +5,13 @@ values, so that it is shown in any language; a value that is not accepted is a g
 one does.
 """
 
-from typing import Annotated, Literal
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct, field
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VERSION = 1
 ACCEPTED, REVIEW, EMPTY = "accepted", "review", "empty"
@@ -93,3 +97,18 @@ class Reading(Struct, frozen=True):
     guarantees: dict[str, Guarantee] = field(default_factory=dict)  # by field name
     warnings: list[Reason] = field(default_factory=list)  # such as drift
     lists: dict[str, list[str]] = field(default_factory=dict)  # valid values by field name, for completion
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a table with one row per page (`ziffern.reading.table.to_frame`)."""
+        from ziffern.reading.table import to_frame
+
+        return to_frame(self)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """The number of fields of each status."""
+        return Counter(item.status for page in self.pages for item in page.fields)
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {status}" for status, count in self.counts.most_common())
+        return f"Reading of {len(self.pages)} pages ({counts or 'no fields'})"

@@ -67,7 +67,12 @@ def data_uri(image: NDArray[np.uint8]) -> str:
     """Return an image (C, H, W), or a gray one (H, W), as a data URI of a PNG."""
     file = io.BytesIO()
     Image.fromarray(displayed(image)).save(file, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return png_uri(file.getvalue())
+
+
+def png_uri(content: bytes) -> str:
+    """Return a PNG file as a data URI."""
+    return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
 def as_seen(image: NDArray[np.uint8], mean: NDArray[np.float64], std: NDArray[np.float64]) -> NDArray[np.uint8]:

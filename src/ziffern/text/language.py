@@ -48,7 +48,7 @@ class Language:
     def __call__(self, key: str, /, **values: object) -> str:
         """Return the text `key`, such as `fit.gap`, with `values` in its placeholders.
 
-        `{count:n}` is a number with thousands separators, `{count}` is formatted by Python.
+        `{count:n}` is a number with thousands separators, `{share:p}` a percentage, `{count}` is formatted by Python.
 
         Raises:
             LookupError: There is no such text, or a value is missing.
@@ -97,6 +97,8 @@ class _Formatter(string.Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         if format_spec == "q":
             return shlex.quote(str(value))
+        if format_spec == "p":
+            return self._language.percent(float(value))
         return self._language.localized(f"{value:,}") if format_spec == "n" else format(value, format_spec)
 
 

@@ -1,0 +1,85 @@
+"""The folder of a batch: `reading.json`, the registered pages, and the crops of fields.
+
+Decision: it is written under another name and renamed when it is complete, so that a killed reading leaves nothing that
+looks finished; a folder that exists is never replaced, since people may have checked it.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ziffern.errors import InputError
+from ziffern.files.untrusted import read_text, reading
+from ziffern.reading.result import Reading
+
+FILE = "reading.json"
+MAX_BYTES = 2**30  # of reading.json
+MAX_PAGE, MAX_CROP = 1400, 800  # pixels of the longest side of a stored picture
+QUALITY = 80  # of JPEG
+
+
+class BatchFolder:
+    """A new batch folder; nothing is at `path` until `finish`, and until then its files are in the folder `partial`.
+
+    Raises:
+        InputError: The path exists already, or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.exists():
+            raise InputError("reading.batch.exists", path=path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        self.partial.chmod(0o755)
+        for name in ("pages", "crops"):
+            (self.partial / name).mkdir()
+
+    def add_page(self, number: int, gray: NDArray[np.uint8]) -> str:
+        """Write the picture of a page, and return its name."""
+        return self._add(f"pages/{number:05}.jpg", gray, MAX_PAGE)
+
+    def add_crop(self, page: int, number: int, gray: NDArray[np.uint8]) -> str:
+        """Write the picture of a field, and return its name."""
+        return self._add(f"crops/{page:05}-{number:03}.png", gray, MAX_CROP)
+
+    def _add(self, name: str, gray: NDArray[np.uint8], limit: int) -> str:
+        import cv2
+
+        scale = limit / max(gray.shape)
+        if scale < 1:
+            gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        content = cv2.imencode(name[-4:], gray, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+        (self.partial / name).write_bytes(content.tobytes())
+        return name
+
+    def finish(self, result: Reading) -> None:
+        """Write `reading.json`, and give the folder its name."""
+        (self.partial / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
+        os.rename(self.partial, self.path)  # noqa: PTH104 # Path.rename replaces an empty folder, too
+
+    def discard(self) -> None:
+        """Remove what was written, unless the folder is finished."""
+        shutil.rmtree(self.partial, ignore_errors=True)
+
+
+def read_batch(folder: Path) -> Reading:
+    """Return the reading in a batch folder, which may be anyone's.
+
+    Raises:
+        InputError: It is no batch folder, or its file is damaged.
+    """
+    path = folder / FILE
+    if not path.exists():
+        raise InputError("reading.batch.none", path=folder)
+    with reading(path):
+        text = read_text(path, MAX_BYTES)
+    try:
+        return msgspec.json.decode(text, type=Reading)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InputError("reading.batch.damaged", path=path, reason=str(error)) from error

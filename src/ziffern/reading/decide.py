@@ -1,0 +1,151 @@
+"""From the probabilities of digits to values: what was written, how sure that is, and which values are accepted.
+
+Decisions: a field is right only as a whole, so its probability is the product over its digits, renormalized over the
+values that its rules allow; MISWRITTEN of the mass is kept for values that break the rules, because people do write
+those; a threshold is tested on labeled digits that are put together to fields of the same length under the same rules
+(Learn then Test, `ziffern.analysis.guarantee`), each digit in one field only, so that fields are independent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ziffern.analysis.guarantee import Counts, Threshold, count, images_needed, threshold
+from ziffern.errors import InputError
+
+if TYPE_CHECKING:
+    from ziffern.reading.constraints import Rules
+
+
+Probabilities = NDArray[np.float32]  # (digits, 10), calibrated
+
+MISWRITTEN = 0.01  # share of values that break the rules
+BEAM = 256  # strings that are kept while a field is put together
+SHOWN = 5  # alternatives of a field
+FIELDS = 4000  # simulated ones, at most
+ATTEMPTS = 200  # random values until one is valid
+
+
+class Candidate(NamedTuple):
+    """A value, and its probability."""
+
+    value: str
+    probability: float
+
+
+def candidates(probability: Probabilities, rules: "Rules | None") -> list[Candidate]:
+    """Return the likely values of a row of digits, best first; at most BEAM.
+
+    Args:
+        probability: (digits, 10), calibrated.
+        rules: What is known about the value; None for nothing.
+    """
+    logs = np.log(np.maximum(probability.astype(np.float64), 1e-12))
+    listing = rules.candidates if rules else None
+    if listing is not None:
+        values = [value for value in listing if len(value) == len(logs)]
+        scores = _scores(logs, values)
+        order = np.argsort(-scores)[:BEAM]
+        chosen = [(values[place], float(np.exp(scores[place]))) for place in order]
+        total = float(np.exp(scores).sum())
+    else:
+        chosen = [item for item in _best_strings(logs) if rules is None or rules.accepts(item[0])]
+        total = 1.0 if rules is None else sum(mass for _, mass in chosen)
+    total += MISWRITTEN * max(0.0, 1 - total)
+    return [Candidate(value, mass / total) for value, mass in chosen]
+
+
+def _scores(logs: NDArray[np.float64], values: Sequence[str]) -> NDArray[np.float64]:
+    """Return the logarithm of the probability of each value, (values,)."""
+    if not values:
+        return np.empty(0)
+    digits = np.frombuffer("".join(values).encode(), np.uint8).reshape(len(values), -1) - ord("0")
+    scores: NDArray[np.float64] = logs[np.arange(len(logs)), digits].sum(1)
+    return scores
+
+
+def _best_strings(logs: NDArray[np.float64]) -> list[tuple[str, float]]:
+    """Return up to BEAM strings of digits and their probabilities, best first."""
+    scores, strings = np.zeros(1), np.zeros((1, 0), np.uint8)
+    for row in logs:
+        every = (scores[:, None] + row).ravel()
+        best = np.argsort(-every)[:BEAM]
+        scores = every[best]
+        strings = np.column_stack([strings[best // 10], (best % 10).astype(np.uint8)])
+    return [("".join(map(str, string)), float(np.exp(score))) for string, score in zip(strings, scores, strict=True)]
+
+
+def assign(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the value of each field (fields,) so that none is used twice and their probability is largest.
+
+    Args:
+        scores: (fields, values) logarithms of the probability; at least as many values as fields.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    places: NDArray[np.int64] = linear_sum_assignment(-scores)[1]
+    return places
+
+
+@dataclass(frozen=True)
+class LabeledDigits:
+    """Digits with known labels, as the reader's model reads them.
+
+    Args:
+        probability: (N, 10), calibrated; the model was not trained on them.
+        label: (N,) the digits.
+        is_digit: (N,) whether the model took them for digits.
+    """
+
+    probability: Probabilities
+    label: NDArray[np.int64]
+    is_digit: NDArray[np.bool_]
+
+    def fields(self, length: int, rules: "Rules | None") -> Counts:
+        """Return counts of fields with `length` digits that follow the rules, put together from these digits."""
+        rng = np.random.default_rng(length)
+        by_digit = [list(rng.permutation(np.flatnonzero(self.label == digit))) for digit in range(10)]
+        confidence, hit = [], []
+        for _ in range(min(FIELDS, len(self.label) // max(1, length))):
+            value = _random_value(rng, length, rules)
+            if value is None or any(not by_digit[int(digit)] for digit in value):
+                break  # an empty stock would favor values without this digit
+            places = [by_digit[int(digit)].pop() for digit in value]
+            best = next(iter(candidates(self.probability[places], rules)), None)
+            is_read = best is not None and bool(self.is_digit[places].all())
+            confidence.append(best.probability if best and is_read else -1.0)
+            hit.append(best is not None and best.value == value)
+        return count(np.array(confidence, np.float32), np.array(hit, np.bool_))
+
+
+def _random_value(rng: np.random.Generator, length: int, rules: "Rules | None") -> str | None:
+    """Return a valid value of this length; None if none was found."""
+    if rules and rules.candidates is not None:
+        values = [value for value in rules.candidates if len(value) == length]
+        return str(rng.choice(values)) if values else None
+    for _ in range(ATTEMPTS):
+        value = "".join(map(str, rng.integers(0, 10, length)))
+        if rules is None or rules.accepts(value):
+            return value
+    return None
+
+
+def chosen_threshold(counts: Counts, max_error: float, field: str) -> Threshold:
+    """Return the threshold from which on a field is accepted.
+
+    Raises:
+        InputError: The labeled fields do not prove this share of errors.
+    """
+    if not 0 < max_error < 1:
+        raise InputError("runs.predict.max_error", value=max_error)
+    chosen = threshold(counts, max_error)
+    if chosen is None:
+        needed = images_needed(max_error)
+        code = "too_few" if counts.images < needed else "not_proven"
+        raise InputError(
+            f"reading.guarantee.{code}", field=field, max_error=max_error, total=counts.images, needed=needed
+        )
+    return chosen

@@ -1,0 +1,190 @@
+"""The fields of one page: their crops, and the probabilities of their digits.
+
+Decision: all digits of a page are classified in one call, and a page keeps no pixels but the crops of its fields, so
+that memory does not grow with the number of pages.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ziffern.data.cutout import digit_image, ink_of
+from ziffern.reading.constraints import SEPARATOR, Rules
+from ziffern.reading.decide import Probabilities
+from ziffern.reading.result import Box, CellReading, Reason
+
+if TYPE_CHECKING:
+    from ziffern.reading.find import Found
+    from ziffern.reading.layout import Field
+    from ziffern.reading.model import ReaderModel
+    from ziffern.reading.registration import Registered
+
+Gray = NDArray[np.uint8]
+Ink = NDArray[np.float32]
+
+INK = 0.5  # of the pen's darkness
+MARGIN_MM, SHOWN_MM = 0.6, 2.0  # around a cell that is read, and around a field that is shown
+UNTICKED, TICKED, FILLED = 0.02, 0.06, 0.75  # shares of ink in a tick box; between the first two a person looks
+
+
+@dataclass
+class Draft:
+    """One field before its value is decided.
+
+    `splits` are the ways to divide it into digits, best first: the share of each among them, and (n, 10)
+    probabilities; fields of cells have one.
+    """
+
+    name: str
+    kind: str  # as in a template
+    box: Box
+    rules: Rules | None = None
+    crop: Gray | None = None
+    cells: list[CellReading] = field(default_factory=list)
+    splits: list[tuple[float, Probabilities]] = field(default_factory=list)
+    value: str = ""  # of ticks
+    reason: Reason | None = None  # why a person must look, whatever the probabilities
+
+    @property
+    def plain_guess(self) -> str:
+        """The most probable digits, whatever the rules say."""
+        return "".join(cell.digit for cell in self.cells)
+
+
+def template_fields(page: "Registered", model: "ReaderModel", pixels_per_mm: float) -> list[Draft]:
+    """Return the fields of a registered page."""
+    drafts = []
+    gray = page.gray if page.color is None or not page.drops_out else page.color[..., 0].copy()
+    for item in page.kind.fields:
+        shown = _pixels(item.box, pixels_per_mm, SHOWN_MM, gray)
+        draft = Draft(item.name, item.kind, _share(shown, gray), item.rules, _cut(page.gray, shown))
+        places = [_pixels(box, pixels_per_mm, MARGIN_MM, gray) for box in item.boxes]
+        inks = [ink_of(_cut(gray, at), None if page.blank is None else _cut(page.blank, at), True) for at in places]
+        if item.kind == "ticks":
+            _tick(draft, item, inks, pixels_per_mm)
+        elif item.kind == "string":
+            _add_string(draft, inks[0], places[0], gray, model, item.rules.length)
+        elif item.kind == "cells":
+            _add_cells(draft, inks, places, gray, model)
+        drafts.append(draft)
+    return drafts
+
+
+def found_fields(found: "Found", model: "ReaderModel") -> list[Draft]:
+    """Return one field for each row of cells, or each string, that was found without a template."""
+    drafts, gray = [], found.gray
+    for number, row in enumerate(found.rows, 1):
+        places = [_whole(box, gray) for box in row]
+        lefts, tops, rights, bottoms = zip(*places, strict=True)
+        margin = max(2, (bottoms[0] - tops[0]) // 6)
+        around = (min(lefts) - margin, min(tops) - margin, max(rights) + margin, max(bottoms) + margin)
+        shown = _whole(around, gray)
+        draft = Draft(f"row{number}", "cells", _share(shown, gray), None, _cut(gray, shown))
+        inks = [ink_of(_cut(gray, at)) for at in places]
+        if found.kind == "string":
+            draft.kind = "string"
+            _add_string(draft, inks[0], places[0], gray, model, None)
+        else:
+            _add_cells(draft, inks, places, gray, model)
+        drafts.append(draft)
+    return drafts
+
+
+def _add_cells(
+    draft: Draft, inks: Sequence[Ink], places: Sequence[tuple[int, ...]], gray: Gray, model: "ReaderModel"
+) -> None:
+    """Read cells; empty ones are left out of the value, but not between digits."""
+    filled = [place for place, ink in enumerate(inks) if ink.any()]
+    images = np.array([digit_image(inks[place]) for place in filled], np.uint8).reshape(-1, 28, 28)
+    probability = model.probabilities(images)
+    is_digit = model.is_digit(images, probability) >= model.threshold
+    readings = dict(zip(filled, zip(probability, is_digit, strict=True), strict=True))
+    for place, at in enumerate(places):
+        draft.cells.append(_cell(_share(at, gray), *readings.get(place, (None, True))))
+    draft.splits = [(1.0, probability)] if filled else []
+    if filled and len(filled) != filled[-1] - filled[0] + 1:
+        gap = next(place for place in range(filled[0], filled[-1]) if place not in filled)
+        draft.reason = Reason("reading.reason.gap", {"cell": gap + 1})
+    elif not is_digit.all():
+        draft.reason = Reason("reading.reason.no_digit", {"cell": filled[int(is_digit.argmin())] + 1})
+
+
+def _add_string(
+    draft: Draft, ink: Ink, at: tuple[int, ...], gray: Gray, model: "ReaderModel", length: tuple[int, int] | None
+) -> None:
+    """Read a digit string without cells."""
+    from ziffern.reading.strings import split_digits
+
+    def classify(inks: Sequence[Ink]) -> tuple[Probabilities, NDArray[np.float32]]:
+        images = np.array([digit_image(one) for one in inks], np.uint8).reshape(-1, 28, 28)
+        probability = model.probabilities(images)
+        return probability, model.is_digit(images, probability)
+
+    splits = split_digits(ink, classify, length) if ink.any() else []
+    if not splits:
+        if ink.any():
+            draft.reason = Reason("reading.reason.no_split")
+        return
+    scores = np.exp(np.array([split.score for split in splits]) - splits[0].score)
+    draft.splits = [
+        (float(share), split.probabilities) for share, split in zip(scores / scores.sum(), splits, strict=True)
+    ]
+    best = splits[0]
+    for (left, top, right, bottom), probability, score in zip(
+        best.boxes, best.probabilities, best.is_digit, strict=True
+    ):
+        box = _share((at[0] + left, at[1] + top, at[0] + right, at[1] + bottom), gray)
+        draft.cells.append(_cell(box, probability, score >= model.threshold))
+    places = [place for place, cell in enumerate(draft.cells, 1) if cell.status != "digit"]
+    if places:
+        draft.reason = Reason("reading.reason.no_digit", {"cell": places[0]})
+
+
+def _cell(box: Box, probability: Probabilities | None, is_digit: bool) -> CellReading:
+    if probability is None:
+        return CellReading("empty", box)
+    status = "digit" if is_digit else "not a digit"
+    return CellReading(status, box, str(int(probability.argmax())), float(np.clip(probability.max(), 0, 1)))
+
+
+def _tick(draft: Draft, item: "Field", inks: Sequence[Ink], pixels_per_mm: float) -> None:
+    """Decide which boxes are ticked by the share of ink inside their lines."""
+    margin = round(2 * MARGIN_MM * pixels_per_mm)
+    shares = [float((ink[margin:-margin, margin:-margin] > INK).mean()) for ink in inks]
+    draft.cells = []
+    ticked = [label for label, share in zip(item.labels, shares, strict=True) if share >= TICKED]
+    draft.value = SEPARATOR.join(ticked)
+    for label, share in zip(item.labels, shares, strict=True):
+        if UNTICKED < share < TICKED or share > FILLED:
+            kind = "filled" if share > FILLED else "faint"
+            draft.reason = draft.reason or Reason(f"reading.reason.{kind}", {"label": label})
+
+
+def _pixels(box: Sequence[float], pixels_per_mm: float, margin: float, gray: Gray) -> tuple[int, int, int, int]:
+    left, top, right, bottom = box
+    values = (left - margin, top - margin, right + margin, bottom + margin)
+    return _whole([value * pixels_per_mm for value in values], gray)
+
+
+def _whole(box: Sequence[float], gray: Gray) -> tuple[int, int, int, int]:
+    """Return a box in whole pixels, inside the picture."""
+    height, width = gray.shape
+    left, top, right, bottom = (round(value) for value in box)
+    left, top = min(max(left, 0), width - 2), min(max(top, 0), height - 2)
+    return left, top, min(max(right, left + 2), width), min(max(bottom, top + 2), height)
+
+
+def _cut(picture: Gray, at: tuple[int, ...]) -> Gray:
+    left, top, right, bottom = at
+    return picture[top:bottom, left:right]
+
+
+def _share(at: Sequence[float], gray: Gray) -> Box:
+    height, width = gray.shape
+    left, top, right, bottom = (
+        min(1.0, max(0.0, v)) for v in (at[0] / width, at[1] / height, at[2] / width, at[3] / height)
+    )
+    return left, top, right, bottom

@@ -1,0 +1,156 @@
+"""Read pages: each page on its own in several threads, then the values of all of them together."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ziffern.analysis.guarantee import Counts
+from ziffern.errors import InputError
+from ziffern.reading.batch import BatchFolder
+from ziffern.reading.drift import drift
+from ziffern.reading.fields import Draft, found_fields, template_fields
+from ziffern.reading.page import Page, PageProblem
+from ziffern.reading.result import PageReading, Reading, Reason
+from ziffern.reading.values import Decisions
+from ziffern.text.catalog import Message
+
+if TYPE_CHECKING:
+    from ziffern.reading.layout import Template
+    from ziffern.reading.model import ReaderModel
+
+WHAT = ("auto", "digit", "row", "grid", "string")  # is on a page, without a template
+MAX_THREADS = 8
+
+
+@dataclass
+class _PageDraft:
+    reading: PageReading
+    fields: list[Draft] = field(default_factory=list)
+    crops: list[str] = field(default_factory=list)
+
+
+def read_pages(
+    pages: Iterable[Page | PageProblem],
+    model: "ReaderModel",
+    *,
+    template: "Template | None" = None,
+    what: str = "auto",
+    max_error: float = 0.01,
+    checked: Mapping[str, Counts] | None = None,
+    folder: BatchFolder | None = None,
+) -> Reading:
+    """Return what is on the pages; a page that cannot be read has a problem instead of fields.
+
+    Args:
+        pages: From `ziffern.reading.pages.pages_of`.
+        model: Classifies digits.
+        template: Where the fields are; None finds them.
+        what: One of WHAT, without a template.
+        max_error: The largest allowed share of wrong values among the accepted ones, in (0, 1).
+        checked: Counts of checked fields of earlier batches by field name, from `ziffern.reading.calibrate`.
+        folder: Where the pictures of pages and fields are written; None writes none.
+
+    Raises:
+        InputError: max_error is out of range, or no field has a proven threshold.
+    """
+    if not 0 < max_error < 1:
+        raise InputError("runs.predict.max_error", value=max_error)
+
+    def read(number: int, page: Page | PageProblem) -> _PageDraft:
+        source = {"source": page.source, "number": page.number}
+        if isinstance(page, PageProblem):
+            return _PageDraft(PageReading(**source, problem=_reason(page.error)))
+        try:
+            return _read_page(number, page, source, model, template, what, folder)
+        except InputError as error:
+            image = folder.add_page(number, page.gray) if folder else ""
+            return _PageDraft(PageReading(**source, image=image, problem=_reason(error)))
+
+    drafts = list(_in_threads(read, pages))
+    decisions = Decisions(model.calibration, max_error, checked)
+    values = decisions.fields([draft.fields for draft in drafts], template.sums if template else ())
+    if decisions.problems and not decisions.guarantees:
+        raise next(iter(decisions.problems.values()))
+    results = []
+    for draft, fields in zip(drafts, values, strict=True):
+        named = zip(fields, draft.crops or [""] * len(fields), strict=True)
+        whole = [msgspec.structs.replace(item, crop=crop) for item, crop in named]
+        results.append(msgspec.structs.replace(draft.reading, fields=whole))
+    warnings = [_reason(problem) for problem in decisions.problems.values()]
+    warnings += drift(model, [cell for page in results for item in page.fields for cell in item.cells])
+    listed = {item.name: item.rules.values for kind in (template.pages if template else ()) for item in kind.fields}
+    return Reading(
+        1,
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        template.name if template else "",
+        model.name,
+        max_error,
+        results,
+        decisions.guarantees,
+        warnings,
+        {name: list(values) for name, values in listed.items() if values},
+    )
+
+
+def _read_page(
+    number: int,
+    page: Page,
+    source: dict[str, Any],
+    model: "ReaderModel",
+    template: "Template | None",
+    what: str,
+    folder: BatchFolder | None,
+) -> _PageDraft:
+    from ziffern.reading.find import find
+    from ziffern.reading.registration import PIXELS_PER_MM, register
+
+    if template is not None:
+        registered = register(page, template)
+        kind, residual, gray = registered.kind.name, registered.residual, registered.gray
+        fields = template_fields(registered, model, PIXELS_PER_MM)
+    else:
+        found = find(page.gray, what)
+        kind, residual, gray = found.kind, None, found.gray
+        fields = found_fields(found, model)
+    image, crops = "", []
+    if folder is not None:
+        image = folder.add_page(number, gray)
+        crops = [
+            folder.add_crop(number, place, item.crop) for place, item in enumerate(fields, 1) if item.crop is not None
+        ]
+    for item in fields:
+        item.crop = None
+    return _PageDraft(PageReading(**source, kind=kind, image=image, residual=residual), fields, crops)
+
+
+def _in_threads(
+    read: Callable[[int, Page | PageProblem], _PageDraft], pages: Iterable[Page | PageProblem]
+) -> Iterator[_PageDraft]:
+    """Yield one result per page, in order; pages are decoded in this thread, few ahead of those that are read."""
+    threads = min(MAX_THREADS, len(os.sched_getaffinity(0)))
+    waiting: deque[Future[_PageDraft]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for number, page in enumerate(pages, 1):
+                waiting.append(pool.submit(read, number, page))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _reason(error: InputError) -> Reason:
+    """Return an error's code and values, as JSON can hold them."""
+    values: dict[str, str | int | float] = {}
+    for name, value in error.message.values.items():
+        plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+        values[name] = value if plain else str(Message("reading.value", value=value))  # type: ignore[assignment]
+    return Reason(error.code, values)

@@ -1,0 +1,166 @@
+"""From drafts of all pages to their final fields: values, alternatives, and which are accepted."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from ziffern.analysis.guarantee import Counts, Threshold
+from ziffern.errors import InputError
+from ziffern.reading.constraints import Rules, violation
+from ziffern.reading.decide import SHOWN, Candidate, LabeledDigits, assign, candidates, chosen_threshold
+from ziffern.reading.fields import Draft
+from ziffern.reading.layout import Sum
+from ziffern.reading.result import ACCEPTED, EMPTY, REVIEW, FieldReading, Guarantee, Reason
+
+CLAIMED = 0.5  # probability from which on two fields claim the same entry of a list
+MAX_COMBINATIONS = 100_000  # of the fields of a sum
+
+
+class Decisions:
+    """Decides on fields; labeled digits or fields prove the thresholds.
+
+    Args:
+        digits: Labeled digits of the model.
+        max_error: The largest allowed share of wrong values among the accepted ones.
+        checked: Counts of checked fields of earlier batches, by field name, in place of the labeled digits.
+    """
+
+    def __init__(self, digits: LabeledDigits, max_error: float, checked: Mapping[str, Counts] | None = None) -> None:
+        self.digits, self.max_error, self.checked = digits, max_error, checked or {}
+        self.guarantees: dict[str, Guarantee] = {}
+        self.problems: dict[str, InputError] = {}  # by field: why no threshold is proven
+        self._thresholds: dict[object, Threshold | InputError] = {}
+
+    def fields(self, pages: Sequence[Sequence[Draft]], sums: Sequence[Sum] = ()) -> list[list[FieldReading]]:
+        """Return the fields of all pages."""
+        options = [[_options(draft) for draft in page] for page in pages]
+        _make_unique(pages, options)
+        result = []
+        for page, row in zip(pages, options, strict=True):
+            fields = [self._decided(draft, found) for draft, found in zip(page, row, strict=True)]
+            known = {draft.name: (place, found) for place, (draft, found) in enumerate(zip(page, row, strict=True))}
+            for one in sums:
+                _check_sum(one, known, fields)
+            result.append(fields)
+        return result
+
+    def _decided(self, draft: Draft, found: list[Candidate]) -> FieldReading:
+        """Return a field; it is accepted if there is no reason for a person to look."""
+        alternatives = [(value, min(1.0, share)) for value, share in found[:SHOWN]]
+        guess, probability = alternatives[0] if alternatives else (draft.value, 0.0)
+        reason = draft.reason
+        if draft.kind in ("ticks", "crop"):
+            probability = 1.0 if reason is None else 0.5
+            if draft.kind == "ticks" and draft.rules:
+                reason = reason or violation(draft.rules, guess)
+        elif not draft.splits and reason is None:
+            reason = violation(draft.rules, "") if draft.rules else None
+        elif not found:
+            guess = draft.plain_guess
+            reason = reason or (violation(draft.rules, guess) if draft.rules else None)
+            reason = reason or Reason("reading.reason.not_valid", {})
+        elif reason is None:
+            reason = self._doubt(draft, len(guess), probability)
+        is_empty = not guess and reason is None and draft.kind != "crop"
+        status = REVIEW if reason else EMPTY if is_empty else ACCEPTED
+        return FieldReading(draft.name, status, draft.box, guess, probability, reason, alternatives, draft.cells)
+
+    def _doubt(self, draft: Draft, length: int, probability: float) -> Reason | None:
+        chosen = self._threshold(draft.name, length, draft.rules)
+        if isinstance(chosen, InputError):
+            self.problems.setdefault(draft.name, chosen)
+            return Reason("reading.reason.no_guarantee", {"max_error": self.max_error})
+        source = "checked" if draft.name in self.checked else "builtin"
+        counts = (chosen.tested, chosen.accepted, chosen.errors)
+        self.guarantees[draft.name] = Guarantee(self.max_error, chosen.confidence, *counts, source)
+        if probability >= chosen.confidence:
+            return None
+        return Reason("reading.reason.unsure", {"probability": probability, "threshold": chosen.confidence})
+
+    def _threshold(self, name: str, length: int, rules: Rules | None) -> Threshold | InputError:
+        key = name if name in self.checked else (length, id(rules))
+        if key not in self._thresholds:
+            counts = self.checked.get(name)
+            try:
+                counts = counts or self.digits.fields(length, rules)
+                self._thresholds[key] = chosen_threshold(counts, self.max_error, name)
+            except InputError as error:
+                self._thresholds[key] = error
+        return self._thresholds[key]
+
+
+def _options(draft: Draft) -> list[Candidate]:
+    """Return the likely values of a field over all ways to divide it into digits, best first."""
+    masses: dict[str, float] = defaultdict(float)
+    for share, probability in draft.splits:
+        for value, mass in candidates(probability, draft.rules):
+            masses[value] += share * mass
+    return [Candidate(*item) for item in sorted(masses.items(), key=lambda item: -item[1])]
+
+
+def _make_unique(pages: Sequence[Sequence[Draft]], options: list[list[list[Candidate]]]) -> None:
+    """Give fields with `unique` different entries of their list; two that claim the same one are for a person."""
+    groups: dict[object, list[tuple[int, int]]] = defaultdict(list)
+    for at, page in enumerate(pages):
+        for place, draft in enumerate(page):
+            if draft.rules and draft.rules.unique and options[at][place]:
+                groups[draft.rules.values or draft.name].append((at, place))
+    for entries, places in groups.items():
+        claims: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for at, place in places:
+            if (best := options[at][place][0]).probability >= CLAIMED:
+                claims[best.value].append((at, place))
+        twice = [(value, who) for value, who in claims.items() if len(who) > 1]
+        for value, who in twice:
+            for at, place in who:
+                pages[at][place].reason = pages[at][place].reason or Reason("reading.reason.twice", {"value": value})
+        if isinstance(entries, tuple) and len(places) <= len(entries):
+            _assign_entries(places, options)
+
+
+def _assign_entries(places: list[tuple[int, int]], options: list[list[list[Candidate]]]) -> None:
+    """Put the value of the best assignment first, with its probability among the entries that no other field has."""
+    values = sorted({option.value for at, place in places for option in options[at][place]})
+    column = {value: number for number, value in enumerate(values)}
+    scores = np.full((len(places), max(len(values), len(places))), -50.0)  # the others' probabilities are below 1e-12
+    for row, (at, place) in enumerate(places):
+        for value, share in options[at][place]:
+            scores[row, column[value]] = np.log(max(share, 1e-20))
+    chosen = assign(scores)
+    for row, (at, place) in enumerate(places):
+        taken = {values[number] for other, number in enumerate(chosen) if other != row and number < len(values)}
+        left = [option for option in options[at][place] if option.value not in taken]
+        lost = sum(option.probability for option in options[at][place] if option.value in taken)
+        options[at][place] = [Candidate(value, share / max(1 - lost, 0.02)) for value, share in left] or options[at][
+            place
+        ]
+
+
+def _check_sum(one: Sum, known: Mapping[str, tuple[int, list[Candidate]]], fields: list[FieldReading]) -> None:
+    """Send all fields of a sum to a person if their guesses do not add up; guesses that do are shown instead."""
+    import msgspec
+
+    names = [*one.parts, one.total]
+    if any(name not in known for name in names):
+        return
+    rows = [known[name][1][:SHOWN] or [Candidate(fields[known[name][0]].guess, 1.0)] for name in names]
+    if not any(rows[-1][0].value or row[0].value for row in rows):
+        return
+
+    def adds_up(combination: Sequence[Candidate]) -> bool:
+        *parts, total = (int(item.value or 0) for item in combination)
+        return sum(parts) == total
+
+    first = [row[0] for row in rows]
+    if adds_up(first):
+        return
+    combinations = product(*rows) if prod(map(len, rows)) <= MAX_COMBINATIONS else iter(())
+    best = max(filter(adds_up, combinations), key=lambda items: prod(item.probability for item in items), default=first)
+    for name, item in zip(names, best, strict=True):
+        place = known[name][0]
+        reason = Reason("reading.reason.sum", {"total": one.total, "parts": " + ".join(one.parts)})
+        shown = {"guess": item.value, "probability": min(1.0, item.probability), "status": REVIEW}
+        fields[place] = msgspec.structs.replace(fields[place], reason=fields[place].reason or reason, **shown)

@@ -1,0 +1,74 @@
+"""The report of a batch of pages: what was read and accepted, the guarantee, and which fields a person must check."""
+
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from ziffern.files.untrusted import open_below
+from ziffern.reading.result import ACCEPTED, EMPTY, REVIEW, Reading
+from ziffern.reading.table import text_of
+from ziffern.report.page import png_uri, write_page
+from ziffern.text.language import Language, terminal_language
+
+NAME = "report.html"
+MAX_SHOWN = 200  # doubtful fields, and pages with a problem
+MAX_CROP = 2**20  # bytes of a picture
+
+
+def write_report(result: Reading, folder: Path, language: str | None = None) -> Path:
+    """Write the report of a batch into its folder, and return its path.
+
+    Args:
+        result: The reading.
+        folder: Where its pictures are.
+        language: en or de; that of the terminal if None.
+    """
+    t = Language(language or terminal_language.get())
+    path = folder / NAME
+    write_page(path, "reading.html", t, page_context(result, folder, t))
+    return path
+
+
+def page_context(result: Reading, folder: Path, t: Language) -> dict[str, Any]:
+    """Return the context of the reading template."""
+    counts, pages = result.counts, [page for page in result.pages if page.problem]
+    by_field: dict[str, Counter[str]] = {}
+    for page in result.pages:
+        for item in page.fields:
+            by_field.setdefault(item.name, Counter())[item.status] += 1
+    doubtful = sorted(
+        ((page, item) for page in result.pages for item in page.fields if item.status == REVIEW),
+        key=lambda pair: pair[1].probability,
+    )
+    return {
+        "title": t("reading.title", template=result.template or t("reading.no_template")),
+        "result": result,
+        "counts": {status: counts[status] for status in (ACCEPTED, REVIEW, EMPTY)},
+        "total": counts.total(),
+        "warnings": [text_of(warning, t.code) for warning in result.warnings],
+        "by_field": by_field,
+        "doubtful": [
+            {
+                "picture": Markup(_picture(folder, item.crop)),
+                "guess": item.guess,
+                "name": item.name,
+                "page": f"{page.source} · {page.number}",
+                "probability": item.probability,
+                "reason": text_of(item.reason, t.code),
+            }
+            for page, item in islice(doubtful, MAX_SHOWN)
+        ],
+        "more_doubtful": max(0, len(doubtful) - MAX_SHOWN),
+        "problems": [(f"{page.source} · {page.number}", text_of(page.problem, t.code)) for page in pages[:MAX_SHOWN]],
+        "more_problems": max(0, len(pages) - MAX_SHOWN),
+    }
+
+
+def _picture(folder: Path, name: str) -> str:
+    if not name:
+        return ""
+    with open_below(folder, name, MAX_CROP) as file:
+        return png_uri(file.read())
