@@ -1,0 +1,125 @@
+"""What is known about the value of a field, and whether a value agrees with it.
+
+Decisions: values are text, since zeros in front count; patterns are regular expressions without groups and with at most
+three quantifiers of variable length per alternative, so that no template can make matching slow; where the valid
+values are few, they are enumerated, so that the probabilities of the cells can be compared over all of them.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from importlib import import_module
+from typing import Literal
+
+from ziffern.reading.result import Reason
+
+Check = Literal["luhn", "ean", "isbn", "iban", "mod11", "mod97"]
+MODULES = {"mod11": "iso7064.mod_11_10", "mod97": "iso7064.mod_97_10"}  # of python-stdnum; others have the check's name
+FIRST_YEAR, LAST_YEAR, CENTURY = 1900, 2099, 2000  # of dates, and of years of two digits
+MAX_CANDIDATES, MAX_LENGTH = 100_000, 60  # values; digits of one
+SEPARATOR = ";"  # of several ticks
+ATOM = r"(\\d|\.|[0-9]|\[\^?[0-9](-?[0-9])*\])(\{\d{1,2}\})?"
+VARIABLE = r"(\\d|\.|[0-9]|\[\^?[0-9](-?[0-9])*\])([?*+]|\{\d{1,2},\d{1,2}\})"
+ALTERNATIVE = rf"({ATOM})*(({VARIABLE})({ATOM})*){{0,3}}"
+PATTERN = rf"^(?=.)({ALTERNATIVE})(\|({ALTERNATIVE}))*\Z"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is known about a value.
+
+    Args:
+        length: The least and the largest number of digits.
+        range: The least and the largest number; of dates, the first and the last year.
+        date: One letter D, M or Y for each digit, such as DDMMYYYY.
+        pattern: A regular expression for the whole value, which PATTERN matches.
+        check: The name of a check digit, or empty; mod11 is MOD 11,10 and mod97 MOD 97-10 of ISO 7064.
+        country: That of an IBAN; its two letters are not written in the field.
+        values: The valid values.
+        choose: The least and the largest number of ticks.
+        unique: Whether no two fields or pages have the same value.
+        required: Whether the field must be filled in.
+    """
+
+    length: tuple[int, int] | None = None
+    range: tuple[int, int] | None = None
+    date: str = ""
+    pattern: str = ""
+    check: str = ""
+    country: str = "DE"
+    values: tuple[str, ...] | None = None
+    choose: tuple[int, int] | None = None
+    unique: bool = False
+    required: bool = True
+
+    def accepts(self, value: str) -> bool:
+        """Return whether a value violates no rule."""
+        return violation(self, value) is None
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The valid values as a set."""
+        return frozenset(self.values or ())
+
+    @cached_property
+    def candidates(self) -> tuple[str, ...] | None:
+        """All values with a digit that are accepted, or None if they are unknown or more than MAX_CANDIDATES.
+
+        Numbers of a range have every number of zeros in front that the length allows.
+        """
+        some = self.values
+        if some is None and self.date:
+            first = date(CENTURY if "YYYY" not in self.date else FIRST_YEAR, 1, 1)
+            days = range((date(LAST_YEAR, 12, 31) - first).days + 1)
+            form = self.date.replace("YYYY", "%Y").replace("YY", "%y").replace("MM", "%m").replace("DD", "%d")
+            some = tuple((first + timedelta(day)).strftime(form) for day in days)
+        elif some is None and self.range and self.length:
+            numbers, lengths = range(self.range[0], self.range[1] + 1), range(self.length[0], self.length[1] + 1)
+            if len(numbers) * len(lengths) <= MAX_CANDIDATES:
+                some = tuple(dict.fromkeys(f"{number:0{length}}" for length in lengths for number in numbers))
+        return None if some is None else tuple(value for value in some if self.accepts(value))
+
+
+def violation(rules: Rules, value: str) -> Reason | None:
+    """Return the first rule that a value violates, or None; an empty value can only violate `required`.
+
+    The value of ticks is their labels, separated by SEPARATOR.
+    """
+    count = value.count(SEPARATOR) + 1 if rules.choose else len(value)
+    size, limits = ("choose", rules.choose) if rules.choose else ("length", rules.length)
+    number = int(value) if value.isascii() and value.isdecimal() else -1
+    low, high = rules.range or (FIRST_YEAR, LAST_YEAR)
+    code, values = "", {}
+    if not value:
+        code = "required" if rules.required else ""
+    elif limits and not limits[0] <= count <= limits[1]:
+        code, values = size, {"count": count, "low": limits[0], "high": limits[1]}
+    elif rules.values is not None and value not in rules.known:
+        code = "values"
+    elif rules.date and not low <= _year(value, rules.date) <= high:
+        code, values = "date", {"format": rules.date, "low": low, "high": high}
+    elif rules.range and not rules.date and not low <= number <= high:
+        code, values = "range", {"low": low, "high": high}
+    elif rules.pattern and not re.fullmatch(rules.pattern, value, re.ASCII):
+        code, values = "pattern", {"pattern": rules.pattern}
+    elif rules.check and not _has_check_digit(rules, value):
+        code, values = "check", {"check": rules.check}
+    return Reason(f"reading.rule.{code}", {"value": value, **values}) if code else None
+
+
+def _year(value: str, form: str) -> int:
+    """Return the year of a date, or -1 if it is none in this form."""
+    if len(value) != len(form) or not (value.isascii() and value.isdecimal()):
+        return -1
+    pairs = list(zip(value, form, strict=True))
+    day, month, year = (int("".join(digit for digit, kind in pairs if kind == letter)) for letter in "DMY")
+    try:
+        return date(year if "YYYY" in form else CENTURY + year, month, day).year
+    except ValueError:
+        return -1
+
+
+def _has_check_digit(rules: Rules, value: str) -> bool:
+    module = import_module(f"stdnum.{MODULES.get(rules.check, rules.check)}")
+    return bool(module.is_valid(rules.country + value if rules.check == "iban" else value))
