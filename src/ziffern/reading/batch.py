@@ -53,7 +53,7 @@ class BatchFolder:
 
         scale = limit / max(gray.shape)
         if scale < 1:
-            gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            gray = np.asarray(cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
         content = cv2.imencode(name[-4:], gray, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
         (self.partial / name).write_bytes(content.tobytes())
         return name

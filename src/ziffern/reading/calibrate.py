@@ -60,7 +60,9 @@ def calibrate(folders: Sequence[Path]) -> tuple[Calibration, dict[str, int]]:
         name, missing = max(unchecked.items(), key=lambda item: item[1], default=("", 0))
         code = "unchecked" if missing else "nothing"
         raise InputError(f"reading.calibrate.{code}", folder=folders[0], name=name, count=missing)
-    return Calibration(1, *models, complete), {name: missing for name, missing in unchecked.items() if missing}
+    return Calibration(1, next(iter(models)), complete), {
+        name: missing for name, missing in unchecked.items() if missing
+    }
 
 
 def write_calibration(calibration: Calibration, path: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ziffern.data.cutout import digit_image, ink_of
 from ziffern.reading.constraints import SEPARATOR, Rules
 from ziffern.reading.decide import Probabilities
-from ziffern.reading.result import Box, CellReading, Reason
+from ziffern.reading.result import Box, CellReading, CellStatus, Reason
 
 if TYPE_CHECKING:
     from ziffern.reading.find import Found
@@ -146,7 +146,7 @@ def _add_string(
 def _cell(box: Box, probability: Probabilities | None, is_digit: bool) -> CellReading:
     if probability is None:
         return CellReading("empty", box)
-    status = "digit" if is_digit else "not a digit"
+    status: CellStatus = "digit" if is_digit else "not a digit"
     return CellReading(status, box, str(int(probability.argmax())), float(np.clip(probability.max(), 0, 1)))
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec.structs import replace
 
 from ziffern.analysis.guarantee import Counts
 from ziffern.errors import InputError
@@ -63,14 +63,14 @@ def read_pages(
         raise InputError("runs.predict.max_error", value=max_error)
 
     def read(number: int, page: Page | PageProblem) -> _PageDraft:
-        source = {"source": page.source, "number": page.number}
+        start = PageReading(page.source, page.number)
         if isinstance(page, PageProblem):
-            return _PageDraft(PageReading(**source, problem=_reason(page.error)))
+            return _PageDraft(replace(start, problem=_reason(page.error)))
         try:
-            return _read_page(number, page, source, model, template, what, folder)
+            return _read_page(number, page, start, model, template, what, folder)
         except InputError as error:
             image = folder.add_page(number, page.gray) if folder else ""
-            return _PageDraft(PageReading(**source, image=image, problem=_reason(error)))
+            return _PageDraft(replace(start, image=image, problem=_reason(error)))
 
     drafts = list(_in_threads(read, pages))
     decisions = Decisions(model.calibration, max_error, checked)
@@ -80,8 +80,8 @@ def read_pages(
     results = []
     for draft, fields in zip(drafts, values, strict=True):
         named = zip(fields, draft.crops or [""] * len(fields), strict=True)
-        whole = [msgspec.structs.replace(item, crop=crop) for item, crop in named]
-        results.append(msgspec.structs.replace(draft.reading, fields=whole))
+        whole = [replace(item, crop=crop) for item, crop in named]
+        results.append(replace(draft.reading, fields=whole))
     warnings = [_reason(problem) for problem in decisions.problems.values()]
     warnings += drift(model, [cell for page in results for item in page.fields for cell in item.cells])
     listed = {item.name: item.rules.values for kind in (template.pages if template else ()) for item in kind.fields}
@@ -101,7 +101,7 @@ def read_pages(
 def _read_page(
     number: int,
     page: Page,
-    source: dict[str, Any],
+    start: PageReading,
     model: "ReaderModel",
     template: "Template | None",
     what: str,
@@ -126,7 +126,7 @@ def _read_page(
         ]
     for item in fields:
         item.crop = None
-    return _PageDraft(PageReading(**source, kind=kind, image=image, residual=residual), fields, crops)
+    return _PageDraft(replace(start, kind=kind, image=image, residual=residual), fields, crops)
 
 
 def _in_threads(

@@ -6,7 +6,7 @@ one does.
 """
 
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from msgspec import Meta, Struct, field
 
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VERSION = 1
-ACCEPTED, REVIEW, EMPTY = "accepted", "review", "empty"
 Status = Literal["accepted", "review", "empty"]
+ACCEPTED: Status
+REVIEW: Status
+EMPTY: Status
+ACCEPTED, REVIEW, EMPTY = get_args(Status)
 CellStatus = Literal["digit", "empty", "not a digit"]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Box = tuple[Share, Share, Share, Share]  # left, top, right, bottom, as shares of the page image

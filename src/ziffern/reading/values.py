@@ -13,7 +13,7 @@ from ziffern.reading.constraints import Rules, violation
 from ziffern.reading.decide import SHOWN, Candidate, LabeledDigits, assign, candidates, chosen_threshold
 from ziffern.reading.fields import Draft
 from ziffern.reading.layout import Sum
-from ziffern.reading.result import ACCEPTED, EMPTY, REVIEW, FieldReading, Guarantee, Reason
+from ziffern.reading.result import ACCEPTED, EMPTY, REVIEW, FieldReading, Guarantee, Reason, Status
 
 CLAIMED = 0.5  # probability from which on two fields claim the same entry of a list
 MAX_COMBINATIONS = 100_000  # of the fields of a sum
@@ -65,7 +65,7 @@ class Decisions:
         elif reason is None:
             reason = self._doubt(draft, len(guess), probability)
         is_empty = not guess and reason is None and draft.kind != "crop"
-        status = REVIEW if reason else EMPTY if is_empty else ACCEPTED
+        status: Status = REVIEW if reason else EMPTY if is_empty else ACCEPTED
         return FieldReading(draft.name, status, draft.box, guess, probability, reason, alternatives, draft.cells)
 
     def _doubt(self, draft: Draft, length: int, probability: float) -> Reason | None:
