@@ -6,7 +6,7 @@ those; a threshold is tested on labeled digits that are put together to fields o
 (Learn then Test, `ziffern.analysis.guarantee`), each digit in one field only, so that fields are independent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 Probabilities = NDArray[np.float32]  # (digits, 10), calibrated
 
 MISWRITTEN = 0.01  # share of values that break the rules
-BEAM = 256  # strings that are kept while a field is put together
+BEAM = 128  # strings that are kept while a field is put together
+ENOUGH = 0.9999  # of the probability: less likely strings are not looked at
 SHOWN = 5  # alternatives of a field
-FIELDS = 4000  # simulated ones, at most
+FIELDS = 6000  # that are put together, at most
 ATTEMPTS = 200  # random values until one is valid
 
 
@@ -52,8 +53,15 @@ def candidates(probability: Probabilities, rules: "Rules | None") -> list[Candid
         chosen = [(values[place], float(np.exp(scores[place]))) for place in order]
         total = float(np.exp(scores).sum())
     else:
-        chosen = [item for item in _best_strings(logs) if rules is None or rules.accepts(item[0])]
-        total = 1.0 if rules is None else sum(mass for _, mass in chosen)
+        chosen, total, seen = [], 0.0, 0.0
+        for value, mass in _best_strings(logs):
+            seen += mass
+            if rules is None or rules.accepts(value):
+                chosen.append((value, mass))
+                total += mass
+            if seen > ENOUGH and len(chosen) >= SHOWN:
+                break
+        total = 1.0 if rules is None else total
     total += MISWRITTEN * max(0.0, 1 - total)
     return [Candidate(value, mass / total) for value, mass in chosen]
 
@@ -67,15 +75,16 @@ def _scores(logs: NDArray[np.float64], values: Sequence[str]) -> NDArray[np.floa
     return scores
 
 
-def _best_strings(logs: NDArray[np.float64]) -> list[tuple[str, float]]:
-    """Return up to BEAM strings of digits and their probabilities, best first."""
+def _best_strings(logs: NDArray[np.float64]) -> Iterator[tuple[str, float]]:
+    """Yield up to BEAM strings of digits and their probabilities, best first."""
     scores, strings = np.zeros(1), np.zeros((1, 0), np.uint8)
     for row in logs:
         every = (scores[:, None] + row).ravel()
         best = np.argsort(-every)[:BEAM]
         scores = every[best]
         strings = np.column_stack([strings[best // 10], (best % 10).astype(np.uint8)])
-    return [("".join(map(str, string)), float(np.exp(score))) for string, score in zip(strings, scores, strict=True)]
+    for string, score in zip(strings, scores, strict=True):
+        yield (string + ord("0")).astype(np.uint8).tobytes().decode(), float(np.exp(score))
 
 
 def assign(scores: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -111,7 +120,7 @@ class LabeledDigits:
         confidence, hit = [], []
         for _ in range(min(FIELDS, len(self.label) // max(1, length))):
             value = _random_value(rng, length, rules)
-            if value is None or any(not by_digit[int(digit)] for digit in value):
+            if value is None or any(len(by_digit[int(digit)]) < value.count(digit) for digit in value):
                 break  # an empty stock would favor values without this digit
             places = [by_digit[int(digit)].pop() for digit in value]
             best = next(iter(candidates(self.probability[places], rules)), None)

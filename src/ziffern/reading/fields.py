@@ -5,15 +5,15 @@ that memory does not grow with the number of pages.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.data.cutout import digit_image, ink_of
-from ziffern.reading.constraints import SEPARATOR, Rules
+from ziffern.reading.constraints import SEPARATOR
 from ziffern.reading.decide import Probabilities
+from ziffern.reading.draft import Draft, Gray
 from ziffern.reading.result import Box, CellReading, CellStatus, Reason
 
 if TYPE_CHECKING:
@@ -22,36 +22,11 @@ if TYPE_CHECKING:
     from ziffern.reading.model import ReaderModel
     from ziffern.reading.registration import Registered
 
-Gray = NDArray[np.uint8]
 Ink = NDArray[np.float32]
 
 INK = 0.5  # of the pen's darkness
 MARGIN_MM, SHOWN_MM = 0.6, 2.0  # around a cell that is read, and around a field that is shown
 UNTICKED, TICKED, FILLED = 0.02, 0.06, 0.75  # shares of ink in a tick box; between the first two a person looks
-
-
-@dataclass
-class Draft:
-    """One field before its value is decided.
-
-    `splits` are the ways to divide it into digits, best first: the share of each among them, and (n, 10)
-    probabilities; fields of cells have one.
-    """
-
-    name: str
-    kind: str  # as in a template
-    box: Box
-    rules: Rules | None = None
-    crop: Gray | None = None
-    cells: list[CellReading] = field(default_factory=list)
-    splits: list[tuple[float, Probabilities]] = field(default_factory=list)
-    value: str = ""  # of ticks
-    reason: Reason | None = None  # why a person must look, whatever the probabilities
-
-    @property
-    def plain_guess(self) -> str:
-        """The most probable digits, whatever the rules say."""
-        return "".join(cell.digit for cell in self.cells)
 
 
 def template_fields(page: "Registered", model: "ReaderModel", pixels_per_mm: float) -> list[Draft]:

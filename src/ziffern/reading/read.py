@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from ziffern.analysis.guarantee import Counts
 from ziffern.errors import InputError
 from ziffern.reading.batch import BatchFolder
+from ziffern.reading.draft import Draft
 from ziffern.reading.drift import drift
-from ziffern.reading.fields import Draft, found_fields, template_fields
+from ziffern.reading.fields import found_fields, template_fields
 from ziffern.reading.page import Page, PageProblem
 from ziffern.reading.result import PageReading, Reading, Reason
 from ziffern.reading.values import Decisions

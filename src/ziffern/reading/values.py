@@ -11,7 +11,7 @@ from ziffern.analysis.guarantee import Counts, Threshold
 from ziffern.errors import InputError
 from ziffern.reading.constraints import Rules, violation
 from ziffern.reading.decide import SHOWN, Candidate, LabeledDigits, assign, candidates, chosen_threshold
-from ziffern.reading.fields import Draft
+from ziffern.reading.draft import Draft
 from ziffern.reading.layout import Sum
 from ziffern.reading.result import ACCEPTED, EMPTY, REVIEW, FieldReading, Guarantee, Reason, Status
 

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from ziffern.reading.constraints import Rules
+from ziffern.reading.decide import LabeledDigits
+from ziffern.reading.draft import Draft
+from ziffern.reading.layout import Sum
+from ziffern.reading.result import CellReading, FieldReading, Reason
+from ziffern.reading.values import Decisions
+
+BOX = (0.1, 0.1, 0.2, 0.2)
+
+
+def draft(name: str, value: str, share: float = 0.9999, rules: Rules | None = None, other: str = "") -> Draft:
+    """Return a field of which each digit has a probability; the rest goes to the digits of `other`."""
+    probability = np.full((len(value), 10), 1e-7, np.float32)
+    for place, digit in enumerate(value):
+        probability[place, int(digit)] = share
+        if other:
+            probability[place, int(other[place])] += 1 - share
+    cells = [CellReading("digit", BOX, digit, share) for digit in value]
+    return Draft(name, "cells", BOX, rules, cells=cells, splits=[(1.0, probability)] if value else [])
+
+
+def decide(*pages: list[Draft], sums: tuple[Sum, ...] = (), max_error: float = 0.01) -> list[list[FieldReading]]:
+    label = np.arange(20000) % 10
+    probability = np.full((20000, 10), 1e-6, np.float32)
+    doubtful = np.arange(20000) % 50 == 0  # of these, a quarter is misread
+    wrong = np.arange(20000) % 200 == 0
+    probability[np.arange(20000), np.where(wrong, (label + 1) % 10, label)] = np.where(doubtful, 0.75, 0.9999)
+    digits = LabeledDigits(probability, label, np.ones(20000, bool))
+    return Decisions(digits, max_error).fields(pages, sums)
+
+
+def test_a_sure_value_is_accepted_and_a_doubtful_one_is_a_guess() -> None:
+    ((sure, doubtful, empty),) = decide([draft("a", "17"), draft("b", "17", 0.6, other="71"), draft("c", "")])
+    assert (sure.status, sure.value) == ("accepted", "17")
+    assert (doubtful.status, doubtful.value, doubtful.guess) == ("review", None, "17")
+    assert doubtful.reason is not None
+    assert doubtful.reason.code == "reading.reason.unsure"
+    assert dict(doubtful.alternatives)["71"] == pytest.approx(0.16, abs=0.01)
+    assert (empty.status, empty.value) == ("empty", "")
+
+
+def test_a_required_field_must_not_be_empty_and_rules_must_hold() -> None:
+    rules = Rules(length=(2, 2), range=(0, 50))
+    ((empty, wrong, right),) = decide(
+        [draft("a", "", rules=rules), draft("b", "99", rules=rules), draft("c", "50", rules=rules)]
+    )
+    assert empty.status == "review"
+    assert (wrong.status, wrong.guess) == ("review", "99")
+    assert wrong.reason is not None
+    assert wrong.reason.code.startswith("reading.rule.")
+    assert right.value == "50"
+
+
+def test_a_reason_of_the_page_wins_over_any_probability() -> None:
+    item = draft("a", "17")
+    item.reason = Reason("reading.reason.gap", {"cell": 2})
+    assert decide([item])[0][0].status == "review"
+
+
+def test_people_of_a_list_are_assigned_once() -> None:
+    rules = Rules(length=(2, 2), values=("17", "11", "52"), unique=True)
+    pages = [
+        [draft("id", "17", rules=rules)],
+        [draft("id", "17", 0.6, rules, other="11")],
+        [draft("id", "52", rules=rules)],
+    ]
+    first, second, third = (fields[0] for fields in decide(*pages))
+    assert first.guess == "17"
+    assert second.guess == "11"  # 17 is taken
+    assert third.value == "52"
+
+
+def test_two_clear_claims_of_one_entry_are_both_for_a_person() -> None:
+    rules = Rules(length=(2, 2), values=("17", "11", "52"), unique=True)
+    readings = decide(
+        [draft("id", "17", rules=rules)], [draft("id", "17", rules=rules)], [draft("id", "52", rules=rules)]
+    )
+    assert [fields[0].status for fields in readings] == ["review", "review", "accepted"]
+    assert readings[0][0].reason == Reason("reading.reason.twice", {"value": "17"})
+
+
+def test_a_wrong_sum_sends_its_fields_to_a_person_with_guesses_that_add_up() -> None:
+    one = Sum("total", ("q1", "q2"))
+    fields = [draft("q1", "1"), draft("q2", "2", 0.7, other="7"), draft("total", "8"), draft("other", "5")]
+    q1, q2, total, other = decide(fields, sums=(one,))[0]
+    assert (q1.guess, q2.guess, total.guess) == ("1", "7", "8")
+    assert {q1.status, q2.status, total.status} == {"review"}
+    assert other.status == "accepted"
+    right = decide([draft("q1", "1"), draft("q2", "7"), draft("total", "8")], sums=(one,))[0]
+    assert {item.status for item in right} == {"accepted"}
+
+
+def test_checked_fields_replace_the_labeled_digits() -> None:
+    from ziffern.analysis.guarantee import count
+
+    digits = LabeledDigits(np.zeros((0, 10), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))
+    counts = count(np.full(1000, 0.99, np.float32), np.ones(1000, bool))
+    decisions = Decisions(digits, 0.01, {"a": counts})
+    ((known, unknown),) = decisions.fields([[draft("a", "17"), draft("b", "17")]])
+    assert known.status == "accepted"
+    assert decisions.guarantees["a"].source == "checked"
+    assert unknown.status == "review"
+    assert list(decisions.problems) == ["b"]
