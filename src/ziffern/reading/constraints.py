@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
 from importlib import import_module
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ziffern.reading.result import Reason
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Check = Literal["luhn", "ean", "isbn", "iban", "mod11", "mod97"]
 MODULES = {"mod11": "iso7064.mod_11_10", "mod97": "iso7064.mod_97_10"}  # of python-stdnum; others have the check's name
@@ -79,6 +83,22 @@ class Rules:
             if len(numbers) * len(lengths) <= MAX_CANDIDATES:
                 some = tuple(dict.fromkeys(f"{number:0{length}}" for length in lengths for number in numbers))
         return None if some is None else tuple(value for value in some if self.accepts(value))
+
+    @cached_property
+    def tables(self) -> "dict[int, NDArray[np.uint8]]":
+        """The digits of all `candidates` by length, (values, length)."""
+        import numpy as np
+
+        by_length: dict[int, list[str]] = {}
+        for value in self.candidates or ():
+            by_length.setdefault(len(value), []).append(value)
+        digits = {length: np.frombuffer("".join(some).encode(), np.uint8) for length, some in by_length.items()}
+        return {length: (flat - np.uint8(ord("0"))).reshape(-1, length) for length, flat in digits.items()}
+
+    @property
+    def is_free(self) -> bool:
+        """Whether any digits are valid, if they are not too few or too many."""
+        return not (self.range or self.date or self.pattern or self.check) and self.values is None
 
 
 def violation(rules: Rules, value: str) -> Reason | None:

@@ -6,7 +6,7 @@ those; a threshold is tested on labeled digits that are put together to fields o
 (Learn then Test, `ziffern.analysis.guarantee`), each digit in one field only, so that fields are independent.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,13 +45,11 @@ def candidates(probability: Probabilities, rules: "Rules | None") -> list[Candid
         rules: What is known about the value; None for nothing.
     """
     logs = np.log(np.maximum(probability.astype(np.float64), 1e-12))
-    listing = rules.candidates if rules else None
-    if listing is not None:
-        values = [value for value in listing if len(value) == len(logs)]
-        scores = _scores(logs, values)
-        order = np.argsort(-scores)[:BEAM]
-        chosen = [(values[place], float(np.exp(scores[place]))) for place in order]
-        total = float(np.exp(scores).sum())
+    if rules is not None and rules.candidates is not None:
+        table = rules.tables.get(len(logs), np.zeros((0, len(logs)), np.uint8))  # (values, digits)
+        masses = np.exp(logs[np.arange(len(logs)), table].sum(1))
+        chosen = [(_text(table[place]), float(masses[place])) for place in np.argsort(-masses)[:BEAM]]
+        total = float(masses.sum())
     else:
         chosen, total, seen = [], 0.0, 0.0
         for value, mass in _best_strings(logs):
@@ -66,15 +64,6 @@ def candidates(probability: Probabilities, rules: "Rules | None") -> list[Candid
     return [Candidate(value, mass / total) for value, mass in chosen]
 
 
-def _scores(logs: NDArray[np.float64], values: Sequence[str]) -> NDArray[np.float64]:
-    """Return the logarithm of the probability of each value, (values,)."""
-    if not values:
-        return np.empty(0)
-    digits = np.frombuffer("".join(values).encode(), np.uint8).reshape(len(values), -1) - ord("0")
-    scores: NDArray[np.float64] = logs[np.arange(len(logs)), digits].sum(1)
-    return scores
-
-
 def _best_strings(logs: NDArray[np.float64]) -> Iterator[tuple[str, float]]:
     """Yield up to BEAM strings of digits and their probabilities, best first."""
     scores, strings = np.zeros(1), np.zeros((1, 0), np.uint8)
@@ -84,7 +73,11 @@ def _best_strings(logs: NDArray[np.float64]) -> Iterator[tuple[str, float]]:
         scores = every[best]
         strings = np.column_stack([strings[best // 10], (best % 10).astype(np.uint8)])
     for string, score in zip(strings, scores, strict=True):
-        yield (string + ord("0")).astype(np.uint8).tobytes().decode(), float(np.exp(score))
+        yield _text(string), float(np.exp(score))
+
+
+def _text(digits: NDArray[np.uint8]) -> str:
+    return (digits + np.uint8(ord("0"))).tobytes().decode()
 
 
 def assign(scores: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -115,29 +108,33 @@ class LabeledDigits:
 
     def fields(self, length: int, rules: "Rules | None") -> Counts:
         """Return counts of fields with `length` digits that follow the rules, put together from these digits."""
-        rng = np.random.default_rng(length)
+        rng, number = np.random.default_rng(length), min(FIELDS, len(self.label) // max(1, length))
+        if rules is None or rules.is_free:
+            places = rng.permutation(len(self.label))[: number * length].reshape(number, length)
+            best, is_digit = self.probability[places], self.is_digit[places].all(1)
+            confidence = np.where(is_digit, best.max(2).prod(1), np.float32(-1))
+            return count(confidence, (best.argmax(2) == self.label[places]).all(1))
         by_digit = [list(rng.permutation(np.flatnonzero(self.label == digit))) for digit in range(10)]
-        confidence, hit = [], []
-        for _ in range(min(FIELDS, len(self.label) // max(1, length))):
+        shares, hits = [], []
+        for _ in range(number):
             value = _random_value(rng, length, rules)
             if value is None or any(len(by_digit[int(digit)]) < value.count(digit) for digit in value):
                 break  # an empty stock would favor values without this digit
-            places = [by_digit[int(digit)].pop() for digit in value]
-            best = next(iter(candidates(self.probability[places], rules)), None)
-            is_read = best is not None and bool(self.is_digit[places].all())
-            confidence.append(best.probability if best and is_read else -1.0)
-            hit.append(best is not None and best.value == value)
-        return count(np.array(confidence, np.float32), np.array(hit, np.bool_))
+            used = [by_digit[int(digit)].pop() for digit in value]
+            first = next(iter(candidates(self.probability[used], rules)), None)
+            shares.append(first.probability if first and self.is_digit[used].all() else -1.0)
+            hits.append(first is not None and first.value == value)
+        return count(np.array(shares, np.float32), np.array(hits, np.bool_))
 
 
-def _random_value(rng: np.random.Generator, length: int, rules: "Rules | None") -> str | None:
+def _random_value(rng: np.random.Generator, length: int, rules: "Rules") -> str | None:
     """Return a valid value of this length; None if none was found."""
-    if rules and rules.candidates is not None:
-        values = [value for value in rules.candidates if len(value) == length]
-        return str(rng.choice(values)) if values else None
+    if rules.candidates is not None:
+        table = rules.tables.get(length)
+        return None if table is None else _text(table[rng.integers(len(table))])
     for _ in range(ATTEMPTS):
         value = "".join(map(str, rng.integers(0, 10, length)))
-        if rules is None or rules.accepts(value):
+        if rules.accepts(value):
             return value
     return None
 

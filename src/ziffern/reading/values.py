@@ -10,7 +10,7 @@ import numpy as np
 from ziffern.analysis.guarantee import Counts, Threshold
 from ziffern.errors import InputError
 from ziffern.reading.constraints import Rules, violation
-from ziffern.reading.decide import SHOWN, Candidate, LabeledDigits, assign, candidates, chosen_threshold
+from ziffern.reading.decide import MISWRITTEN, SHOWN, Candidate, LabeledDigits, assign, candidates, chosen_threshold
 from ziffern.reading.draft import Draft
 from ziffern.reading.layout import Sum
 from ziffern.reading.result import ACCEPTED, EMPTY, REVIEW, FieldReading, Guarantee, Reason, Status
@@ -58,7 +58,7 @@ class Decisions:
                 reason = reason or violation(draft.rules, guess)
         elif not draft.splits and reason is None:
             reason = violation(draft.rules, "") if draft.rules else None
-        elif not found:
+        elif probability < MISWRITTEN:  # what was written breaks the rules
             guess = draft.plain_guess
             reason = reason or (violation(draft.rules, guess) if draft.rules else None)
             reason = reason or Reason("reading.reason.not_valid", {})
