@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ziffern.data.conversion import borders
-from ziffern.data.drawing import BOX, MIN_CONTRAST, NEIGHBORS, dark_on_light, even, otsu, reduced
+from ziffern.data.ground import BOX, MIN_CONTRAST, NEIGHBORS, dark_on_light, even, otsu, reduced
 
 SAMPLE_SIZE = 128  # pixels of the longer side
 MIN_SEPARATION = 0.8  # of the variance of levels, explained by ink and paper

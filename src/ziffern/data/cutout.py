@@ -1,0 +1,311 @@
+"""Find the ink of a digit in a cell, and make of it an image like those of MNIST.
+
+Decisions: two thresholds relative to the pen (hysteresis) keep the whole of a faint stroke without the paper's noise;
+pieces of boxes and of neighbors are recognized by their place, so that nothing is lost because it is small; a known
+empty form is subtracted, and strokes are closed again where they cross its print; strokes of a thin pen are widened on
+a grid six times as fine, with every hole kept open.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ziffern.data.ground import BOX, MIN_CONTRAST, SIZE, dark_on_light, even, fit, otsu
+
+Gray = NDArray[np.float32]
+Mask = NDArray[np.uint8]  # 0 or 1
+
+MIN_SIGNAL = 4.0  # of ink, in standard deviations of the paper's noise
+PEN = 60  # percentile of the ink: the pen's usual darkness
+LOW, HIGH = 0.10, 0.35  # of the pen's darkness: kept where it is connected to the high level
+LOW_NOISE, HIGH_NOISE = 2.0, 4.0  # the least levels, in standard deviations of the noise
+MIN_EXTENT = 0.15  # of the largest part: the bar of a 5 is longer, dust is not
+MAIN = 0.4  # of the largest part's length: parts inside that are as long are the digit, not those at the border
+MAX_DOT, NEAR = 0.25, 0.1  # of the largest part: a decimal point's length, and how far a piece of a broken stroke lies
+MAX_BLOT = 0.33  # of the largest part's length: strokes are thinner
+MAX_PARTS, MIN_SHARE = 6, 0.35  # more parts, none of which has this share of the ink, are noise
+FIELD = 1.8  # width by height from which on there are several digits
+MIN_SIZE = 0.1  # of the picture's shorter side: the largest part is longer
+BAND = 0.17  # of the shorter side: a piece of a box lies this close to the border it touches
+IN_BAND = 0.85  # of its pixels
+FRAME = 0.7  # of the sides: the size of a whole box
+MAX_LINE, MIN_RUN = 0.1, 0.85  # of the sides: thickness of a box's line, and its length
+MAX_DEPTH = 0.16  # of the shorter side: a shadow at the border is deeper than half a stroke
+FAR, FAINT_MASS = 2.5 / BOX, 0.35  # a neighbor: distance, as a share of the digit's height, and share of its mass
+MAX_SHIFT = 2.5 / 60  # of the sides: between the empty form and the page
+PRINTED = 0.4  # of the print's darkness: its outline
+MIN_GRAY = 0.1  # fainter edges do not count for the box
+FINE = 6  # pixels of the fine grid per pixel of MNIST
+THIN, WIDENED = 1.4, 2.5  # stroke width in the box of 20; in MNIST half are below 2.5
+OPEN = 0.5  # of a hole's depth stays open
+EVEN = 2.5 / BOX  # of the digit's height: the reach over which darkness is evened out
+INK = 0.5  # of the pen's darkness, at the outline of a stroke
+PASSES = 4
+MIN_NOISE = 0.008  # of the paper's brightness: what JPEG leaves
+SHADE = 3.0  # standard deviations of noise: paper
+NOISY = 0.1  # of the pen's darkness: from here on noise is smoothed
+SIDE = 60  # pixels of a cell at 200 dpi, where one pixel of smoothing does no harm
+HALO = 2  # pixels of blur around a printed line
+SQUARE = np.ones((3, 3), np.uint8)
+UNEVEN = 0.8  # of the pen's darkness: fainter strokes are made darker
+
+
+def ink_of(gray: NDArray[np.uint8], blank: NDArray[np.uint8] | None = None, is_dark: bool | None = None) -> Gray:
+    """Return the ink of a cell or field, (h, w) in 0 to 1, without paper, box lines and specks; zeros if it is empty.
+
+    Args:
+        gray: (h, w), dark on light or light on dark.
+        blank: The same region of the empty form, registered within MAX_SHIFT; its print is removed.
+        is_dark: Whether the ink is darker than the paper; None recognizes it.
+    """
+    nothing = np.zeros(gray.shape, np.float32)
+    if min(gray.shape) <= 1:
+        return nothing
+    contrast = even(dark_on_light(gray.astype(np.float32), is_dark if blank is None else True))
+    if blank is not None:
+        contrast = _without_print(contrast, even(blank.astype(np.float32)))
+    pieces = np.zeros(gray.shape, np.uint8)
+    for _ in range(PASSES):  # a dark line hides the paper's noise and the pen's darkness
+        if np.ptp(contrast[pieces == 0]) < MIN_CONTRAST:
+            return nothing
+        contrast, noise, pen = _leveled(contrast, pieces)
+        if pen < max(MIN_SIGNAL * noise, MIN_CONTRAST):
+            return nothing
+        low, high = max(LOW * pen, LOW_NOISE * noise), max(HIGH * pen, HIGH_NOISE * noise)
+        mask = _hysteresis(np.where(pieces, 0, contrast), low, high)
+        found = _box_pieces(mask, mask & (contrast > max(INK * pen, high)), bool(pieces.any()))
+        if not found.any():
+            break
+        rest = mask & ~found
+        pieces |= _grown(found) & ~rest
+        mask = rest
+    mask = _digit_parts(mask)
+    if not mask.any():
+        return nothing
+    edges = _grown(mask) & ~pieces
+    return _evened(np.where(edges & (contrast > LOW_NOISE * noise), contrast, 0).astype(np.float32), mask)
+
+
+def _leveled(contrast: Gray, pieces: Mask) -> tuple[Gray, float, float]:
+    """Return the contrast above the paper, less what shade is left, the paper's noise, and the pen's usual darkness."""
+    for smooths in (True, False):
+        values = contrast[pieces == 0]
+        threshold = otsu(values)
+        paper = values[values <= threshold]
+        level = float(np.median(paper))
+        noise = 1.4826 * float(np.median(np.abs(paper - level)))
+        noise = max(noise, MIN_NOISE) if noise else 0.0  # nothing is rendered or cut out with noise
+        pen = float(np.percentile(values[values > threshold], PEN)) - level
+        if not smooths or not noise:
+            break
+        contrast = contrast - _shade(contrast, (pieces == 0) & (np.abs(contrast - level) < SHADE * noise))
+        if noise > NOISY * pen:
+            deviation = float(np.clip(min(contrast.shape) / SIDE, 0.5, 2))
+            contrast = np.asarray(cv2.GaussianBlur(contrast, (0, 0), deviation), np.float32)
+    return contrast - np.float32(level), noise, pen
+
+
+def _shade(contrast: Gray, paper: NDArray[np.bool_]) -> Gray:
+    """Return the polynomial of second degree that fits the paper best."""
+    y, x = (np.linspace(-1, 1, side, dtype=np.float32) for side in contrast.shape)
+    columns = np.broadcast_arrays(np.float32(1), x, y[:, None], x**2, y[:, None] ** 2, x * y[:, None])
+    terms = np.stack([column + np.zeros(contrast.shape, np.float32) for column in columns], -1)
+    known = terms[paper]
+    weights = np.linalg.lstsq(known.T @ known, known.T @ contrast[paper], rcond=None)[0]
+    return np.asarray(terms @ weights, np.float32)
+
+
+def _grown(mask: Mask, steps: int = 1) -> Mask:
+    """Return the mask with its neighbors."""
+    return np.asarray(cv2.dilate(mask, SQUARE, iterations=steps), np.uint8)
+
+
+def _hysteresis(contrast: Gray, low: float, high: float) -> Mask:
+    """Return the pixels above the low level that are connected to one above the high level."""
+    mask = (contrast > low).astype(np.uint8)
+    count, labels = cv2.connectedComponents(mask, connectivity=8)
+    keep = np.zeros(count, np.uint8)
+    keep[labels[contrast > high]] = 1
+    keep[0] = 0
+    return np.asarray(keep[labels], np.uint8)
+
+
+def _evened(contrast: Gray, mask: Mask) -> Gray:
+    """Return the ink in 0 to 1, as dark at the faint end of a stroke as at its start."""
+    pen = float(np.percentile(contrast[mask > 0], 75))
+    rows = np.flatnonzero(mask.any(1))
+    reach = EVEN * max(rows[-1] - rows[0] + 1, 1)
+    width = 2 * round(reach / 2) + 1
+    top = cv2.dilate(np.minimum(contrast, pen), np.ones((width, width), np.uint8))
+    weight = (top > 0).astype(np.float32)
+    total, count = (cv2.GaussianBlur(each, (0, 0), max(reach, 0.5)) for each in (top * weight, weight))
+    local = np.where(mask > 0, total / np.maximum(count, 1e-6), pen)
+    return np.asarray(np.clip(contrast / np.clip(local / UNEVEN, 0.3 * pen, pen), 0, 1), np.float32)
+
+
+def _box_pieces(mask: Mask, dark: Mask, has_box: bool) -> Mask:
+    """Return the pixels of lines along the picture's border, of frames, and of shadows at the border."""
+    height, width = mask.shape
+    short = min(height, width)
+    pieces = _long_lines(mask, dark)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask & (1 - pieces), connectivity=8)
+    depth = cv2.distanceTransform(cv2.copyMakeBorder(dark, 1, 1, 1, 1, cv2.BORDER_REPLICATE), cv2.DIST_L2, 3)[
+        1:-1, 1:-1
+    ]
+    rows, columns = np.arange(height)[:, None], np.arange(width)
+    for part in range(1, count):
+        left, top, wide, high, area = stats[part]
+        from_sides = (rows, columns, height - 1 - rows, width - 1 - columns)
+        touched = (top == 0, left == 0, top + high == height, left + wide == width)
+        if has_box and min(wide, high) <= MAX_LINE * short:  # what is left of a line beside the border
+            touched = (wide > high, high >= wide, wide > high, high >= wide)
+        own = labels == part
+        if any(touched):
+            near = [side for side, is_touched in zip(from_sides, touched, strict=True) if is_touched]
+            is_piece = (own & np.any(np.broadcast_arrays(*[side < max(1, BAND * short) for side in near]), 0)).sum()
+            if is_piece >= IN_BAND * area or depth[own].max() > MAX_DEPTH * short:
+                pieces |= own
+        elif min(wide / width, high / height) >= FRAME:
+            edge = max(2, round(BAND * min(wide, high) / 2))
+            if own[top + edge : top + high - edge, left + edge : left + wide - edge].sum() <= (1 - IN_BAND) * area:
+                pieces |= own
+    return pieces
+
+
+def _long_lines(mask: Mask, dark: Mask) -> Mask:
+    """Return thin straight lines near the border that leave the picture or form a frame, without strokes that cross."""
+    height, width = mask.shape
+    lines = np.zeros_like(mask)
+    for axis, side, other in ((0, width, height), (1, height, width)):
+        length, thick = max(8, round(MIN_RUN * side)), max(2, round(MAX_LINE * other))
+        kernel = np.ones((1, length) if axis == 0 else (length, 1), np.uint8)
+        run = cv2.morphologyEx(dark, cv2.MORPH_OPEN, kernel)
+        if not run.any():
+            continue
+        count, labels, stats, centers = cv2.connectedComponentsWithStats(run, connectivity=8)
+        for part in range(1, count):
+            along, area = stats[part, 2 + axis], stats[part, 4]
+            middle = centers[part, 1 - axis]
+            if area <= thick * along and min(middle, other - 1 - middle) <= 0.25 * other:
+                lines |= (labels == part).astype(np.uint8)
+    if not lines.any():
+        return lines
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(lines, connectivity=8)
+    for part in range(1, count):
+        left, top, wide, high, _ = stats[part]
+        leaves = left == 0 or top == 0 or left + wide == width or top + high == height
+        is_corner = wide > MAX_LINE * width * 2 and high > MAX_LINE * height * 2
+        if not leaves and not is_corner:
+            lines[labels == part] = 0
+    thickness = max(2, round(MAX_LINE * min(height, width)))
+    lines = _grown(lines, HALO) & mask
+    return lines & ~_bridged(dark & ~lines, lines, 2 * (thickness + HALO) + 1)
+
+
+def _bridged(ink: Mask, gaps: Mask, length: int) -> Mask:
+    """Return the pixels of gaps that lie between ink in one of eight directions, at most `length` apart."""
+    result = np.zeros_like(ink)
+    length |= 1
+    middle = length // 2
+    for angle in np.arange(8) * np.pi / 8:
+        kernel = np.zeros((length, length), np.uint8)
+        step = np.array([np.cos(angle), np.sin(angle)]) * middle
+        ends = [tuple(int(v) for v in np.rint(middle + sign * step)) for sign in (-1, 1)]
+        cv2.line(kernel, ends[0], ends[1], 1)
+        padded = cv2.copyMakeBorder(ink, length, length, length, length, cv2.BORDER_CONSTANT, value=0)
+        closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)
+        result |= np.asarray(closed, np.uint8)[length:-length, length:-length]
+    return result & gaps
+
+
+def _without_print(contrast: Gray, printed: Gray) -> Gray:
+    """Return the contrast without the ink of the empty form, except where a stroke crosses it."""
+    if np.ptp(printed) < MIN_CONTRAST:
+        return contrast
+    shift = max(1, round(MAX_SHIFT * min(contrast.shape)))
+    padded = cv2.copyMakeBorder(printed, shift, shift, shift, shift, cv2.BORDER_REPLICATE)
+    match = cv2.matchTemplate(padded, contrast, cv2.TM_CCORR)
+    top, left = np.unravel_index(int(match.argmax()), match.shape)
+    aligned = padded[top : top + contrast.shape[0], left : left + contrast.shape[1]]
+    darkest = cv2.dilate(aligned, np.ones((3, 3), np.uint8))
+    gaps = (
+        darkest > max(PRINTED * float(np.percentile(printed[printed > 0.5 * printed.max()], PEN)) * 0.5, MIN_CONTRAST)
+    ).astype(np.uint8)
+    rest = np.where(gaps, 0, contrast).astype(np.float32)
+    threshold = 0.35 * float(np.percentile(contrast, 99.5))
+    ink = (rest > threshold).astype(np.uint8)
+    crossed = _bridged(ink, gaps, 2 * shift + 5)
+    return np.where(crossed, contrast, rest).astype(np.float32)
+
+
+def _digit_parts(mask: Mask) -> Mask:
+    """Return the parts of the digit: no specks, no dots beside it, and nothing small at the border and far away."""
+    height, width = mask.shape
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    if count == 1:
+        return mask
+    left, top, wide, high, area = stats[1:].T
+    extents = np.maximum(wide, high)
+    inner = (left > 0) & (top > 0) & (left + wide < width) & (top + high < height)
+    if not inner.any() or extents[inner].max() < MAIN * extents.max():
+        inner[:] = True
+    largest = extents[inner].max()
+    depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    is_blot = depth.max() > MAX_BLOT * extents.max()
+    is_noise = count > MAX_PARTS and area.max() < MIN_SHARE * area.sum()
+    if largest < MIN_SIZE * min(height, width) or is_blot or (is_noise and width < FIELD * height):
+        return np.zeros_like(mask)
+    keep = extents >= MIN_EXTENT * largest
+    is_dot = (extents < MAX_DOT * largest) & (2 * np.minimum(wide, high) >= extents)
+    is_strange = ~inner & (width < FIELD * height) & (area < FAINT_MASS * area[inner & keep].sum())
+    suspects = keep & (is_dot | is_strange)
+    if suspects.any() and (keep & ~suspects).any():
+        digit = np.append(False, keep & ~suspects)[labels].astype(np.uint8)
+        away = cv2.distanceTransform(1 - digit, cv2.DIST_L2, 3)
+        for part in np.flatnonzero(suspects):
+            limit = (FAR if is_strange[part] else NEAR) * largest
+            keep[part] = away[labels == part + 1].min() <= limit
+    return np.asarray(np.append(False, keep)[labels], np.uint8)
+
+
+def digit_image(ink: Gray) -> NDArray[np.uint8]:
+    """Return the ink (h, w) in 0 to 1 of one digit as in MNIST: (28, 28) uint8, white on black; zeros without ink."""
+    rows, columns = (np.flatnonzero((ink > MIN_GRAY).any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return np.zeros((SIZE, SIZE), np.uint8)
+    return _center(fit(_widened(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])))
+
+
+def _widened(ink: Gray) -> Gray:
+    """Return thin strokes at least WIDENED wide: scaled to 20 pixels they would be fainter than any digit of MNIST."""
+    scale = max(1, FINE * BOX / max(ink.shape))
+    shape = [max(1, round(side * scale)) for side in ink.shape]
+    fine = ink if scale == 1 else cv2.resize(ink, shape[::-1], interpolation=cv2.INTER_CUBIC)
+    mask = (fine > INK).astype(np.uint8)
+    depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    pixel = max(shape) / BOX  # of MNIST
+    width = 4 * (float(depth[mask > 0].mean()) - 0.5) / pixel  # a stroke's mean depth is a quarter of its width
+    if width >= THIN:
+        return ink
+    grow = (WIDENED - width) * pixel / 2 / (1 - WIDENED / BOX)  # the box grows too
+    mask = np.pad(mask, int(np.ceil(grow)) + 1)
+    away = cv2.distanceTransform(1 - mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    count, holes = cv2.connectedComponents(1 - mask, connectivity=4)
+    limits = np.full(count, grow, np.float32)
+    for hole in range(1, count):
+        if hole != holes[0, 0]:
+            limits[hole] = min(grow, OPEN * float(away[holes == hole].max()))
+    return np.asarray(np.clip(limits[holes] + 1 - away, 0, 1), np.float32)
+
+
+def _center(ink: Gray) -> NDArray[np.uint8]:
+    """Place it in 28×28 pixels, center of mass at (14, 14) as in MNIST, and its brightest pixel at 255."""
+    digit = np.zeros((SIZE, SIZE), np.uint8)
+    total = max(float(ink.sum()), 1e-6)
+    sums = ink.sum(1) @ np.arange(ink.shape[0]), ink.sum(0) @ np.arange(ink.shape[1])
+    top, left = (
+        min(max(round(SIZE / 2 - float(part) / total), 0), SIZE - length)
+        for part, length in zip(sums, ink.shape, strict=True)
+    )
+    digit[top : top + ink.shape[0], left : left + ink.shape[1]] = np.rint(ink * (255 / max(float(ink.max()), 1e-6)))
+    return digit

@@ -1,0 +1,87 @@
+"""Even out the paper's brightness, and recognize whether ink is darker than the paper.
+
+Decisions: the paper is what a closing wider than any stroke leaves, since no single threshold fits both ends of a
+shadow; on a uniform canvas this changes nothing.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+Gray = NDArray[np.float32]
+
+SIZE, BOX = 28, 20  # pixels of an image of MNIST, and the longest side of its digit
+PAPER_SIZE = 128  # shading is smooth
+SMALL_SIZE = 48  # enough to tell paper from ink
+NEIGHBORS = np.ones((3, 3), np.bool_)  # all eight
+FRAME = 0.15  # of the sides: may be covered by the lines of a box
+MIN_PAPER = 0.4  # of the brightest paper; anything darker is ink
+MIN_CONTRAST = 0.03  # of ink, as a share of the paper's brightness
+
+
+def reduced(picture: NDArray[np.uint8] | Gray, size: int) -> Gray:
+    """Return the picture (H, W) float32 in 0 to 255, averaged to at most `size` pixels per side."""
+    height, width = picture.shape
+    scale = min(1.0, size / max(height, width))
+    smaller = max(1, round(width * scale)), max(1, round(height * scale))
+    return _resize(picture.astype(np.float32), smaller, Image.Resampling.BOX)
+
+
+def _resize(picture: Gray, size: tuple[int, int], how: Image.Resampling) -> Gray:
+    """Return the picture resized to (width, height), in Pillow's order."""
+    return np.asarray(Image.fromarray(picture).resize(size, how), np.float32)
+
+
+def dark_on_light(gray: Gray, is_dark: bool | None = None) -> Gray:
+    """Invert light ink on dark paper: strokes differ from the blurred picture in one direction, shading in both."""
+    if is_dark is not None:
+        return gray if is_dark else 255 - gray
+    top, left = (int(FRAME * side) for side in gray.shape)  # the lines of a box would be taken for the paper
+    small = reduced(gray[top : gray.shape[0] - top, left : gray.shape[1] - left], SMALL_SIZE)
+    excess = small - ndimage.gaussian_filter(small, max(small.shape) / 10, mode="nearest")
+    return 255 - gray if (excess**3).sum() > 0 else gray
+
+
+def even(gray: Gray) -> Gray:
+    """Return how much darker each pixel is than the paper, as a share of the paper's brightness."""
+    return np.asarray(1 - gray / _paper(gray), np.float32)
+
+
+def _paper(gray: Gray) -> Gray:
+    """Return the brightness of the paper, also where ink hides it, by a closing wider than any stroke."""
+    import cv2
+
+    small = reduced(gray, PAPER_SIZE)
+    deviation = max(small.shape) / PAPER_SIZE
+    size = 2 * int(4 * deviation + 0.5) + 1
+    smooth = cv2.GaussianBlur(
+        small, (size, size), deviation, borderType=cv2.BORDER_REFLECT
+    )  # the closing follows noise
+    width = max(small.shape) // 4 + 1
+    padded = np.pad(smooth, width)  # black outside, so that the closing reaches the corners' shade
+    kernel = np.ones((2 * width + 1, 2 * width + 1), np.uint8)
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)[width:-width, width:-width]
+    shade = np.maximum(closed, max(1.0, MIN_PAPER * float(closed.max())))
+    return _resize(shade, (gray.shape[1], gray.shape[0]), Image.Resampling.BILINEAR)
+
+
+def otsu(values: Gray) -> float:
+    """Return the threshold that best separates two groups (Otsu 1979)."""
+    counts, edges = np.histogram(values, 256)
+    middles = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)[:-1].astype(np.float64)
+    above = values.size - below
+    sums = np.cumsum(counts * middles)
+    between = below * above * (sums[:-1] / np.maximum(below, 1) - (sums[-1] - sums[:-1]) / np.maximum(above, 1)) ** 2
+    best = np.flatnonzero(between >= between.max() * (1 - 1e-9))  # a plateau where no value lies between the groups
+    return float(edges[1:][best].mean())
+
+
+def fit(ink: Gray) -> Gray:
+    """Scale to a longest side of 20 pixels."""
+    height, width = ink.shape
+    longest = max(height, width)
+    size = max(1, round(width * BOX / longest)), max(1, round(height * BOX / longest))
+    how = Image.Resampling.BOX if longest > BOX else Image.Resampling.BICUBIC
+    return np.asarray(np.clip(_resize(ink, size, how), 0, 1), np.float32)
