@@ -1,0 +1,147 @@
+"""From a rough homography to a straightened page: local corrections for curled paper, and the warp itself.
+
+Decisions: distinct places of the printed content are looked for near where the homography puts them, by normalized
+correlation, which light and handwriting hardly disturb; a polynomial through their shifts, at most cubic and without
+outliers, is added. The picture is warped once.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FINE = 4  # pixels per mm for corrections
+PATCH, REACH = 6.0, 3.0  # mm: half the side of a place, and how far away it is looked for
+SPACING, TILE = 7.0, 18.0  # mm between places; one place per tile
+MIN_LIKENESS = 0.45  # correlation
+DEGREES = ((30, 3), (15, 2), (6, 1))  # this many places allow this degree
+OUTLIER = 0.4  # mm
+NODE = 16  # pixels between the nodes of the warp
+FULL = 0.8  # of the pixels per mm
+Array = NDArray[Any]
+
+
+class Mapping:
+    """A map from the form's mm to a page's pixels, the centers of which are whole numbers: a shift, then a homography.
+
+    Args:
+        homography: (3, 3) from mm to pixels.
+        size: Width and height of the form in mm.
+    """
+
+    def __init__(self, homography: Array, size: tuple[float, float]) -> None:
+        self.homography, self.size = homography, size
+        self.shift: Array | None = None  # (terms, 2) in mm
+        self.degree, self.low, self.high = 0, np.zeros(2), np.ones(2)
+
+    def __call__(self, points: Array) -> Array:
+        """Return the pixels (n, 2) of points (n, 2) in mm."""
+        import cv2
+
+        moved = points if self.shift is None else points + self._terms(points) @ self.shift
+        return np.asarray(cv2.perspectiveTransform(np.float64(moved)[None], self.homography)[0])
+
+    def warp(self, image: NDArray[np.uint8], pixels_per_mm: float) -> NDArray[np.uint8]:
+        """Return a page (H, W) or (H, W, 3) at this resolution, white where it is not in the picture."""
+        import cv2
+
+        width, height = (round(side * pixels_per_mm) for side in self.size)
+        across, down = ((np.arange(-1, side // NODE + 2) + 0.5) * NODE for side in (width, height))
+        nodes = np.stack(np.meshgrid(across, down), -1).reshape(-1, 2) / pixels_per_mm
+        places = self(nodes).astype(np.float32).reshape(len(down), len(across), 2)
+        scale = pixels_per_mm / self._density()
+        if scale < FULL:  # strokes would be sampled unevenly
+            old, new = np.array(image.shape[1::-1]), np.rint(np.array(image.shape[1::-1]) * scale).astype(int)
+            image = np.asarray(cv2.resize(image, new.tolist(), interpolation=cv2.INTER_AREA), np.uint8)
+            places = ((places + 0.5) * new / old - 0.5).astype(np.float32)
+        dense = cv2.resize(places, None, fx=NODE, fy=NODE)[NODE : NODE + height, NODE : NODE + width]
+        white = (255,) * 3
+        return np.asarray(
+            cv2.remap(image, np.ascontiguousarray(dense), None, cv2.INTER_LINEAR, borderValue=white), np.uint8
+        )
+
+    def refine(self, gray: NDArray[np.uint8], printed: NDArray[np.uint8]) -> float | None:
+        """Correct the map by the printed content; return what is left, in mm, or None without enough places.
+
+        Args:
+            gray: The page.
+            printed: The form without handwriting, at FINE pixels per mm.
+        """
+        places = distinct_places(printed)
+        for _ in range(2):
+            points, shifts = _shifts(printed, self.warp(gray, FINE), places)
+            degree = next((degree for count, degree in DEGREES if len(points) >= count), None)
+            if degree is None:
+                return None
+            before = 0 if self.shift is None else self._terms(points) @ self.shift
+            self.degree, self.low, self.high = degree, points.min(0), points.max(0)
+            terms, wanted = self._terms(points), shifts + before
+            inlier = np.ones(len(points), bool)
+            for _ in range(4):
+                self.shift = np.linalg.lstsq(terms[inlier], wanted[inlier], rcond=None)[0]
+                left = np.hypot(*(terms @ self.shift - wanted).T)
+                inlier = left <= max(OUTLIER, 3 * float(np.median(left)))
+            if np.median(np.hypot(*shifts.T)) < OUTLIER / 2:
+                break
+        return float(np.median(left))
+
+    def _terms(self, points: Array) -> Array:
+        x, y = (np.clip(points, self.low, self.high) / self.size).T
+        powers = [(i, j) for i in range(self.degree + 1) for j in range(self.degree + 1 - i)]
+        return np.stack([x**i * y**j for i, j in powers], 1)
+
+    def _density(self) -> float:
+        """Return the pixels per mm of the page, in the middle of the form."""
+        x, y = self.size[0] / 2, self.size[1] / 2
+        a, b, c = self(np.array([(x, y), (x + 1, y), (x, y + 1)]))
+        return float(abs(np.linalg.det([b - a, c - a])) ** 0.5)
+
+
+def distinct_places(printed: NDArray[np.uint8]) -> Array:
+    """Return points (n, 2) in whole pixels with printed content around them that fixes both directions."""
+    import cv2
+
+    corners = cv2.goodFeaturesToTrack(printed, 0, 0.01, SPACING * FINE, blockSize=9)  # the clearest first
+    points = np.zeros((0, 2), int) if corners is None else np.rint(corners.reshape(-1, 2)).astype(int)
+    margin = round(PATCH * FINE)
+    height, width = printed.shape
+    points = points[((points >= margin) & (points < (width - margin, height - margin))).all(1)]
+    return points[np.unique(points // round(TILE * FINE), axis=0, return_index=True)[1]]
+
+
+def likeness(printed: NDArray[np.uint8], page: NDArray[np.uint8]) -> float:
+    """Return the correlation of two pictures of the same size, a little blurred."""
+    import cv2
+
+    first, second = (cv2.resize(cv2.blur(image, (9, 9)), None, fx=0.25, fy=0.25) for image in (printed, page))
+    return float(cv2.matchTemplate(first, second, cv2.TM_CCOEFF_NORMED)[0, 0])
+
+
+def _shifts(printed: NDArray[np.uint8], page: NDArray[np.uint8], places: Array) -> tuple[Array, Array]:
+    """Return places (n, 2) that are found again, and how far they have moved (n, 2), in mm."""
+    import cv2
+
+    half, reach = round(PATCH * FINE), round(REACH * FINE)
+    padded = cv2.copyMakeBorder(page, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
+    points, shifts = [], []
+    for x, y in places:
+        patch = printed[y - half : y + half + 1, x - half : x + half + 1]
+        area = padded[y - half : y + half + 1 + 2 * reach, x - half : x + half + 1 + 2 * reach]
+        scores = cv2.matchTemplate(area, patch, cv2.TM_CCOEFF_NORMED)
+        row, column = np.unravel_index(scores.argmax(), scores.shape)
+        if scores[row, column] < MIN_LIKENESS or not 0 < row < 2 * reach or not 0 < column < 2 * reach:
+            continue
+        points.append((x + 0.5, y + 0.5))
+        shifts.append(
+            (
+                column - reach + _peak(*scores[row, column - 1 : column + 2]),
+                row - reach + _peak(*scores[row - 1 : row + 2, column]),
+            )
+        )
+    return np.array(points).reshape(-1, 2) / FINE, np.array(shifts).reshape(-1, 2) / FINE
+
+
+def _peak(before: float, top: float, after: float) -> float:
+    """Return where the parabola through three values has its peak, from -0.5 to 0.5."""
+    curvature = before - 2 * top + after
+    return float((before - after) / (2 * curvature)) if curvature < 0 else 0.0

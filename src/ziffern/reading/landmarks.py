@@ -1,0 +1,199 @@
+"""What shows where a page lies: markers, features in common with a blank page, or a printed frame.
+
+Decisions: all are searched in a reduced picture, for speed; a result is the homography from the form's millimeters to
+the page's pixels, and how far its landmarks are from where it puts them.
+"""
+
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ziffern.reading.layout import Blank, Box
+from ziffern.reading.markers import DICTIONARY, IDS, marker_corners
+
+SEARCH_SIDE = 1100  # pixels of the longer side of the reduced picture for markers; for features, FEATURE_SIDE
+FEATURE_SIDE, FEATURES = 1200, 1500
+MIN_MARKERS, MIN_INLIERS = 3, 25
+FLAT = 0.3  # mm: three markers that fit an affine map this well are on a scan
+TOLERANCE = 4.0  # pixels of the reduced picture, by which features may move on curled paper
+RATIO = 0.85  # of the distances to the best and the second-best feature
+ASPECT = 1.35  # by which perspective may change the sides' ratio of a frame
+Array = NDArray[Any]
+
+
+class Fit(NamedTuple):
+    """A homography (3, 3) from mm to the pixels of a page, and its residual: the landmarks' median error in mm."""
+
+    homography: Array
+    residual: float
+    count: int = 0  # of landmarks
+
+
+def find_markers(gray: NDArray[np.uint8]) -> dict[int, Array]:
+    """Return the corners (4, 2) in pixels of the markers of a form on a page (H, W), by id."""
+    import cv2
+
+    dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, DICTIONARY))
+    detector = cv2.aruco.ArucoDetector(dictionary)
+    found: dict[int, Array] = {}
+    for side in (SEARCH_SIDE, max(gray.shape)):
+        reduced, scale = _reduced(gray, side)
+        corners, ids, _ = detector.detectMarkers(reduced)
+        for place, number in zip(corners, () if ids is None else ids.ravel(), strict=False):
+            if number in IDS and (
+                number not in found or cv2.arcLength(place, True) > cv2.arcLength(found[number], True)
+            ):
+                found[int(number)] = place
+        if len(found) == len(IDS):
+            break
+    criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 30, 0.01)
+    for number, place in found.items():
+        window = max(2, round(cv2.arcLength(place, True) / scale / 60))  # a module of a marker is 1 / 24 of its outline
+        points = _floats((place.reshape(-1, 1, 2) + 0.5) / scale - 0.5)
+        found[number] = cv2.cornerSubPix(gray, points, (window, window), (-1, -1), criteria).reshape(4, 2)
+    return found
+
+
+def fit_markers(found: dict[int, Array], width: float, height: float) -> Fit:
+    """Return where a page of this size in mm lies; three markers are enough."""
+    import cv2
+
+    numbers = sorted(found)
+    source = marker_corners(width, height)[numbers].reshape(-1, 2)
+    target = np.concatenate([found[number] for number in numbers])
+    if len(numbers) < len(IDS):  # the fourth corner is extrapolated, more safely without perspective
+        affine = np.vstack([cv2.estimateAffine2D(source, target, method=cv2.LMEDS)[0], (0, 0, 1)])
+        fit = Fit(affine, _residual(affine, source, target), len(source))
+        if fit.residual < FLAT:
+            return fit
+    homography = cv2.findHomography(source, target)[0]
+    return Fit(homography, _residual(homography, source, target), len(source))
+
+
+@lru_cache(maxsize=50)
+def blank_features(blank: Blank, name: str) -> tuple[Array, Array]:
+    """Return points (n, 2), as shares of width and height, and descriptors of a blank page; `name`: ORB or SIFT."""
+    points, descriptors = features(blank.gray, name)
+    return (points + 0.5) / _floats(blank.gray.shape[::-1]), descriptors
+
+
+def features(gray: NDArray[np.uint8], name: str) -> tuple[Array, Array]:
+    """Return points (n, 2) in pixels and descriptors of a page (H, W), the strongest first."""
+    import cv2
+
+    reduced, scale = _reduced(gray, FEATURE_SIDE)
+    keys, descriptors = getattr(cv2, f"{name}_create")(nfeatures=FEATURES).detectAndCompute(reduced, None)
+    order = np.argsort([-key.response for key in keys])
+    points = (np.array([key.pt for key in keys], np.float32).reshape(-1, 2) + 0.5) / scale - 0.5
+    return points[order], descriptors[order] if len(keys) else np.zeros((0, 32), np.uint8)
+
+
+def matches(first: Array, second: Array) -> Array:
+    """Return the pairs (n, 2) of descriptors that are clearly nearest to each other."""
+    import cv2
+
+    if min(len(first), len(second)) < 2:  # noqa: PLR2004
+        return np.zeros((0, 2), int)
+    matcher = cv2.BFMatcher(cv2.NORM_HAMMING if first.dtype == np.uint8 else cv2.NORM_L2)
+    pairs = matcher.knnMatch(first, second, k=2)
+    return np.array([(a.queryIdx, a.trainIdx) for a, b in pairs if a.distance < RATIO * b.distance], int).reshape(-1, 2)
+
+
+def fit_blank(blank: Blank, name: str, found: tuple[Array, Array], size: tuple[float, float], side: int) -> Fit | None:
+    """Return where a page of `size` in mm lies by the features `found` on it, or None where there are too few.
+
+    Args:
+        blank: The empty page.
+        name: ORB or SIFT.
+        found: What `features` returned.
+        size: Width and height in mm.
+        side: The page's longer side in pixels.
+    """
+    import cv2
+
+    points, descriptors = blank_features(blank, name)
+    pairs = matches(descriptors, found[1])
+    if len(pairs) < MIN_INLIERS:
+        return None
+    source, target = _floats(points[pairs[:, 0]] * size), found[0][pairs[:, 1]]
+    tolerance = TOLERANCE * max(1, side / FEATURE_SIDE)
+    homography, inliers = cv2.findHomography(
+        source, target, cv2.USAC_MAGSAC, tolerance, maxIters=5000, confidence=0.999
+    )
+    chosen = np.zeros(0, bool) if homography is None else inliers.ravel() > 0
+    if chosen.sum() < MIN_INLIERS:
+        return None
+    return Fit(homography, _residual(homography, source[chosen], target[chosen]), int(chosen.sum()))
+
+
+def fit_frame(gray: NDArray[np.uint8], box: Box) -> Fit | None:
+    """Return where a page lies by the largest printed frame on it (its outer edge is `box`), or None without any."""
+    import cv2
+
+    reduced, scale = _reduced(gray, SEARCH_SIDE)
+    dark = cv2.adaptiveThreshold(reduced, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 51, 15)
+    outlines, _ = cv2.findContours(dark, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    target = _floats([(box.left, box.top), (box.right, box.top), (box.right, box.bottom), (box.left, box.bottom)])
+    for outline in sorted(outlines, key=cv2.contourArea, reverse=True)[:20]:
+        corners = cv2.approxPolyDP(outline, 0.02 * cv2.arcLength(outline, True), True).reshape(-1, 2)
+        if len(corners) != 4 or not cv2.isContourConvex(corners):  # noqa: PLR2004
+            continue
+        corners = np.roll(corners, -int(corners.sum(1).argmin()), axis=0).astype(np.float32)
+        if np.cross(corners[1] - corners[0], corners[2] - corners[1]) < 0:  # counterclockwise
+            corners = np.roll(corners[::-1], 1, axis=0)
+        sides = [float(np.hypot(*(b - a))) for a, b in pairwise([*corners, corners[0]])]
+        ratio = (sides[0] + sides[2]) / (sides[1] + sides[3]) * (box.bottom - box.top) / (box.right - box.left)
+        if not 1 / ASPECT < ratio < ASPECT or not _is_line(reduced, corners):
+            continue
+        corners, error = _sharpened(corners, outline.reshape(-1, 2))
+        homography = cv2.getPerspectiveTransform(target, _floats((corners + 0.5) / scale - 0.5))
+        return Fit(homography, error * 2 * (box.right - box.left) / (sides[0] + sides[2]), 4)
+    return None
+
+
+def _is_line(gray: NDArray[np.uint8], corners: Array) -> bool:
+    """Return whether the paper goes on outside of a quadrilateral: it is not the edge of the paper."""
+    import cv2
+
+    target = _floats([(20, 20), (179, 20), (179, 179), (20, 179)])
+    square = cv2.warpPerspective(gray, cv2.getPerspectiveTransform(corners, target), (200, 200), borderValue=0)
+    outside = np.concatenate([square[8:14].ravel(), square[186:192].ravel(), square[:, 8:14].ravel()])
+    return bool(np.median(outside) > 0.6 * np.median(square[40:160, 40:160]))
+
+
+def _sharpened(corners: Array, outline: Array) -> tuple[Array, float]:
+    """Return where lines through the four sides cross, and the outline's median distance from these in pixels."""
+    import cv2
+
+    lines, errors = [], []
+    for a, b in pairwise([*corners, corners[0]]):
+        along = (outline - a) @ (b - a) / np.sum((b - a) ** 2)
+        across = np.abs(np.cross(b - a, outline - a)) / np.hypot(*(b - a))
+        points = outline[(along > 0.05) & (along < 0.95) & (across < 0.03 * np.hypot(*(b - a)))]  # noqa: PLR2004
+        dx, dy, x, y = cv2.fitLine(_floats(points), cv2.DIST_HUBER, 0, 0.01, 0.01).ravel()
+        lines.append((dy, -dx, dx * y - dy * x))
+        errors.append(np.median(np.abs(points @ lines[-1][:2] + lines[-1][2])))
+    crossings = [np.cross(lines[n - 1], lines[n]) for n in range(4)]
+    return np.array([point[:2] / point[2] for point in crossings]), float(max(errors))
+
+
+def _residual(homography: Array, source: Array, target: Array) -> float:
+    """Return the median distance in mm between `source` and where `target`, in pixels, comes from."""
+    import cv2
+
+    back = cv2.perspectiveTransform(_floats(target)[None], np.linalg.inv(homography))[0]
+    return float(np.median(np.hypot(*(back - source).T)))
+
+
+def _reduced(gray: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
+    import cv2
+
+    scale = min(1.0, side / max(gray.shape))
+    return cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else gray, scale
+
+
+def _floats(values: Any) -> Array:
+    return np.asarray(values, np.float32)
