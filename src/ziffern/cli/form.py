@@ -35,11 +35,12 @@ def _new(arguments: argparse.Namespace) -> None:
     path, language = arguments.template, terminal_language.get()
     example = EXAMPLES / f"form_{language}.yaml"
     text = (example if example.exists() else EXAMPLES / f"form_{LANGUAGES[0]}.yaml").read_text(encoding="utf-8")
-    try:
-        with writing(path), path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise InputError("cli.form.exists", path=path) from error
+    with writing(path):
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError as error:
+            raise InputError("cli.form.exists", path=path) from error
     print(terminal_words()("form.new", path=printable(path)))
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAGIC = "9472"  # the first digits
-MAX_DIGITS = 1000  # of a version 12 code, with 65 modules per side: 3 pixels per module at 200 dpi
+MAX_PACKED = 360  # bytes: a version 12 code, with 65 modules per side, 3 pixels per module at 200 dpi
 MAX_CORNER = 4000  # pixels
 USUAL = (
     b'"values":["register":{"frame":["crop":["label":"string":["check":"luhn"isbnean"iban"mod11"pattern":"\\\\d{"date":'
@@ -34,8 +34,8 @@ def encode(template: Template) -> str:
     """Return the content of the QR code with a template; empty if it needs other files or is too large."""
     pack = zlib.compressobj(9, zlib.DEFLATED, 15, zdict=USUAL)
     packed = pack.compress(template.source.encode()) + pack.flush()
-    text = f"{MAGIC}{int.from_bytes(packed, 'big')}"
-    return text if template.source and len(text) <= MAX_DIGITS else ""
+    is_small = template.source and len(packed) <= MAX_PACKED
+    return f"{MAGIC}{int.from_bytes(packed, 'big')}" if is_small else ""
 
 
 def decode(text: str) -> Template | None:
@@ -44,7 +44,7 @@ def decode(text: str) -> Template | None:
     Raises:
         InputError: The template in it is damaged or has mistakes.
     """
-    if not re.fullmatch(f"{MAGIC}[1-9][0-9]{{20,{MAX_DIGITS}}}", text):
+    if not re.fullmatch(f"{MAGIC}[1-9][0-9]{{20,{3 * MAX_PACKED}}}", text):
         return None
     number = int(text[len(MAGIC) :])
     try:
@@ -52,7 +52,7 @@ def decode(text: str) -> Template | None:
         source = unpack.decompress(number.to_bytes((number.bit_length() + 7) // 8, "big"), MAX_BYTES).decode()
     except (zlib.error, UnicodeDecodeError) as error:
         raise InputError("reading.code.damaged", problem=reason(error)) from error
-    template, problems = parse_template(source, None)
+    template, problems = parse_template(source if unpack.eof else "", None)
     if template is None:
         raise InputError("reading.code.damaged", problem=problems[0])
     return template

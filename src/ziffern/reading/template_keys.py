@@ -47,7 +47,7 @@ class PageKeys(Struct):
     name: Ascii = ""
     drop_out: YesNo = "yes"
     pages: Annotated[dict[Ascii, Any], Meta(min_length=1, max_length=50)] = {}
-    page: Any = None
+    page: Any = "a4"
     register: Any = "markers"
     fields: Annotated[dict[Name, Any], Meta(min_length=1, max_length=500)] = {}
     sums: dict[str, list[str]] = {}
