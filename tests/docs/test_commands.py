@@ -99,6 +99,7 @@ def belongings(tmp_path_factory: pytest.TempPathFactory, digits_npz: Path) -> Pa
     write_photos(folder / "photos", 12)
     write_photos(folder / "new_photos", 2)
     write_table(folder / "table.csv")
+    Image.new("L", (1654, 2339), 255).save(folder / "blank.png")  # an empty page
     lines = [line.rpartition(",")[0] for line in (folder / "table.csv").read_text().splitlines()]
     (folder / "test.csv").write_text("\n".join(lines))  # without labels, as Kaggle's
     write_stl10(folder / "data/stl10_binary")

@@ -13,7 +13,7 @@ SOURCE = Path(ziffern.__file__).parent
 
 
 def test_no_text_is_left_over() -> None:
-    folders = [SOURCE / room for room in ("cli", "report", "runs", "search")]
+    folders = [SOURCE / room for room in ("cli", "reading", "report", "runs", "search")]
     used = "".join(path.read_text() for kind in ("*.py", "*.html") for room in folders for path in room.rglob(kind))
     built = (
         "metrics.",

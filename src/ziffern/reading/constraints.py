@@ -110,7 +110,8 @@ def violation(rules: Rules, value: str) -> Reason | None:
     size, limits = ("choose", rules.choose) if rules.choose else ("length", rules.length)
     number = int(value) if value.isascii() and value.isdecimal() else -1
     low, high = rules.range or (FIRST_YEAR, LAST_YEAR)
-    code, values = "", {}
+    code = ""
+    values: dict[str, str | int] = {}
     if not value:
         code = "required" if rules.required else ""
     elif limits and not limits[0] <= count <= limits[1]:

@@ -13,7 +13,7 @@ DICTIONARY = "DICT_4X4_50"  # of cv2.aruco
 IDS = (0, 1, 2, 3)  # top left, top right, bottom right, bottom left
 INSET, SIDE = 10.0, 8.0  # mm: from the page's edges to a marker's center; of a marker with its black border
 CODE_SIDE, CODE_TOP, CODE_RIGHT = 16.0, 6.0, 18.0  # mm: of the QR code without its quiet zone; from the page's edges
-CODE = re.compile(r"ziffern:([\w-]{1,100}):(\d{1,3})")
+CODE = re.compile(r"ziffern:([\w-]{1,100}):(\d{1,3})(?::([0-9a-f]{8}))?")
 
 
 def marker_corners(width: float, height: float) -> NDArray[np.float32]:
@@ -30,12 +30,18 @@ def code_box(width: float) -> tuple[float, float, float, float]:
     return right - CODE_SIDE, CODE_TOP, right, CODE_TOP + CODE_SIDE
 
 
-def code_text(template: str, page: int) -> str:
+def code_text(template: str, page: int, version: str = "") -> str:
     """Return the content of the QR code; pages are counted from 1."""
-    return f"ziffern:{template}:{page}"
+    return f"ziffern:{template}:{page}" + (f":{version}" if version else "")
 
 
 def parse_code(text: str) -> tuple[str, int] | None:
     """Return the template's name and the page of a QR code's content; None if it is another one."""
     match = CODE.fullmatch(text)
     return (match[1], int(match[2])) if match else None
+
+
+def code_version(text: str) -> str:
+    """Return the template's version in a QR code's content, or empty text."""
+    match = CODE.fullmatch(text)
+    return (match[3] or "") if match else ""

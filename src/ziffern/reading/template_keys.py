@@ -26,6 +26,7 @@ PageSide = Annotated[float, Meta(ge=50, le=1200)]
 Count = Annotated[int, Meta(ge=1, le=MAX_LENGTH)]
 Number = Annotated[int, Meta(ge=0, le=10**15)]
 Name = Annotated[str, Meta(pattern=r"^\w[\w-]{0,39}\Z")]
+Ascii = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,39}\Z")]  # in a QR code, and in names of files
 Line = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}\Z")]
 Label = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029;]{1,40}\Z")]  # without the separator of ticks
 YesNo = Literal["yes", "no", "true", "false"]
@@ -43,10 +44,10 @@ class TextKeys(Struct, forbid_unknown_fields=True):
 class PageKeys(Struct):
     """A template, or one of its page types."""
 
-    name: Name = ""
+    name: Ascii = ""
     drop_out: YesNo = "yes"
-    pages: Annotated[dict[Name, Any], Meta(min_length=1, max_length=50)] = {}
-    page: Any = None
+    pages: Annotated[dict[Ascii, Any], Meta(min_length=1, max_length=50)] = {}
+    page: Any = "a4"
     register: Any = "markers"
     fields: Annotated[dict[Name, Any], Meta(min_length=1, max_length=500)] = {}
     sums: dict[str, list[str]] = {}
@@ -126,7 +127,8 @@ class Problems(list[InputError]):
                 self.add(f"{place}.{key}", "unknown", near=suggestion(key, known), known=list(known))
                 continue
             plain = [value, value] if key in INTERVALS and isinstance(value, str) else value
-            if (result := convert(plain, known[key])) is None and known[key] is not Any:
+            result: Any = convert(plain, known[key])
+            if result is None and known[key] is not Any:
                 self.wrong(f"{place}.{key}", value)
             elif key in INTERVALS and result[0] > result[1]:
                 self.add(f"{place}.{key}", "order", low=result[0], high=result[1])

@@ -1,0 +1,76 @@
+"""Rules: which values they accept, why not, and the enumeration of what they accept."""
+
+import re
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from ziffern.errors import InputError
+from ziffern.reading.constraints import PATTERN, Rules, violation
+
+CASES: list[tuple[dict[str, Any], list[str], dict[str, str]]] = [
+    ({"length": (2, 3)}, ["12", "007"], {"1": "length", "1234": "length"}),
+    ({"range": (5, 100)}, ["5", "007", "100"], {"4": "range", "101": "range", "x": "range"}),
+    ({"date": "DDMMYYYY"}, ["29022024", "31121999"], {"29022023": "date", "01012100": "date", "1012000": "date"}),
+    ({"date": "YYMMDD", "range": (2000, 2020)}, ["200229"], {"210101": "date"}),
+    ({"pattern": r"1\d{2}|[5-7]0?"}, ["123", "5", "60"], {"12": "pattern", "80": "pattern", "1234": "pattern"}),
+    ({"check": "luhn"}, ["79927398713"], {"79927398710": "check"}),
+    ({"check": "ean"}, ["4006381333931", "73513537"], {"4006381333932": "check"}),
+    ({"check": "isbn"}, ["9783161484100", "0306406152"], {"0306406153": "check"}),
+    ({"check": "iban"}, ["89370400440532013000"], {"89370400440532013001": "check"}),
+    ({"check": "iban", "country": "AT"}, ["611904300234573201"], {"89370400440532013000": "check"}),
+    ({"check": "mod11"}, ["794623"], {"794624": "check"}),
+    ({"check": "mod97"}, ["435411161155111431"], {"435411161155111432": "check"}),
+    ({"values": ("0012", "34")}, ["0012", "34"], {"12": "values"}),
+    ({"choose": (1, 2)}, ["yes", "a;b"], {"a;b;c": "choose"}),
+    ({}, ["1"], {"": "required"}),
+    ({"required": False, "length": (3, 3)}, [""], {"1": "length"}),
+]
+
+
+@pytest.mark.parametrize(("keys", "right", "wrong"), CASES, ids=[", ".join(keys) for keys, _, _ in CASES])
+def test_a_value_is_accepted_or_the_rule_is_named(
+    keys: dict[str, Any], right: list[str], wrong: dict[str, str]
+) -> None:
+    rules = Rules(**keys)
+    assert {value: violation(rules, value) for value in right} == dict.fromkeys(right)
+    for value, code in wrong.items():
+        reason = violation(rules, value)
+        assert reason is not None
+        assert reason.code == f"reading.rule.{code}"
+        assert str(InputError(reason.code, **reason.values))
+        assert msgspec.convert(msgspec.to_builtins(reason), type(reason)) == reason
+        assert not rules.accepts(value)
+
+
+def test_few_values_are_enumerated() -> None:
+    assert Rules(range=(8, 11), length=(1, 3)).candidates == (
+        "8",
+        "9",
+        "10",
+        "11",
+        "08",
+        "09",
+        "008",
+        "009",
+        "010",
+        "011",
+    )
+    assert Rules(values=("18", "19"), check="luhn").candidates == ("18",)
+    dates = Rules(date="DDMMYY").candidates
+    assert dates is not None
+    assert (len(dates), dates[0], dates[-1]) == (36_525, "010100", "311299")
+    assert Rules(range=(0, 10**9), length=(1, 9)).candidates is None
+    assert Rules(length=(5, 5)).candidates is None
+
+
+def test_no_pattern_makes_matching_slow() -> None:
+    worst = "|".join([r"\d*\d*\d*1"] * 16)
+    assert re.search(PATTERN, worst)
+    start = time.process_time()
+    assert not Rules(pattern=worst).accepts("0" * 60)
+    assert time.process_time() - start < 20
+    for pattern in (r"(\d+)+1", r"\d*\d*\d*\d*", "a", r"\d**", "", "1{2}{3}", r"(?=1)"):
+        assert not re.search(PATTERN, pattern)
