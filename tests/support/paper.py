@@ -1,4 +1,4 @@
-"""Pages as a scanner or a phone delivers them, from clean ones: rotated, in perspective, curled, shaded, blurred, noisy."""
+"""Pages as a scanner or a phone delivers them: rotated, in perspective, curled, shaded, blurred, noisy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ def _homography(
 
 def _disturbed(image: NDArray[np.float32], rng: np.random.Generator, photo: bool) -> NDArray[np.uint8]:
     height, width = image.shape
-    y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j].astype(np.float32)
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j].astype(np.float32)
     if photo:  # a shadow with a soft edge, and uneven light
         edge = (x * rng.uniform(-1, 1) + y * rng.uniform(-1, 1) - rng.uniform(-0.5, 0.5)) * rng.uniform(6, 20)
         image *= (1 - rng.uniform(0.1, 0.45) / (1 + np.exp(-edge))) * (1 - rng.uniform(0, 0.3) * x)

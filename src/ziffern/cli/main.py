@@ -12,11 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-<<<<<<< HEAD
-from ziffern.cli import export, predict, read, serve
-=======
-from ziffern.cli import export, form, predict, serve
->>>>>>> forms
+from ziffern.cli import export, form, predict, read, serve
 from ziffern.cli.terminal import chosen_language, language_of_terminal, readable_streams
 from ziffern.config.command import invocation
 from ziffern.errors import InputError
@@ -232,11 +228,8 @@ def _parser() -> argparse.ArgumentParser:
     search.set_defaults(run=_sweep_report)
     dashboard = kinds.add_parser("dashboard", help="open optuna-dashboard for a search, even while it runs")
     dashboard.set_defaults(run=_sweep_dashboard, output=None)
-<<<<<<< HEAD
-    for module in (predict, export, serve, read):
-=======
-    for module in (form, predict, export, serve):
->>>>>>> forms
+
+    for module in (predict, export, serve, form, read):
         module.add_parser(commands)
     for command in (search, dashboard):
         command.add_argument("folder", metavar="SWEEP", type=Path, help="the folder of a search")

@@ -66,4 +66,4 @@ def _cell(rng: np.random.Generator, pen: NDArray[np.float32], boxes: float) -> I
     if rng.random() < 1 / 2:
         _, data = cv2.imencode(".jpg", gray, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 95))])
         return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
-    return gray
+    return np.asarray(gray, np.uint8)

@@ -38,7 +38,7 @@ class Mapping:
         """Return the pixels (n, 2) of points (n, 2) in mm."""
         import cv2
 
-        moved = points if self.shift is None else points + self._terms(points) @ self.shift
+        moved: Array = points if self.shift is None else points + self._terms(points) @ self.shift
         return np.asarray(cv2.perspectiveTransform(np.float64(moved)[None], self.homography)[0])
 
     def warp(self, image: NDArray[np.uint8], pixels_per_mm: float) -> NDArray[np.uint8]:

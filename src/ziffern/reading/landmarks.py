@@ -29,7 +29,7 @@ class Fit(NamedTuple):
 
     homography: Array
     residual: float
-    count: int = 0  # of landmarks
+    landmarks: int = 0
 
 
 def find_markers(gray: NDArray[np.uint8]) -> dict[int, Array]:

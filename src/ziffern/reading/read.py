@@ -111,10 +111,12 @@ def _read_page(
     from ziffern.reading.find import find
     from ziffern.reading.registration import PIXELS_PER_MM, register
 
+    if template is None and what == "auto":
+        template = _printed_template(page)
     if template is not None:
         registered = register(page, template)
         kind, residual, gray = registered.kind.name, registered.residual, registered.gray
-        fields = template_fields(registered, model, PIXELS_PER_MM)
+        fields = template_fields(registered, model, PIXELS_PER_MM, template.drop_out)
     else:
         found = find(page.gray, what)
         kind, residual, gray = found.kind, None, found.gray
@@ -128,6 +130,14 @@ def _read_page(
     for item in fields:
         item.crop = None
     return _PageDraft(replace(start, kind=kind, image=image, residual=residual), fields, crops)
+
+
+def _printed_template(page: Page) -> "Template | None":
+    """Return the template that a form of ours carries in its QR code."""
+    from ziffern.reading.codes import find_template
+    from ziffern.reading.landmarks import MIN_MARKERS, find_markers
+
+    return find_template(page.gray) if len(find_markers(page.gray)) >= MIN_MARKERS else None
 
 
 def _in_threads(

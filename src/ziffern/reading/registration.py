@@ -120,7 +120,7 @@ def _by_markers(gray: NDArray[np.uint8], kinds: list[PageType], template: Templa
 def _code(gray: NDArray[np.uint8], fit: Fit, size: tuple[float, float]) -> tuple[str, int] | None:
     import cv2
 
-    left, top, right, bottom = code_box(size[0])
+    left, top, right, _ = code_box(size[0])
     zoom = np.array([(1 / PIXELS_PER_MM, 0, left - QUIET), (0, 1 / PIXELS_PER_MM, top - QUIET), (0, 0, 1)])
     side = round((right - left + 2 * QUIET) * PIXELS_PER_MM)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -143,7 +143,7 @@ def _by_blank(gray: NDArray[np.uint8], kinds: list[PageType], _: Template) -> tu
             fit = fit_blank(kind.register, name, found, (kind.width, kind.height), max(gray.shape))
             fits += [(kind, fit)] if fit else []
         if fits:
-            return max(fits, key=lambda item: item[1].count)
+            return max(fits, key=lambda item: item[1].landmarks)
     raise InputError("reading.registration.blank", count=best, limit=MIN_INLIERS)
 
 
