@@ -39,7 +39,7 @@ class Mapping:
         import cv2
 
         moved: Array = points if self.shift is None else points + self._terms(points) @ self.shift
-        return np.asarray(cv2.perspectiveTransform(np.float64(moved)[None], self.homography)[0])
+        return np.asarray(cv2.perspectiveTransform(np.asarray(moved, np.float64)[None], self.homography)[0])
 
     def warp(self, image: NDArray[np.uint8], pixels_per_mm: float) -> NDArray[np.uint8]:
         """Return a page (H, W) or (H, W, 3) at this resolution, white where it is not in the picture."""

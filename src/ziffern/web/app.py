@@ -1,4 +1,4 @@
-"""The application: `/predict`, `/health`, `/ready`, `/metrics`, `/docs` and `/openapi.json`."""
+"""The application: `/predict`, `/read`, `/health`, `/ready`, `/metrics`, `/docs` and `/openapi.json`."""
 
 import asyncio
 import os
@@ -14,12 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from ziffern.text.catalog import Message
+from ziffern.web.endpoint import Load
 from ziffern.web.keys import Entrance
 from ziffern.web.limits import Limits
 from ziffern.web.model import ServedModel
 from ziffern.web.openapi import describe, page
 from ziffern.web.predict import Predict
 from ziffern.web.problems import RETRY, ProblemError, answer_failure, answer_http_error
+from ziffern.web.read import Read
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 
@@ -29,17 +31,19 @@ def make_app(model: ServedModel, limits: Limits, keys: frozenset[bytes] = frozen
 
     Args:
         model: The model.
-        limits: What `/predict` refuses.
+        limits: What `/predict` and `/read` refuse.
         keys: Hashes of the keys, one of which each request needs; without keys, none does.
     """
     registry = CollectorRegistry()
-    predict = Predict(model, limits, registry)
+    load = Load(limits, registry)
+    predict, read = Predict(model, load, registry), Read(load)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(predict.start)
         yield
         predict.close()
+        read.close()
 
     app = FastAPI(
         title=f"ziffern: {model.name}",
@@ -49,7 +53,8 @@ def make_app(model: ServedModel, limits: Limits, keys: frozenset[bytes] = frozen
         redoc_url=None,
         redirect_slashes=False,  # to whatever the Host header names
     )
-    app.router.routes.append(Route("/predict", predict, methods=["POST"]))  # answers 405 to other methods
+    for path, endpoint in (("/predict", predict), ("/read", read)):
+        app.router.routes.append(Route(path, endpoint, methods=["POST"]))  # answers 405 to other methods
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(Exception, answer_failure)
     app.add_middleware(Entrance, keys=keys, predict=predict)
@@ -60,7 +65,7 @@ def make_app(model: ServedModel, limits: Limits, keys: frozenset[bytes] = frozen
 
     @app.get("/ready", summary="Whether it accepts requests now")
     async def ready() -> Response:
-        if not predict.is_loaded or predict.is_full:
+        if not predict.is_loaded or load.is_full:
             return ProblemError(503, Message("web.busy"), RETRY).response()
         return Response(b'{"status":"ready"}', media_type="application/json")
 

@@ -7,6 +7,7 @@ import msgspec
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ziffern.reading.result import Reading
 from ziffern.web.bodies import Images
 from ziffern.web.model import Answer
 from ziffern.web.problems import ProblemDetails
@@ -15,11 +16,11 @@ HERE = Path(__file__).parent
 
 
 def describe(schema: dict[str, Any], needs_key: bool) -> None:
-    """Add `/predict`, its types and the keys to the OpenAPI description of the other pages."""
+    """Add `/predict` and `/read`, their types and the keys to the OpenAPI description of the other pages."""
     text = yaml.safe_load((HERE / "openapi.yaml").read_text(encoding="utf-8"))
     template = "#/components/schemas/{name}"
-    _, types = msgspec.json.schema_components([Images, Answer, ProblemDetails], ref_template=template)
-    schema["paths"]["/predict"] = {"post": text["predict"]}
+    _, types = msgspec.json.schema_components([Images, Answer, Reading, ProblemDetails], ref_template=template)
+    schema["paths"] |= {"/predict": {"post": text["predict"]}, "/read": {"post": text["read"]}}
     schema["components"] = {"schemas": types}
     if needs_key:
         schema["components"]["securitySchemes"] = text["security"]
