@@ -22,6 +22,7 @@ from ziffern.data.conversion import scaled
 from ziffern.data.dataset import DIGITS, LabeledImages
 from ziffern.data.embedded import embedded_digits
 from ziffern.data.formats.cifar import read_cifar, read_cifar_names
+from ziffern.data.printed import with_printed
 from ziffern.data.sources.download import download
 from ziffern.data.sources.laid_files import find_files, laid_out
 from ziffern.data.sources.local import read_local
@@ -78,6 +79,7 @@ class Torchvision:
         margin: Width in pixels of a black frame; the image is scaled to the rest of 28×28.
         fallback: Return the embedded 5,000 digits, with a note, if the data is neither in `folder` nor reachable.
         download: Download missing data.
+        printed: Add this many digits rendered from fonts to the training part.
 
     Raises:
         InputError: An unknown class or an invalid argument or file name; from `load`: the data is neither in `folder`
@@ -96,6 +98,7 @@ class Torchvision:
         margin: int = 0,
         fallback: bool = False,
         download: bool = True,
+        printed: int = 0,
     ) -> None:
         self.arguments = ({"train": True} if train is None else train, {"train": False} if test is None else test)
         if kind not in KINDS:
@@ -109,7 +112,7 @@ class Torchvision:
                 raise InputError("data.torchvision.outside", file=file)
         self.dataset, self.class_name, self.files = dataset, kind, tuple(files)
         self.transpose, self.first_label, self.margin = transpose, first_label, margin
-        self.fallback, self.download = fallback, download
+        self.fallback, self.download, self.printed = fallback, download, printed
 
     def load(self, folder: Path, num_classes: int | None, image: Shape | None = None) -> LabeledImages:
         """Return both parts, merged, training part first."""
@@ -185,7 +188,10 @@ class Torchvision:
         kind = type(self.class_name, (self.kind,), {"_check_integrity": lambda _: True})
         train, test = self._open(kind, folder, download=False)
         names = [name.split(" - ")[0] for name in getattr(train, "classes", DIGITS)]
-        return {"train": self._part(train), "test": self._part(test)}, tuple(names[self.first_label :])
+        parts = {"train": self._part(train), "test": self._part(test)}
+        if self.printed:
+            parts["train"] = with_printed(parts["train"], self.printed)
+        return parts, tuple(names[self.first_label :])
 
     def _part(self, dataset: Any) -> Part:
         images: NDArray[np.uint8] = np.asarray(dataset.data)  # (N, H, W) or (N, C, H, W)

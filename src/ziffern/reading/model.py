@@ -1,0 +1,161 @@
+"""The model that reads cut-out digits: the packaged one without torch, or that of any run.
+
+Decisions: the packaged weights are an ONNX file that OpenCV computes, because torch costs seconds and hundreds of
+megabytes before the first page; views and temperature are a few lines of numpy; the probabilities of digits that the
+model has not seen, on rendered paper, are in the package, so that a guarantee can be given without data.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ziffern.analysis.not_digit import NotDigit
+from ziffern.data.ground import SIZE
+from ziffern.errors import InputError
+
+if TYPE_CHECKING:
+    from ziffern.runs.run import Run
+
+Images = NDArray[np.uint8]
+Shares = NDArray[np.float32]
+
+FOLDER = Path(str(files("ziffern"))) / "reading/builtin"
+NETWORK, NUMBERS = FOLDER / "reader.onnx", FOLDER / "reader.npz"
+DIGITS = 10
+VIEWS = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))  # of an image padded by one pixel: itself, and shifted by one
+BATCH = 512  # views at once
+
+
+@dataclass(frozen=True)
+class ReaderModel:
+    """Gives calibrated probabilities of cut-out digits.
+
+    Args:
+        name: `builtin`, or the name of the run.
+        classify: Maps images (N, 1, 28, 28) uint8 to calibrated probabilities (N, 10).
+        not_digit: The score of being a digit at all; None where the run has none.
+    """
+
+    name: str
+    classify: Callable[[Images], Shares]
+    not_digit: NotDigit | None
+
+    @classmethod
+    @cache
+    def builtin(cls) -> Self:
+        """Return the packaged model, read once."""
+        with np.load(NUMBERS, allow_pickle=False) as numbers:
+            parts = (numbers["means"], numbers["basis"], numbers["weights"])
+            score = NotDigit(*parts, threshold=float(numbers["threshold"]))
+            return cls("builtin", OpenCVNetwork(NETWORK, float(numbers["temperature"])).probabilities, score)
+
+    @classmethod
+    def of_run(cls, run: "Run") -> Self:
+        """Return the model of a run.
+
+        Raises:
+            InputError: The run has no usable checkpoint, or its model does not read ten digits in gray images of 28×28.
+        """
+        from ziffern.runs.predictor import TorchClassifier
+
+        model, inference = run.load_model(), run.load_inference()
+        if model.normalize.image != (1, SIZE, SIZE) or len(run.class_names) != DIGITS:
+            raise InputError("reading.model.no_digits", run=run.folder, classes=len(run.class_names))
+        classify = TorchClassifier(model, inference.temperature).probabilities
+        return cls(run.folder.resolve().name, classify, inference.not_digit)
+
+    @property
+    def threshold(self) -> float:
+        """An image whose score of being a digit is lower is none."""
+        return self.not_digit.threshold if self.not_digit else 0.0
+
+    def probabilities(self, images: Images) -> Shares:
+        """Return calibrated probabilities (N, 10) of images (N, 28, 28), white on black."""
+        return self.classify(images[:, None]) if len(images) else np.zeros((0, DIGITS), np.float32)
+
+    def is_digit(self, images: Images, probabilities: Shares) -> Shares:
+        """Return how certainly each image (N, 28, 28) is a digit, (N,) in 0 to 1; 1 where the run has no such score."""
+        if self.not_digit is None or not len(images):
+            return np.ones(len(images), np.float32)
+        return self.not_digit.scores(probabilities, images[:, None])
+
+
+class OpenCVNetwork:
+    """A network in an ONNX file, from images (N, 1, 28, 28) to logits (N, 10), computed by OpenCV.
+
+    Args:
+        path: The file.
+        temperature: The mean logits are divided by it.
+    """
+
+    def __init__(self, path: Path, temperature: float) -> None:
+        import cv2
+
+        self.network, self.temperature = cv2.dnn.readNetFromONNX(str(path)), temperature
+
+    def probabilities(self, images: Images) -> Shares:
+        """Return calibrated probabilities (N, 10) of images (N, 1, 28, 28)."""
+        padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        views = np.concatenate([padded[:, :, top : top + SIZE, left : left + SIZE] for top, left in VIEWS])
+        shares = _softmax(np.concatenate([self._logits(views[at : at + BATCH]) for at in range(0, len(views), BATCH)]))
+        mean = shares.reshape(len(VIEWS), len(images), -1).mean(0)
+        return _softmax(np.log(np.maximum(mean, 1e-12)) / self.temperature)
+
+    def _logits(self, images: Images) -> Shares:
+        self.network.setInput(images.astype(np.float32))
+        return np.array(self.network.forward(), np.float32)  # a copy: the next forward overwrites it
+
+
+def _softmax(logits: Shares) -> Shares:
+    shares = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(shares / shares.sum(1, keepdims=True), np.float32)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Digits that the packaged model has not seen, put on rendered paper, cut out and read.
+
+    Args:
+        labels: (N,) the true digits.
+        probabilities: (N, 10), calibrated; all but the three largest of a cell are equal.
+        scores: (N,) of being a digit.
+        quantiles: For each of FIGURES, its values at the shares `QUANTILES` of the cells, (F, Q).
+    """
+
+    labels: NDArray[np.uint8]
+    probabilities: Shares
+    scores: Shares
+    quantiles: Shares
+
+
+def calibration() -> Calibration:
+    """Return the packaged calibration cells."""
+    with np.load(NUMBERS, allow_pickle=False) as numbers:
+        top, small = numbers["top"].astype(np.intp), numbers["small"].astype(np.float32)
+        probabilities = np.repeat(small[:, -1:] / (DIGITS - top.shape[1]), DIGITS, 1)
+        np.put_along_axis(probabilities, top, np.column_stack([1 - small.sum(1), small[:, :-1]]), 1)
+        scores = numbers["scores"].astype(np.float32) / 255
+        return Calibration(numbers["labels"], probabilities, scores, numbers["quantiles"])
+
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+FIGURES = ("ink", "width", "confidence", "is_digit")  # share of the image, pixels, largest probability, score
+
+
+def figures(images: Images, probabilities: Shares, scores: Shares) -> NDArray[np.float32]:
+    """Return FIGURES of each cell, (N, F), by which a batch is compared with the calibration."""
+    import cv2
+
+    ink = images.mean((1, 2)) / 255
+    widths = []
+    for image in images:
+        mask = (image > 127).astype(np.uint8)  # noqa: PLR2004
+        depth = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        widths.append(4 * (float(depth[mask > 0].mean()) - 0.5) if mask.any() else 0.0)  # as in ziffern.data.cutout
+    return np.stack([ink, widths, probabilities.max(1), scores], 1).astype(np.float32)
