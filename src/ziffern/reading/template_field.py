@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import structs
 
 from ziffern.config import suggestion
-from ziffern.reading.constraints import Rules, violation
+from ziffern.reading.constraints import FIRST_YEAR, LAST_YEAR, Rules, violation
 from ziffern.reading.layout import Box, Field, Kind
 from ziffern.reading.template_keys import FieldKeys, Problems, convert
 from ziffern.text.catalog import Message
@@ -91,12 +91,14 @@ def _rules(place: str, content: dict[str, Any], keys: FieldKeys, kind: Kind, cou
         "length": kind != "ticks" and length[1] > most,
         "range": limits and not form and len(str(limits[1])) > length[1],
         "date": form and length != (len(form),) * 2,
+        "years": form and limits and not FIRST_YEAR <= limits[0] <= limits[1] <= LAST_YEAR,
         "check": digits and not any(length[0] <= number <= length[1] for number in digits),
         "pattern": not _is_regular(keys.pattern),
     }
     for code in (code for code, is_wrong in found.items() if is_wrong):
-        values = {"length": f"{length[0]} – {length[1]}", "count": count, "check": keys.check, "digits": list(digits)}
-        problems.add(f"{place}.{code}", f"contradiction.{code}", **values)
+        values: dict[str, object] = {"low": FIRST_YEAR, "high": LAST_YEAR}
+        values |= {"length": f"{length[0]} – {length[1]}", "count": count, "check": keys.check, "digits": list(digits)}
+        problems.add(f"{place}.{code.replace('years', 'range')}", f"contradiction.{code}", **values)
     if kind == "ticks":
         return Rules(choose=choose, required=is_required)
     is_unique, is_known = keys.unique in ("yes", "true"), kind == "cells" or length[1] < most
