@@ -46,18 +46,11 @@ def test_a_value_is_accepted_or_the_rule_is_named(
 
 
 def test_few_values_are_enumerated() -> None:
-    assert Rules(range=(8, 11), length=(1, 3)).candidates == (
-        "8",
-        "9",
-        "10",
-        "11",
-        "08",
-        "09",
-        "008",
-        "009",
-        "010",
-        "011",
-    )
+    numbers = Rules(range=(8, 11), length=(1, 3)).candidates
+    assert numbers == ("8", "9", "08", "09", "10", "11", "008", "009", "010", "011")
+    assert Rules(range=(99, 101), length=(2, 3)).candidates == ("99", "099", "100", "101")
+    assert Rules(date="MMDDYYYY", range=(1999, 1999), pattern=r"0229\d*|1231\d+").candidates == ("12311999",)
+    assert Rules(date="DDMMYYYY", range=(3000, 10**15)).candidates == ()
     assert Rules(values=("18", "19"), check="luhn").candidates == ("18",)
     dates = Rules(date="DDMMYY").candidates
     assert dates is not None

@@ -106,6 +106,7 @@ MISTAKES = [  # what is replaced in EXAM, by what, and the beginning or a part o
     ("range: [0, 100]", "range: [0, 1000]", ["fields.q1.range: the largest number has more digits than 1 – 3"]),
     ("DD.MM.YYYY", "DD.MM", ["fields.born.date: DD.MM is wrong: write day, month and year"]),
     ("DD.MM.YYYY", "DD.MM.YYYY, length: 6", ["fields.born.date: the date has another number of digits than 6"]),
+    ("DD.MM.YYYY", "DD.MM.YYYY, range: [0, 99]", ["fields.born.range: the years must lie from 1900 to 2099"]),
     ("[2, 2, 4]", "[2, 2, 2]", ["fields.born: the groups have 6 cells together, but there are 8"]),
     ("choose: 1", "choose: 3", ["fields.passed.choose: more ticks can be chosen than the 2 there are"]),
     ("choose: 1", "check: luhn", ["fields.passed.check: there is no such key here"]),

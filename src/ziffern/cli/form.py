@@ -46,6 +46,7 @@ def _new(arguments: argparse.Namespace) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     from ziffern.reading.codes import encode
+    from ziffern.reading.layout import Blank
     from ziffern.reading.preview import write_previews
     from ziffern.reading.template import check_template
 
@@ -56,6 +57,8 @@ def _check(arguments: argparse.Namespace) -> None:
         sys.exit(2)
     words = terminal_words()
     for page in template.pages:
+        if isinstance(page.register, Blank):
+            _ = page.register.gray  # raises if it is not a page
         boxes = sum(len(field.boxes) for field in page.fields)
         size = {"width": f"{page.width:g}", "height": f"{page.height:g}", "register": type(page.register).__name__}
         print(words("form.page", name=page.name, count=len(page.fields), boxes=boxes, **size))

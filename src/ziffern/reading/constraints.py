@@ -73,16 +73,19 @@ class Rules:
         Numbers of a range have every number of zeros in front that the length allows.
         """
         some = self.values
+        low, high = self.range or (FIRST_YEAR, LAST_YEAR)
         if some is None and self.date:
-            first = date(CENTURY if "YYYY" not in self.date else FIRST_YEAR, 1, 1)
-            days = range((date(LAST_YEAR, 12, 31) - first).days + 1)
             form = self.date.replace("YYYY", "%Y").replace("YY", "%y").replace("MM", "%m").replace("DD", "%d")
+            first = date(min(max(low, FIRST_YEAR if "%Y" in form else CENTURY), LAST_YEAR), 1, 1)
+            days = range((date(max(min(high, LAST_YEAR), FIRST_YEAR), 12, 31) - first).days + 1)
             some = tuple((first + timedelta(day)).strftime(form) for day in days)
         elif some is None and self.range and self.length:
-            numbers, lengths = range(self.range[0], self.range[1] + 1), range(self.length[0], self.length[1] + 1)
+            numbers, lengths = range(low, high + 1), range(self.length[0], self.length[1] + 1)
             if len(numbers) * len(lengths) <= MAX_CANDIDATES:
-                some = tuple(dict.fromkeys(f"{number:0{length}}" for length in lengths for number in numbers))
-        return None if some is None else tuple(value for value in some if self.accepts(value))
+                some = tuple(f"{number:0{size}}" for size in lengths for number in numbers if number < 10**size)
+        if some is None or not (self.pattern or self.check or (self.date and self.range)):
+            return some
+        return tuple(value for value in some if self.accepts(value))
 
     @cached_property
     def tables(self) -> "dict[int, NDArray[np.uint8]]":

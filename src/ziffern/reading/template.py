@@ -16,7 +16,7 @@ from ziffern.errors import InputError
 from ziffern.files.untrusted import read_text, reading
 from ziffern.reading.layout import Blank, Box, Field, Frame, Markers, PageType, Sum, Template, Text
 from ziffern.reading.markers import INSET, SIDE, code_box
-from ziffern.reading.template_field import Files, read_field
+from ziffern.reading.template_field import read_field
 from ziffern.reading.template_keys import Mm, PageKeys, PageSide, Problems, Side, convert, parse_yaml
 
 __all__ = ["Blank", "Box", "Field", "Frame", "Markers", "PageType", "Sum", "Template", "Text"]
@@ -59,8 +59,8 @@ def parse_template(text: str, folder: Path | None) -> tuple[Template | None, lis
         content = parse_yaml(text)
     except InputError as error:
         return None, [error]
-    problems, files = Problems(), Files(folder)
-    template = _template(content, files, problems)
+    problems = Problems(folder)
+    template = _template(content, problems)
     return (None, problems) if problems else (template, [])
 
 
@@ -72,7 +72,7 @@ def reserved(page: PageType) -> tuple[Box, ...]:
     return (*(Box(left, top, left + SIDE, top + SIDE) for left, top in corners), Box(*code_box(page.width)), footer)
 
 
-def _template(content: Any, files: Files, problems: Problems) -> Template:
+def _template(content: Any, problems: Problems) -> Template:
     has_pages = isinstance(content, dict) and "pages" in content
     keys = problems.keys(PageKeys, content, "", TOP if has_pages else (*TOP, *PAGE))
     if not keys.name and isinstance(content, dict) and "name" not in content:
@@ -85,21 +85,21 @@ def _template(content: Any, files: Files, problems: Problems) -> Template:
         }
     pages, sums = [], []
     for name, (place, part) in parts.items():
-        pages.append(_page(name, place, part, files, problems))
+        pages.append(_page(name, place, part, problems))
         sums += _sums(place, part, pages[-1], problems)
     source = json.dumps(_without_printed(content), separators=(",", ":"), ensure_ascii=False)
     version, is_drop_out = hashlib.sha256(source.encode()).hexdigest()[:8], keys.drop_out in ("yes", "true")
-    return Template(keys.name, version, tuple(pages), tuple(sums), is_drop_out, "" if files.names else source)
+    return Template(keys.name, version, tuple(pages), tuple(sums), is_drop_out, "" if problems.has_files else source)
 
 
-def _page(name: str, place: str, keys: PageKeys, files: Files, problems: Problems) -> PageType:
+def _page(name: str, place: str, keys: PageKeys, problems: Problems) -> PageType:
     if not keys.fields:
         problems.add(f"{place}.fields", "missing")
-    fields = [read_field(each, f"{place}.fields.{each}", part, files, problems) for each, part in keys.fields.items()]
+    fields = [read_field(each, f"{place}.fields.{each}", part, problems) for each, part in keys.fields.items()]
     size = _size(keys.page)
     if size is None:
         problems.wrong(f"{place}.page", keys.page)
-    register = _register(f"{place}.register", keys.register, files, problems)
+    register = _register(f"{place}.register", keys.register, problems)
     texts = tuple(Text(*text.at, text.text, text.size) for text in keys.texts)
     page = PageType(name, *(size or SIZES["a4"]), register, tuple(fields), keys.title, texts)
     _check_places(page, place, problems)
@@ -116,7 +116,7 @@ def _size(value: Any) -> tuple[float, float] | None:
     return (height, width) if direction == "landscape" else (width, height)
 
 
-def _register(place: str, value: Any, files: Files, problems: Problems) -> Markers | Blank | Frame:
+def _register(place: str, value: Any, problems: Problems) -> Markers | Blank | Frame:
     key, own = next(iter(value.items())) if isinstance(value, dict) and len(value) == 1 else ("", value)
     box = convert(own, tuple[Mm, Mm, Side, Side]) if key == "frame" else None
     if box:
@@ -125,7 +125,7 @@ def _register(place: str, value: Any, files: Files, problems: Problems) -> Marke
         name, _, number = own.partition(":")
         page = convert(number or "1", int)
         if page is not None and page > 0:
-            return Blank(name, files.read(name, MAX_BLANK, place, problems), page)
+            return Blank(name, problems.read(name, MAX_BLANK, place), page)
     if value != "markers":
         problems.wrong(place, value)
     return Markers()

@@ -1,20 +1,16 @@
-"""One field of a template, and the files that a template names."""
+"""One field of a template: its boxes and rules, and contradictions between them."""
 
 import csv
 import dataclasses
-import io
 import re
-from pathlib import Path
 from typing import Any
 
 from msgspec import structs
 
 from ziffern.config import suggestion
-from ziffern.errors import InputError
-from ziffern.files.untrusted import open_below, read_all, reading
-from ziffern.reading.constraints import Rules, violation
+from ziffern.reading.constraints import FIRST_YEAR, LAST_YEAR, Rules, violation
 from ziffern.reading.layout import Box, Field, Kind
-from ziffern.reading.template_keys import FieldKeys, Problems
+from ziffern.reading.template_keys import FieldKeys, Problems, convert
 from ziffern.text.catalog import Message
 
 RULES = ("length", "range", "date", "pattern", "check", "country", "values", "unique")
@@ -29,32 +25,11 @@ KINDS: dict[str, tuple[Kind, tuple[str, ...]]] = {  # the keys of each kind, bes
 TICKS = {"size": (5.0, 5.0), "gap": 20.0}  # other defaults than those of cells
 LENGTHS = {"ean": (8, 12, 13, 14), "isbn": (10, 13)}  # digits that a check needs
 MAX_LIST, MAX_VALUES = 10 * 10**6, 100_000  # bytes of a CSV file; values
+GERMAN = str.maketrans("TJ", "DY")  # TT.MM.JJJJ
 COLUMN = re.compile(r"(.+\.(?:csv|tsv|txt)):(.+)", re.IGNORECASE)
-RELATIVE = re.compile(r"(?!\.\.?(/|\Z))[^/\\\0:]+(/(?!\.\.?(/|\Z))[^/\\\0:]+)*")
 
 
-class Files:
-    """The files beside a template; `names` are those that it names, and a folder None allows none."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
-        self.names: list[str] = []
-
-    def read(self, name: str, max_bytes: int, place: str, problems: Problems) -> bytes:
-        """Return the content of a file in or below the folder; empty, and a mistake at `place`, if that fails."""
-        self.names.append(name)
-        if self.folder is None or not RELATIVE.fullmatch(name):
-            problems.add(place, "elsewhere", path=name)
-            return b""
-        try:
-            with reading(name):
-                return read_all(open_below(self.folder, name, max_bytes), Path(name), max_bytes)
-        except InputError as error:
-            problems.add(place, "file", problem=error)
-            return b""
-
-
-def read_field(name: str, place: str, content: Any, files: Files, problems: Problems) -> Field:
+def read_field(name: str, place: str, content: Any, problems: Problems) -> Field:
     """Return a field from its mapping; mistakes are added."""
     shapes = [key for key in KINDS if isinstance(content, dict) and key in content]
     if len(shapes) != 1:
@@ -82,7 +57,7 @@ def read_field(name: str, place: str, content: Any, files: Files, problems: Prob
         boxes = tuple(_row(keys, groups))
     rules = _rules(place, content, keys, kind, len(boxes), problems)
     if "values" in content and "values" in allowed:
-        values = _values(f"{place}.values", content["values"], rules, files, problems)
+        values = _values(f"{place}.values", content["values"], rules, problems)
         rules = dataclasses.replace(rules, values=values)
     return Field(name, kind, boxes, rules, tuple(keys.ticks), keys.label or name.replace("_", " "))
 
@@ -105,7 +80,7 @@ def _rules(place: str, content: dict[str, Any], keys: FieldKeys, kind: Kind, cou
     if kind == "crop":
         return Rules(required="required" in content and is_required)
     choose = keys.choose if "choose" in content else (int(is_required), count)
-    limits, form = keys.range if "range" in content else None, re.sub("[ ./-]", "", keys.date).upper()
+    limits, form = keys.range if "range" in content else None, re.sub("[ ./-]", "", keys.date).upper().translate(GERMAN)
     most = count if kind == "cells" else 60
     length = keys.length if "length" in content else (len(form),) * 2 if form else (1, most)
     if kind == "string" and limits and not form and "length" not in content:
@@ -116,12 +91,14 @@ def _rules(place: str, content: dict[str, Any], keys: FieldKeys, kind: Kind, cou
         "length": kind != "ticks" and length[1] > most,
         "range": limits and not form and len(str(limits[1])) > length[1],
         "date": form and length != (len(form),) * 2,
+        "years": form and limits and not FIRST_YEAR <= limits[0] <= limits[1] <= LAST_YEAR,
         "check": digits and not any(length[0] <= number <= length[1] for number in digits),
         "pattern": not _is_regular(keys.pattern),
     }
     for code in (code for code, is_wrong in found.items() if is_wrong):
-        values = {"length": f"{length[0]} – {length[1]}", "count": count, "check": keys.check, "digits": list(digits)}
-        problems.add(f"{place}.{code}", f"contradiction.{code}", **values)
+        values: dict[str, object] = {"low": FIRST_YEAR, "high": LAST_YEAR}
+        values |= {"length": f"{length[0]} – {length[1]}", "count": count, "check": keys.check, "digits": list(digits)}
+        problems.add(f"{place}.{code.replace('years', 'range')}", f"contradiction.{code}", **values)
     if kind == "ticks":
         return Rules(choose=choose, required=is_required)
     is_unique, is_known = keys.unique in ("yes", "true"), kind == "cells" or length[1] < most
@@ -129,38 +106,34 @@ def _rules(place: str, content: dict[str, Any], keys: FieldKeys, kind: Kind, cou
     return Rules(known, limits, form, keys.pattern, keys.check, keys.country, None, None, is_unique, is_required)
 
 
-def _values(place: str, content: Any, rules: Rules, files: Files, problems: Problems) -> tuple[str, ...]:
+def _values(place: str, content: Any, rules: Rules, problems: Problems) -> tuple[str, ...]:
     """Return the valid values, from a list or a column of a CSV file."""
     match = COLUMN.fullmatch(content) if isinstance(content, str) else None
-    if not match and not (isinstance(content, list) and all(isinstance(value, str) for value in content)):
+    values = _column(place, match[1], match[2], problems) if match else convert(content, list[str])
+    if values is None:
         problems.wrong(place, content)
-        return ()
-    values = _column(place, match[1], match[2], files, problems) if match else list(content)
-    if not 0 < len(values) <= MAX_VALUES and not problems.are_at(place):
+    elif not 0 < len(values) <= MAX_VALUES and not problems.are_at(place):
         problems.add(place, "value_count", count=len(values), limit=MAX_VALUES)
-    for value in () if problems.are_at(place.rpartition(".")[0]) else values:
+    for value in () if problems.are_at(place.rpartition(".")[0]) else values or ():
         reason = violation(rules, value)
         if reason or not re.fullmatch("[0-9]+", value):
             why = Message(reason.code, **reason.values) if reason else Message("reading.template.no_digits")
             problems.add(place, "value", value=value, problem=why)
             break
-    return tuple(dict.fromkeys(values))
+    return tuple(dict.fromkeys(values or ()))
 
 
-def _column(place: str, name: str, column: str, files: Files, problems: Problems) -> list[str]:
+def _column(place: str, name: str, column: str, problems: Problems) -> list[str]:
+    text = problems.read(name, MAX_LIST, place).decode("utf-8-sig", "replace")
+    separator = max(",;\t", key=text.partition("\n")[0].count)
     try:
-        text = files.read(name, MAX_LIST, place, problems).decode("utf-8-sig")
-        separator = max(",;\t", key=text.partition("\n")[0].count)
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        header = [cell.strip() for cell in next(rows, [])]
-        if column in header:
-            index = header.index(column)
-            return [value for row in rows if len(row) > index and (value := row[index].strip())]
-        if text:
-            problems.add(place, "column", path=name, column=column, known=header)
-    except (UnicodeDecodeError, csv.Error) as error:
-        problems.add(place, "file", problem=f"{name}: {error}")
-    return []
+        header, *rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=separator)]
+    except (ValueError, csv.Error):  # without any row, or with a cell of more than 128 kB
+        header, rows = [], []
+    if column not in header and not problems.are_at(place):
+        problems.add(place, "column", path=name, column=column, known=header)
+    index = header.index(column) if column in header else len(header)
+    return [row[index] for row in rows if len(row) > index and row[index]]
 
 
 def _is_regular(pattern: str) -> bool:

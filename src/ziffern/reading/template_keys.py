@@ -5,7 +5,9 @@ Decisions: YAML's scalars stay text until msgspec converts them to the type of t
 grow exponentially. No key has a union of a number and a list: msgspec 0.20 crashes on text there.
 """
 
+import re
 from collections.abc import Container
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -14,6 +16,7 @@ from msgspec import Meta, Struct
 
 from ziffern.config import suggestion
 from ziffern.errors import InputError
+from ziffern.files.untrusted import open_below, read_all, reading
 from ziffern.reading.constraints import MAX_LENGTH, PATTERN, Check
 from ziffern.text.catalog import Message
 from ziffern.text.printable import reason
@@ -30,6 +33,7 @@ Ascii = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,39}\Z")]  # i
 Line = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}\Z")]
 Label = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029;]{1,40}\Z")]  # without the separator of ticks
 YesNo = Literal["yes", "no", "true", "false"]
+RELATIVE = re.compile(r"(?!\.\.?(/|\Z))[^/\\\0:]+(/(?!\.\.?(/|\Z))[^/\\\0:]+)*")
 INTERVALS = ("length", "range", "choose")  # one number is both limits
 
 
@@ -75,7 +79,9 @@ class FieldKeys(Struct):
     length: tuple[Count, Count] = (0, 0)
     range: tuple[Number, Number] = (0, 0)
     choose: tuple[Number, Number] = (0, 0)
-    date: Annotated[str, Meta(pattern=r"(?i)^(?=.*DD)(?=.*MM)(?=.*YY)((DD|MM|YYYY|YY)[ ./-]?){3}\Z")] = ""
+    date: Annotated[
+        str, Meta(pattern=r"(?i)^(?=.*(DD|TT))(?=.*MM)(?=.*(YY|JJ))((DD|TT|MM|(YY|JJ){1,2})[ ./-]?){3}\Z")
+    ] = ""
     pattern: Annotated[str, Meta(pattern=PATTERN, max_length=200)] = ""
     check: Check | Literal[""] = ""
     country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")] = "DE"
@@ -108,7 +114,11 @@ def parse_yaml(text: str) -> Any:
 
 
 class Problems(list[InputError]):
-    """All mistakes of a template."""
+    """All mistakes of a template; the files that it names lie in or below `folder`, and None allows none."""
+
+    def __init__(self, folder: Path | None) -> None:
+        super().__init__()
+        self.folder, self.has_files = folder, False
 
     def add(self, place: str, code: str, /, **values: object) -> None:
         """Add a mistake at a dotted place."""
@@ -135,6 +145,19 @@ class Problems(list[InputError]):
             else:
                 values[key] = result
         return kind(**values)
+
+    def read(self, name: str, max_bytes: int, place: str) -> bytes:
+        """Return the content of a file that a template names; empty, and a mistake at `place`, if that fails."""
+        self.has_files = True
+        if self.folder is None or not RELATIVE.fullmatch(name):
+            self.add(place, "elsewhere", path=name)
+            return b""
+        try:
+            with reading(name):
+                return read_all(open_below(self.folder, name, max_bytes), Path(name), max_bytes)
+        except InputError as error:
+            self.add(place, "file", problem=error)
+            return b""
 
     def are_at(self, place: str) -> bool:
         """Return whether there is a mistake at a place, or within it."""
