@@ -30,6 +30,7 @@ class Counts:
     errors: NDArray[np.int64]  # wrong answers among them
     images: int  # labeled ones in all, of both parts
     models: float = 1  # among which the same images chose; infinite if a model was trained on them
+    first_errors: NDArray[np.int64] | None = None  # wrong answers among the accepted ones of the first part, if known
 
     @property
     def tested(self) -> int:
@@ -77,7 +78,8 @@ def count(confidence: NDArray[np.floating], hit: NDArray[np.bool_], models: floa
     is_accepted = confidence[:, None] >= THRESHOLDS  # (N, 193)
     expected = is_accepted[first].mean(0) if first.any() else np.zeros(len(THRESHOLDS))
     tested = is_accepted[~first]
-    return Counts(expected, tested.sum(0), (tested & ~hit[~first, None]).sum(0), len(hit), models)
+    errors, first_errors = ((is_accepted & ~hit[:, None])[part].sum(0) for part in (~first, first))
+    return Counts(expected, tested.sum(0), errors, len(hit), models, first_errors)
 
 
 def threshold(counts: Counts, max_error: float) -> Threshold | None:
@@ -91,15 +93,32 @@ def threshold(counts: Counts, max_error: float) -> Threshold | None:
 
     alpha = (1 - LEVEL) / counts.models
     share, first = counts.expected, max(1, counts.images - counts.tested)
+    tail = binom.cdf(counts.errors, counts.accepted, max_error)  # of as few errors, if there were more
+    if counts.first_errors is not None:
+        return _descended(counts, tail < alpha, _best_start(counts, max_error), max_error)
     deviation = np.sqrt(share * (1 - share) * (1 / first + 1 / max(1, counts.tested)))
     start = 0  # without enough images for any threshold
     for expected in (share, share - MARGIN * deviation):  # the second is safer, if it leaves any
         images = np.floor(np.maximum(expected, 0) * counts.tested)
         start = int(max(np.flatnonzero(binom.cdf(0, images, max_error) < alpha), default=start))
-    tail = binom.cdf(counts.errors, counts.accepted, max_error)  # of as few errors, if there were more
+    return _descended(counts, tail < alpha, start, max_error)
+
+
+def _best_start(counts: Counts, max_error: float) -> int:
+    """Return the threshold that will most probably be proven, by the errors of the first part."""
+    from scipy.stats import binom
+
+    first = counts.expected * (counts.images - counts.tested)
+    images = np.floor(counts.expected * counts.tested)
+    errors = images * (np.asarray(counts.first_errors) + 0.5) / (first + 1)  # half an error more, as none is never sure
+    return int(np.argmin(binom.cdf(np.ceil(errors), images, max_error)))
+
+
+def _descended(counts: Counts, is_proven: NDArray[np.bool_], start: int, max_error: float) -> Threshold | None:
+    """Return the last threshold before the first that is not proven, in descending order from the start."""
     chosen = None
     for place in range(start, -1, -1):
-        if tail[place] >= alpha:
+        if not is_proven[place]:
             break
         chosen = place
     if chosen is None:

@@ -28,6 +28,7 @@ class Draft:
     cells: list[CellReading] = field(default_factory=list)
     splits: list[tuple[float, Probabilities]] = field(default_factory=list)
     value: str = ""  # of ticks
+    figures: list[NDArray[np.float32]] = field(default_factory=list)  # of its digits, (n, F), for `drift`
     reason: Reason | None = None  # why a person must look, whatever the probabilities
 
     @property

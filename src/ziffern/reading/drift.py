@@ -1,33 +1,42 @@
 """Whether the digits of a batch resemble the labeled ones, on which every guarantee rests."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ziffern.reading.result import CellReading, Reason
+from ziffern.reading.result import Reason
 
 if TYPE_CHECKING:
     from ziffern.reading.model import ReaderModel
 
-DOUBTFUL = 0.05  # share of the labeled digits below the confidence that is compared
-MIN_RATIO = 1.5  # of doubtful digits, to the labeled ones; a smaller change is not worth a warning
+MIN_RATIO = 3.0  # of digits beyond a quantile, to the labeled ones; a smaller change is not worth a warning
 LEVEL = 1e-3  # of the exact binomial test
-MIN_CELLS = 20
+MIN_DIGITS = 20
+LOW_ONLY = ("confidence", "is_digit")  # figures that cannot be too large
 
 
-def drift(model: "ReaderModel", cells: Sequence[CellReading]) -> list[Reason]:
-    """Return a warning if more digits of a batch are doubtful than chance explains, or no digits at all."""
+def drift(model: "ReaderModel", figures: NDArray[np.float32]) -> list[Reason]:
+    """Return a warning for each figure that is unusual for more digits of a batch than chance explains.
+
+    Args:
+        model: With the usual values of the figures.
+        figures: (N, F) of `ziffern.reading.model.figures`.
+    """
     from scipy.stats import binom
 
-    filled = [cell for cell in cells if cell.status != "empty"]
-    if len(filled) < MIN_CELLS:
+    from ziffern.reading.model import FIGURES, QUANTILES
+
+    total, warnings = len(figures), []
+    if model.usual is None or total < MIN_DIGITS:
         return []
-    known = model.calibration
-    confidence = np.where(known.is_digit, known.probability.max(1), 0)
-    limit = np.quantile(confidence, DOUBTFUL)
-    usual = float((confidence <= limit).mean())
-    count = sum(cell.probability <= limit or cell.status != "digit" for cell in filled)
-    if count < MIN_RATIO * usual * len(filled) or binom.sf(count - 1, len(filled), usual) >= LEVEL:
-        return []
-    return [Reason("reading.warning.drift", {"share": count / len(filled), "usual": usual, "count": len(filled)})]
+    for place, name in enumerate(FIGURES):
+        tails = [("low", QUANTILES[0], figures[:, place] < model.usual[place, 0])]
+        if name not in LOW_ONLY:
+            tails.append(("high", 1 - QUANTILES[-1], figures[:, place] > model.usual[place, -1]))
+        for side, usual, is_beyond in tails:
+            number = int(is_beyond.sum())
+            if number > MIN_RATIO * usual * total and binom.sf(number - 1, total, usual) < LEVEL:
+                values: dict[str, str | int | float] = {"share": number / total, "usual": usual, "count": total}
+                warnings.append(Reason(f"reading.warning.{name}_{side}", values))
+    return warnings

@@ -14,6 +14,7 @@ from ziffern.data.cutout import digit_image, ink_of
 from ziffern.reading.constraints import SEPARATOR
 from ziffern.reading.decide import Probabilities
 from ziffern.reading.draft import Draft, Gray
+from ziffern.reading.model import figures
 from ziffern.reading.result import Box, CellReading, CellStatus, Reason
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def _add_cells(
     filled = [place for place, ink in enumerate(inks) if ink.any()]
     images = np.array([digit_image(inks[place]) for place in filled], np.uint8).reshape(-1, 28, 28)
     probability = model.probabilities(images)
-    is_digit = model.is_digit(images, probability) >= model.threshold
+    scores = model.is_digit(images, probability)
+    is_digit = scores >= model.threshold
+    draft.figures.append(figures(images, probability, scores))
     readings = dict(zip(filled, zip(probability, is_digit, strict=True), strict=True))
     for place, at in enumerate(places):
         draft.cells.append(_cell(_share(at, gray), *readings.get(place, (None, True))))

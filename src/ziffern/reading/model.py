@@ -5,12 +5,14 @@ megabytes before the first page; views and temperature are a few lines of numpy;
 model has not seen, on rendered paper, are in the package, so that a guarantee can be given without data.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from threading import local
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from ziffern.analysis.not_digit import NotDigit
 from ziffern.data.ground import SIZE
 from ziffern.errors import InputError
+from ziffern.reading.decide import LabeledDigits
 
 if TYPE_CHECKING:
     from ziffern.runs.run import Run
@@ -30,6 +33,11 @@ NETWORK, NUMBERS = FOLDER / "reader.onnx", FOLDER / "reader.npz"
 DIGITS = 10
 VIEWS = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))  # of an image padded by one pixel: itself, and shifted by one
 BATCH = 512  # views at once
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+FIGURES = ("ink", "width", "confidence", "is_digit")  # share of the image, pixels, largest probability, score
+
+
+UNKNOWN = LabeledDigits(np.zeros((0, DIGITS), np.float32), np.zeros(0, np.int64), np.zeros(0, np.bool_))
 
 
 @dataclass(frozen=True)
@@ -40,11 +48,15 @@ class ReaderModel:
         name: `builtin`, or the name of the run.
         classify: Maps images (N, 1, 28, 28) uint8 to calibrated probabilities (N, 10).
         not_digit: The score of being a digit at all; None where the run has none.
+        calibration: Digits that it has not seen; none where they are unknown.
+        usual: For each of FIGURES, its values at the shares QUANTILES of these digits, (F, Q).
     """
 
     name: str
     classify: Callable[[Images], Shares]
     not_digit: NotDigit | None
+    calibration: LabeledDigits = UNKNOWN
+    usual: Shares | None = None
 
     @classmethod
     @cache
@@ -53,7 +65,9 @@ class ReaderModel:
         with np.load(NUMBERS, allow_pickle=False) as numbers:
             parts = (numbers["means"], numbers["basis"], numbers["weights"])
             score = NotDigit(*parts, threshold=float(numbers["threshold"]))
-            return cls("builtin", OpenCVNetwork(NETWORK, float(numbers["temperature"])).probabilities, score)
+            network = OpenCVNetwork(NETWORK.read_bytes(), float(numbers["temperature"]))
+            name = f"builtin-{network.digest}"
+            return cls(name, network.probabilities, score, _calibration(numbers), numbers["quantiles"])
 
     @classmethod
     def of_run(cls, run: "Run") -> Self:
@@ -90,14 +104,14 @@ class OpenCVNetwork:
     """A network in an ONNX file, from images (N, 1, 28, 28) to logits (N, 10), computed by OpenCV.
 
     Args:
-        path: The file.
+        content: Of the file.
         temperature: The mean logits are divided by it.
     """
 
-    def __init__(self, path: Path, temperature: float) -> None:
-        import cv2
-
-        self.network, self.temperature = cv2.dnn.readNetFromONNX(str(path)), temperature
+    def __init__(self, content: bytes, temperature: float) -> None:
+        self.content, self.temperature = content, temperature
+        self.digest = sha256(content).hexdigest()[:8]
+        self._of_thread = local()  # OpenCV's networks are not made for several threads
 
     def probabilities(self, images: Images) -> Shares:
         """Return calibrated probabilities (N, 10) of images (N, 1, 28, 28)."""
@@ -108,8 +122,13 @@ class OpenCVNetwork:
         return _softmax(np.log(np.maximum(mean, 1e-12)) / self.temperature)
 
     def _logits(self, images: Images) -> Shares:
-        self.network.setInput(images.astype(np.float32))
-        return np.array(self.network.forward(), np.float32)  # a copy: the next forward overwrites it
+        import cv2
+
+        if not hasattr(self._of_thread, "network"):
+            self._of_thread.network = cv2.dnn.readNetFromONNX(np.frombuffer(self.content, np.uint8))
+        network = self._of_thread.network
+        network.setInput(images.astype(np.float32))
+        return np.array(network.forward(), np.float32)  # a copy: the next forward overwrites it
 
 
 def _softmax(logits: Shares) -> Shares:
@@ -117,35 +136,16 @@ def _softmax(logits: Shares) -> Shares:
     return np.asarray(shares / shares.sum(1, keepdims=True), np.float32)
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Digits that the packaged model has not seen, put on rendered paper, cut out and read.
+def _calibration(numbers: Mapping[str, NDArray[Any]]) -> LabeledDigits:
+    """Return digits that the packaged model has not seen, put on rendered paper, cut out and read.
 
-    Args:
-        labels: (N,) the true digits.
-        probabilities: (N, 10), calibrated; all but the three largest of a cell are equal.
-        scores: (N,) of being a digit.
-        quantiles: For each of FIGURES, its values at the shares `QUANTILES` of the cells, (F, Q).
+    All probabilities of a digit but the three largest are equal.
     """
-
-    labels: NDArray[np.uint8]
-    probabilities: Shares
-    scores: Shares
-    quantiles: Shares
-
-
-def calibration() -> Calibration:
-    """Return the packaged calibration cells."""
-    with np.load(NUMBERS, allow_pickle=False) as numbers:
-        top, small = numbers["top"].astype(np.intp), numbers["small"].astype(np.float32)
-        probabilities = np.repeat(small[:, -1:] / (DIGITS - top.shape[1]), DIGITS, 1)
-        np.put_along_axis(probabilities, top, np.column_stack([1 - small.sum(1), small[:, :-1]]), 1)
-        scores = numbers["scores"].astype(np.float32) / 255
-        return Calibration(numbers["labels"], probabilities, scores, numbers["quantiles"])
-
-
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-FIGURES = ("ink", "width", "confidence", "is_digit")  # share of the image, pixels, largest probability, score
+    top, small = numbers["top"].astype(np.intp), numbers["small"].astype(np.float32)
+    probabilities = np.repeat(small[:, -1:] / (DIGITS - top.shape[1]), DIGITS, 1)
+    np.put_along_axis(probabilities, top, np.column_stack([1 - small.sum(1), small[:, :-1]]), 1)
+    is_digit = numbers["scores"].astype(np.float32) / 255 >= float(numbers["threshold"])
+    return LabeledDigits(probabilities, numbers["labels"].astype(np.int64), is_digit)
 
 
 def figures(images: Images, probabilities: Shares, scores: Shares) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
 from msgspec.structs import replace
 
 from ziffern.analysis.guarantee import Counts
@@ -76,7 +77,7 @@ def read_pages(
     drafts = list(_in_threads(read, pages))
     decisions = Decisions(model.calibration, max_error, checked)
     values = decisions.fields([draft.fields for draft in drafts], template.sums if template else ())
-    if decisions.problems and not decisions.guarantees:
+    if decisions.problems and not decisions.guarantees and len(model.calibration.label):
         raise next(iter(decisions.problems.values()))
     results = []
     for draft, fields in zip(drafts, values, strict=True):
@@ -84,7 +85,8 @@ def read_pages(
         whole = [replace(item, crop=crop) for item, crop in named]
         results.append(replace(draft.reading, fields=whole))
     warnings = [_reason(problem) for problem in decisions.problems.values()]
-    warnings += drift(model, [cell for page in results for item in page.fields for cell in item.cells])
+    figures = [some for draft in drafts for item in draft.fields for some in item.figures]
+    warnings += drift(model, np.concatenate(figures)) if figures else []
     listed = {item.name: item.rules.values for kind in (template.pages if template else ()) for item in kind.fields}
     return Reading(
         1,
