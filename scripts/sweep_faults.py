@@ -128,7 +128,8 @@ class Sweep:
         if self.engine == "slurm":
             found = [process for process in processes(self.folder) if "submitit" in command_of(process)]
         if self.engine == "ray":
-            found = [process for process in found if command_of(process).startswith("ray::")]
+            named = {process: command_of(process) for process in found}  # agents end their node when they are killed
+            found = [one for one, name in named.items() if name.startswith("ray::") and "Agent" not in name]
         return found
 
     def result(self, fails: tuple[int, ...] = ()) -> dict[str, Any]:
@@ -258,9 +259,10 @@ def full_disk(folder: Path, engine: str) -> dict[str, Any]:
     with sweep.launch():
         pass
     result, out = sweep.result(), (folder / "output.log").read_text()
-    one_line = "Traceback" not in out and out.count("the same command continues from here") == sum(
-        map(bool, sweep.codes)
-    )
+    lines_out = (
+        "Ray at address=local" if engine == "ray" else "the same command continues from here"
+    )  # Ray cannot start
+    one_line = "Traceback" not in out and out.count(lines_out) == sum(map(bool, sweep.codes))
     return {"scenario": "full disk", **result, "right": result["right"] and one_line and sweep.codes[0] == 1}
 
 

@@ -66,20 +66,24 @@ def first_part(count: int) -> NDArray[np.bool_]:
     return chosen
 
 
-def count(confidence: NDArray[np.floating], hit: NDArray[np.bool_], models: float = 1) -> Counts:
+def count(
+    confidence: NDArray[np.floating], hit: NDArray[np.bool_], models: float = 1, with_first_errors: bool = False
+) -> Counts:
     """Count accepted images and errors at each threshold.
 
     Args:
         confidence: (N,) in [0, 1]; it may have been fitted on the images of `first_part(N)`, not on others.
         hit: (N,) whether the answer is right.
         models: The number of models among which these images chose.
+        with_first_errors: Also count the errors of the first part, which make `threshold` stronger; checkpoints do not
+            record them.
     """
     first = first_part(len(hit))
     is_accepted = confidence[:, None] >= THRESHOLDS  # (N, 193)
     expected = is_accepted[first].mean(0) if first.any() else np.zeros(len(THRESHOLDS))
     tested = is_accepted[~first]
     errors, first_errors = ((is_accepted & ~hit[:, None])[part].sum(0) for part in (~first, first))
-    return Counts(expected, tested.sum(0), errors, len(hit), models, first_errors)
+    return Counts(expected, tested.sum(0), errors, len(hit), models, first_errors if with_first_errors else None)
 
 
 def threshold(counts: Counts, max_error: float) -> Threshold | None:

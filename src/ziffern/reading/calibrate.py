@@ -86,5 +86,6 @@ def read_calibration(path: Path, model: str) -> Mapping[str, Counts]:
         raise InputError("reading.calibrate.other_model", path=path, model=content.model, used=model)
     columns = {name: list(zip(*items, strict=True)) for name, items in content.fields.items() if items}
     return {
-        name: count(np.array(shares, np.float32), np.array(hits, np.bool_)) for name, (shares, hits) in columns.items()
+        name: count(np.array(shares, np.float32), np.array(hits, np.bool_), with_first_errors=True)
+        for name, (shares, hits) in columns.items()
     }

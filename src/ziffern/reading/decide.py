@@ -113,7 +113,7 @@ class LabeledDigits:
             places = rng.permutation(len(self.label))[: number * length].reshape(number, length)
             best, is_digit = self.probability[places], self.is_digit[places].all(1)
             confidence = np.where(is_digit, best.max(2).prod(1), np.float32(-1))
-            return count(confidence, (best.argmax(2) == self.label[places]).all(1))
+            return count(confidence, (best.argmax(2) == self.label[places]).all(1), with_first_errors=True)
         by_digit = [list(rng.permutation(np.flatnonzero(self.label == digit))) for digit in range(10)]
         shares, hits = [], []
         for _ in range(number):
@@ -124,7 +124,7 @@ class LabeledDigits:
             first = next(iter(candidates(self.probability[used], rules)), None)
             shares.append(first.probability if first and self.is_digit[used].all() else -1.0)
             hits.append(first is not None and first.value == value)
-        return count(np.array(shares, np.float32), np.array(hits, np.bool_))
+        return count(np.array(shares, np.float32), np.array(hits, np.bool_), with_first_errors=True)
 
 
 def _random_value(rng: np.random.Generator, length: int, rules: "Rules") -> str | None:

@@ -78,7 +78,7 @@ class Inference:
             "temperature": self.temperature,
             "prepare": self.prepare,
             "dark_ground": self.dark_ground,
-            "counts": None if counts is None else {k: _plain(v) for k, v in vars(counts).items() if k != "first_errors"},
+            "counts": None if counts is None else {k: _plain(getattr(counts, k)) for k in _Thresholds.__annotations__},
             "not_digit": None,
         }
         if score is not None:

@@ -205,4 +205,6 @@ def _run(setup: bytes, cwd: Path | None, job: Job) -> tuple[Outcome, str, bool]:
         with contextlib.suppress(OSError):  # a node may lack it
             os.chdir(cwd)
     receive(setup)
-    return run(job), ray.get_runtime_context().get_node_id(), has_process_group()
+    with handled(lambda *_: os._exit(1), signal.SIGTERM):  # Ray's own handler would look like an exit of the job
+        outcome = run(job)
+    return outcome, ray.get_runtime_context().get_node_id(), has_process_group()

@@ -33,6 +33,7 @@ LIST = {
 }
 LOOK, POLL = {"slurm": 1.0, "local": 0.2}, {"slurm": 10.0, "local": 1.0}  # seconds between looks for outcomes, for jobs
 MAX_WAIT = 60.0  # seconds for an answer of SLURM
+REPEAT = "fix this; the same command continues from here"
 RETRIES = 5  # of a submission that SLURM refuses after it has accepted others
 TAIL = 2000  # characters
 NO_ANSWER = (OSError, subprocess.SubprocessError)
@@ -109,7 +110,7 @@ class Slurm:
             return self._add(job, executor.submit(Attempt(self._setup, job)).job_id)
         except (RuntimeError, OSError) as error:
             if not retries or not (self._running or self._ended):
-                raise SweepError(f"SLURM refused job {job.number}: {error}") from error
+                raise SweepError(f"SLURM refused job {job.number}: {error}: {REPEAT}") from error
         time.sleep(POLL[self._cluster])
         return self.submit(job, retries - 1)
 
