@@ -27,7 +27,10 @@ MAX_PARTS, MIN_SHARE = 6, 0.35  # more parts, none of which has this share of th
 FIELD = 1.8  # width by height from which on there are several digits
 MIN_SIZE = 0.1  # of the picture's shorter side: the largest part is longer
 BAND = 0.17  # of the shorter side: a piece of a box lies this close to the border it touches
+RING = 0.1  # of the shorter side: or this close to any border; a 0 that fills the picture is not
 IN_BAND = 0.85  # of its pixels
+FREE_LINE, FREE_THIN = 0.6, 0.05  # of the shorter side: length and thickness of a line that does not touch the border
+MIN_LINED = 40  # pixels: in smaller pictures an upright stroke may be as straight as a line
 FRAME = 0.7  # of the sides: the size of a whole box
 MAX_LINE, MIN_RUN = 0.1, 0.85  # of the sides: thickness of a box's line, and its length
 MAX_DEPTH = 0.16  # of the shorter side: a shadow at the border is deeper than half a stroke
@@ -36,7 +39,7 @@ MAX_SHIFT = 2.5 / 60  # of the sides: between the empty form and the page
 PRINTED = 0.4  # of the print's darkness: its outline
 MIN_GRAY = 0.1  # fainter edges do not count for the box
 FINE = 6  # pixels of the fine grid per pixel of MNIST
-THIN, WIDENED = 1.4, 2.5  # stroke width in the box of 20; in MNIST half are below 2.5
+THIN, WIDENED = 1.4, 2.0  # stroke width in the box of 20; in MNIST half are below 2.5
 OPEN = 0.5  # of a hole's depth stays open
 EVEN = 2.5 / BOX  # of the digit's height: the reach over which darkness is evened out
 INK = 0.5  # of the pen's darkness, at the outline of a stroke
@@ -161,9 +164,14 @@ def _box_pieces(mask: Mask, dark: Mask, has_box: bool) -> Mask:
             touched = (wide > high, high >= wide, wide > high, high >= wide)
         own = labels == part
         if any(touched):
-            near = [side for side, is_touched in zip(from_sides, touched, strict=True) if is_touched]
-            is_piece = (own & np.any(np.broadcast_arrays(*[side < max(1, BAND * short) for side in near]), 0)).sum()
-            if is_piece >= IN_BAND * area or depth[own].max() > MAX_DEPTH * short:
+            sides = [side < BAND * short for side, is_touched in zip(from_sides, touched, strict=True) if is_touched]
+            sides += [side < RING * short for side in from_sides]
+            near = np.any(np.broadcast_arrays(*sides), 0)
+            if (own & near).sum() >= IN_BAND * area or depth[own].max() > MAX_DEPTH * short:
+                pieces |= own
+        elif max(wide, high) >= FREE_LINE * short and area <= FREE_THIN * short * max(wide, high):
+            near = [side for side, runs in zip(from_sides, (wide > high, high > wide) * 2, strict=True) if runs]
+            if np.any([(own & (side >= BAND * short)).sum() == 0 for side in near]):
                 pieces |= own
         elif min(wide / width, high / height) >= FRAME:
             edge = max(2, round(BAND * min(wide, high) / 2))
@@ -176,6 +184,8 @@ def _long_lines(mask: Mask, dark: Mask) -> Mask:
     """Return thin straight lines near the border that leave the picture or form a frame, without strokes that cross."""
     height, width = mask.shape
     lines = np.zeros_like(mask)
+    if min(height, width) < MIN_LINED:
+        return lines
     for axis, side, other in ((0, width, height), (1, height, width)):
         length, thick = max(8, round(MIN_RUN * side)), max(2, round(MAX_LINE * other))
         kernel = np.ones((1, length) if axis == 0 else (length, 1), np.uint8)

@@ -6,6 +6,7 @@ damage is rare, since more of it gained nothing (docs/results.md).
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -67,16 +68,14 @@ class PaperAugmentation(RandomAffine):
 
     def _augmented(self, levels: Tensor) -> Tensor:
         redrawn = self._some(levels, self.skeleton)
-        levels[redrawn] = self._near_skeleton(levels[redrawn])
+        levels = _where(redrawn, levels, self._near_skeleton)
         levels = super().forward(levels)
-        bent = self._some(levels, self.damage)
-        levels[bent] = self.bending(levels[bent])
+        levels = _where(self._some(levels, self.damage), levels, self.bending)
         low, high = self.width
         width = torch.rand(len(levels), 1, 1, 1, device=levels.device) * (high - low) + low
         distance = (1 - levels / 255) * (REACH + 1)
         levels = torch.where(redrawn.view(-1, 1, 1, 1), (width / 2 + 0.5 - distance).clamp(0, 1), levels / 255)
-        changed = self._some(levels, self.level) & ~redrawn
-        levels[changed] = self._other_level(levels[changed])
+        levels = _where(self._some(levels, self.level) & ~redrawn, levels, self._other_level)
         return self._damaged(levels) * 255
 
     def _some(self, images: Tensor, share: float) -> Tensor:
@@ -126,15 +125,19 @@ class PaperAugmentation(RandomAffine):
         line = (0.8 + draw[9] - from_line).clamp(0, 1)
         levels = torch.where(happens[2], torch.maximum(levels, line), levels)
         levels = torch.where(happens[3], levels.clamp_min(1e-6) ** (0.5 + 1.5 * draw[10]), levels)
-        soft = happens[4].flatten()
-        levels[soft] = _blurred(levels[soft], 0.4 + 0.6 * draw[11][soft])
-        return levels
+        return _where(happens[4].flatten(), levels, lambda some: _blurred(some, 0.4 + 0.6 * draw[11, : len(some)]))
+
+
+def _where(chosen: Tensor, images: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return images (B, 1, H, W), the chosen ones (B,) changed."""
+    if chosen.any():
+        images = images.clone()
+        images[chosen] = change(images[chosen])
+    return images
 
 
 def _blurred(levels: Tensor, deviations: Tensor) -> Tensor:
     """Return images (B, 1, H, W) blurred by Gaussians of their own standard deviations (B, 1, 1, 1) in pixels."""
-    if not len(levels):
-        return levels
     around = torch.arange(-BLUR, BLUR + 1.0, device=levels.device)
     kernel = torch.exp(-(around**2) / (2 * deviations**2))  # (B, 1, 1, 2 * BLUR + 1)
     kernel = kernel / kernel.sum(3, keepdim=True)
