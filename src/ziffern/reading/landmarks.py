@@ -22,7 +22,7 @@ TOLERANCE = 4.0  # pixels of the reduced picture, by which features may move on 
 RATIO = 0.75  # of the distances to the best and the second-best feature
 MIN_SHOWN = 0.25  # of a picture must be the page, so that a box is no frame
 BLEED = 0.4  # pixels of the reduced picture by which blur and threshold widen a frame
-ASPECT = 1.35  # by which perspective may change the sides' ratio of a frame
+MAX_ASPECT = 0.3  # by which perspective may change the ratio of a frame's sides, as a logarithm
 Array = NDArray[Any]
 
 
@@ -137,29 +137,39 @@ def fit_blank(blank: Blank, name: str, found: tuple[Array, Array], size: tuple[f
 
 
 def fit_frame(gray: NDArray[np.uint8], box: Box, size: tuple[float, float]) -> Fit | None:
-    """Return where a page of `size` in mm lies by the largest printed frame on it, whose outer edge is `box`."""
+    """Return where a page of `size` in mm lies by a printed frame on it, whose outer edge is `box`.
+
+    Of several, the one that is most like the frame in shape, size and place is used.
+    """
     import cv2
 
     reduced, scale = _reduced(gray, SEARCH_SIDE)
     dark = cv2.adaptiveThreshold(reduced, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 51, 15)
     outlines, _ = cv2.findContours(dark, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     target = _floats([(box.left, box.top), (box.right, box.top), (box.right, box.bottom), (box.left, box.bottom)])
-    smallest = MIN_SHOWN * reduced.size * (box.right - box.left) * (box.bottom - box.top) / (size[0] * size[1])
-    for outline in sorted(outlines, key=cv2.contourArea, reverse=True)[:20]:
+    expected = target / _floats(size) * reduced.shape[::-1]  # if the page filled the picture
+    shape, best, least = _floats(expected[2] - expected[0]), None, np.inf
+    for outline in outlines:
+        if cv2.contourArea(outline) < MIN_SHOWN * shape.prod():
+            continue
         corners = cv2.approxPolyDP(outline, 0.02 * cv2.arcLength(outline, True), True).reshape(-1, 2)
-        if len(corners) != 4 or not cv2.isContourConvex(corners) or cv2.contourArea(corners) < smallest:  # noqa: PLR2004
+        if len(corners) != 4 or not cv2.isContourConvex(corners):  # noqa: PLR2004
             continue
         corners = np.roll(corners, -int(corners.sum(1).argmin()), axis=0).astype(np.float32)
-        if cv2.contourArea(corners.astype(np.float32), oriented=True) < 0:  # counterclockwise
+        if cv2.contourArea(corners, oriented=True) < 0:  # counterclockwise
             corners = np.roll(corners[::-1], 1, axis=0)
-        sides = [float(np.hypot(*(b - a))) for a, b in pairwise([*corners, corners[0]])]
-        ratio = (sides[0] + sides[2]) / (sides[1] + sides[3]) * (box.bottom - box.top) / (box.right - box.left)
-        if not 1 / ASPECT < ratio < ASPECT or not _is_line(reduced, corners):
+        sides = np.hypot(*(np.roll(corners, -1, axis=0) - corners).T)
+        aspect = abs(
+            np.log((sides[0] + sides[2]) / (sides[1] + sides[3]) / ((box.right - box.left) / (box.bottom - box.top)))
+        )
+        misfit = aspect + np.abs(corners - expected).mean() / shape.mean()
+        if aspect > MAX_ASPECT or misfit >= least or not _is_line(reduced, corners):
             continue
+        least = misfit
         corners, error = _sharpened(corners, outline.reshape(-1, 2))
         homography = cv2.getPerspectiveTransform(target, _floats((corners + 0.5) / scale - 0.5))
-        return Fit(homography, error * 2 * (box.right - box.left) / (sides[0] + sides[2]), 4)
-    return None
+        best = Fit(homography, float(error * 2 * (box.right - box.left) / (sides[0] + sides[2])), 4)
+    return best
 
 
 def _is_line(gray: NDArray[np.uint8], corners: Array) -> bool:
