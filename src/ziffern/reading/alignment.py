@@ -18,7 +18,7 @@ DEGREES = (6, 15, 30)  # places for a degree of 1, 2, 3
 SATURATED = 30  # levels darker than the paper: all ink is alike, the pen's and the printer's
 OUTLIER = 0.4  # mm
 NODE = 16  # pixels between the nodes of the warp
-FULL = 0.8  # of the pixels per mm
+SLACK = 0.1  # pictures are shrunk by whole numbers, the fast way: 1.9 is 2
 Array = NDArray[Any]
 
 
@@ -56,14 +56,11 @@ class Mapping:
         width, height = (round(side * pixels_per_mm) for side in self.size)
         across, down = ((np.arange(-1, side // NODE + 2) + 0.5) * NODE for side in (width, height))
         nodes = np.stack(np.meshgrid(across, down), -1).reshape(-1, 2) / pixels_per_mm
-        places = self(nodes).astype(np.float32).reshape(len(down), len(across), 2)
-        scale = pixels_per_mm / self._density()
-        if scale < FULL:  # strokes would be sampled unevenly
-            old, new = np.array(image.shape[1::-1]), np.rint(np.array(image.shape[1::-1]) * scale).astype(int)
-            image = np.asarray(cv2.resize(image, new.tolist(), interpolation=cv2.INTER_AREA), np.uint8)
-            places = ((places + 0.5) * new / old - 0.5).astype(np.float32)
-        dense = cv2.resize(places, None, fx=NODE, fy=NODE)[NODE : NODE + height, NODE : NODE + width].copy()
-        result = cv2.remap(image, dense, cast(Any, None), cv2.INTER_LINEAR, borderValue=(255,) * 3)
+        places: Array = self(nodes).astype(np.float32).reshape(len(down), len(across), 2)
+        factor = int(self._density() / pixels_per_mm + SLACK)
+        places = (places + 0.5) / max(1, factor) - 0.5
+        dense = cv2.resize(places, None, fx=NODE, fy=NODE)[NODE : NODE + height, NODE : NODE + width]
+        result = cv2.remap(shrunk(image, factor), dense, cast(Any, None), cv2.INTER_LINEAR, borderValue=(255,) * 3)
         return np.asarray(result, np.uint8)
 
     def refine(self, gray: NDArray[np.uint8], form: Reference) -> float | None:
@@ -102,6 +99,17 @@ class Mapping:
         x, y = self.size[0] / 2, self.size[1] / 2
         a, b, c = self(np.array([(x, y), (x + 1, y), (x, y + 1)]))
         return float(abs(np.linalg.det([b - a, c - a])) ** 0.5)
+
+
+def shrunk(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Return a picture (H, W) or (H, W, 3) with the means of `factor` × `factor` pixels."""
+    import cv2
+
+    if factor < 2:  # noqa: PLR2004
+        return image
+    height, width = (side // factor for side in image.shape[:2])
+    whole = image[: height * factor, : width * factor]
+    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def reference_of(printed: NDArray[np.uint8]) -> Reference:

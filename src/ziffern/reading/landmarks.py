@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ziffern.reading.alignment import shrunk
 from ziffern.reading.layout import Blank, Box
 from ziffern.reading.markers import DICTIONARY, IDS, marker_corners
 
@@ -209,11 +210,9 @@ def _residual(homography: Array, source: Array, target: Array) -> float:
 
 
 def _reduced(gray: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
-    import cv2
-
-    scale = min(1.0, side / max(gray.shape))
-    small = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else gray
-    return np.asarray(small, np.uint8), scale
+    """Return a picture whose longer side has about `side` pixels, and its scale."""
+    factor = max(1, min(round(max(gray.shape) / side), *gray.shape))
+    return shrunk(gray, factor), 1 / factor
 
 
 def _floats(values: Any) -> Array:

@@ -141,10 +141,10 @@ def _code(gray: NDArray[np.uint8], fit: Fit, size: tuple[float, float]) -> tuple
 def _by_blank(gray: NDArray[np.uint8], kinds: list[PageType], _: Template) -> tuple[PageType, Fit]:
     for name in ("ORB", "SIFT"):  # the second is slower, and finds more
         found = features(gray, name)
-        if len(kinds) > CANDIDATES:
-            kinds = sorted(kinds, key=lambda kind: -_in_common(kind, name, found[1]))[:CANDIDATES]
+        if len(likely := kinds) > CANDIDATES:
+            likely = sorted(kinds, key=lambda kind: -_in_common(kind, name, found[1]))[:CANDIDATES]
         results = []
-        for kind in kinds:
+        for kind in likely:
             size = (kind.width, kind.height)
             fit = fit_blank(cast(Blank, kind.register), name, found, size, max(gray.shape))
             if fit:
