@@ -1,4 +1,4 @@
-"""Pages as a scanner or a phone delivers them: rotated, in perspective, curled, shaded, blurred, noisy."""
+"""Pages as a scanner or a phone delivers them, from clean ones: turned, in perspective, curled, shaded, noisy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

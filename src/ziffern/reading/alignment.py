@@ -5,20 +5,28 @@ correlation, which light and handwriting hardly disturb; a polynomial through th
 outliers, is added. The picture is warped once.
 """
 
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-FINE = 4  # pixels per mm for corrections
+FINE, COARSE = 4, 2  # pixels per mm, for corrections and for comparisons
 PATCH, REACH = 6.0, 3.0  # mm: half the side of a place, and how far away it is looked for
 SPACING, TILE = 7.0, 18.0  # mm between places; one place per tile
 MIN_LIKENESS = 0.45  # correlation
-DEGREES = ((30, 3), (15, 2), (6, 1))  # this many places allow this degree
+DEGREES = (6, 15, 30)  # places for a degree of 1, 2, 3
+SATURATED = 30  # levels darker than the paper: all ink is alike, the pen's and the printer's
 OUTLIER = 0.4  # mm
 NODE = 16  # pixels between the nodes of the warp
-FULL = 0.8  # of the pixels per mm
+SLACK = 0.1  # pictures are shrunk by whole numbers, the fast way: 1.9 is 2
 Array = NDArray[Any]
+
+
+class Reference(NamedTuple):
+    """The ink (h, w) of a form without handwriting, and places (n, 2) in pixels by which it is aligned."""
+
+    ink: NDArray[np.uint8]
+    places: Array
 
 
 class Mapping:
@@ -38,8 +46,8 @@ class Mapping:
         """Return the pixels (n, 2) of points (n, 2) in mm."""
         import cv2
 
-        moved: Array = points if self.shift is None else points + self._terms(points) @ self.shift
-        return np.asarray(cv2.perspectiveTransform(np.asarray(moved, np.float64)[None], self.homography)[0])
+        moved = points if self.shift is None else points + self._terms(points) @ self.shift
+        return np.asarray(cv2.perspectiveTransform(moved[None], self.homography)[0])
 
     def warp(self, image: NDArray[np.uint8], pixels_per_mm: float) -> NDArray[np.uint8]:
         """Return a page (H, W) or (H, W, 3) at this resolution, white where it is not in the picture."""
@@ -48,39 +56,35 @@ class Mapping:
         width, height = (round(side * pixels_per_mm) for side in self.size)
         across, down = ((np.arange(-1, side // NODE + 2) + 0.5) * NODE for side in (width, height))
         nodes = np.stack(np.meshgrid(across, down), -1).reshape(-1, 2) / pixels_per_mm
-        places = self(nodes).astype(np.float32).reshape(len(down), len(across), 2)
-        scale = pixels_per_mm / self._density()
-        if scale < FULL:  # strokes would be sampled unevenly
-            old, new = np.array(image.shape[1::-1]), np.rint(np.array(image.shape[1::-1]) * scale).astype(int)
-            image = np.asarray(cv2.resize(image, new.tolist(), interpolation=cv2.INTER_AREA), np.uint8)
-            places = ((places + 0.5) * new / old - 0.5).astype(np.float32)
+        places: Array = self(nodes).astype(np.float32).reshape(len(down), len(across), 2)
+        factor = int(self._density() / pixels_per_mm + SLACK)
+        places = (places + 0.5) / max(1, factor) - 0.5
         dense = cv2.resize(places, None, fx=NODE, fy=NODE)[NODE : NODE + height, NODE : NODE + width]
-        white = (255,) * 3
-        return np.asarray(
-            cv2.remap(image, np.ascontiguousarray(dense), None, cv2.INTER_LINEAR, borderValue=white), np.uint8
-        )
+        result = cv2.remap(shrunk(image, factor), dense, cast(Any, None), cv2.INTER_LINEAR, borderValue=(255,) * 3)
+        return np.asarray(result, np.uint8)
 
-    def refine(self, gray: NDArray[np.uint8], printed: NDArray[np.uint8]) -> float | None:
+    def refine(self, gray: NDArray[np.uint8], form: Reference) -> float | None:
         """Correct the map by the printed content; return what is left, in mm, or None without enough places.
 
         Args:
             gray: The page.
-            printed: The form without handwriting, at FINE pixels per mm.
+            form: Its printed content.
         """
-        places = distinct_places(printed)
         for _ in range(2):
-            points, shifts = _shifts(printed, self.warp(gray, FINE), places)
-            degree = next((degree for count, degree in DEGREES if len(points) >= count), None)
-            if degree is None:
+            points, shifts = _shifts(form, _ink(self.warp(gray, FINE)))
+            if len(points) < DEGREES[0]:
                 return None
-            before = 0 if self.shift is None else self._terms(points) @ self.shift
-            self.degree, self.low, self.high = degree, points.min(0), points.max(0)
-            terms, wanted = self._terms(points), shifts + before
-            inlier = np.ones(len(points), bool)
-            for _ in range(4):
+            wanted = shifts if self.shift is None else shifts + self._terms(points) @ self.shift
+            self.low, self.high = points.min(0), points.max(0)
+            inlier, left = np.ones(len(points), bool), np.hypot(*(shifts - np.median(shifts, 0)).T)
+            for degree, count in enumerate(DEGREES, 1):  # few terms first: outliers do not bend these
+                inlier = left <= max(OUTLIER, 2 * float(np.median(left)))
+                if inlier.sum() < max(count, len(points) / 2):
+                    break
+                self.degree = degree
+                terms = self._terms(points)
                 self.shift = np.linalg.lstsq(terms[inlier], wanted[inlier], rcond=None)[0]
                 left = np.hypot(*(terms @ self.shift - wanted).T)
-                inlier = left <= max(OUTLIER, 3 * float(np.median(left)))
             if np.median(np.hypot(*shifts.T)) < OUTLIER / 2:
                 break
         return float(np.median(left))
@@ -97,35 +101,56 @@ class Mapping:
         return float(abs(np.linalg.det([b - a, c - a])) ** 0.5)
 
 
-def distinct_places(printed: NDArray[np.uint8]) -> Array:
-    """Return points (n, 2) in whole pixels with printed content around them that fixes both directions."""
+def shrunk(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Return a picture (H, W) or (H, W, 3) with the means of `factor` × `factor` pixels."""
     import cv2
 
-    corners = cv2.goodFeaturesToTrack(printed, 0, 0.01, SPACING * FINE, blockSize=9)  # the clearest first
+    if factor < 2:  # noqa: PLR2004
+        return image
+    height, width = (side // factor for side in image.shape[:2])
+    whole = image[: height * factor, : width * factor]
+    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def reference_of(printed: NDArray[np.uint8]) -> Reference:
+    """Return what is needed to align pages to a form without handwriting (h, w), at FINE pixels per mm."""
+    import cv2
+
+    ink = _ink(printed)
+    corners = cv2.goodFeaturesToTrack(ink, 0, 0.01, SPACING * FINE, blockSize=9)  # the clearest first
     points = np.zeros((0, 2), int) if corners is None else np.rint(corners.reshape(-1, 2)).astype(int)
     margin = round(PATCH * FINE)
     height, width = printed.shape
     points = points[((points >= margin) & (points < (width - margin, height - margin))).all(1)]
-    return points[np.unique(points // round(TILE * FINE), axis=0, return_index=True)[1]]
+    return Reference(ink, points[np.unique(points // round(TILE * FINE), axis=0, return_index=True)[1]])
 
 
 def likeness(printed: NDArray[np.uint8], page: NDArray[np.uint8]) -> float:
-    """Return the correlation of two pictures of the same size, a little blurred."""
+    """Return the correlation of the ink in two pictures (h, w) at COARSE pixels per mm, a little blurred."""
     import cv2
 
-    first, second = (cv2.resize(cv2.blur(image, (9, 9)), None, fx=0.25, fy=0.25) for image in (printed, page))
+    first, second = (cv2.blur(_ink(image), (5, 5)) for image in (printed, page))
     return float(cv2.matchTemplate(first, second, cv2.TM_CCOEFF_NORMED)[0, 0])
 
 
-def _shifts(printed: NDArray[np.uint8], page: NDArray[np.uint8], places: Array) -> tuple[Array, Array]:
+def _ink(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return how much darker than its surroundings each pixel is, up to SATURATED levels, as 0 to 255."""
+    import cv2
+
+    paper = cv2.blur(cv2.dilate(gray, np.ones((9, 9), np.uint8)), (9, 9))
+    darker = np.minimum(cv2.subtract(paper, gray), SATURATED)
+    return np.asarray(darker * np.uint8(255 // SATURATED), np.uint8)
+
+
+def _shifts(form: Reference, page: NDArray[np.uint8]) -> tuple[Array, Array]:
     """Return places (n, 2) that are found again, and how far they have moved (n, 2), in mm."""
     import cv2
 
     half, reach = round(PATCH * FINE), round(REACH * FINE)
     padded = cv2.copyMakeBorder(page, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
     points, shifts = [], []
-    for x, y in places:
-        patch = printed[y - half : y + half + 1, x - half : x + half + 1]
+    for x, y in form.places:
+        patch = form.ink[y - half : y + half + 1, x - half : x + half + 1]
         area = padded[y - half : y + half + 1 + 2 * reach, x - half : x + half + 1 + 2 * reach]
         scores = cv2.matchTemplate(area, patch, cv2.TM_CCOEFF_NORMED)
         row, column = np.unravel_index(scores.argmax(), scores.shape)

@@ -11,16 +11,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ziffern.reading.alignment import shrunk
 from ziffern.reading.layout import Blank, Box
 from ziffern.reading.markers import DICTIONARY, IDS, marker_corners
 
 SEARCH_SIDE = 1100  # pixels of the longer side of the reduced picture for markers; for features, FEATURE_SIDE
 FEATURE_SIDE, FEATURES = 1200, 1500
-MIN_MARKERS, MIN_INLIERS = 3, 25
+MIN_MARKERS, MIN_INLIERS = 3, 15
 FLAT = 0.3  # mm: three markers that fit an affine map this well are on a scan
 TOLERANCE = 4.0  # pixels of the reduced picture, by which features may move on curled paper
-RATIO = 0.85  # of the distances to the best and the second-best feature
-ASPECT = 1.35  # by which perspective may change the sides' ratio of a frame
+RATIO = 0.75  # of the distances to the best and the second-best feature
+MIN_SHOWN = 0.25  # of a picture must be the page, so that a box is no frame
+BLEED = 0.4  # pixels of the reduced picture by which blur and threshold widen a frame
+MAX_ASPECT = 0.3  # by which perspective may change the ratio of a frame's sides, as a logarithm
 Array = NDArray[Any]
 
 
@@ -42,11 +45,11 @@ def find_markers(gray: NDArray[np.uint8]) -> dict[int, Array]:
     for side in (SEARCH_SIDE, max(gray.shape)):
         reduced, scale = _reduced(gray, side)
         corners, ids, _ = detector.detectMarkers(reduced)
-        for place, number in zip(corners, () if ids is None else ids.ravel(), strict=False):
+        for place, number in zip(corners, () if ids is None else map(int, ids.ravel()), strict=False):
             if number in IDS and (
                 number not in found or cv2.arcLength(place, True) > cv2.arcLength(found[number], True)
             ):
-                found[int(number)] = place
+                found[number] = np.asarray(place)
         if len(found) == len(IDS):
             break
     criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 30, 0.01)
@@ -123,35 +126,51 @@ def fit_blank(blank: Blank, name: str, found: tuple[Array, Array], size: tuple[f
     homography, inliers = cv2.findHomography(
         source, target, cv2.USAC_MAGSAC, tolerance, maxIters=5000, confidence=0.999
     )
-    chosen = np.zeros(0, bool) if homography is None else inliers.ravel() > 0
-    if chosen.sum() < MIN_INLIERS:
+    if np.size(homography) != 9:  # noqa: PLR2004
+        return None
+    chosen = inliers.ravel() > 0
+    page = np.array([(0, 0), (size[0], 0), size, (0, size[1])], np.float64)
+    corners = _floats(cv2.perspectiveTransform(page[None], homography)[0])
+    is_plausible = cv2.isContourConvex(corners) and cv2.contourArea(corners) > page.max() ** 2  # over a pixel per mm
+    if chosen.sum() < MIN_INLIERS or not is_plausible:
         return None
     return Fit(homography, _residual(homography, source[chosen], target[chosen]), int(chosen.sum()))
 
 
-def fit_frame(gray: NDArray[np.uint8], box: Box) -> Fit | None:
-    """Return where a page lies by the largest printed frame on it (its outer edge is `box`), or None without any."""
+def fit_frame(gray: NDArray[np.uint8], box: Box, size: tuple[float, float]) -> Fit | None:
+    """Return where a page of `size` in mm lies by a printed frame on it, whose outer edge is `box`.
+
+    Of several, the one that is most like the frame in shape, size and place is used.
+    """
     import cv2
 
     reduced, scale = _reduced(gray, SEARCH_SIDE)
     dark = cv2.adaptiveThreshold(reduced, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 51, 15)
     outlines, _ = cv2.findContours(dark, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     target = _floats([(box.left, box.top), (box.right, box.top), (box.right, box.bottom), (box.left, box.bottom)])
-    for outline in sorted(outlines, key=cv2.contourArea, reverse=True)[:20]:
+    expected = target / _floats(size) * reduced.shape[::-1]  # if the page filled the picture
+    shape, best, least = _floats(expected[2] - expected[0]), None, np.inf
+    for outline in outlines:
+        if cv2.contourArea(outline) < MIN_SHOWN * shape.prod():
+            continue
         corners = cv2.approxPolyDP(outline, 0.02 * cv2.arcLength(outline, True), True).reshape(-1, 2)
         if len(corners) != 4 or not cv2.isContourConvex(corners):  # noqa: PLR2004
             continue
         corners = np.roll(corners, -int(corners.sum(1).argmin()), axis=0).astype(np.float32)
-        if np.cross(corners[1] - corners[0], corners[2] - corners[1]) < 0:  # counterclockwise
+        if cv2.contourArea(corners, oriented=True) < 0:  # counterclockwise
             corners = np.roll(corners[::-1], 1, axis=0)
-        sides = [float(np.hypot(*(b - a))) for a, b in pairwise([*corners, corners[0]])]
-        ratio = (sides[0] + sides[2]) / (sides[1] + sides[3]) * (box.bottom - box.top) / (box.right - box.left)
-        if not 1 / ASPECT < ratio < ASPECT or not _is_line(reduced, corners):
+        sides = np.hypot(*(np.roll(corners, -1, axis=0) - corners).T)
+        aspect = abs(
+            np.log((sides[0] + sides[2]) / (sides[1] + sides[3]) / ((box.right - box.left) / (box.bottom - box.top)))
+        )
+        misfit = aspect + np.abs(corners - expected).mean() / shape.mean()
+        if aspect > MAX_ASPECT or misfit >= least or not _is_line(reduced, corners):
             continue
+        least = misfit
         corners, error = _sharpened(corners, outline.reshape(-1, 2))
         homography = cv2.getPerspectiveTransform(target, _floats((corners + 0.5) / scale - 0.5))
-        return Fit(homography, error * 2 * (box.right - box.left) / (sides[0] + sides[2]), 4)
-    return None
+        best = Fit(homography, float(error * 2 * (box.right - box.left) / (sides[0] + sides[2])), 4)
+    return best
 
 
 def _is_line(gray: NDArray[np.uint8], corners: Array) -> bool:
@@ -171,11 +190,13 @@ def _sharpened(corners: Array, outline: Array) -> tuple[Array, float]:
     lines, errors = [], []
     for a, b in pairwise([*corners, corners[0]]):
         along = (outline - a) @ (b - a) / np.sum((b - a) ** 2)
-        across = np.abs(np.cross(b - a, outline - a)) / np.hypot(*(b - a))
+        across = np.abs((outline - a) @ np.array([a[1] - b[1], b[0] - a[0]])) / np.hypot(*(b - a))
         points = outline[(along > 0.05) & (along < 0.95) & (across < 0.03 * np.hypot(*(b - a)))]  # noqa: PLR2004
         dx, dy, x, y = cv2.fitLine(_floats(points), cv2.DIST_HUBER, 0, 0.01, 0.01).ravel()
-        lines.append((dy, -dx, dx * y - dy * x))
-        errors.append(np.median(np.abs(points @ lines[-1][:2] + lines[-1][2])))
+        line = np.array([dy, -dx, dx * y - dy * x])
+        errors.append(np.median(np.abs(points @ line[:2] + line[2])))
+        line[2] -= BLEED * np.sign(corners.mean(0) @ line[:2] + line[2])
+        lines.append(line)
     crossings = [np.cross(lines[n - 1], lines[n]) for n in range(4)]
     return np.array([point[:2] / point[2] for point in crossings]), float(max(errors))
 
@@ -189,10 +210,9 @@ def _residual(homography: Array, source: Array, target: Array) -> float:
 
 
 def _reduced(gray: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
-    import cv2
-
-    scale = min(1.0, side / max(gray.shape))
-    return cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else gray, scale
+    """Return a picture whose longer side has about `side` pixels, and its scale."""
+    factor = max(1, min(round(max(gray.shape) / side), *gray.shape))
+    return shrunk(gray, factor), 1 / factor
 
 
 def _floats(values: Any) -> Array:

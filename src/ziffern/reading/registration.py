@@ -6,12 +6,14 @@ with high confidence. Light is not evened out here; white on black becomes black
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.errors import InputError
-from ziffern.reading.alignment import FINE, Mapping, likeness
+from ziffern.reading.alignment import COARSE, FINE, Mapping, Reference, likeness, reference_of
 from ziffern.reading.landmarks import (
     MIN_INLIERS,
     MIN_MARKERS,
@@ -33,6 +35,7 @@ PIXELS_PER_MM = 200 / 25.4
 MAX_RESIDUAL = 1.0  # mm
 LINE = 0.4  # mm: the lines around the boxes of a form of ours
 CANDIDATES, FEW = 3, 300  # blank pages that are tried in full; features by which these are chosen
+MIN_LIKENESS = 0.3  # of a page to its blank page
 QUIET = 3.0  # mm around a QR code
 MIDDLE = 127
 
@@ -42,7 +45,9 @@ class Registered:
     """A page in the place of its template.
 
     `gray` (H, W) and `color` (H, W, 3) or None have PIXELS_PER_MM and dark ink on light paper; `residual` is in mm;
-    `blank` is the empty page of the same size, None where it is not known.
+    `blank` is the empty page of the same size, None where it is not known; `mapping` leads from mm to
+    the page as it was; with `drops_out`, boxes are printed in a
+    color that the red channel does not see.
     """
 
     gray: NDArray[np.uint8]
@@ -50,6 +55,8 @@ class Registered:
     residual: float
     kind: PageType
     blank: NDArray[np.uint8] | None
+    mapping: Mapping
+    drops_out: bool = False
 
 
 def register(page: Page, template: Template) -> Registered:
@@ -70,15 +77,15 @@ def _registered(page: Page, gray: NDArray[np.uint8], template: Template) -> Regi
     kind, fit = _found(page, gray, template)
     mapping = Mapping(fit.homography, (kind.width, kind.height))
     blank = _blank(kind, PIXELS_PER_MM)
-    printed = None if isinstance(kind.register, Frame) else _printed(kind) if blank is None else _blank(kind, FINE)
-    left = None if printed is None else mapping.refine(gray, printed)
+    left = None if isinstance(kind.register, Frame) else mapping.refine(gray, _reference(kind))
     residual = fit.residual if left is None else left
     if residual > MAX_RESIDUAL:
         values = {"template": template.name, "residual": f"{residual:.1f}", "limit": MAX_RESIDUAL}
         raise InputError("reading.registration.residual", path=page.source, page=page.number, **values)
     color = page.color if page.color is None or gray is page.gray else MIDDLE * 2 + 1 - page.color
+    drops_out = template.drop_out and isinstance(kind.register, Markers)
     warped = None if color is None else mapping.warp(color, PIXELS_PER_MM)
-    return Registered(mapping.warp(gray, PIXELS_PER_MM), warped, residual, kind, blank)
+    return Registered(mapping.warp(gray, PIXELS_PER_MM), warped, residual, kind, blank, mapping, drops_out)
 
 
 def _found(page: Page, gray: NDArray[np.uint8], template: Template) -> tuple[PageType, Fit]:
@@ -112,8 +119,8 @@ def _by_markers(gray: NDArray[np.uint8], kinds: list[PageType], template: Templa
         return kind, fit_markers(corners, kind.width, kind.height)
     kinds = [kind for kind in kinds if (kind.width, kind.height) == size]
     if len(kinds) > 1:
-        straight = Mapping(fit.homography, size).warp(gray, FINE)
-        kinds.sort(key=lambda kind: -likeness(_printed(kind), straight))
+        straight = Mapping(fit.homography, size).warp(gray, COARSE)
+        kinds.sort(key=lambda kind: -likeness(_printed(kind, COARSE), straight))
     return kinds[0], fit
 
 
@@ -132,24 +139,25 @@ def _code(gray: NDArray[np.uint8], fit: Fit, size: tuple[float, float]) -> tuple
 
 
 def _by_blank(gray: NDArray[np.uint8], kinds: list[PageType], _: Template) -> tuple[PageType, Fit]:
-    best = 0
     for name in ("ORB", "SIFT"):  # the second is slower, and finds more
         found = features(gray, name)
-        if len(kinds) > CANDIDATES:
-            kinds = sorted(kinds, key=lambda kind: -_in_common(kind, name, found[1]))[:CANDIDATES]
-        fits = []
-        for kind in kinds:
-            assert isinstance(kind.register, Blank)
-            fit = fit_blank(kind.register, name, found, (kind.width, kind.height), max(gray.shape))
-            fits += [(kind, fit)] if fit else []
-        if fits:
-            return max(fits, key=lambda item: item[1].landmarks)
-    raise InputError("reading.registration.blank", count=best, limit=MIN_INLIERS)
+        if len(likely := kinds) > CANDIDATES:
+            likely = sorted(kinds, key=lambda kind: -_in_common(kind, name, found[1]))[:CANDIDATES]
+        results = []
+        for kind in likely:
+            size = (kind.width, kind.height)
+            fit = fit_blank(cast(Blank, kind.register), name, found, size, max(gray.shape))
+            if fit:
+                straight = Mapping(fit.homography, size).warp(gray, COARSE)
+                results.append((likeness(cast(Any, _blank(kind, COARSE)), straight), fit.landmarks, kind, fit))
+        results = [result for result in results if result[0] > MIN_LIKENESS]
+        if results:
+            return max(results, key=lambda result: result[0])[2:]
+    raise InputError("reading.registration.blank", limit=MIN_INLIERS)
 
 
 def _in_common(kind: PageType, name: str, descriptors: Array) -> int:
-    assert isinstance(kind.register, Blank)
-    return len(matches(blank_features(kind.register, name)[1][:FEW], descriptors))
+    return len(matches(blank_features(cast(Blank, kind.register), name)[1][:FEW], descriptors))
 
 
 def _by_frame(gray: NDArray[np.uint8], kinds: list[PageType], _: Template) -> tuple[PageType, Fit]:
@@ -157,7 +165,7 @@ def _by_frame(gray: NDArray[np.uint8], kinds: list[PageType], _: Template) -> tu
     for kind in kinds:
         assert isinstance(kind.register, Frame)
         box = kind.register.box
-        fit = fit_frame(gray, box)
+        fit = fit_frame(gray, box, (kind.width, kind.height))
         fits += [(kind, fit)] if fit else []
     if not fits:
         size = {"width": round(box.right - box.left), "height": round(box.bottom - box.top)}
@@ -165,6 +173,13 @@ def _by_frame(gray: NDArray[np.uint8], kinds: list[PageType], _: Template) -> tu
     return min(fits, key=lambda item: item[1].residual)
 
 
+@lru_cache(maxsize=8)
+def _reference(kind: PageType) -> Reference:
+    blank = _blank(kind, FINE)
+    return reference_of(_printed(kind, FINE) if blank is None else blank)
+
+
+@lru_cache(maxsize=16)
 def _blank(kind: PageType, pixels_per_mm: float) -> NDArray[np.uint8] | None:
     """Return the blank page of a page type at a resolution, None where there is none."""
     import cv2
@@ -172,16 +187,18 @@ def _blank(kind: PageType, pixels_per_mm: float) -> NDArray[np.uint8] | None:
     if not isinstance(kind.register, Blank):
         return None
     size = round(kind.width * pixels_per_mm), round(kind.height * pixels_per_mm)
-    return np.asarray(cv2.resize(kind.register.gray, size, interpolation=cv2.INTER_AREA), np.uint8)
+    blank = np.asarray(cv2.resize(kind.register.gray, size, interpolation=cv2.INTER_AREA), np.uint8)
+    blank.flags.writeable = False  # several pages share it
+    return blank
 
 
-def _printed(kind: PageType) -> NDArray[np.uint8]:
-    """Return the boxes of a form of ours at FINE pixels per mm."""
+def _printed(kind: PageType, pixels_per_mm: float) -> NDArray[np.uint8]:
+    """Return the boxes of a form of ours at a resolution."""
     import cv2
 
-    page = np.full((round(kind.height * FINE), round(kind.width * FINE)), 255, np.uint8)
+    page = np.full((round(kind.height * pixels_per_mm), round(kind.width * pixels_per_mm)), 255, np.uint8)
     for field in kind.fields:
         for box in field.boxes if field.kind != "crop" else ():
-            corners = [round((side * FINE - 0.5) * 16) for side in box]
-            cv2.rectangle(page, corners[:2], corners[2:], 0, max(1, round(LINE * FINE)), cv2.LINE_AA, 4)
+            corners = [round((side * pixels_per_mm - 0.5) * 16) for side in box]
+            cv2.rectangle(page, corners[:2], corners[2:], 0, max(1, round(LINE * pixels_per_mm)), cv2.LINE_AA, 4)
     return page
