@@ -165,6 +165,21 @@ def test_other_content_is_refused(text: str) -> None:
     assert problems
 
 
+HOSTILE = {
+    "keys": "name: x\n" + "\n".join(f"k{number}: 1" for number in range(9000)),
+    "boxes": "name: x\nfields:\n" + "\n".join(f"  f{n}: {{at: [50, 50], cells: 60, size: [1, 1]}}" for n in range(499)),
+    "overlaps": "name: x\nfields:\n" + "\n".join(f"  f{n}: {{at: [50, 50], string: [5, 5]}}" for n in range(499)),
+    "sums": EXAM.replace("[q1, q2]", f"[{', '.join(f'b{number}' for number in range(9000))}]"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_templates_are_refused_after_a_limited_number_of_mistakes(kind: str) -> None:
+    template, problems = parse_template(HOSTILE[kind].replace(", values: students.csv:number", ""), None)
+    assert template is None
+    assert 0 < len(problems) <= 100
+
+
 def test_links_are_not_followed(exam: Path) -> None:
     table = exam.with_name("students.csv")
     table.rename(exam.with_name("other.csv"))

@@ -7,7 +7,7 @@ fits in; all pages carry it, since one legible code is enough for a batch.
 
 import io
 import re
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ziffern.reading.markers import DICTIONARY, IDS, SIDE, code_text, marker_cor
 from ziffern.reading.template import CODE_LEFT, reserved
 from ziffern.text.language import Language
 
+Color = tuple[float, float, float]
 MM = 72 / 25.4  # points
 INK, SOFT, GRAY, ORANGE = (0.1, 0.1, 0.12), (0.42, 0.42, 0.45), (0.62, 0.62, 0.62), (1.0, 0.72, 0.42)
 FONT, BOLD = "Vera", "VeraBd"
@@ -77,20 +78,20 @@ class _Drawing:
 
     def __init__(self, canvas: Any, template: Template, page: PageType, words: Language) -> None:
         self.canvas, self.template, self.kind, self.words = canvas, template, page, words
-        self.line = (ORANGE, STROKE) if template.drop_out else (GRAY, FINE)
 
     def page(self, number: int, code: str) -> None:
         """Draw the whole page."""
         *_, name_place, code_place = reserved(self.kind)
+        width, count = name_place.left - CODE_LEFT - 4, len(self.template.pages)
+        self.canvas.scale(MM, MM)
         self.markers()
         self.code(code_text(self.template.name, number, self.template.version), name_place)
-        title, count = self.kind.title, len(self.template.pages)
-        self.text(CODE_LEFT, 12, title or self.template.name, 15, INK, font=BOLD, width=name_place.left - CODE_LEFT - 4)
+        self.text(CODE_LEFT, 12, self.kind.title or self.template.name, 15, INK, BOLD, width)
         if count > 1:
             self.text(CODE_LEFT, 18, self.words("form.page", number=number, count=count), 8, SOFT)
         if code:
             self.code(code, code_place)
-        self.hint(code_place.right + 6 if code else CODE_LEFT, code_place)
+        self.hint(code_place.right + 6 if code else CODE_LEFT, code_place.top + 9)
         for field in self.kind.fields:
             self.field(field)
         for text in self.kind.texts:
@@ -112,16 +113,13 @@ class _Drawing:
         self.modules([list(map(bool, row)) for row in segno.make(text, micro=False, error="l").matrix], box)
 
     def modules(self, rows: list[list[bool]], box: Box) -> None:
-        """Fill the black modules as one path, so that no hairlines are seen between them."""
+        """Fill the black modules as one path of rows, so that hardly any hairlines are seen between them."""
         side, path = (box.right - box.left) / len(rows), self.canvas.beginPath()
-        for place, row in enumerate(rows):
-            start = 0
-            for is_black, run in groupby(row):
-                length = len(list(run))
+        for place, row in enumerate(rows, 1):
+            for is_black, run in groupby(enumerate(row), lambda item: item[1]):
+                (start, _), *more = run
                 if is_black:
-                    left, bottom = box.left + start * side, box.top + (place + 1) * side
-                    path.rect(left * MM, self.up(bottom), length * side * MM, side * MM)
-                start += length
+                    path.rect(box.left + start * side, self.up(box.top + place * side), (len(more) + 1) * side, side)
         self.canvas.setFillColorRGB(0, 0, 0)
         self.canvas.drawPath(path, stroke=0, fill=1)
 
@@ -134,60 +132,55 @@ class _Drawing:
         for box, label in zip(field.boxes, field.labels, strict=False):
             self.text(box.right + 1.6, (box.top + box.bottom) / 2 + 1.2, label, 9.5, INK)
         if field.kind == "crop":
-            self.canvas.setStrokeColorRGB(*SOFT)
-            self.canvas.setLineWidth(FINE * MM)
-            self.canvas.setDash(0.4 * MM, 0.8 * MM)
-            self.canvas.line(outer.left * MM, self.up(outer.bottom), outer.right * MM, self.up(outer.bottom))
-            self.canvas.setDash()
+            self.pen(SOFT, FINE, (0.4, 0.8))
+            self.canvas.line(outer.left, self.up(outer.bottom), outer.right, self.up(outer.bottom))
 
-    def hint(self, left: float, place: Box) -> None:
+    def hint(self, left: float, top: float) -> None:
         """Draw sample digits between the second QR code and the last marker, if they fit in there."""
-        top, width = place.top + 9, self.kind.width - CODE_LEFT - left
+        width = self.kind.width - CODE_LEFT - left
         if width < len(DIGITS) * LEGEND_STEP:
             return
-        self.text(left, top - 2.2, self.words("form.write"), 8.5, SOFT, width=width)
+        self.text(left, top - 2.2, self.words("form.write"), 8.5, SOFT, FONT, width)
         for count, strokes in enumerate(DIGITS):
             box = Box.of(left + count * LEGEND_STEP, top, *LEGEND)
             self.box(box)
             self.strokes(strokes, Box(box.left + 1, box.top + 1, box.right - 1, box.bottom - 1))
-        self.text(left, top + LEGEND[1] + 4, self.words("form.pen"), 7.5, SOFT, width=width)
+        self.text(left, top + LEGEND[1] + 4, self.words("form.pen"), 7.5, SOFT, FONT, width)
 
     def strokes(self, strokes: str, box: Box) -> None:
-        path, width, height = self.canvas.beginPath(), box.right - box.left, box.bottom - box.top
-        for command, numbers in re.findall(r"([MLC])([ \d]+)", strokes):
-            shares = [int(number) / 100 for number in numbers.split()]
-            points = [
-                value
-                for across, down in zip(shares[::2], shares[1::2], strict=True)
-                for value in ((box.left + across * width) * MM, self.up(box.top + down * height))
-            ]
-            {"M": path.moveTo, "L": path.lineTo, "C": path.curveTo}[command](*points)
-        self.canvas.setStrokeColorRGB(*INK)
-        self.canvas.setLineWidth(0.45 * MM)
-        self.canvas.setLineCap(1)
+        path, size = self.canvas.beginPath(), (box.right - box.left, box.bottom - box.top)
+        for command, text in re.findall(r"([MLC])([ \d]+)", strokes):
+            shares = [int(number) / 100 for number in text.split()]
+            places = zip(shares[::2], shares[1::2], strict=True)
+            points = [(box.left + right * size[0], self.up(box.top + down * size[1])) for right, down in places]
+            {"M": path.moveTo, "L": path.lineTo, "C": path.curveTo}[command](*chain(*points))
+        self.pen(INK, 0.45)
         self.canvas.drawPath(path)
-        self.canvas.setLineCap(0)
 
     def box(self, box: Box) -> None:
-        color, width = self.line
-        self.canvas.setStrokeColorRGB(*color)
-        self.canvas.setLineWidth(width * MM)
-        size = ((box.right - box.left) * MM, (box.bottom - box.top) * MM)
-        self.canvas.roundRect(box.left * MM, self.up(box.bottom), *size, 0.5 * MM)
+        self.pen(*((ORANGE, STROKE) if self.template.drop_out else (GRAY, FINE)))
+        self.canvas.roundRect(box.left, self.up(box.bottom), box.right - box.left, box.bottom - box.top, 0.5)
 
-    def text(self, *place: Any, font: str = FONT, width: float = 1e4) -> None:
-        """Draw left, bottom, text, size and color; the text is made smaller where it is wider than `width`."""
+    def pen(self, color: Color, width: float, dash: tuple[float, ...] = ()) -> None:
+        self.canvas.setStrokeColorRGB(*color)
+        self.canvas.setLineWidth(width)
+        self.canvas.setDash(*dash)
+        self.canvas.setLineCap(1)
+
+    def text(
+        self, left: float, bottom: float, text: str, size: float, color: Color, font: str = FONT, width: float = 1e4
+    ) -> None:
+        """Draw text of a size in points, smaller where it is wider than `width`."""
         from reportlab.pdfbase import pdfmetrics
 
-        left, bottom, text, size, color = place
         known = pdfmetrics.getFont(font).face.charToGlyph
         if missing := [character for character in text if ord(character) not in known]:
             raise InputError("reading.form.character", text=text, character=missing[0])
-        size *= min(1, width * MM / max(pdfmetrics.stringWidth(text, font, size), 1))
+        size *= min(1, width / max(pdfmetrics.stringWidth(text, font, size / MM), 1)) / MM
         self.canvas.setFillColorRGB(*color)
         self.canvas.setFont(font, size)
-        self.canvas.drawString(left * MM, self.up(bottom), text)
+        self.canvas.drawString(left, self.up(bottom), text)
 
     def up(self, top: float) -> float:
-        """Return points from the bottom, as PDF counts."""
-        return (self.kind.height - top) * MM
+        """Return millimeters from the bottom, as PDF counts."""
+        return self.kind.height - top

@@ -5,6 +5,7 @@ opened without following links; the version depends only on what is read, so a n
 valid.
 """
 
+import contextlib
 import hashlib
 import json
 from itertools import combinations
@@ -17,7 +18,16 @@ from ziffern.files.untrusted import read_text, reading
 from ziffern.reading.layout import Blank, Box, Field, Frame, Markers, PageType, Sum, Template, Text
 from ziffern.reading.markers import INSET, SIDE, code_box
 from ziffern.reading.template_field import read_field
-from ziffern.reading.template_keys import Mm, PageKeys, PageSide, Problems, Side, convert, parse_yaml
+from ziffern.reading.template_keys import (
+    Mm,
+    PageKeys,
+    PageSide,
+    Problems,
+    Side,
+    TooManyProblemsError,
+    convert,
+    parse_yaml,
+)
 
 __all__ = ["Blank", "Box", "Field", "Frame", "Markers", "PageType", "Sum", "Template", "Text"]
 __all__ += ["check_template", "load_template", "parse_template", "reserved"]
@@ -60,7 +70,8 @@ def parse_template(text: str, folder: Path | None) -> tuple[Template | None, lis
     except InputError as error:
         return None, [error]
     problems = Problems(folder)
-    template = _template(content, problems)
+    with contextlib.suppress(TooManyProblemsError):
+        template = _template(content, problems)
     return (None, problems) if problems else (template, [])
 
 

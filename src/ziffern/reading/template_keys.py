@@ -6,6 +6,7 @@ grow exponentially. No key has a union of a number and a list: msgspec 0.20 cras
 """
 
 import re
+from collections import Counter
 from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -34,6 +35,7 @@ Line = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}\Z
 Label = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029;]{1,40}\Z")]  # without the separator of ticks
 YesNo = Literal["yes", "no", "true", "false"]
 RELATIVE = re.compile(r"(?!\.\.?(/|\Z))[^/\\\0:]+(/(?!\.\.?(/|\Z))[^/\\\0:]+)*")
+MAX_PROBLEMS = 100
 INTERVALS = ("length", "range", "choose")  # one number is both limits
 
 
@@ -95,8 +97,9 @@ class _Loader(yaml.BaseLoader):
         if self.check_event(yaml.events.AliasEvent):
             raise InputError("records.yaml.alias")
         node = super().compose_node(parent, index)
-        keys = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
-        if twice := [key for key in keys if not isinstance(key, str) or keys.count(key) > 1]:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        keys = Counter(key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode))
+        if twice := [key for key, count in keys.items() if count > 1]:
             raise InputError("reading.template.twice", key=twice[0])
         return node
 
@@ -113,6 +116,10 @@ def parse_yaml(text: str) -> Any:
         raise InputError("records.yaml.invalid", problem=reason(error)) from error
 
 
+class TooManyProblemsError(Exception):
+    """There are MAX_PROBLEMS mistakes, and the rest of the template is not looked at."""
+
+
 class Problems(list[InputError]):
     """All mistakes of a template; the files that it names lie in or below `folder`, and None allows none."""
 
@@ -121,9 +128,11 @@ class Problems(list[InputError]):
         self.folder, self.has_files = folder, False
 
     def add(self, place: str, code: str, /, **values: object) -> None:
-        """Add a mistake at a dotted place."""
+        """Add a mistake at a dotted place; raises TooManyProblemsError at the last one."""
         problem = Message(f"reading.template.{code}", **values)
         self.append(InputError("reading.template.mistake", place=place.strip(".") or "template", problem=problem))
+        if len(self) >= MAX_PROBLEMS:
+            raise TooManyProblemsError
 
     def keys(self, kind: type[Keys], content: Any, place: str, allowed: Container[str]) -> Keys:
         """Return the keys of a mapping; unknown keys and wrong values are added, and keep their defaults."""
