@@ -133,8 +133,22 @@ def cut_out(gray: Gray, box: PixelBox, *, is_boxed: bool = True) -> Gray:
     share = np.bincount(inside.ravel(), minlength=len(stats)) / np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
     share[0] = 1
     gone |= (share < 0.5)[labels].astype(np.uint8)
-    wide = cv2.dilate(gone, np.ones((3, 3), np.uint8)) & (1 - (kept & (share >= 0.5)[labels]))
-    return np.where(wide, paper, crop).astype(np.uint8)
+    kept &= (share >= 0.5)[labels].astype(np.uint8)
+    inside = np.zeros_like(ink)
+    inside[inner[1] : inner[3], inner[0] : inner[2]] = 1
+    paper = _smooth_paper(crop, inside & (1 - cv2.dilate(ink, np.ones((3, 3), np.uint8))), height / 5)
+    ours = cv2.dilate(kept, np.ones((3, 3), np.uint8)) * (1 - gone)
+    theirs = cv2.dilate(gone, np.ones((3, 3), np.uint8)) | (1 - inside)
+    clean = np.where(theirs & (1 - ours), paper, np.where(inside, crop, np.maximum(paper - depth, 0))).astype(np.uint8)
+    rows, columns = (np.flatnonzero((kept | inside).any(axis)) for axis in (1, 0))  # no more margin than strokes need
+    return clean[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _smooth_paper(crop: Gray, is_paper: Gray, reach: float) -> NDArray[np.float32]:
+    """Return the paper of a box, which may be shaded, continued below the ink and into the margin."""
+    weight = is_paper.astype(np.float32) + 1e-4 * float(is_paper.mean())
+    blurred = cv2.GaussianBlur(weight * crop, (0, 0), reach)
+    return blurred / np.maximum(cv2.GaussianBlur(weight, (0, 0), reach), 1e-12)
 
 
 def _mark_line(ink: Gray, gone: Gray, edge: int, height: int) -> None:
