@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Gray = NDArray[np.uint8]
 Points = NDArray[np.float32]
 
-WORKING_SIZE = 2400  # pixels of the longest side: A4 at 200 dpi
+MIN_WORKING_SIZE, WORKING_SIZE = 1600, 2400  # pixels of the longest side; A4 at 200 dpi has 2339
 MIN_SIDE = 9  # pixels of a box
 MIN_SQUARENESS, MIN_FILLED = 0.82, 0.62  # hull to its rectangle (a circle has 0.785), and outline to hull
 MIN_DRAWN, SMALL_SIDE = 0.85, 30  # of each side of a box, to 3 pixels, or 2 if the box has sides below the second
@@ -29,7 +29,7 @@ MAX_LATTICE = 4000  # boxes that are compared in pairs
 def working_scale(gray: Gray) -> float:
     """Return by what a picture is scaled before boxes are sought."""
     longest = max(gray.shape)
-    return min(WORKING_SIZE / longest, max(1.0, min(3.0, 900 / longest)))
+    return min(WORKING_SIZE / longest, max(1.0, min(3.0, MIN_WORKING_SIZE / longest)))
 
 
 def find_boxes(gray: Gray) -> Points:
@@ -169,6 +169,20 @@ def lattices(quads: Points, *, is_grid: bool) -> list[dict[tuple[int, int], int]
         top, first = (min(place[axis] for place in places) for axis in (0, 1))
         groups.append({(row - top, column - first): box for (row, column), box in places.items()})
     return groups
+
+
+def filled_row(quads: Points) -> list[Points]:
+    """Return the boxes of one row in order, with those added that were missed among adjoining ones."""
+    centers, along, _ = sides(quads)
+    order = np.argsort(centers @ np.median(along, 0))
+    row = [quads[order[0]]]
+    gaps = [float(np.linalg.norm(quads[b][[0, 3]].mean(0) - quads[a][[1, 2]].mean(0))) for a, b in zip(order, order[1:], strict=False)]
+    wide = float(np.median(np.linalg.norm(along, axis=1)))
+    for gap, index in zip(gaps, order[1:], strict=True):
+        if np.median(gaps) < 0.2 * wide and gap > 0.7 * wide:
+            row.append(np.stack([row[-1][1], quads[index][0], quads[index][3], row[-1][2]]))
+        row.append(quads[index])
+    return row
 
 
 def _alike(lengths: Points, here: int, rest: NDArray[np.int64]) -> NDArray[np.bool_]:

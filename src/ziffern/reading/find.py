@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ziffern.data.drawing import dark_on_light
 from ziffern.errors import InputError
-from ziffern.reading.boxes import Gray, Points, find_boxes, grid_corners, lattices, sides
+from ziffern.reading.boxes import Gray, Points, filled_row, find_boxes, grid_corners, lattices, sides
 from ziffern.reading.straighten import PixelBox, cut_out, rotated_page, warped_grid, warped_rows
 from ziffern.reading.strings import Classify, split_digits
 from ziffern.reading.textline import free_regions
@@ -63,7 +63,7 @@ def find(gray: Gray, what: What = "auto", classify: Classify | None = None) -> F
         score = float(scores.sum()) * (1 if turns else BETTER)
         if found and score > best_score:
             best, best_score = found, score
-        if scores.mean() > SURE:
+        if scores.mean() > SURE or (found and found.kind == "digit"):  # one digit alone does not tell
             break
     if best is None:
         raise InputError("reading.find.nothing", what=what)
@@ -72,9 +72,9 @@ def find(gray: Gray, what: What = "auto", classify: Classify | None = None) -> F
 
 def _find(gray: Gray, what: What, classify: Classify | None) -> Found | None:
     quads = find_boxes(gray)
-    if len(quads) < MIN_ROW:
-        others = find_boxes(255 - gray)
-        quads = others if len(others) > len(quads) else quads
+    if len(quads) < MIN_ROW:  # perhaps light digits in dark windows
+        others = [quad for quad in find_boxes(255 - gray) if _has_tall_ink(gray, quad)]
+        quads = np.array(others, np.float32) if len(others) > len(quads) else quads
     for kind, seek in (("grid", _grid), ("row", _rows), ("string", _strings), ("digit", _digit)):
         if what in ("auto", kind) and len(quads):
             found = seek(gray, quads, what)
@@ -105,8 +105,10 @@ def _grid(gray: Gray, quads: Points, what: What) -> Found | None:
 
 
 def _rows(gray: Gray, quads: Points, what: What) -> Found | None:
-    groups = [list(dict(sorted(places.items())).values()) for places in lattices(quads, is_grid=False)]
+    groups = [list(places.values()) for places in lattices(quads, is_grid=False)]
     groups = [group for group in groups if len(group) >= (MIN_ROW if what == "auto" else 2)]
+    if what == "auto":
+        groups = [group for group in groups if any(_has_tall_ink(gray, quads[box]) for box in group)]
     if not groups:
         return None
     heights = [float(np.median(np.linalg.norm(sides(quads[group])[2], axis=1))) for group in groups]
@@ -116,7 +118,7 @@ def _rows(gray: Gray, quads: Points, what: What) -> Found | None:
         for group, height in zip(groups, heights, strict=True)
         if height >= MIN_HEIGHT * heights[best] and len(group) >= MIN_COUNT * len(groups[best])
     ]
-    return _straight("row", gray, [[quads[box] for box in group] for group in kept])
+    return _straight("row", gray, [filled_row(quads[group]) for group in kept])
 
 
 def _strings(gray: Gray, quads: Points, what: What) -> Found | None:
@@ -149,8 +151,9 @@ def _has_tall_ink(gray: Gray, quad: Points) -> bool:
         return False
     _, ink = cv2.threshold(crop, 0, 1, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
     _, _, stats, _ = cv2.connectedComponentsWithStats(ink)
-    sizes = stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
-    return bool(((sizes[:, 1] > TALL_INK * (bottom - top)) & (sizes[:, 0] < 0.9 * (right - left))).any())
+    left, top, wide, tall = stats[1:, :4].T
+    inside = (left > 0) & (top > 0) & (left + wide < crop.shape[1]) & (top + tall < crop.shape[0])
+    return bool((inside & (tall > TALL_INK * (box[3] - box[1]))).any())
 
 
 def _straight(kind: Kind, gray: Gray, rows: list[list[Points]]) -> Found:

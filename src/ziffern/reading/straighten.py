@@ -124,9 +124,12 @@ def cut_out(gray: Gray, box: PixelBox, *, is_boxed: bool = True) -> Gray:
         for is_row in (True, False):
             view, drop = (ink, gone) if is_row else (ink.T, gone.T)
             start, stop = (inner[0], inner[2]) if is_row else (inner[1], inner[3])
-            for edge in (inner[1], inner[3]) if is_row else (inner[0], inner[2]):
-                for chunk in np.array_split(np.arange(max(start - pad, 0), min(stop + pad, view.shape[1])), max(1, (stop - start) // height)):
-                    _mark_line(view[:, chunk[0] : chunk[-1] + 1], drop[:, chunk[0] : chunk[-1] + 1], edge, height)
+            chunks = np.array_split(np.arange(view.shape[1])[max(start - pad, 0) : stop + pad], max(1, (stop - start) // height))
+            for index, edge in enumerate(inner[1::2] if is_row else inner[::2]):
+                turn = slice(None, None, -1 if index else 1)  # so that the inside lies below the edge
+                at = len(view) - 1 - edge if index else edge
+                for part in (slice(chunk[0], chunk[-1] + 1) for chunk in chunks):
+                    _mark_line(view[turn, part], drop[turn, part], at, height)
     kept = ink & (1 - gone)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(kept, connectivity=8)
     inside = labels[inner[1] : inner[3], inner[0] : inner[2]]
@@ -152,23 +155,23 @@ def _smooth_paper(crop: Gray, is_paper: Gray, reach: float) -> NDArray[np.float3
 
 
 def _mark_line(ink: Gray, gone: Gray, edge: int, height: int) -> None:
-    """Mark in `gone` the line near row `edge` of this piece of ink, except where a stroke crosses it."""
+    """Mark in `gone` the line near row `edge`, above the inside of a box, except where a stroke crosses it."""
     reach = max(2, round(BAND * height))
     first, last = max(edge - reach, 0), min(edge + reach + 1, len(ink))
     filled = ink[first:last].mean(1)
     if not len(filled) or filled.max() < 0.5:
         return
-    rows = np.flatnonzero(filled >= max(0.5 * filled.max(), 0.35))
-    middle = int(filled.argmax())
-    upper, lower = middle, middle
-    while upper - 1 in rows:
+    drawn = filled >= max(0.5 * filled.max(), 0.35)
+    middle = upper = lower = int(filled.argmax())
+    while upper and drawn[upper - 1]:
         upper -= 1
-    while lower + 1 in rows:
+    while lower + 1 < len(drawn) and drawn[lower + 1]:
         lower += 1
-    if lower - upper + 1 > max(MAX_LINE * height, 3):
+    if lower - max(upper, middle - reach // 2, edge - first - 1) > max(MAX_LINE * height, 3):  # a thick line is outside
         return
     upper, lower = max(first + upper - 1, 0), min(first + lower + 2, len(ink))  # with its blurred edges
     above, below = ink[max(upper - 2, 0) : upper].any(0), ink[lower : lower + 2].any(0)
-    spread = np.ones((1, 3), np.uint8)
-    crossing = cv2.dilate((above & below).astype(np.uint8)[None], spread)[0] > 0
+    crossing = cv2.dilate((above & below).astype(np.uint8)[None], np.ones((1, 3), np.uint8))[0] > 0
+    if upper <= first or crossing.mean() > 0.5:  # something thicker lies outside
+        crossing[:] = False
     gone[upper:lower, ~crossing] = ink[upper:lower, ~crossing]

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from ziffern.reading.boxes import Gray, working_scale
 from ziffern.reading.straighten import PixelBox, rotated
-from ziffern.reading.strings import Classify
+from ziffern.reading.strings import Classify, split_digits
 
 MAX_ANGLE = 12.0  # degrees of writing to the page
 SPEED = 0.25  # scale at which the angle is sought
 SMEAR = 1.1  # heights of a letter: gaps within a line
 MIN_HEIGHT = 7  # pixels of a character
-MIN_GAIN = 0.55  # probability above which a component counts for a run of digits
+MIN_GAIN = 0.55  # probability above which a digit counts for a run of digits
+SPACE = 0.5  # heights of a letter: gaps between words
 MAX_RULE = 12.0  # width to height: longer ink is a rule
 
 
@@ -42,7 +43,7 @@ def free_regions(gray: Gray, classify: Classify | None, what: str) -> tuple[Gray
             key=lambda line: _bounds(boxes[line])[3],
         )
     else:
-        chosen = _run_of_digits(page, scale, labels, boxes, lines, classify)
+        chosen = _run_of_digits(labels, boxes, lines, classify)
     left, top, right, bottom = _bounds(boxes[chosen]) if len(chosen) else (0, 0, 0, 0)
     if right <= left:
         return page, []
@@ -92,24 +93,24 @@ def _bounds(boxes: NDArray[np.int_]) -> tuple[int, int, int, int]:
     return int(left), int(top), int(right), int(bottom)
 
 
-def _run_of_digits(
-    page: Gray,
-    scale: float,
-    labels: NDArray[np.int32],
-    boxes: NDArray[np.int_],
-    lines: list[NDArray[np.int_]],
-    classify: Classify,
-) -> NDArray[np.int_]:
-    """Return the marks of the run with the largest sum of probabilities above the least."""
-    marks = np.concatenate(lines)
-    inks = [(labels[y : y + h, x : x + w] == mark + 1).astype(np.float32) for mark in marks for x, y, w, h in [boxes[mark]]]
-    probabilities, is_digit = classify(inks)
-    gain = dict(zip(marks.tolist(), (probabilities.max(1) * is_digit - MIN_GAIN).tolist(), strict=True))
-    best: tuple[float, NDArray[np.int_]] = (0.0, marks[:0])
+def _run_of_digits(labels: NDArray[np.int32], boxes: NDArray[np.int_], lines: list[NDArray[np.int_]], classify: Classify) -> NDArray[np.int_]:
+    """Return the marks of the words with the largest sum of digits' probabilities above MIN_GAIN."""
+    best: tuple[float, NDArray[np.int_]] = (0.0, boxes[:0, 0])
     for line in lines:
-        for first in range(len(line)):
-            for last in range(first + 1, min(first + 12, len(line)) + 1):
-                total = sum(gain[mark] for mark in line[first:last].tolist())
-                if total > best[0]:
-                    best = total, line[first:last]
+        wide = SPACE * float(np.median(boxes[line, 3]))
+        ends = np.maximum.accumulate(boxes[line, 0] + boxes[line, 2])
+        words = np.split(line, 1 + np.flatnonzero(boxes[line[1:], 0] - ends[:-1] > wide))
+        gains = [_gain(labels, boxes, word, classify) for word in words]
+        for first in range(len(words)):
+            for last in range(first + 1, len(words) + 1):
+                if sum(gains[first:last]) > best[0]:
+                    best = sum(gains[first:last]), np.concatenate(words[first:last])
     return best[1]
+
+
+def _gain(labels: NDArray[np.int32], boxes: NDArray[np.int_], word: NDArray[np.int_], classify: Classify) -> float:
+    left, top, right, bottom = _bounds(boxes[word])
+    ink = np.isin(labels[top:bottom, left:right], word + 1).astype(np.float32)
+    for split in split_digits(ink, classify, best=1):
+        return float((split.probabilities.max(1) * split.is_digit - MIN_GAIN).sum())
+    return 0.0
