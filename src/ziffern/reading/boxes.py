@@ -49,7 +49,19 @@ def find_boxes(gray: Gray) -> Points:
             if not any(near):
                 centers.append((float(x), float(y), area))
                 found.append(quad)
-    return np.array(found[:MAX_LATTICE], np.float32).reshape(-1, 4, 2) / np.float32(scale)
+    return _divided(np.array(found[:MAX_LATTICE], np.float32).reshape(-1, 4, 2)) / np.float32(scale)
+
+
+def _divided(quads: Points) -> Points:
+    """Drop boxes that are made of smaller ones: the line between them was missed."""
+    centers, areas = quads.mean(1), np.array([cv2.contourArea(quad) for quad in quads])
+    kept = []
+    for quad, area in zip(quads, areas, strict=True):
+        x, y, wide, tall = cv2.boundingRect(quad)
+        near = np.flatnonzero((abs(centers - (x + wide / 2, y + tall / 2)) < (wide / 2, tall / 2)).all(1) & (areas < 0.7 * area))
+        inside = [index for index in near if areas[index] > 0.1 * area and cv2.pointPolygonTest(quad, centers[index].tolist(), False) > 0]
+        kept.append(len(inside) < 2 or areas[inside].sum() < 0.7 * area)
+    return quads[np.array(kept, bool)]
 
 
 def _masks(gray: Gray) -> Iterator[tuple[Gray, Gray, int]]:

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.data.drawing import dark_on_light
 from ziffern.errors import InputError
 from ziffern.reading.boxes import Gray, Points, filled_row, find_boxes, grid_corners, lattices, sides
 from ziffern.reading.straighten import PixelBox, cut_out, rotated_page, warped_grid, warped_rows
@@ -26,6 +25,7 @@ MIN_GRID = 2  # rows and columns
 MIN_KNOWN = 0.6  # of a grid's boxes
 MIN_HEIGHT, MIN_COUNT = 0.6, 0.4  # of a row, compared to the best one
 MIN_STRING, MAX_STRING = 1.2, 25.0  # width to height of a box for a string
+INSET = 8  # the inside of a box begins at this part of its sides
 TALL_INK = 0.35  # of a string's box: the height of its digits
 MAX_SCORED = 40  # boxes
 SURE, BETTER = 0.75, 1.15  # mean probability of digits that stand upright; how much better they are when turned
@@ -42,6 +42,12 @@ class Found(NamedTuple):
     def cut(self, box: PixelBox) -> Gray:
         """Return one of the boxes with a margin, without its lines and its neighbors' ink."""
         return cut_out(self.gray, box, is_boxed=self.is_boxed)
+
+    def ink(self, box: PixelBox) -> NDArray[np.float32]:
+        """Return the ink (h, w) of one of the boxes, 0 to 1; zeros if it is empty."""
+        from ziffern.data.cutout import ink_of
+
+        return ink_of(self.cut(box), is_dark=True)
 
 
 def find(gray: Gray, what: What = "auto", classify: Classify | None = None) -> Found:
@@ -72,14 +78,16 @@ def find(gray: Gray, what: What = "auto", classify: Classify | None = None) -> F
 
 def _find(gray: Gray, what: What, classify: Classify | None) -> Found | None:
     quads = find_boxes(gray)
-    if len(quads) < MIN_ROW:  # perhaps light digits in dark windows
-        others = [quad for quad in find_boxes(255 - gray) if _has_tall_ink(gray, quad)]
-        quads = np.array(others, np.float32) if len(others) > len(quads) else quads
-    for kind, seek in (("grid", _grid), ("row", _rows), ("string", _strings), ("digit", _digit)):
-        if what in ("auto", kind) and len(quads):
-            found = seek(gray, quads, what)
-            if found:
-                return found
+    seekers = (("grid", _grid), ("row", _rows), ("string", _strings), ("digit", _digit))
+    for kinds, is_inverted in ((seekers[:2], False), (seekers[:2], True), (seekers[2:], False)):
+        if is_inverted:  # perhaps light digits in dark windows
+            quads, plain = np.array([quad for quad in find_boxes(255 - gray) if _has_tall_ink(gray, quad)], np.float32), quads
+        for kind, seek in kinds:
+            if what in ("auto", kind) and len(quads):
+                found = seek(gray, quads, what)
+                if found:
+                    return found
+        quads = plain if is_inverted else quads
     if what in ("row", "grid"):
         return None
     picture, regions = free_regions(_dark(gray, [(0, 0, gray.shape[1], gray.shape[0])]), classify, what)
@@ -180,18 +188,20 @@ def _in_reading_order(rows: list[list[Points]]) -> list[list[Points]]:
 
 
 def _dark(gray: Gray, boxes: list[PixelBox]) -> Gray:
-    """Return the picture inverted if most of these boxes have light ink on dark paper."""
-    crops = [gray[t : max(b, t + 1), max(l, 0) : max(r, 1)].astype(np.float32) for l, t, r, b in boxes]  # noqa: E741
-    shrunk = [crop[len(crop) // 8 : -(len(crop) // 8) or None] for crop in crops]
-    votes = [float(dark_on_light(crop)[0, 0] == crop[0, 0] or crop[0, 0] == 127.5) for crop in shrunk if crop.size > 16]
-    return 255 - gray if votes and np.mean(votes) < 0.5 else gray
+    """Return the picture inverted if these boxes have light ink on dark paper: strokes differ from what is around them."""
+    total = 0.0
+    for left, top, right, bottom in boxes:
+        x, y = (right - left) // INSET, (bottom - top) // INSET
+        crop = gray[max(top, 0) + y : bottom - y, max(left, 0) + x : right - x].astype(np.float32)
+        if min(crop.shape) > 3:
+            reach = max(crop.shape) / 10
+            total += float(((crop - cv2.GaussianBlur(crop, (0, 0), reach, borderType=cv2.BORDER_REPLICATE)) ** 3).mean())
+    return 255 - gray if total > 0 else gray
 
 
 def _digit_scores(found: Found, classify: Classify) -> NDArray[np.float32]:
     """Return the probability of each digit, times that of being one; one zero if there are none."""
-    from ziffern.data.cutout import ink_of
-
-    inks = [ink_of(found.cut(box)) for row in found.rows for box in row][:MAX_SCORED]
+    inks = [found.ink(box) for row in found.rows for box in row][:MAX_SCORED]
     inks = [ink for ink in inks if ink.any()]
     if found.kind == "string":
         splits = [split for ink in inks for split in split_digits(ink, classify, best=1)]
