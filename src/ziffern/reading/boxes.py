@@ -19,6 +19,7 @@ MIN_WORKING_SIZE, WORKING_SIZE = 1600, 2400  # pixels of the longest side; A4 at
 MIN_SIDE = 9  # pixels of a box
 MIN_SQUARENESS, MIN_FILLED = 0.82, 0.62  # hull to its rectangle (a circle has 0.785), and outline to hull
 MIN_DRAWN, SMALL_SIDE = 0.85, 30  # of each side of a box, to 3 pixels, or 2 if the box has sides below the second
+WINDOW = 0.55  # darkness of a window, as a share of the ground's brightness
 MAX_ASPECT = 1.4  # width to height of a box for one digit; wider ones have strings
 SAME = 0.78  # ratio of two sides that count as equal
 ROW_GAP, COLUMN_GAP = 0.9, 0.3  # between boxes of one row or column, as shares of their height
@@ -50,6 +51,16 @@ def find_boxes(gray: Gray) -> Points:
                 centers.append((float(x), float(y), area))
                 found.append(quad)
     return _divided(np.array(found[:MAX_LATTICE], np.float32).reshape(-1, 4, 2)) / np.float32(scale)
+
+
+def dark_windows(gray: Gray) -> Points:
+    """Return the corners (N, 4, 2) of dark rectangles on lighter ground, such as the windows of a meter, in pixels."""
+    scale = working_scale(gray)
+    small = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    size = min(small.shape) // 4 | 1
+    ground = cv2.morphologyEx(cv2.medianBlur(small, 5), cv2.MORPH_CLOSE, np.ones((size, size), np.uint8))
+    light = np.where(small > WINDOW * ground, 255, 0).astype(np.uint8)
+    return np.array(list(_enclosed(light, 2 * MIN_SIDE)), np.float32).reshape(-1, 4, 2) / np.float32(scale)
 
 
 def _divided(quads: Points) -> Points:

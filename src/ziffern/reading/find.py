@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.errors import InputError
-from ziffern.reading.boxes import Gray, Points, filled_row, find_boxes, grid_corners, lattices, sides
+from ziffern.reading.boxes import Gray, Points, dark_windows, filled_row, find_boxes, grid_corners, lattices, sides
 from ziffern.reading.straighten import PixelBox, cut_out, rotated_page, warped_grid, warped_rows
 from ziffern.reading.strings import Classify, split_digits
 from ziffern.reading.textline import free_regions
@@ -81,7 +81,11 @@ def _find(gray: Gray, what: What, classify: Classify | None) -> Found | None:
     seekers = (("grid", _grid), ("row", _rows), ("string", _strings), ("digit", _digit))
     for kinds, is_inverted in ((seekers[:2], False), (seekers[:2], True), (seekers[2:], False)):
         if is_inverted:  # perhaps light digits in dark windows
-            quads, plain = np.array([quad for quad in find_boxes(255 - gray) if _has_tall_ink(gray, quad)], np.float32), quads
+            plain = quads
+            for windows in (dark_windows(gray), find_boxes(255 - gray)):
+                quads = np.array([quad for quad in windows if _has_tall_ink(gray, quad)], np.float32)
+                if len(quads):
+                    break
         for kind, seek in kinds:
             if what in ("auto", kind) and len(quads):
                 found = seek(gray, quads, what)

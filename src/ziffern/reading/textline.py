@@ -17,6 +17,7 @@ SPEED = 0.25  # scale at which the angle is sought
 SMEAR = 1.1  # heights of a letter: gaps within a line
 MIN_HEIGHT = 7  # pixels of a character
 MIN_GAIN = 0.55  # probability above which a digit counts for a run of digits
+MARGIN = 0.2  # heights of the string, around it
 SPACE = 0.5  # heights of a letter: gaps between words
 MAX_RULE = 12.0  # width to height: longer ink is a rule
 
@@ -47,7 +48,10 @@ def free_regions(gray: Gray, classify: Classify | None, what: str) -> tuple[Gray
     left, top, right, bottom = _bounds(boxes[chosen]) if len(chosen) else (0, 0, 0, 0)
     if right <= left:
         return page, []
-    return page, [(int(left / scale), int(top / scale), int(np.ceil(right / scale)), int(np.ceil(bottom / scale)))]
+    pad = MARGIN * (bottom - top)
+    places = np.array([left - pad, top - pad, right + pad, bottom + pad]) / scale
+    left, top, right, bottom = np.rint(places.clip(0, [*page.shape[::-1], *page.shape[::-1]])).astype(int).tolist()
+    return page, [(left, top, right, bottom)]
 
 
 def _ink(gray: Gray) -> Gray:
