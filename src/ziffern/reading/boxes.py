@@ -1,0 +1,234 @@
+"""Boxes drawn on a page, and their order in rows and grids: what can be read without a template.
+
+Decisions: a box is a piece of paper enclosed by ink; several binarizations are tried, since a digit may touch its box
+and a thin line may be faint, and a box found by any of them counts. A grid is the lattice of its boxes: missing ones
+are filled in by a smooth surface through the corners of the others, which follows curved paper.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Gray = NDArray[np.uint8]
+Points = NDArray[np.float32]
+
+MIN_WORKING_SIZE, WORKING_SIZE = 1600, 2400  # pixels of the longest side; A4 at 200 dpi has 2339
+MIN_SIDE = 9  # pixels of a box
+MIN_SQUARENESS, MIN_FILLED = 0.82, 0.62  # hull to its rectangle (a circle has 0.785), and outline to hull
+MIN_DRAWN, SMALL_SIDE = 0.85, 30  # of each side of a box, to 3 pixels, or 2 if the box has sides below the second
+WINDOW = 0.55  # darkness of a window, as a share of the ground's brightness
+MAX_ASPECT = 1.4  # width to height of a box for one digit; wider ones have strings
+SAME = 0.78  # ratio of two sides that count as equal
+ROW_GAP, COLUMN_GAP = 0.9, 0.3  # between boxes of one row or column, as shares of their height
+MAX_BEND = 0.25  # of a box: from the smooth surface; more is an error
+MAX_LATTICE = 4000  # boxes that are compared in pairs
+
+
+def working_scale(gray: Gray) -> float:
+    """Return by what a picture is scaled before boxes are sought."""
+    longest = max(gray.shape)
+    return min(WORKING_SIZE / longest, max(1.0, min(3.0, MIN_WORKING_SIZE / longest)))
+
+
+def find_boxes(gray: Gray) -> Points:
+    """Return the inner corners (N, 4, 2) of boxes, clockwise from the top left, in pixels of a dark-on-light picture."""
+    scale = working_scale(gray)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    small = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=how)
+    found: list[Points] = []
+    centers: list[tuple[float, float, float]] = []
+    for mask, ink, shortest in _masks(small):
+        for quad in _supported(np.array(list(_enclosed(mask, shortest)), np.float32).reshape(-1, 4, 2), ink):
+            (x, y), area = quad.mean(0), float(cv2.contourArea(quad))
+            near = (
+                (x - u) ** 2 + (y - v) ** 2 < 0.1 * min(area, other) and SAME**2 < area / other < SAME**-2
+                for u, v, other in centers
+            )
+            if not any(near):
+                centers.append((float(x), float(y), area))
+                found.append(quad)
+    return _divided(np.array(found[:MAX_LATTICE], np.float32).reshape(-1, 4, 2)) / np.float32(scale)
+
+
+def dark_windows(gray: Gray) -> Points:
+    """Return the corners (N, 4, 2) of dark rectangles on lighter ground, such as the windows of a meter, in pixels."""
+    scale = working_scale(gray)
+    small = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    size = min(small.shape) // 4 | 1
+    ground = cv2.morphologyEx(cv2.medianBlur(small, 5), cv2.MORPH_CLOSE, np.ones((size, size), np.uint8))
+    light = np.where(small > WINDOW * ground, 255, 0).astype(np.uint8)
+    return np.array(list(_enclosed(light, 2 * MIN_SIDE)), np.float32).reshape(-1, 4, 2) / np.float32(scale)
+
+
+def _divided(quads: Points) -> Points:
+    """Drop boxes that are made of smaller ones: the line between them was missed."""
+    centers, areas = quads.mean(1), np.array([cv2.contourArea(quad) for quad in quads])
+    kept = []
+    for quad, area in zip(quads, areas, strict=True):
+        x, y, wide, tall = cv2.boundingRect(quad)
+        near = np.flatnonzero((abs(centers - (x + wide / 2, y + tall / 2)) < (wide / 2, tall / 2)).all(1) & (areas < 0.7 * area))
+        inside = [index for index in near if areas[index] > 0.1 * area and cv2.pointPolygonTest(quad, centers[index].tolist(), False) > 0]
+        kept.append(len(inside) < 2 or areas[inside].sum() < 0.7 * area)
+    return quads[np.array(kept, bool)]
+
+
+def _masks(gray: Gray) -> Iterator[tuple[Gray, Gray, int]]:
+    """Yield masks with ink 255, plain or only the long lines; the plain one; and the shortest side of a box, in pixels."""
+    smooth = cv2.GaussianBlur(gray, (3, 3), 0)
+    for block, contrast in ((51, 15), (25, 8), (25, 4)):
+        ink = cv2.adaptiveThreshold(smooth, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, contrast)
+        yield ink, ink, MIN_SIDE
+        for length in (17, 35):
+            yield _long_lines(ink, length), ink, length
+
+
+def _supported(quads: Points, ink: Gray) -> Points:
+    """Return the boxes that have ink along each of their sides."""
+    if not len(quads):
+        return quads
+    share = np.linspace(0.05, 0.95, 40, dtype=np.float32)[:, None]
+    ends = np.roll(quads, -1, 1)
+    places = quads[:, :, None] * (1 - share) + ends[:, :, None] * share  # (N, 4, 40, 2)
+    drawn = [
+        cv2.remap(cv2.dilate(ink, np.ones((size, size), np.uint8)), places.reshape(len(quads), -1, 2), None, 0) > 0
+        for size in (5, 7)
+    ]
+    small = np.linalg.norm(ends - quads, axis=2).min(1) < SMALL_SIDE
+    share_drawn = np.where(small[:, None], *drawn).reshape(len(quads), 4, -1).mean(2)
+    return quads[share_drawn.min(1) >= MIN_DRAWN]
+
+
+def _long_lines(ink: Gray, length: int) -> Gray:
+    """Keep runs of ink of this length, also of slightly slanted or broken lines, and drop digits."""
+    lines = np.zeros_like(ink)
+    for size, across in (((length, 1), (1, 3)), ((1, length), (3, 1))):
+        thick = cv2.dilate(ink, np.ones(across, np.uint8)) if size[0] == 1 else cv2.dilate(ink, np.ones((3, 1), np.uint8))
+        runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_RECT, size))
+        bridge = (length // 2 * 2 + 1, 1) if size[0] > 1 else (1, length // 2 * 2 + 1)
+        lines |= cv2.morphologyEx(runs, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_RECT, bridge))
+    return lines
+
+
+def _enclosed(mask: Gray, shortest: int) -> Iterator[Points]:
+    """Yield the corners of enclosed areas that are nearly rectangles."""
+    height, width = mask.shape
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(255 - mask, connectivity=4)
+    wide, tall, area = (stats[:, column] for column in (2, 3, 4))
+    inside = (stats[:, 0] > 0) & (stats[:, 1] > 0) & (stats[:, 0] + wide < width) & (stats[:, 1] + tall < height)
+    plausible = inside & (np.minimum(wide, tall) >= shortest) & (area > 0.35 * wide * tall)
+    for label in np.flatnonzero(plausible):
+        left, top = stats[label, :2]
+        part = labels[top : top + tall[label], left : left + wide[label]] == label
+        outlines, _ = cv2.findContours(part.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        outline = max(outlines, key=cv2.contourArea)
+        hull = cv2.convexHull(outline)
+        full = float(cv2.contourArea(hull))
+        corners = corners_of(hull[:, 0].astype(np.float32))
+        quad = float(cv2.contourArea(corners))
+        if full and quad > MIN_SQUARENESS * full and cv2.contourArea(outline) > MIN_FILLED * full and _is_box(hull, full):
+            yield corners + np.float32([left, top])
+
+
+def _is_box(hull: NDArray[np.int32], area: float) -> bool:
+    (_, (wide, tall), _) = cv2.minAreaRect(hull)
+    return area > MIN_SQUARENESS * wide * tall and min(wide, tall) >= MIN_SIDE
+
+
+def corners_of(points: Points) -> Points:
+    """Return the extreme points (4, 2) towards the corners of the smallest rectangle, clockwise from the top left."""
+    angle = np.deg2rad(cv2.minAreaRect(points)[2])
+    angle -= np.round(angle / (np.pi / 2)) * (np.pi / 2)  # the side that is nearest to horizontal
+    right = np.array([np.cos(angle), np.sin(angle)])
+    along, down = points @ right, points @ np.array([-right[1], right[0]])
+    along, down = along / max(float(np.ptp(along)), 1e-6), down / max(float(np.ptp(down)), 1e-6)
+    order = [(-along - down), (along - down), (along + down), (down - along)]
+    return points[[int(score.argmax()) for score in order]]
+
+
+def sides(quads: Points) -> tuple[Points, Points, Points]:
+    """Return the centers (N, 2), and the mean vectors (N, 2) along the top and down the left side."""
+    along = (quads[:, 1] - quads[:, 0] + quads[:, 2] - quads[:, 3]) / 2
+    down = (quads[:, 3] - quads[:, 0] + quads[:, 2] - quads[:, 1]) / 2
+    return quads.mean(1), along, down
+
+
+def lattices(quads: Points, *, is_grid: bool) -> list[dict[tuple[int, int], int]]:
+    """Return connected groups of boxes: the index of the box at each (row, column).
+
+    In a grid, boxes of equal size adjoin to the right and below; otherwise boxes of equal height follow in a row.
+    """
+    centers, along, down = sides(quads)
+    wide, tall = np.linalg.norm(along, axis=1), np.linalg.norm(down, axis=1)
+    free = set(np.flatnonzero(wide < (MAX_ASPECT if is_grid else 2 * MAX_ASPECT) * tall).tolist())
+    groups = []
+    while free:
+        start = free.pop()
+        places = {(0, 0): start}
+        queue = deque([(0, 0)])
+        while queue:
+            row, column = queue.popleft()
+            here = places[row, column]
+            rest = np.array(sorted(free), np.int64)
+            if not len(rest):
+                break
+            across = (centers[rest] - centers[here]) @ np.linalg.inv(np.stack([along[here], down[here]]))
+            for step in ((0, 1), (0, -1), (1, 0), (-1, 0)) if is_grid else ((0, 1), (0, -1)):
+                axis = 1 if step[0] else 0
+                length, limit = (tall, COLUMN_GAP) if axis else (wide, COLUMN_GAP if is_grid else ROW_GAP)
+                ahead = across[:, axis] * (step[0] + step[1]) * length[here]
+                gap = (ahead - (length[here] + length[rest]) / 2) / tall[here]
+                fits = (np.abs(across[:, 1 - axis]) < 0.3) & (gap > -0.2) & (gap < limit) & _alike(tall, here, rest)
+                fits &= _alike(wide, here, rest) if is_grid else np.minimum(wide[here], wide[rest]) < MAX_ASPECT * tall[here]
+                place = row + step[0], column + step[1]
+                if fits.any() and place not in places:
+                    nearest = int(rest[fits][gap[fits].argmin()])
+                    if nearest in free:
+                        free.discard(nearest)
+                        places[place] = nearest
+                        queue.append(place)
+        top, first = (min(place[axis] for place in places) for axis in (0, 1))
+        groups.append({(row - top, column - first): box for (row, column), box in places.items()})
+    return groups
+
+
+def filled_row(quads: Points) -> list[Points]:
+    """Return the boxes of one row in order, with those added that were missed among adjoining ones."""
+    centers, along, _ = sides(quads)
+    order = np.argsort(centers @ np.median(along, 0))
+    row = [quads[order[0]]]
+    gaps = [float(np.linalg.norm(quads[b][[0, 3]].mean(0) - quads[a][[1, 2]].mean(0))) for a, b in zip(order, order[1:], strict=False)]
+    wide = float(np.median(np.linalg.norm(along, axis=1)))
+    for gap, index in zip(gaps, order[1:], strict=True):
+        if np.median(gaps) < 0.2 * wide and gap > 0.7 * wide:
+            row.append(np.stack([row[-1][1], quads[index][0], quads[index][3], row[-1][2]]))
+        row.append(quads[index])
+    return row
+
+
+def _alike(lengths: Points, here: int, rest: NDArray[np.int64]) -> NDArray[np.bool_]:
+    ratio = lengths[rest] / lengths[here]
+    return (ratio > SAME) & (ratio < 1 / SAME)
+
+
+def grid_corners(quads: Points, places: dict[tuple[int, int], int]) -> Points:
+    """Return the crossings (rows + 1, columns + 1, 2) of a grid's lines, in pixels."""
+    rows, columns = (1 + max(place[axis] for place in places) for axis in (0, 1))
+    sums, counts = np.zeros((rows + 1, columns + 1, 2)), np.zeros((rows + 1, columns + 1))
+    for (row, column), box in places.items():
+        for (down, right), corner in zip(((0, 0), (0, 1), (1, 1), (1, 0)), quads[box], strict=True):
+            sums[row + down, column + right] += corner
+            counts[row + down, column + right] += 1
+    known = counts > 0
+    y, x = np.mgrid[: rows + 1, : columns + 1]
+    x, y = x / columns, y / rows
+    degree = 3 if min(rows, columns) > 4 and known.mean() > 0.7 else 1
+    terms = np.stack([x**i * y**j for i in range(degree + 1) for j in range(degree + 1) if i + j <= max(degree, 2)], -1)
+    corners = np.where(known[..., None], sums / np.maximum(counts, 1)[..., None], 0)
+    surface = terms @ np.linalg.lstsq(terms[known], corners[known], rcond=None)[0]
+    distance = np.linalg.norm(corners - surface, axis=-1)
+    size = float(np.linalg.norm(corners[0, -1] - corners[-1, 0])) / np.hypot(rows, columns)
+    outlying = ~known | (distance > MAX_BEND * size)
+    return np.where(outlying[..., None], surface, corners).astype(np.float32)

@@ -1,0 +1,217 @@
+"""Find what can be read in a picture without a template: a digit, rows of boxes, a grid, or digit strings.
+
+Decisions: boxes come first (a grid before rows before boxed strings), since they are the surest sign of a place for
+digits; without boxes, the digits are the ink, and a string is the line that a classifier takes for digits, or the last
+line. A classifier also tells which way up a picture is; without one it is taken as upright.
+"""
+
+from typing import Literal, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ziffern.errors import InputError
+from ziffern.reading.boxes import Gray, Points, dark_windows, filled_row, find_boxes, grid_corners, lattices, sides
+from ziffern.reading.straighten import PixelBox, cut_out, rotated_page, warped_grid, warped_rows
+from ziffern.reading.strings import Classify, split_digits
+from ziffern.reading.textline import free_regions
+
+Kind = Literal["digit", "row", "grid", "string"]
+What = Literal["auto", "digit", "row", "grid", "string"]
+
+MIN_ROW = 3  # boxes, unless rows are asked for
+MIN_GRID = 2  # rows and columns
+MIN_KNOWN = 0.6  # of a grid's boxes
+MIN_HEIGHT, MIN_COUNT = 0.6, 0.4  # of a row, compared to the best one
+MIN_STRING, MAX_STRING = 1.2, 25.0  # width to height of a box for a string
+INSET = 8  # the inside of a box begins at this part of its sides
+TALL_INK = 0.35  # of a string's box: the height of its digits
+MAX_SCORED = 40  # boxes
+SURE, BETTER = 0.75, 1.15  # mean probability of digits that stand upright; how much better they are when turned
+
+
+class Found(NamedTuple):
+    """Boxes for digits (kind `string`: one box for each string), row by row, in pixels of the straightened picture."""
+
+    kind: Kind
+    rows: list[list[PixelBox]]
+    gray: Gray  # (H, W), dark ink on light paper
+    is_boxed: bool  # whether there are printed lines around
+
+    def cut(self, box: PixelBox) -> Gray:
+        """Return one of the boxes with a margin, without its lines and its neighbors' ink."""
+        return cut_out(self.gray, box, is_boxed=self.is_boxed)
+
+    def ink(self, box: PixelBox) -> NDArray[np.float32]:
+        """Return the ink (h, w) of one of the boxes, 0 to 1; zeros if it is empty."""
+        from ziffern.data.cutout import ink_of
+
+        return ink_of(self.cut(box), is_dark=True)
+
+
+def find(gray: Gray, what: What = "auto", classify: Classify | None = None) -> Found:
+    """Find the places of digits in a gray picture (H, W).
+
+    Args:
+        gray: A scan or photo, dark on light or light on dark.
+        what: What is sought; `auto` takes the largest structure that is there.
+        classify: Tells digits from other ink, and which way is up; None takes the picture as upright.
+
+    Raises:
+        InputError: Nothing of that kind is there.
+    """
+    best: Found | None = None
+    best_score = -1.0
+    for turns in range(4 if classify else 1):
+        found = _find(np.ascontiguousarray(np.rot90(gray, turns)), what, classify)
+        scores = _digit_scores(found, classify) if found and classify else np.zeros(1)
+        score = float(scores.sum()) * (1 if turns else BETTER)
+        if found and score > best_score:
+            best, best_score = found, score
+        if scores.mean() > SURE or (found and found.kind == "digit"):  # one digit alone does not tell
+            break
+    if best is None:
+        raise InputError("reading.find.nothing", what=what)
+    return best
+
+
+def _find(gray: Gray, what: What, classify: Classify | None) -> Found | None:
+    quads = find_boxes(gray)
+    seekers = (("grid", _grid), ("row", _rows), ("string", _strings), ("digit", _digit))
+    for kinds, is_inverted in ((seekers[:2], False), (seekers[:2], True), (seekers[2:], False)):
+        if is_inverted:  # perhaps light digits in dark windows
+            plain = quads
+            for windows in (dark_windows(gray), find_boxes(255 - gray)):
+                quads = np.array([quad for quad in windows if _has_tall_ink(gray, quad)], np.float32)
+                if len(quads):
+                    break
+        for kind, seek in kinds:
+            if what in ("auto", kind) and len(quads):
+                found = seek(gray, quads, what)
+                if found:
+                    return found
+        quads = plain if is_inverted else quads
+    if what in ("row", "grid"):
+        return None
+    picture, regions = free_regions(_dark(gray, [(0, 0, gray.shape[1], gray.shape[0])]), classify, what)
+    if not regions:
+        return None
+    left, top, right, bottom = regions[0]
+    is_digit = what == "digit" or (what == "auto" and right - left < 1.3 * (bottom - top))
+    return Found("digit" if is_digit else "string", [[region] for region in regions], picture, is_boxed=False)
+
+
+def _grid(gray: Gray, quads: Points, what: What) -> Found | None:
+    best: tuple[float, Points] | None = None
+    for places in lattices(quads, is_grid=True):
+        rows, columns = (1 + max(place[axis] for place in places) for axis in (0, 1))
+        if min(rows, columns) >= MIN_GRID and len(places) >= MIN_KNOWN * rows * columns:
+            area = len(places) * float(np.sum([cv2.contourArea(quads[box]) for box in places.values()]))
+            if best is None or area > best[0]:
+                best = area, grid_corners(quads, places)
+    if best is None or (what == "auto" and best[1].size < 2 * 3 * 3):
+        return None
+    picture, boxes = warped_grid(gray, best[1])
+    return Found("grid", boxes, _dark(picture, [box for row in boxes for box in row]), is_boxed=True)
+
+
+def _rows(gray: Gray, quads: Points, what: What) -> Found | None:
+    groups = [list(places.values()) for places in lattices(quads, is_grid=False)]
+    groups = [group for group in groups if len(group) >= (MIN_ROW if what == "auto" else 2)]
+    if what == "auto":
+        groups = [group for group in groups if any(_has_tall_ink(gray, quads[box]) for box in group)]
+    if not groups:
+        return None
+    heights = [float(np.median(np.linalg.norm(sides(quads[group])[2], axis=1))) for group in groups]
+    best = int(np.argmax([len(group) ** 2 * height**0.5 for group, height in zip(groups, heights, strict=True)]))
+    kept = [
+        group
+        for group, height in zip(groups, heights, strict=True)
+        if height >= MIN_HEIGHT * heights[best] and len(group) >= MIN_COUNT * len(groups[best])
+    ]
+    return _straight("row", gray, [filled_row(quads[group]) for group in kept])
+
+
+def _strings(gray: Gray, quads: Points, what: What) -> Found | None:
+    _, along, down = sides(quads)
+    wide, tall = np.linalg.norm(along, axis=1), np.linalg.norm(down, axis=1)
+    fits = (wide > MIN_STRING * tall) & (wide < MAX_STRING * tall)
+    filled = np.array([bool(fit) and _has_tall_ink(gray, quad) for fit, quad in zip(fits, quads, strict=True)])
+    if not filled.any():
+        return None
+    usual = float(np.median(tall[filled]))
+    kept = fits & (tall > 0.6 * usual) & (tall < 1.6 * usual)
+    return _straight("string", gray, [[quad] for quad in quads[kept]])
+
+
+def _digit(gray: Gray, quads: Points, what: What) -> Found | None:
+    areas = np.array([cv2.contourArea(quad) if _has_tall_ink(gray, quad) else 0 for quad in quads])
+    largest = int(areas.argmax())
+    if areas[largest] < (0.05 if what == "auto" else 0.01) * gray.size:
+        return None
+    return _straight("digit", gray, [[quads[largest]]])
+
+
+def _has_tall_ink(gray: Gray, quad: Points) -> bool:
+    """Whether there is a stroke of a digit's height inside a box."""
+    picture, ((box,),) = warped_rows(gray, [[quad]])
+    left, top, right, bottom = box
+    inset = max(2, (bottom - top) // 12)
+    crop = _dark(picture, [box])[top + inset : bottom - inset, left + inset : right - inset]
+    if min(crop.shape) < 5 or np.ptp(crop) < 40:
+        return False
+    _, ink = cv2.threshold(crop, 0, 1, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(ink)
+    left, top, wide, tall = stats[1:, :4].T
+    inside = (left > 0) & (top > 0) & (left + wide < crop.shape[1]) & (top + tall < crop.shape[0])
+    return bool((inside & (tall > TALL_INK * (box[3] - box[1]))).any())
+
+
+def _straight(kind: Kind, gray: Gray, rows: list[list[Points]]) -> Found:
+    rows = _in_reading_order(rows)
+    picture, boxes = rotated_page(gray, rows) or warped_rows(gray, rows)
+    return Found(kind, boxes, _dark(picture, [box for row in boxes for box in row]), is_boxed=True)
+
+
+def _in_reading_order(rows: list[list[Points]]) -> list[list[Points]]:
+    """Sort rows from top to bottom, and those side by side from left to right."""
+    firsts = [row[0] for row in rows]
+    _, along, down = sides(np.array(firsts, np.float32))
+    right = np.median(along / np.linalg.norm(along, axis=1, keepdims=True), 0)
+    tall = float(np.median(np.linalg.norm(down, axis=1)))
+    x = np.array([quad.mean(0) @ right for quad in firsts])
+    y = np.array([quad.mean(0) @ np.array([-right[1], right[0]]) for quad in firsts])
+    order: list[int] = []
+    left = np.argsort(y).tolist()
+    while left:
+        line = [index for index in left if y[index] < y[left[0]] + 0.6 * tall]
+        order += sorted(line, key=lambda index: x[index])
+        left = [index for index in left if index not in line]
+    return [rows[index] for index in order]
+
+
+def _dark(gray: Gray, boxes: list[PixelBox]) -> Gray:
+    """Return the picture inverted if these boxes have light ink on dark paper: strokes differ from what is around them."""
+    total = 0.0
+    for left, top, right, bottom in boxes:
+        x, y = (right - left) // INSET, (bottom - top) // INSET
+        crop = gray[max(top, 0) + y : bottom - y, max(left, 0) + x : right - x].astype(np.float32)
+        if min(crop.shape) > 3:
+            reach = max(crop.shape) / 10
+            total += float(((crop - cv2.GaussianBlur(crop, (0, 0), reach, borderType=cv2.BORDER_REPLICATE)) ** 3).mean())
+    return 255 - gray if total > 0 else gray
+
+
+def _digit_scores(found: Found, classify: Classify) -> NDArray[np.float32]:
+    """Return the probability of each digit, times that of being one; one zero if there are none."""
+    inks = [found.ink(box) for row in found.rows for box in row][:MAX_SCORED]
+    inks = [ink for ink in inks if ink.any()]
+    if found.kind == "string":
+        splits = [split for ink in inks for split in split_digits(ink, classify, best=1)]
+        parts = [split.probabilities.max(1) * split.is_digit for split in splits]
+        return np.concatenate([np.zeros(0, np.float32), *parts]) if parts else np.zeros(1, np.float32)
+    if not inks:
+        return np.zeros(1, np.float32)
+    probabilities, is_digit = classify(inks)
+    return np.asarray(probabilities.max(1) * is_digit, np.float32)

@@ -1,0 +1,222 @@
+"""Split a string of digits that has no cells.
+
+Decisions: the ink is over-segmented at its connected components and at thin places of the wide ones; the best path
+through all groups of neighboring pieces is found by dynamic programming over the classifier's probabilities and a few
+penalties in terms of the usual height of a digit, so that it also counts the digits (as in Fujisawa, Nakano and Kurino 1992,
+"Segmentation methods for character recognition").
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Ink = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Classify = Callable[[Sequence[Ink]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+INK = 0.3  # of the pen's darkness
+SPECK = 0.12  # of a digit's height
+WIDE = 0.6  # of a digit's height: a wider component may be several digits
+CUT_DISTANCE = 0.18  # between cuts, as a share of the height
+MAX_CUTS = 3.5  # per digit's height of width, and component
+SLANTS = (-0.35, -0.17, 0.0, 0.17, 0.35)  # of cuts: columns per row
+MAX_WIDTH, USUAL_WIDTH = 1.8, 1.05  # of a digit, as a share of its height
+SHORT, TALL = 0.5, 0.6  # of the usual height: shorter than a digit; a piece that is a digit by itself
+PATHS = 4  # kept for each place and count
+LEAST = 1e-3  # probability
+
+# Penalties, in natural logarithms of probability
+CUT, CUT_STROKE = 3.0, 0.6  # a cut, and each stroke width of ink it crosses beyond the first
+MERGED_TALL, GAP = 2.5, 6.0  # two tall pieces side by side in one digit; a gap inside, per digit's height
+WIDTH, HEIGHT = 4.0, 6.0  # beyond the usual width, below the short height; per digit's height
+SKIPPED, SKIPPED_HEIGHT = 2.0, 5.0  # a piece that is no digit, and per digit's height
+
+
+class Split(NamedTuple):
+    """A string of n digits."""
+
+    boxes: list[tuple[int, int, int, int]]  # left, top, right, bottom in pixels of the ink
+    probabilities: NDArray[np.float32]  # (n, 10)
+    is_digit: NDArray[np.float32]  # (n,) 0 to 1
+    score: float  # the higher the better, at most 0
+
+
+class _Piece(NamedTuple):
+    left: int
+    top: int
+    mask: Mask
+    cut: float  # penalty for separating it from the piece before it
+
+    @property
+    def right(self) -> int:
+        return self.left + self.mask.shape[1]
+
+    @property
+    def bottom(self) -> int:
+        return self.top + self.mask.shape[0]
+
+
+class _Path(NamedTuple):
+    score: float
+    segments: tuple[int, ...]
+
+
+def split_digits(ink: Ink, classify: Classify, count: int | tuple[int, int] | None = None, best: int = 4) -> list[Split]:
+    """Return the most plausible splits of a string into digits, best first; none without ink.
+
+    Args:
+        ink: (h, w) in 0 to 1.
+        classify: Returns for n inks the probabilities (n, 10), and (n,) of being a digit at all; called once.
+        count: The number of digits, or the least and the largest, if known.
+        best: Splits at most.
+    """
+    pieces, height = _pieces(ink > INK)
+    least, most = (1, len(pieces)) if count is None else (count, count) if isinstance(count, int) else count
+    if not pieces:
+        return []
+    spans = [
+        (first, last)
+        for first in range(len(pieces))
+        for last in range(first + 1, len(pieces) + 1)
+        if last == first + 1 or _extent(pieces[first:last])[2] - _extent(pieces[first:last])[0] <= MAX_WIDTH * height
+    ]
+    probabilities, is_digit = classify([_ink_of(ink, pieces[first:last]) for first, last in spans])
+    likely = np.log(np.maximum(probabilities.max(1), LEAST)) + np.log(np.maximum(is_digit, LEAST))
+    scores = [float(like) - _penalty(pieces[a:b], height) for like, (a, b) in zip(likely, spans, strict=True)]
+    paths: list[dict[int, list[_Path]]] = [{0: [_Path(0.0, ())]}] + [{} for _ in pieces]
+    starting: dict[int, list[int]] = {}
+    for index, (first, _) in enumerate(spans):
+        starting.setdefault(first, []).append(index)
+    for first, piece in enumerate(pieces):
+        for digits, ways in paths[first].items():
+            for way in ways:
+                if piece.mask.shape[0] < TALL * height:
+                    skipped = SKIPPED + SKIPPED_HEIGHT * max(piece.mask.shape) / height
+                    _keep(paths[first + 1], digits, _Path(way.score - skipped, way.segments))
+                for index in starting[first] if digits < most else ():
+                    path = _Path(way.score + scores[index], (*way.segments, index))
+                    _keep(paths[spans[index][1]], digits + 1, path)
+    ends = [path for digits, ways in paths[-1].items() if least <= digits <= most for path in ways if path.segments]
+    ends.sort(key=lambda path: -path.score)
+    return [
+        Split(
+            [_extent(pieces[slice(*spans[index])]) for index in path.segments],
+            probabilities[list(path.segments)],
+            is_digit[list(path.segments)],
+            path.score,
+        )
+        for path in ends[:best]
+    ]
+
+
+def _keep(ways: dict[int, list[_Path]], digits: int, path: _Path) -> None:
+    ways[digits] = sorted([*ways.get(digits, []), path], key=lambda other: -other.score)[:PATHS]
+
+
+def _pieces(mask: Mask) -> tuple[list[_Piece], float]:
+    """Return the pieces of ink from left to right, and the usual height of a digit."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    stats = stats[:, :4].astype(int)
+    if len(stats) < 2:
+        return [], 0.0
+    heights = stats[1:, 3]
+    height = float(np.median(heights[heights > 0.5 * np.percentile(heights, 95)]))
+    parts = [
+        _Piece(left, top, labels[top : top + tall, left : left + wide] == label, 0.0)
+        for label, (left, top, wide, tall) in enumerate(stats.tolist())
+        if label and max(wide, tall) > SPECK * height
+    ]
+    parts = _joined(sorted(parts, key=lambda part: part.left), height)
+    stroke = _stroke_width(mask)
+    pieces = [piece for part in parts for piece in _cut(part, height, stroke)]
+    return sorted(pieces, key=lambda piece: piece.left + piece.right), height
+
+
+def _joined(parts: list[_Piece], height: float) -> list[_Piece]:
+    """Join parts that lie above each other, such as the bar of a 5."""
+    for first, part in enumerate(parts):
+        for other in parts[first + 1 :]:
+            overlap = min(part.right, other.right) - max(part.left, other.left)
+            smaller = min(part.mask.shape[1], other.mask.shape[1])
+            together = max(part.bottom, other.bottom) - min(part.top, other.top)
+            if overlap >= 0.7 * smaller and min(part.mask.shape[0], other.mask.shape[0]) < 0.7 * height and together < 1.6 * height:
+                rest = [piece for piece in parts if piece is not part and piece is not other]
+                left, top, _, _ = _extent([part, other])
+                return _joined(sorted([_Piece(left, top, _union([part, other]), 0.0), *rest], key=lambda piece: piece.left), height)
+    return parts
+
+
+def _cut(part: _Piece, height: float, stroke: float) -> list[_Piece]:
+    """Cut a wide component along slanted lines where it is thin."""
+    tall, wide = part.mask.shape
+    if wide < WIDE * height:
+        return [part]
+    rows, columns = np.arange(tall)[:, None], np.arange(wide)[None]
+    shifts = [np.rint(slant * (rows - tall / 2)).astype(int) for slant in SLANTS]
+    padded = np.pad(part.mask, ((0, 0), (tall, tall)))
+    crossed = np.stack([padded[rows, columns + shift + tall].sum(0) for shift in shifts])  # (slants, columns)
+    cost = crossed.min(0) + 0.01 * np.abs(np.array(SLANTS))[crossed.argmin(0)]
+    distance = max(2, round(CUT_DISTANCE * height))
+    order = [int(x) for x in np.argsort(cost, kind="stable") if distance <= x < wide - distance]
+    cuts: list[int] = []
+    for x in order:
+        if len(cuts) < MAX_CUTS * wide / height and all(abs(x - other) >= distance for other in cuts):
+            cuts.append(x)
+    pieces, before, penalty = [], np.zeros_like(part.mask), 0.0
+    for x in [*sorted(cuts), None]:
+        side = np.ones_like(part.mask) if x is None else columns < x + shifts[int(crossed[:, x].argmin())]
+        own = part.mask & side & ~before
+        before |= side
+        if own.any():
+            inside_rows, inside = np.flatnonzero(own.any(1)), np.flatnonzero(own.any(0))
+            own = own[inside_rows[0] : inside_rows[-1] + 1, inside[0] : inside[-1] + 1]
+            pieces.append(_Piece(part.left + int(inside[0]), part.top + int(inside_rows[0]), own, penalty))
+        if x is not None:
+            penalty = CUT + CUT_STROKE * max(0.0, float(crossed[:, x].min()) / stroke - 1)
+    return pieces
+
+
+def _stroke_width(mask: Mask) -> float:
+    """Return the usual width of strokes: four times the mean depth of their pixels."""
+    padded = np.pad(mask, 1).astype(np.uint8)
+    return max(1.0, 4 * (float(cv2.distanceTransform(padded, cv2.DIST_L2, 3)[padded > 0].mean()) - 0.5))
+
+
+def _penalty(pieces: list[_Piece], height: float) -> float:
+    """Return how unlike a digit the shape of these pieces is, and what it costs to separate them from those before."""
+    left, top, right, bottom = _extent(pieces)
+    penalty = pieces[0].cut + WIDTH * max(0.0, (right - left) / height - USUAL_WIDTH)
+    penalty += HEIGHT * max(0.0, SHORT - (bottom - top) / height)
+    for index, after in enumerate(pieces[1:], 1):
+        before = pieces[index - 1]
+        if not after.cut:
+            gap = after.left - max(piece.right for piece in pieces[:index])
+            penalty += GAP * max(0.0, gap / height)
+            both_tall = min(before.mask.shape[0], after.mask.shape[0]) > TALL * height
+            penalty += MERGED_TALL * (both_tall and gap >= -0.1 * height)
+    return penalty
+
+
+def _extent(pieces: Sequence[_Piece]) -> tuple[int, int, int, int]:
+    left, top = min(piece.left for piece in pieces), min(piece.top for piece in pieces)
+    return left, top, max(piece.right for piece in pieces), max(piece.bottom for piece in pieces)
+
+
+def _union(pieces: Sequence[_Piece]) -> Mask:
+    left, top, right, bottom = _extent(pieces)
+    union = np.zeros((bottom - top, right - left), np.bool_)
+    for piece in pieces:
+        union[piece.top - top : piece.bottom - top, piece.left - left : piece.right - left] |= piece.mask
+    return union
+
+
+def _ink_of(ink: Ink, pieces: Sequence[_Piece]) -> Ink:
+    """Return the ink of these pieces alone, with its gray edges."""
+    left, top, right, bottom = _extent(pieces)
+    own = np.pad(_union(pieces), 1).astype(np.uint8)
+    near = cv2.dilate(own, np.ones((3, 3), np.uint8)) > 0
+    padded = np.pad(ink, 1)[top : bottom + 2, left : right + 2]
+    return np.where((own > 0) | (near & (padded <= INK)), padded, 0).astype(np.float32)
