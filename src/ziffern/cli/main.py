@@ -104,8 +104,8 @@ def _prepare(arguments: argparse.Namespace) -> None:
 
 
 def _studio(arguments: argparse.Namespace) -> None:
-    from ziffern.studio.people import add_person, read_people
     from ziffern.studio.server import Options, serve
+    from ziffern.web.people import add_person, read_people
 
     if arguments.add_person is not None:
         if not arguments.people:
