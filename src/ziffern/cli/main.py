@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-from ziffern.cli import export, predict, serve
+from ziffern.cli import export, predict, serve, verify
 from ziffern.cli.terminal import chosen_language, language_of_terminal, readable_streams
 from ziffern.config.command import invocation
 from ziffern.errors import InputError
@@ -228,7 +228,7 @@ def _parser() -> argparse.ArgumentParser:
     search.set_defaults(run=_sweep_report)
     dashboard = kinds.add_parser("dashboard", help="open optuna-dashboard for a search, even while it runs")
     dashboard.set_defaults(run=_sweep_dashboard, output=None)
-    for module in (predict, export, serve):
+    for module in (predict, export, serve, verify):
         module.add_parser(commands)
     for command in (search, dashboard):
         command.add_argument("folder", metavar="SWEEP", type=Path, help="the folder of a search")
