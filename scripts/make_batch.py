@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ziffern.reading.result import Box, CellReading, FieldReading, PageReading, Reading, Reason
+from ziffern.reading.result import Box, CellReading, FieldReading, PageReading, Reading, Reason, Status
 
 WIDTH, HEIGHT = 827, 1169  # pixels
 CELL, GAP, LEFT, TOP, STEP = 40, 6, 260, 140, 90  # pixels
@@ -57,7 +57,9 @@ def make_batch(folder: Path, pages: int = 2, fields: int = 4, doubtful: float = 
     return truth
 
 
-def _draw_cell(canvas: Image.Image, draw: ImageDraw.ImageDraw, digit: NDArray[np.float64], row: int, column: int) -> Box:
+def _draw_cell(
+    canvas: Image.Image, draw: ImageDraw.ImageDraw, digit: NDArray[np.float64], row: int, column: int
+) -> Box:
     left, top = LEFT + column * (CELL + GAP), TOP + row * STEP
     draw.rectangle((left, top, left + CELL, top + CELL), outline=150)
     ink = Image.fromarray(digit.reshape(28, 28).astype(np.uint8)).resize((CELL - 8, CELL - 8))
@@ -74,10 +76,10 @@ def _read(value: str, cells: list[Box], name: str, is_doubtful: bool, random: np
             guess = f"{value[:place]}{(int(value[place]) + 1) % 10}{value[place + 1 :]}"
     box = cells[0][0], cells[0][1], cells[-1][2], cells[-1][3]
     other = f"{value[:-1]}{(int(value[-1]) + 3) % 10}"
-    alternatives = [(guess, probability), (value if guess != value else other, (1 - probability) * 0.8)]
+    alternatives = [(guess, probability), (value if guess != value else other, (1 - probability) * 0.6)]
     parts = [CellReading("digit", cell, digit, probability) for cell, digit in zip(cells, guess, strict=True)]
     reason = Reason("reading.reason.uncertain", {}) if is_doubtful else None
-    status = "review" if is_doubtful else "accepted"
+    status: Status = "review" if is_doubtful else "accepted"
     return FieldReading(name, status, box, guess, probability, reason, alternatives, parts)
 
 

@@ -90,7 +90,9 @@ def measure(count: int, look: float, key: float) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fields", type=int, default=200)
-    parser.add_argument("--look", type=float, default=0.6, help="seconds in which a person sees whether the guess is right")
+    parser.add_argument(
+        "--look", type=float, default=0.6, help="seconds in which a person sees whether the guess is right"
+    )
     parser.add_argument("--key", type=float, default=0.08, help="seconds per key")
     arguments = parser.parse_args()
     print(json.dumps(measure(arguments.fields, arguments.look, arguments.key), indent=2))

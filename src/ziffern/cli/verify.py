@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ziffern.cli.access import add_access
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the console script."""
@@ -11,21 +13,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("folder", metavar="BATCH", type=Path, help="the folder of a batch, which has reading.json")
     parser.add_argument("--double", action="store_true", help="each field by two different people, from now on")
     parser.add_argument("--export", metavar="FILE", type=Path, help="write the final values (CSV) and BATCH/examples")
-    parser.add_argument("--port", metavar="N", type=int, default=7870, help="or the next free one (default: 7870)")
-    parser.add_argument(
-        "--host", metavar="ADDRESS", default="127.0.0.1", help="where to listen (default: this machine)"
-    )
-    parser.add_argument(
-        "--people", metavar="FILE", type=Path, help="who may use it, as written by ziffern studio --add-person"
-    )
-    parser.add_argument(
-        "--public-host",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="a host name under which a proxy on this machine serves the page with TLS; may be repeated",
-    )
-    parser.add_argument("--no-browser", action="store_true", help="do not open the page in a browser")
+    add_access(parser, port=7870)
     parser.set_defaults(run=verify)
 
 
@@ -39,8 +27,8 @@ def verify(arguments: argparse.Namespace) -> None:
         print(terminal_words()("verify.exported", path=arguments.export, count=count, folder=arguments.folder))
         return
     from ziffern.web.people import read_people
-    from ziffern.web.verify.server import Options, serve
+    from ziffern.web.verify.server import serve
 
     people = read_people(arguments.people) if arguments.people else {}
-    names, shown = arguments.public_host, not arguments.no_browser
-    serve(Options(arguments.folder, arguments.host, arguments.port, people, names, arguments.double, shown))
+    where = (arguments.host, arguments.port, people, arguments.public_host)
+    serve(arguments.folder, *where, arguments.double, not arguments.no_browser)

@@ -5,13 +5,14 @@ synchronous=FULL); the file may be anyone's, so its schema must be exactly ours 
 is checked.
 """
 
-import hashlib
+import os
 import sqlite3
+import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Set
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -29,10 +30,9 @@ FILE, MAX_FILE, MAX_ENTRY = "verify.sqlite", 2**30, 2**16  # bytes
 MAX_SECONDS = 3600.0
 APPLICATION = 0x7A696666
 SCHEMA = (
-    "CREATE TABLE batch (reading TEXT NOT NULL, double INTEGER NOT NULL) STRICT",
     "CREATE TABLE decisions (id INTEGER PRIMARY KEY, at REAL NOT NULL, person TEXT NOT NULL, page INTEGER NOT NULL, "
     "field TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL, seconds REAL NOT NULL, settles INTEGER NOT NULL) "
-    "STRICT",
+    "STRICT"
 )
 
 
@@ -46,7 +46,7 @@ class Decision(Struct, frozen=True):
     kind: Kind
     value: Annotated[str, Meta(max_length=100)] = ""
     seconds: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] = 0.0  # of looking at the field
-    settles: bool = False
+    settles: Annotated[int, Meta(ge=0, le=1)] = 0
 
     @property
     def key(self) -> Key:
@@ -95,102 +95,44 @@ class Standing:
 
 
 class Decisions:
-    """The open file of a batch; with `double`, from now on each field needs two people."""
+    """The open file of a batch; with `double`, from now on each field needs two people.
+
+    Raises:
+        InputError: The file is damaged, or does not hold decisions about this reading.
+    """
 
     def __init__(self, folder: Path, reading: Reading, double: bool = False) -> None:
-        """Open or create the file.
-
-        Raises:
-            InputError: It is damaged, or not the decisions about this reading.
-        """
-        self.path = folder / FILE
+        path = folder / FILE
         keys = {(number, field.name) for number, page in enumerate(reading.pages) for field in page.fields}
-        with self._refusing():
-            self.connection = _open(self.path)
-            try:
-                self._prepare(_identity(reading), double)
-                self.standing = Standing(self.double)
-                for decision in self._entries(keys):
+        try:
+            with access(path), ExitStack() as stack:
+                self._connection = stack.enter_context(closing(_open(path)))
+                self.standing = Standing(_prepare(self._connection, path, _identity(reading), double))
+                for decision in _entries(self._connection):
+                    if decision.key not in keys:
+                        raise InputError("reading.decisions.another", path=path)
                     self.standing.add(decision)
-            except BaseException:
-                self.close()
-                raise
+                self.close = stack.pop_all().close
+        except (sqlite3.Error, sqlite3.Warning, msgspec.ValidationError, UnicodeError) as error:
+            raise InputError("reading.decisions.damaged", path=path, reason=error) from error
 
     def append(self, decision: Decision) -> None:
-        """Write an entry to the disk.
-
-        Raises:
-            sqlite3.Error: It cannot be written; then it does not stand.
-        """
+        """Write an entry to the disk; where that raises sqlite3.Error, the entry does not stand."""
         row = msgspec.structs.astuple(decision)
-        self.connection.execute(f"INSERT INTO decisions VALUES (NULL{', ?' * len(row)})", row)
+        self._connection.execute(f"INSERT INTO decisions VALUES (NULL{', ?' * len(row)})", row)
         self.standing.add(decision)
-
-    def close(self) -> None:
-        """Close the file."""
-        self.connection.close()
-
-    def _prepare(self, identity: str, double: bool) -> None:
-        run = self.connection.execute
-        for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0", "synchronous=FULL"):
-            run(f"PRAGMA {pragma}")
-        self.connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_ENTRY)
-        tables = run("SELECT type, sql FROM sqlite_master LIMIT 3").fetchall()
-        application = run("PRAGMA application_id").fetchone()[0]
-        if not tables and not application:
-            run("PRAGMA journal_mode=WAL")
-            run("BEGIN IMMEDIATE")
-            for statement in SCHEMA:
-                run(statement)
-            run("INSERT INTO batch VALUES (?, ?)", (identity, double))
-            run(f"PRAGMA application_id={APPLICATION}")
-            run("COMMIT")
-        elif application != APPLICATION or tables != [("table", statement) for statement in SCHEMA]:
-            raise InputError("reading.decisions.foreign", path=self.path)
-        elif run("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise sqlite3.DatabaseError("quick_check")
-        batch = run("SELECT reading, double FROM batch LIMIT 2").fetchall()
-        if [reading for reading, _ in batch] != [identity]:
-            raise InputError("reading.decisions.other", path=self.path)
-        self.double = bool(batch[0][1]) or double
-        if self.double != bool(batch[0][1]):
-            run("UPDATE batch SET double = 1")
-
-    def _entries(self, keys: Set[Key]) -> Iterator[Decision]:
-        names = [field.name for field in msgspec.structs.fields(Decision)]
-        for row in self.connection.execute(f"SELECT {', '.join(names)} FROM decisions ORDER BY id"):
-            plain: dict[str, Any] = dict(zip(names, row, strict=True))
-            plain["settles"] = plain["settles"] == 1
-            decision = msgspec.convert(plain, Decision)
-            if any(printable(text) != text for text in (decision.person, decision.value)):
-                raise sqlite3.DatabaseError(printable(decision.value))
-            if decision.key not in keys:
-                raise InputError("reading.decisions.other", path=self.path)
-            yield decision
-
-    @contextmanager
-    def _refusing(self) -> Iterator[None]:
-        try:
-            with access(self.path):
-                yield
-        except (sqlite3.Error, sqlite3.Warning, msgspec.ValidationError, UnicodeError) as error:
-            raise InputError("reading.decisions.damaged", path=self.path, reason=error) from error
 
 
 def decided(folder: Path, reading: Reading) -> Standing:
-    """Return the decisions about a reading; there are none if nobody has looked at it.
-
-    Raises:
-        InputError: The file is damaged, or not the decisions about this reading.
-    """
-    if not (folder / FILE).exists() and not (folder / FILE).is_symlink():
+    """Return the decisions about a reading; there are none if nobody has looked at it. Raises as `Decisions`."""
+    if not os.path.lexists(folder / FILE):
         return Standing(False)
     with closing(Decisions(folder, reading)) as decisions:
         return decisions.standing
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))):
+    for file in (path.with_name(FILE + end) for end in ("", "-wal", "-shm", "-journal")):
         if file.is_symlink():
             raise InputError("files.link", path=file, part=file.name)
         if file.exists():
@@ -198,7 +140,40 @@ def _open(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
 
-def _identity(reading: Reading) -> str:
-    """Return a hash of what was read, which stays the same while people check it."""
+def _prepare(connection: sqlite3.Connection, path: Path, identity: int, double: bool) -> bool:
+    """Check the file, or fill a new one; return whether each field needs two people."""
+    run = connection.execute
+    for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0", "synchronous=FULL"):
+        run(f"PRAGMA {pragma}")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_ENTRY)
+    schema = run("SELECT type, sql FROM sqlite_master LIMIT 2").fetchall()
+    application, version = (run(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    if not schema and not application:
+        run("PRAGMA journal_mode=WAL")
+        marks = f"PRAGMA application_id={APPLICATION}; PRAGMA user_version={identity | double}"
+        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA}; {marks}; COMMIT")
+        return double
+    if application != APPLICATION or schema != [("table", SCHEMA)]:
+        raise InputError("reading.decisions.foreign", path=path)
+    if run("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        raise sqlite3.DatabaseError("quick_check")
+    if version & ~1 != identity:
+        raise InputError("reading.decisions.another", path=path)
+    if double > version & 1:
+        run(f"PRAGMA user_version={identity | 1}")
+    return double or version & 1 == 1
+
+
+def _entries(connection: sqlite3.Connection) -> Iterator[Decision]:
+    names = [field.name for field in msgspec.structs.fields(Decision)]
+    for row in connection.execute(f"SELECT {', '.join(names)} FROM decisions ORDER BY id"):
+        decision = msgspec.convert(dict(zip(names, row, strict=True)), Decision)
+        if printable(decision.person + decision.value) != decision.person + decision.value:
+            raise sqlite3.DatabaseError(printable(decision.value))
+        yield decision
+
+
+def _identity(reading: Reading) -> int:
+    """Return an even number of 31 bits for what was read, which stays the same while people check it."""
     fields = [[page.source, page.number, [field.name for field in page.fields]] for page in reading.pages]
-    return hashlib.sha256(msgspec.json.encode([reading.created, fields])).hexdigest()
+    return zlib.crc32(msgspec.json.encode([reading.created, fields])) >> 1 & ~1

@@ -85,9 +85,9 @@ def write_examples(folder: Path, reading: Reading, standing: Standing) -> int:
     from PIL import Image
 
     target = folder / EXAMPLES
-    for place in (target, *(target / str(label) for label in range(10))):
-        if place.is_symlink():
-            raise InputError("files.link", path=place, part=place.name)
+    for below in (target, *(target / str(label) for label in range(10))):
+        if below.is_symlink():
+            raise InputError("files.link", path=below, part=below.name)
     written = set()
     for number, page in enumerate(reading.pages):
         pixels: NDArray[np.uint8] | None = None

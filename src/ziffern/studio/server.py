@@ -21,10 +21,8 @@ from ziffern.errors import InputError
 from ziffern.studio.sessions import MAX_UPLOADED, POLICY, Sessions, max_body
 from ziffern.text.language import LANGUAGES
 from ziffern.text.printable import printable
-from ziffern.web.guard import Guard, check_access
+from ziffern.web.guard import BEHIND_PROXY, Guard, check_access
 from ziffern.web.sockets import LOCAL, address_of, free_socket
-
-BEHIND_PROXY: dict[str, Any] = {"proxy_headers": True, "forwarded_allow_ips": "127.0.0.1,::1"}  # of uvicorn
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
+BEHIND_PROXY: dict[str, Any] = {"proxy_headers": True, "forwarded_allow_ips": "127.0.0.1,::1"}  # of uvicorn
 REALM = b'Basic realm="ziffern", charset="UTF-8"'
 FOREIGN = 403, "requested by another site's page\n"
 

@@ -6,13 +6,14 @@ address of its own.
 
 import sqlite3
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, quote, unquote
 
 import msgspec
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.staticfiles import StaticFiles
 
 from ziffern.errors import InputError
 from ziffern.reading.decisions import MAX_SECONDS, decided
@@ -20,57 +21,39 @@ from ziffern.reading.verified import values_csv, write_examples
 from ziffern.text.language import LANGUAGES
 from ziffern.text.printable import one_line, printable
 from ziffern.web.verify.pictures import Pictures
-from ziffern.web.verify.queue import NAMES, Name, Queue
+from ziffern.web.verify.queue import Name, Queue
 from ziffern.web.verify.views import AHEAD, HERE, Entry, Place, Undo, Views, words_of
 
 MAX_NAME = 40  # characters of a person's name
 NAME_SECONDS = 30 * 86400  # for which a browser keeps it
-STATIC = {"verify.js": "text/javascript", "verify.css": "text/css"}
 
 
 def make_app(queue: Queue) -> FastAPI:
     """Return the application."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    views = Views(queue)
-    for add in (_add_files, _add_start, _add_results, _add_fields):
-        add(app, views)
-
-    @app.exception_handler(InputError)
-    def unusable(_: Request, error: InputError) -> Response:
-        return PlainTextResponse(f"{error}\n", 404)
-
-    @app.exception_handler(sqlite3.Error)
-    def not_written(_: Request, error: sqlite3.Error) -> Response:
-        return PlainTextResponse(f"{one_line(error)}\n", 503)
-
+    handlers: dict[Any, Any] = {
+        InputError: lambda _, error: PlainTextResponse(f"{error}\n", 404),
+        sqlite3.Error: lambda _, error: PlainTextResponse(f"{one_line(error)}\n", 503),
+    }
+    without: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": None, "redirect_slashes": False}
+    app = FastAPI(**without, exception_handlers=handlers)
+    app.mount("/static", StaticFiles(directory=HERE / "static"))
+    for add in (_add_pictures, _add_start, _add_results, _add_fields):
+        add(app, Views(queue))
     return app
 
 
-def _add_files(app: FastAPI, views: Views) -> None:
-    """Add the scripts, the pictures and the lists of valid values."""
+def _add_pictures(app: FastAPI, views: Views) -> None:
+    """Add the pictures, and the lists of valid values."""
     queue, pictures = views.queue, Pictures(views.queue.folder)
-    files = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
-
-    @app.get("/favicon.ico")
-    def icon() -> Response:
-        return Response(status_code=204)
-
-    @app.get("/static/{name}")
-    def static(name: str) -> Response:
-        if name not in files:
-            raise HTTPException(404)
-        return Response(files[name], media_type=STATIC[name], headers={"cache-control": "no-cache"})
 
     @app.get("/picture/{kind}/{page}/{index}")
-    def picture(kind: str, page: int, index: int) -> Response:
+    def picture(kind: Literal["crop", "context", "page"], page: int, index: int) -> Response:
         key = views.key((page, index))
         image, field = queue.reading.pages[page].image, queue.fields[key]
-        if kind == "crop" and (image or field.crop):
+        if kind == "crop":
             content = pictures.crop(image, field)
-        elif kind in ("context", "page") and image:
-            content = pictures.context(image, field.box) if kind == "context" else pictures.page(image)
         else:
-            raise HTTPException(404)
+            content = pictures.context(image, field.box) if kind == "context" else pictures.page(image)
         form = "image/png" if kind == "crop" else "image/jpeg"
         return Response(content, media_type=form, headers={"cache-control": "private, max-age=3600"})
 
@@ -157,14 +140,11 @@ def _add_fields(app: FastAPI, views: Views) -> None:
         return views.page(language, "work.html", here=here, cards=cards, queue=name)
 
     @app.get("/{language}/field/{page}/{index}")
-    def one(request: Request, language: str, page: int, index: int, queue: str = NAMES[0]) -> Response:
-        name: Name = next((name for name in NAMES if name == queue), NAMES[0])
-        return work(request, language, name, (page, index))
+    def one(request: Request, language: str, page: int, index: int, queue: Name = "review") -> Response:
+        return work(request, language, queue, (page, index))
 
     @app.get("/{language}/{name}")
-    def listed(request: Request, language: str, name: str) -> Response:
-        if name not in NAMES:
-            raise HTTPException(404)
+    def listed(request: Request, language: str, name: Name) -> Response:
         return work(request, language, name, None)
 
 

@@ -14,7 +14,7 @@ from ziffern.reading.result import Box, FieldReading
 from ziffern.reading.verified import cut
 
 KEPT = 12  # decoded pages
-AROUND = 0.5, 0.62  # of the page's width, and of the cut-out's width: what is shown around a field
+AROUND = 0.6, 0.8  # of the page's width, and of the cut-out's width: what is shown around a field
 MAX_WIDTH, MAX_CROP = 1100, 1400  # pixels
 MARK = (10, 95, 180)
 

@@ -83,7 +83,7 @@ class Queue:
         """
         with self.lock:
             settles = name == "settle" and kind != "later" and self.standing.state(key) == "disputed"
-            self._add(Decision(self.clock(), person, *key, kind, value, seconds, settles))
+            self._add(Decision(self.clock(), person, *key, kind, value, seconds, int(settles)))
 
     def undo(self, person: str) -> Key | None:
         """Take a person's last entry back, and lend them its field; return None if there is none.

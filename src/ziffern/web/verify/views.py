@@ -124,8 +124,8 @@ def words_of(language: str) -> Language:
 
 
 def _reason(reason: Reason, words: Language) -> str:
-    """Return why a field is doubtful; the code alone if this version has no text for it."""
+    """Return why a field is doubtful; the same for all reasons that this version has no text for."""
     try:
         return Message(reason.code, **reason.values).in_language(words.code)
     except (LookupError, ValueError, TypeError):
-        return reason.code
+        return words("unsure")

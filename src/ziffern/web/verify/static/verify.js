@@ -75,9 +75,8 @@ function suggest(found) {
     line.setAttribute("aria-selected", "false");
     const text = document.createElement("b");
     text.textContent = value;
-    const more = document.createElement("span");
-    more.textContent = note;
-    line.append(text, more);
+    line.append(text);
+    if (note) line.append(Object.assign(document.createElement("span"), { textContent: note }));
     line.addEventListener("pointerdown", (event) => {
       event.preventDefault();
       choose(index);
