@@ -34,7 +34,7 @@ test-slow: $(STAMP) ## Run the tests that train, kill, resume, and install the w
 
 test-browser: $(STAMP) ## Drive the studio in headless Chromium (some minutes; needs the program chromium)
 	@$(STUDIO) --group browser
-	@$(RUN) -m pytest -q tests/studio/test_browser.py tests/studio/test_page.py tests/studio/test_proxy.py tests/studio/test_server.py tests/studio/test_sessions.py tests/deploy/test_page.py
+	@$(RUN) -m pytest -q tests/studio/test_browser.py tests/studio/test_page.py tests/studio/test_proxy.py tests/studio/test_server.py tests/studio/test_sessions.py tests/deploy/test_page.py tests/web/verify/test_browser.py
 
 lint: $(STAMP) ## Check style, and that each room imports only rooms below it
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(VENV)/bin/lint-imports --no-cache

@@ -10,6 +10,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -21,10 +22,15 @@ from tests.support.documents import ROOT, Command, blocks, commands
 from tests.support.runs import compose_config, run_in
 from tests.support.study_edits import write_search
 
+from make_batch import make_batch
 from ziffern.cli import evaluate
 from ziffern.cli import main as cli
 from ziffern.cli.train import train
+from ziffern.reading.decisions import Decision, Decisions
+from ziffern.reading.folder import load_reading
+from ziffern.reading.verified import export
 from ziffern.runs.run import Run
+from ziffern.web.guard import check_access
 from ziffern.web.keys import read_keys
 from ziffern.web.limits import Limits
 
@@ -103,6 +109,7 @@ def belongings(tmp_path_factory: pytest.TempPathFactory, digits_npz: Path) -> Pa
     lines = [line.rpartition(",")[0] for line in (folder / "table.csv").read_text().splitlines()]
     (folder / "test.csv").write_text("\n".join(lines))  # without labels, as Kaggle's
     write_stl10(folder / "data/stl10_binary")
+    write_batch(folder / "BATCH")
     (folder / "keys.txt").write_text("0123456789abcdef0123456789abcdef\n")
     for name, model, seed in RUNS:
         config = compose_config(digits_npz, f"model={model}", f"seed={seed}", *QUICK)
@@ -112,6 +119,16 @@ def belongings(tmp_path_factory: pytest.TempPathFactory, digits_npz: Path) -> Pa
     (search / "experiment").mkdir()
     (search / "experiment/best.yaml").write_text("# @package _global_\ndata:\n  batch_size: 32\n")
     return folder
+
+
+def write_batch(folder: Path) -> None:
+    """Write a batch of which a person has checked every field, and its examples."""
+    truth = make_batch(folder, pages=12, fields=5)
+    with closing(Decisions(folder, load_reading(folder))) as decisions:
+        for page, values in enumerate(truth):
+            for row, value in enumerate(values):
+                decisions.append(Decision(1.0, "ada", page, f"number_{row + 1}", "value", value, 1.0))
+    export(folder, folder / "values.csv")
 
 
 def write_files(folder: Path) -> None:
@@ -277,18 +294,28 @@ def check_served(run: Run, host: str, port: int, workers: int, keys: Path | None
     assert limits == Limits()
 
 
+def check_verified(
+    folder: Path, host: str, port: int, people: dict[str, str], names: list[str], double: bool, browser: bool
+) -> None:
+    """The batch can be read, and the page is for this machine or for people with passwords."""
+    assert load_reading(folder).pages
+    check_access(host, port, people, names)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", cases(lambda command: command.words[0] == "ziffern"))
 def test_ziffern_runs(command: Command, call: Callable[..., str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ziffern.studio import server
     from ziffern.web import server as web
+    from ziffern.web.verify import server as verify
 
     arguments = list(command.words[1:])
     served: list[server.Options] = []
     monkeypatch.setattr(sys, "stdin", StringIO("correct horse\n"))  # a password
     monkeypatch.setattr(server, "serve", served.append)
     monkeypatch.setattr(web, "serve", check_served)
-    if arguments[0] == "studio" and "--add-person" not in arguments and "--people" in arguments:
+    monkeypatch.setattr(verify, "serve", check_verified)
+    if arguments[0] in ("studio", "verify") and "--add-person" not in arguments and "--people" in arguments:
         call(cli.main, "ziffern", "studio", "--add-person", "ada", "--people", "people.txt")
     if arguments[0] == "sweep":
         arguments = of_search(arguments)

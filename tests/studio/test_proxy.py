@@ -16,8 +16,8 @@ from tests.support.data_files import table
 from tests.support.people import HASHED, PEOPLE
 from tests.support.studio import file_of, function, served
 
-from ziffern.studio.logins import FREE
 from ziffern.studio.server import BEHIND_PROXY, Options
+from ziffern.web.logins import FREE
 
 httpx = pytest.importorskip("httpx")
 

@@ -15,9 +15,10 @@ import pytest
 from tests.support.people import HASHED, PEOPLE, basic
 
 from ziffern.errors import InputError
-from ziffern.studio.guard import MAX_SENT, MAX_UPLOADED, Guard
 from ziffern.studio.server import Options, make_app
+from ziffern.studio.sessions import MAX_SENT, MAX_UPLOADED
 from ziffern.text.language import LANGUAGES
+from ziffern.web.guard import Guard
 from ziffern.web.sockets import free_socket
 
 
@@ -277,7 +278,7 @@ def test_a_report_of_an_unknown_run_is_not_found(client: Any, app: Any, name: st
 
 
 def app_output(guarded: Any) -> Path:
-    root = next(route for route in guarded.app.routes if getattr(route, "path", "") == "/report/{language}/{name}")
+    root = next(route for route in guarded.app.app.routes if getattr(route, "path", "") == "/report/{language}/{name}")
     cells = [cell.cell_contents for cell in root.endpoint.__closure__ or ()]
     return next(cell.output for cell in cells if hasattr(cell, "output"))
 
@@ -290,7 +291,7 @@ def test_gradio_hands_out_no_file_and_asks_no_other_host(client: Any, path: str)
 
 
 def blocks_of(guarded: Any, language: str) -> Any:
-    mounted = next(route for route in guarded.app.routes if getattr(route, "path", "") == f"/{language}")
+    mounted = next(route for route in guarded.app.app.routes if getattr(route, "path", "") == f"/{language}")
     return mounted.app.get_blocks()
 
 

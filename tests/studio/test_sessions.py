@@ -196,6 +196,12 @@ def test_the_end_of_a_stream_of_answers_is_not_taken_for_a_lost_page(
     async def disconnected() -> dict[str, str]:
         return {"type": "http.disconnect"}
 
-    scope = {"type": "http", "method": "GET", "path": f"/en{API}/{path}", "query_string": b"session_hash=a"}
-    asyncio.run(sessions.Sessions(app)(scope, disconnected, None, "ada"))  # type: ignore[arg-type]
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": f"/en{API}/{path}",
+        "query_string": b"session_hash=a",
+        "ziffern.person": "ada",
+    }
+    asyncio.run(sessions.Sessions(app)(scope, disconnected, None))  # type: ignore[arg-type]
     assert told[1] is is_told_at_once

@@ -41,7 +41,7 @@ def served(options: Options, temporary: Path) -> Iterator[Any]:
 
 
 def gradio_app(app: Any) -> Any:
-    return next(route for route in app.app.routes if getattr(route, "path", "") == "/en").app
+    return next(route for route in app.app.app.routes if getattr(route, "path", "") == "/en").app
 
 
 def function(app: Any, name: str) -> int:

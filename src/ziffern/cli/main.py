@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-from ziffern.cli import export, form, predict, read, serve
+from ziffern.cli import export, form, predict, read, serve, verify
 from ziffern.cli.terminal import chosen_language, language_of_terminal, readable_streams
 from ziffern.config.command import invocation
 from ziffern.errors import InputError
@@ -104,8 +104,8 @@ def _prepare(arguments: argparse.Namespace) -> None:
 
 
 def _studio(arguments: argparse.Namespace) -> None:
-    from ziffern.studio.people import add_person, read_people
     from ziffern.studio.server import Options, serve
+    from ziffern.web.people import add_person, read_people
 
     if arguments.add_person is not None:
         if not arguments.people:
@@ -207,20 +207,8 @@ def _parser() -> argparse.ArgumentParser:
     studio.add_argument(
         "--output", metavar="FOLDER", type=Path, default=Path("outputs"), help="the folder for runs (default: outputs)"
     )
-    studio.add_argument("--port", metavar="N", type=int, default=7860, help="or the next free one (default: 7860)")
-    studio.add_argument(
-        "--host", metavar="ADDRESS", default="127.0.0.1", help="where to listen (default: this machine)"
-    )
-    studio.add_argument("--people", metavar="FILE", type=Path, help="who may use it, each with a workspace")
+    add_access(studio, port=7860)
     studio.add_argument("--add-person", metavar="NAME", help="prompt for a password, and add NAME to --people FILE")
-    studio.add_argument(
-        "--public-host",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="a host name under which a proxy on this machine serves the page with TLS; may be repeated",
-    )
-    studio.add_argument("--no-browser", action="store_true", help="do not open the page in a browser")
     studio.set_defaults(run=_studio, folder=[])
     sweep = commands.add_parser("sweep", help="inspect a hyperparameter search: sweep report FOLDER")
     kinds = sweep.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -228,8 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     search.set_defaults(run=_sweep_report)
     dashboard = kinds.add_parser("dashboard", help="open optuna-dashboard for a search, even while it runs")
     dashboard.set_defaults(run=_sweep_dashboard, output=None)
-
-    for module in (predict, export, serve, form, read):
+    for module in (predict, export, serve, form, read, verify):
         module.add_parser(commands)
     for command in (search, dashboard):
         command.add_argument("folder", metavar="SWEEP", type=Path, help="the folder of a search")

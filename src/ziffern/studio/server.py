@@ -18,14 +18,11 @@ from typing import Any
 
 from ziffern.deploy.extra import require
 from ziffern.errors import InputError
-from ziffern.studio.guard import MAX_UPLOADED, Guard
+from ziffern.studio.sessions import MAX_UPLOADED, POLICY, Sessions, max_body
 from ziffern.text.language import LANGUAGES
 from ziffern.text.printable import printable
+from ziffern.web.guard import BEHIND_PROXY, Guard, check_access
 from ziffern.web.sockets import LOCAL, address_of, free_socket
-
-MAX_HOST = 253  # characters
-HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*")
-BEHIND_PROXY: dict[str, Any] = {"proxy_headers": True, "forwarded_allow_ips": "127.0.0.1,::1"}  # of uvicorn
 
 
 @dataclass(frozen=True)
@@ -42,16 +39,7 @@ class Options:
 
     def check(self) -> None:
         """Raise InputError unless the page is for this machine alone, or for people with passwords."""
-        if not 1 <= self.port <= 65535:  # noqa: PLR2004
-            raise InputError("studio.server.port", port=self.port)
-        for name in self.public_hosts:
-            if len(name) > MAX_HOST or not HOST.fullmatch(name):
-                raise InputError("studio.server.public_host", name=name)
-        if self.host in LOCAL and not self.public_hosts:
-            return
-        if not self.people:
-            option = f"--host {self.host}" if self.host not in LOCAL else f"--public-host {self.public_hosts[0]}"
-            raise InputError("studio.server.passwords_needed", option=option)
+        check_access(self.host, self.port, self.people, self.public_hosts)
 
 
 def serve(options: Options) -> None:
@@ -141,4 +129,5 @@ def make_app(options: Options) -> Callable[..., Any]:
             footer_links=[],
             run_history=False,
         )
-    return Guard(app, options.people, options.host not in LOCAL, options.public_hosts)
+    is_shared = options.host not in LOCAL
+    return Guard(Sessions(app), options.people, is_shared, options.public_hosts, POLICY, max_body)

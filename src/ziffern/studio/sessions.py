@@ -15,11 +15,16 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from ziffern.web.refused import RefusedError
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+MAX_UPLOADED = 200 * 2**20  # bytes of a file
+MAX_SENT = 16 * 2**20  # bytes of any other request: a drawing takes some thousand
+POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; frame-ancestors 'self'"
 GRACE = 1.0  # seconds
 MAX_PATHS = 100  # uploads of one person that the page may still use
 CHOSEN = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name that a browser gives to a session or an upload
@@ -35,12 +40,9 @@ PAGE = re.compile(r"(/[a-z]{2})(/.*)", re.DOTALL)
 HEARTBEAT = re.compile(rf"(.*{API}/heartbeat/)([^/]+)(/?)")
 
 
-class RefusedError(Exception):
-    """A request that is refused, with an HTTP status, one line, and further headers of the answer."""
-
-    def __init__(self, status: int, line: str, *headers: tuple[bytes, bytes]) -> None:
-        super().__init__(line)
-        self.status, self.line, self.headers = status, line, headers
+def max_body(path: str) -> int:
+    """Return how many bytes a request to this path may have."""
+    return MAX_UPLOADED + MAX_SENT if path.endswith("/upload") else MAX_SENT  # the file and the form around it
 
 
 class Sessions:
@@ -50,16 +52,17 @@ class Sessions:
         self.app = app
         self._uploaded: dict[str, deque[str]] = {}  # paths by person
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, person: str) -> None:
-        """Answer one request of a person; the name is empty if no password is required.
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request of the person in `scope["ziffern.person"]`, which is None if no password is required.
 
         Raises:
             RefusedError: The page makes no such request, or it names a session or a file of somebody else.
         """
-        route = PAGE.fullmatch(scope["path"])
+        route = PAGE.fullmatch(scope["path"]) if scope["type"] == "http" else None
         if route is None:  # our own routes, which look names up in the person's workspace
             await self.app(scope, receive, send)
             return
+        person = scope["ziffern.person"] or ""
         allowed = ROUTES.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if allowed is None or not allowed.fullmatch(route[2]):
             raise RefusedError(404, "not here\n")

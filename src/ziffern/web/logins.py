@@ -18,8 +18,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from ziffern.studio.people import verify
-from ziffern.studio.sessions import RefusedError
+from ziffern.web.people import verify
+from ziffern.web.refused import RefusedError
 
 BUCKETS = 4096
 FREE = 3  # failed guesses without a delay: people mistype

@@ -10,36 +10,59 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from ziffern.studio.logins import Logins
-from ziffern.studio.sessions import RefusedError, Sessions
+from ziffern.errors import InputError
 from ziffern.text.printable import printable
+from ziffern.web.logins import Logins
+from ziffern.web.refused import RefusedError
 from ziffern.web.sockets import LOCAL
 
-MAX_UPLOADED = 200 * 2**20  # bytes of a file
-MAX_SENT = 16 * 2**20  # bytes of any other request: a drawing takes some thousand
+MAX_HOST = 253  # characters
+HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*")
+MAX_BODY = 2**16  # bytes of a request
 UNTRUSTED = (b"x-forwarded-", b"x-gradio-")  # Gradio would take its address from these; Host has it, and is checked
-POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; frame-ancestors 'self'"
+OWN = ("img-src", "script-src", "style-src", "connect-src", "form-action")
+POLICY = "".join(f"{kind} 'self'; " for kind in OWN) + "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
+BEHIND_PROXY: dict[str, Any] = {"proxy_headers": True, "forwarded_allow_ips": "127.0.0.1,::1"}  # of uvicorn
 REALM = b'Basic realm="ziffern", charset="UTF-8"'
 FOREIGN = 403, "requested by another site's page\n"
+
+
+def check_access(host: str, port: int, people: Mapping[str, str], public_hosts: Sequence[str]) -> None:
+    """Raise InputError unless a page is for this machine alone, or for people with passwords."""
+    if not 1 <= port <= 65535:  # noqa: PLR2004
+        raise InputError("web.access.port", port=port)
+    for name in public_hosts:
+        if len(name) > MAX_HOST or not HOST.fullmatch(name):
+            raise InputError("web.access.public_host", name=name)
+    if (host not in LOCAL or public_hosts) and not people:
+        option = f"--host {host}" if host not in LOCAL else f"--public-host {public_hosts[0]}"
+        raise InputError("web.access.passwords_needed", option=option)
 
 
 class Guard:
     """Refuses requests that name another host, come from another site, or have no password; `app` answers the others.
 
     Without `people`, no password is required. If the page is `shared`, served beyond this machine, addresses and this
-    machine's name are its hosts too; `public_hosts` are names under which a proxy serves it with TLS.
+    machine's name are its hosts too; `public_hosts` are names under which a proxy serves it with TLS. `policy` is the
+    Content-Security-Policy, and `max_body` returns how many bytes a request to a path may have.
     """
 
     def __init__(
-        self, app: Callable[..., Any], people: Mapping[str, str], shared: bool, public_hosts: Sequence[str] = ()
+        self,
+        app: Callable[..., Any],
+        people: Mapping[str, str],
+        shared: bool,
+        public_hosts: Sequence[str] = (),
+        policy: str = POLICY,
+        max_body: Callable[[str], int] = lambda _: MAX_BODY,
     ) -> None:
         self.app, self.people, self.shared = app, people, shared
-        self.sessions, self.logins = Sessions(app), Logins(people)
+        self.logins, self.max_body = Logins(people), max_body
+        self.headers = [(b"content-security-policy", policy.encode()), *HEADERS]
         self.names = {*LOCAL, *((socket.gethostname().lower(), socket.getfqdn().lower()) if shared else ())}
         self.public_hosts = {name.lower() for name in public_hosts}
 
@@ -52,7 +75,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = {name.decode("latin1"): value.decode("latin1") for name, value in scope["headers"]}
-        for status, line in (self.refusal(headers), _too_long(headers, scope["path"])):
+        for status, line in (self.refusal(headers), _too_long(headers, self.max_body(scope["path"]))):
             if status:
                 await _answer(send, RefusedError(status, line))
                 return
@@ -61,7 +84,7 @@ class Guard:
             scope = {**scope, "headers": [pair for pair in scope["headers"] if not pair[0].startswith(UNTRUSTED)]}
             scope["ziffern.person"] = person
             more = [(b"set-cookie", _cookie(scope, proof).encode())] if proof else []
-            await self.sessions(scope, receive, _with_headers(send, [*HEADERS, *more]), person or "")
+            await self.app(scope, receive, _with_headers(send, [*self.headers, *more]))
         except RefusedError as refused:
             await _answer(send, refused)
 
@@ -141,11 +164,10 @@ async def _answer(send: Callable[..., Any], refused: RefusedError) -> None:
     await send({"type": "http.response.body", "body": printable(refused.line.rstrip()).encode() + b"\n"})
 
 
-def _too_long(headers: Mapping[str, str], path: str) -> tuple[int, str]:
+def _too_long(headers: Mapping[str, str], limit: int) -> tuple[int, str]:
     """Return a status and a reason where a request's body is too long, or has no length; otherwise 0."""
     if "transfer-encoding" in headers:
         return 411, "a content length is required\n"
-    limit = MAX_UPLOADED + MAX_SENT if path.endswith("/upload") else MAX_SENT  # the file and the form around it
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > limit:
         return 413, f"{length[:20]} bytes: at most {limit}\n"

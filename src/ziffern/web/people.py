@@ -65,14 +65,14 @@ def read_people(path: Path) -> dict[str, str]:
         name, _, password = line.rstrip().partition(":")
         where: dict[str, object] = {"path": path, "line": number}
         if not PERSON.fullmatch(name):
-            raise InputError("studio.people.name", **where, command=_command("NAME", path))
+            raise InputError("web.people.name", **where, command=_command("NAME", path))
         if not HASHED.fullmatch(password):
-            raise InputError("studio.people.not_hashed", **where, name=name, command=_command(name, path))
+            raise InputError("web.people.not_hashed", **where, name=name, command=_command(name, path))
         if _is_taken(name, people):
-            raise InputError("studio.people.twice", **where, name=name)
+            raise InputError("web.people.twice", **where, name=name)
         people[name] = password
     if not people:
-        raise InputError("studio.people.nobody", path=path, command=_command("NAME", path))
+        raise InputError("web.people.nobody", path=path, command=_command("NAME", path))
     return people
 
 
@@ -87,11 +87,11 @@ def add_person(path: Path, name: str) -> bool:
         OSError: The file cannot be written.
     """
     if not PERSON.fullmatch(name):
-        raise InputError("studio.people.new_name", name=name)
+        raise InputError("web.people.new_name", name=name)
     lines = _lines(path) if path.exists() else []
     names = [line.partition(":")[0] for line in lines]
     if name not in names and _is_taken(name, names):
-        raise InputError("studio.people.other_case", name=name)
+        raise InputError("web.people.other_case", name=name)
     line = f"{name}:{hashed(_ask(name))}"
     kept = [line if known == name else old for old, known in zip(lines, names, strict=True)]
     text = "\n".join(kept if name in names else [*lines, line]) + "\n"
@@ -111,13 +111,13 @@ def _ask(name: str) -> str:
             password = getpass.getpass(f"Password of {name}: ")
             again = getpass.getpass("The same again: ")
         except EOFError as error:
-            raise InputError("studio.people.no_password", name=name) from error
+            raise InputError("web.people.no_password", name=name) from error
         if again != password:
-            raise InputError("studio.people.passwords_differ", name=name)
+            raise InputError("web.people.passwords_differ", name=name)
     else:
         password = sys.stdin.readline().rstrip("\r\n")
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD or printable(password) != password:
-        raise InputError("studio.people.password", name=name, low=MIN_PASSWORD, high=MAX_PASSWORD)
+        raise InputError("web.people.password", name=name, low=MIN_PASSWORD, high=MAX_PASSWORD)
     return password
 
 
@@ -134,5 +134,5 @@ def _lines(path: Path) -> list[str]:
     try:
         return read_bytes(path, MAX_FILE).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        why = error if isinstance(error, OSError) else Message("studio.people.not_utf8")
-        raise InputError("studio.people.unreadable", path=path, why=why) from error
+        why = error if isinstance(error, OSError) else Message("web.people.not_utf8")
+        raise InputError("web.people.unreadable", path=path, why=why) from error

@@ -14,9 +14,9 @@ import pytest
 from tests.support.people import HASHED, PEOPLE, basic
 
 from ziffern.errors import InputError
-from ziffern.studio import logins as logins_module
-from ziffern.studio import people as people_module
-from ziffern.studio.logins import (
+from ziffern.web import logins as logins_module
+from ziffern.web import people as people_module
+from ziffern.web.logins import (
     BUCKETS,
     FIRST_DELAY,
     FORGOTTEN,
@@ -27,8 +27,8 @@ from ziffern.studio.logins import (
     Failures,
     Logins,
 )
-from ziffern.studio.people import add_person, hashed, read_people, verify
-from ziffern.studio.sessions import RefusedError
+from ziffern.web.people import add_person, hashed, read_people, verify
+from ziffern.web.refused import RefusedError
 
 # The file
 

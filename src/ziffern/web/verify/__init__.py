@@ -1,0 +1,1 @@
+"""The page on which people check the doubtful fields of a batch."""

@@ -1,0 +1,131 @@
+"""What the pages of `ziffern verify` show, and what their script sends.
+
+Decision: the answer to an entry brings the next fields along, so that nobody waits for one.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import HTTPException
+from fastapi.responses import JSONResponse, Response
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+from msgspec import Meta, Struct
+
+from ziffern.reading.decisions import Key
+from ziffern.reading.result import REVIEW, Reason
+from ziffern.text.catalog import Message
+from ziffern.text.language import LANGUAGES, Language
+from ziffern.text.printable import printable
+from ziffern.web.verify.queue import Name, Queue
+
+HERE = Path(__file__).parent
+AHEAD = 6  # fields that a page holds, the shown one included
+MAX_OPTIONS = 5  # alternatives
+ENVIRONMENT = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True)
+Index = Annotated[int, Meta(ge=0)]
+Place = tuple[Index, Index]  # of a page in the reading, and of a field in the page
+
+
+class Undo(Struct):
+    """What the script sends to undo an entry: the queue, and the fields that the page holds."""
+
+    queue: Name
+    held: Annotated[list[Place], Meta(max_length=AHEAD + 1)]
+
+
+class Entry(Undo):
+    """What the script sends when a person has decided about a field."""
+
+    place: Place
+    kind: Literal["value", "empty", "unreadable", "later"]
+    value: Annotated[str, Meta(max_length=100)]
+    seconds: float
+
+    def problem(self) -> bool:
+        """Return whether it cannot be written."""
+        is_value = (
+            self.kind == "value" and self.value.strip() == self.value != "" and printable(self.value) == self.value
+        )
+        return not is_value and (self.kind not in ("empty", "unreadable", "later") or self.value != "")
+
+
+@dataclass(frozen=True)
+class Views:
+    """What the pages show."""
+
+    queue: Queue
+
+    def page(self, language: str, template: str, **values: object) -> Response:
+        """Return a page."""
+        words = words_of(language)
+        values["progress"] = self.progress(words)
+        text = ENVIRONMENT.get_template(template).render(w=words, languages=LANGUAGES, **values)
+        return Response(text, media_type="text/html", headers={"cache-control": "no-store"})
+
+    def field(self, key: Key, words: Language, name: Name) -> dict[str, Any]:
+        """Return what is shown of a field."""
+        page, field = self.queue.reading.pages[key[0]], self.queue.fields[key]
+        index = next(place for place, other in enumerate(page.fields) if other.name == key[1])
+        likely = field.alternatives[:MAX_OPTIONS] or ([(field.guess, field.probability)] if field.guess else [])
+        options = [(value, words.percent(share, 1), "value") for value, share in likely]
+        guess = field.guess
+        if name == "settle":
+            entries = self.queue.standing.answers(key).values()
+            options = [(entry.value or words(entry.kind), entry.person, entry.kind) for entry in entries]
+            guess = ""
+        doubt = _reason(field.reason, words) if field.reason else words("unsure") if field.status == REVIEW else ""
+        return {
+            "field": field,
+            "page": page,
+            "place": f"{key[0]}/{index}",
+            "guess": guess,
+            "options": json.dumps(options),
+            "reason": doubt,
+            "has_list": field.name in self.queue.reading.lists,
+        }
+
+    def progress(self, words: Language) -> dict[str, Any]:
+        """Return how far people are, in words."""
+        now = self.queue.progress()
+        left = words("left", count=math.ceil(now.left / 60)) if now.left and now.done < now.total else ""
+        text = words("progress", done=now.done, total=now.total)
+        return {"done": now.done, "total": now.total, "text": text, "left": left, "disputed": now.disputed}
+
+    def answer(self, person: str, asked: Undo, words: Language, more: Mapping[str, Any]) -> Response:
+        """Return what a page needs after an entry: the progress, and further fields."""
+        held = [self.key(place) for place in asked.held]
+        keys = self.queue.take(person, asked.queue, held, AHEAD)
+        return JSONResponse({"progress": self.progress(words), "fields": self.cards(keys, words, asked.queue), **more})
+
+    def cards(self, keys: Sequence[Key], words: Language, name: Name) -> str:
+        """Return fields as the script takes them."""
+        template = ENVIRONMENT.get_template("card.html")
+        return Markup("").join(Markup(template.render(w=words, f=self.field(key, words, name))) for key in keys)
+
+    def key(self, place: Place) -> Key:
+        """Return which field is at a place; there is one, or the request is answered with 404."""
+        page, index = place
+        pages = self.queue.reading.pages
+        if 0 <= page < len(pages) and 0 <= index < len(pages[page].fields):
+            return page, pages[page].fields[index].name
+        raise HTTPException(404)
+
+
+def words_of(language: str) -> Language:
+    """Return the texts in a language; there is one of that code, or the request is answered with 404."""
+    if language not in LANGUAGES:
+        raise HTTPException(404)
+    return Language(language, HERE / "texts")
+
+
+def _reason(reason: Reason, words: Language) -> str:
+    """Return why a field is doubtful; the same for all reasons that this version has no text for."""
+    try:
+        return Message(reason.code, **reason.values).in_language(words.code)
+    except (LookupError, ValueError, TypeError):
+        return words("unsure")

@@ -1,0 +1,198 @@
+"""The page in headless Chromium: keys alone, two people, a server that is killed, lists, and axe-core."""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ziffern.reading.folder import load_reading
+from ziffern.reading.result import REVIEW
+from ziffern.reading.verified import verified_fields
+
+sync_api = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+from playwright.sync_api import Browser, Page, expect  # noqa: E402
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+VERIFY = [sys.executable, "-c", "from ziffern.cli.main import main; main()", "verify"]
+PATIENCE = 60_000  # milliseconds; other programs may need the machine too
+
+
+class Server:
+    """`ziffern verify` in a process of its own, which can be killed and started anew at the same address."""
+
+    def __init__(self, batch: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.batch = batch
+        self.address = f"http://127.0.0.1:{self.port}"
+
+    def start(self, *more: str) -> None:
+        command = [*VERIFY, str(self.batch), "--no-browser", "--port", str(self.port), *more]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout
+        assert self.address in self.process.stdout.readline()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def server(batch: Path) -> Iterator[Server]:
+    server = Server(batch)
+    server.start()
+    yield server
+    server.kill()
+
+
+def page_of(browser: Browser, server: Server, name: str, **how: Any) -> Page:
+    page = browser.new_context(**how).new_page()
+    page.set_default_timeout(PATIENCE)
+    page.problems = []  # type: ignore[attr-defined]
+    page.on("pageerror", lambda error: page.problems.append(str(error)))  # type: ignore[attr-defined]
+    page.goto(f"{server.address}/en/")
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+    page.get_by_text(f"You are {name}.").wait_for()
+    return page
+
+
+def begin(page: Page) -> None:
+    page.keyboard.press("Enter")  # the link has the focus
+    page.wait_for_selector("#work[data-place]")
+
+
+def place(page: Page) -> tuple[int, int]:
+    first, second = page.get_attribute("#work", "data-place").split("/")  # type: ignore[union-attr]
+    return int(first), int(second)
+
+
+def press(page: Page, *keys: str) -> None:
+    """Press keys, the last of which shows another field."""
+    before = page.get_attribute("#work", "data-place")
+    for key in keys:
+        page.keyboard.press(key)
+    page.wait_for_function("before => document.getElementById('work')?.dataset.place !== before", arg=before)
+
+
+def test_a_batch_is_checked_with_keys_alone(
+    browser: Browser, server: Server, batch: Path, truth: list[list[str]]
+) -> None:
+    page = page_of(browser, server, "Anna")
+    begin(page)
+    fields = {
+        (number, row): field for number, p in enumerate(load_reading(batch).pages) for row, field in enumerate(p.fields)
+    }
+    doubtful = [key for key, field in fields.items() if field.status == REVIEW]
+    first = place(page)
+    press(page, "/")
+    press(page, "Control+z")
+    assert place(page) == first
+    press(page, "*")
+    press(page, *["Backspace"] * 2)  # in the empty field
+    assert place(page) == first
+    press(page, "+")
+    for _ in doubtful:
+        here = place(page)
+        value = truth[here[0]][here[1]]
+        assert page.input_value("#value") == fields[here].guess
+        assert page.evaluate("document.activeElement.id") == "value"
+        press(page, *([] if fields[here].guess == value else value), "Enter")
+    page.get_by_text("All doubtful fields are checked.").wait_for()
+    found = {(each.page, int(each.field[-1]) - 1): each.value for each in verified_fields(batch)}
+    assert found == {(number, row): truth[number][row] for number, row in doubtful}
+    assert page.problems == []  # type: ignore[attr-defined]
+
+
+def test_lists_complete_and_warn(browser: Browser, server: Server, truth: list[list[str]]) -> None:
+    page = page_of(browser, server, "Anna")
+    page.goto(f"{server.address}/en/field/0/0")
+    page.wait_for_selector("#options li")
+    page.keyboard.type("00")
+    page.keyboard.press("Enter")
+    expect(page.locator("#warning")).to_contain_text("00 is not in the list")
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Backspace")
+    page.keyboard.type(truth[0][0][:2])
+    expect(page.locator("#options li")).to_have_text([truth[0][0]])
+    press(page, "ArrowDown", "Enter")
+    page.goto(f"{server.address}/en/field/1/0")
+    page.wait_for_selector("#options li")
+    press(page, *"00", "Enter", "Enter")  # kept in spite of the warning
+    page.wait_for_timeout(500)
+    assert {each.value for each in verified_fields(server.batch)} == {truth[0][0], "00"}
+
+
+def test_two_people_disagree_and_a_third_settles(browser: Browser, batch: Path) -> None:
+    server = Server(batch)
+    server.start("--double")
+    try:
+        pages = [page_of(browser, server, name) for name in ("Anna", "Bert", "Cem")]
+        for page, value in zip(pages, ("11111", "22222"), strict=False):
+            page.goto(f"{server.address}/en/field/0/1")
+            page.wait_for_selector("#options li")
+            press(page, *value, "Enter")
+            page.wait_for_timeout(300)
+        pages[2].goto(f"{server.address}/en/settle")
+        expect(pages[2].locator("#options")).to_contain_text("11111")
+        expect(pages[2].locator("#options")).to_contain_text("Bert")
+        pages[2].keyboard.press("ArrowDown")
+        pages[2].keyboard.press("ArrowDown")
+        pages[2].keyboard.press("Enter")
+        pages[2].get_by_text("You are Cem.").wait_for()
+        assert [each.value for each in verified_fields(batch)] == ["22222"]
+    finally:
+        server.kill()
+
+
+def test_entries_are_kept_while_the_server_is_away(browser: Browser, server: Server, batch: Path) -> None:
+    page = page_of(browser, server, "Anna")
+    begin(page)
+    press(page, "Enter", "Enter")
+    page.wait_for_timeout(500)
+    known = len(verified_fields(batch))
+    server.kill()
+    press(page, "/")
+    expect(page.locator("#warning")).to_contain_text("Not saved yet: 1")
+    server.start()
+    expect(page.locator("#warning")).to_have_text("")
+    end = time.monotonic() + 30
+    while len(verified_fields(batch)) == known and time.monotonic() < end:
+        time.sleep(0.1)
+    assert len(verified_fields(batch)) == known + 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_accessible_and_on_a_phone(browser: Browser, server: Server, scheme: Any, width: int) -> None:
+    page = page_of(browser, server, "Anna", color_scheme=scheme, viewport={"width": width, "height": 800})
+    for path in ("en/", "de/review", "de/field/0/0", "en/settle", "en/sample"):
+        page.goto(f"{server.address}/{path}")
+        page.wait_for_load_state("networkidle")
+        found = axe.Axe().run(page)
+        assert found.violations_count == 0, (path, found.generate_report())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert re.search("lang=.de", page.goto(f"{server.address}/de/").text())  # type: ignore[union-attr]
+    assert page.problems == []  # type: ignore[attr-defined]
