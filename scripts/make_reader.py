@@ -91,10 +91,10 @@ def main() -> None:
     read = np.flatnonzero(cells.any((1, 2)))
     cells, labels = cells[read], labels[read]
     print(f"{len(digits) - len(read)} of {len(digits)} cells are taken for empty")
-    plain = OpenCVNetwork(NETWORK, 1.0).probabilities(cells[:, None])
+    plain = OpenCVNetwork(NETWORK.read_bytes(), 1.0).probabilities(cells[:, None])
     logits = np.log(np.maximum(plain, 1e-12))
     temperature = fit_temperature(logits[:FITTED], labels[:FITTED])
-    network = OpenCVNetwork(NETWORK, temperature)
+    network = OpenCVNetwork(NETWORK.read_bytes(), temperature)
     probabilities = network.probabilities(cells[:, None])
     negatives = make_negatives(digits[:FITTED, None], NEGATIVES, seed=0)
     known = (probabilities[:FITTED], cells[:FITTED, None])

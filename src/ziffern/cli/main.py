@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ziffern.cli import export, form, predict, read, serve, verify
+from ziffern.cli.access import add_access
 from ziffern.cli.terminal import chosen_language, language_of_terminal, readable_streams
 from ziffern.config.command import invocation
 from ziffern.errors import InputError

@@ -99,29 +99,30 @@ def _write(result: "Reading", form: str, file: IO[bytes]) -> None:
 
 def _print_page(page: "PageReading", alone: bool) -> None:
     """Print the fields of a page, one per line; a question mark follows a guess that a person must check."""
-    from ziffern.reading.table import text_of
-
     words, where = terminal_words(), "" if alone else printable(f"{page.source} {page.number}: ")
     for item in page.fields:
         guess = item.guess or words("read.nothing")
         name = "" if len(page.fields) == 1 else f"{printable(item.name)}: "
-        doubt = f"?  {printable(text_of(item.reason))}" if item.value is None else ""
+        doubt = f"?  {printable(item.why)}" if item.value is None else ""
         print(f"{where}{name}{printable(guess)}{doubt}")
 
 
 def _print_notes(result: "Reading", notes: list[Any], output: Path | None, folder: Path | None) -> None:
-    from ziffern.reading.table import text_of
 
     words, counts = terminal_words(), result.counts
     lines = [words("start.about_data", text=printable(note)) for note in notes]
     problems = [page for page in result.pages if page.problem]
     for page in problems[:MAX_LINES]:
         lines.append(
-            words("read.problem", page=printable(f"{page.source} {page.number}"), text=printable(text_of(page.problem)))
+            words(
+                "read.problem",
+                page=printable(f"{page.source} {page.number}"),
+                text=printable(page.why),
+            )
         )
     if len(problems) > MAX_LINES:
         lines.append(words("read.more_problems", count=len(problems) - MAX_LINES))
-    lines += [words("read.warning", text=printable(text_of(warning))) for warning in result.warnings]
+    lines += [words("read.warning", text=printable(warning.text())) for warning in result.warnings]
     if not output and len(result.pages) == 1 and result.pages[0].kind:
         lines.append(
             words("read.found", what=words(f"read.kind.{result.pages[0].kind}")) if not result.template else ""

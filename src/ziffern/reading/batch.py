@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.errors import InputError
-from ziffern.files.untrusted import read_text, reading
+from ziffern.reading.folder import READING
 from ziffern.reading.result import Reading
 
-FILE = "reading.json"
-MAX_BYTES = 2**30  # of reading.json
 MAX_PAGE, MAX_CROP = 1400, 800  # pixels of the longest side of a stored picture
 QUALITY = 80  # of JPEG
 
@@ -60,26 +58,9 @@ class BatchFolder:
 
     def finish(self, result: Reading) -> None:
         """Write `reading.json`, and give the folder its name."""
-        (self.partial / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
+        (self.partial / READING).write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
         os.rename(self.partial, self.path)  # noqa: PTH104 # Path.rename replaces an empty folder, too
 
     def discard(self) -> None:
         """Remove what was written, unless the folder is finished."""
         shutil.rmtree(self.partial, ignore_errors=True)
-
-
-def read_batch(folder: Path) -> Reading:
-    """Return the reading in a batch folder, which may be anyone's.
-
-    Raises:
-        InputError: It is no batch folder, or its file is damaged.
-    """
-    path = folder / FILE
-    if not path.exists():
-        raise InputError("reading.batch.none", path=folder)
-    with reading(path):
-        text = read_text(path, MAX_BYTES)
-    try:
-        return msgspec.json.decode(text, type=Reading)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InputError("reading.batch.damaged", path=path, reason=str(error)) from error

@@ -69,8 +69,14 @@ def _divided(quads: Points) -> Points:
     kept = []
     for quad, area in zip(quads, areas, strict=True):
         x, y, wide, tall = cv2.boundingRect(quad)
-        near = np.flatnonzero((abs(centers - (x + wide / 2, y + tall / 2)) < (wide / 2, tall / 2)).all(1) & (areas < 0.7 * area))
-        inside = [index for index in near if areas[index] > 0.1 * area and cv2.pointPolygonTest(quad, centers[index].tolist(), False) > 0]
+        near = np.flatnonzero(
+            (abs(centers - (x + wide / 2, y + tall / 2)) < (wide / 2, tall / 2)).all(1) & (areas < 0.7 * area)
+        )
+        inside = [
+            index
+            for index in near
+            if areas[index] > 0.1 * area and cv2.pointPolygonTest(quad, centers[index].tolist(), False) > 0
+        ]
         kept.append(len(inside) < 2 or areas[inside].sum() < 0.7 * area)
     return quads[np.array(kept, bool)]
 
@@ -105,7 +111,9 @@ def _long_lines(ink: Gray, length: int) -> Gray:
     """Keep runs of ink of this length, also of slightly slanted or broken lines, and drop digits."""
     lines = np.zeros_like(ink)
     for size, across in (((length, 1), (1, 3)), ((1, length), (3, 1))):
-        thick = cv2.dilate(ink, np.ones(across, np.uint8)) if size[0] == 1 else cv2.dilate(ink, np.ones((3, 1), np.uint8))
+        thick = (
+            cv2.dilate(ink, np.ones(across, np.uint8)) if size[0] == 1 else cv2.dilate(ink, np.ones((3, 1), np.uint8))
+        )
         runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_RECT, size))
         bridge = (length // 2 * 2 + 1, 1) if size[0] > 1 else (1, length // 2 * 2 + 1)
         lines |= cv2.morphologyEx(runs, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_RECT, bridge))
@@ -128,7 +136,12 @@ def _enclosed(mask: Gray, shortest: int) -> Iterator[Points]:
         full = float(cv2.contourArea(hull))
         corners = corners_of(hull[:, 0].astype(np.float32))
         quad = float(cv2.contourArea(corners))
-        if full and quad > MIN_SQUARENESS * full and cv2.contourArea(outline) > MIN_FILLED * full and _is_box(hull, full):
+        if (
+            full
+            and quad > MIN_SQUARENESS * full
+            and cv2.contourArea(outline) > MIN_FILLED * full
+            and _is_box(hull, full)
+        ):
             yield corners + np.float32([left, top])
 
 
@@ -181,7 +194,11 @@ def lattices(quads: Points, *, is_grid: bool) -> list[dict[tuple[int, int], int]
                 ahead = across[:, axis] * (step[0] + step[1]) * length[here]
                 gap = (ahead - (length[here] + length[rest]) / 2) / tall[here]
                 fits = (np.abs(across[:, 1 - axis]) < 0.3) & (gap > -0.2) & (gap < limit) & _alike(tall, here, rest)
-                fits &= _alike(wide, here, rest) if is_grid else np.minimum(wide[here], wide[rest]) < MAX_ASPECT * tall[here]
+                fits &= (
+                    _alike(wide, here, rest)
+                    if is_grid
+                    else np.minimum(wide[here], wide[rest]) < MAX_ASPECT * tall[here]
+                )
                 place = row + step[0], column + step[1]
                 if fits.any() and place not in places:
                     nearest = int(rest[fits][gap[fits].argmin()])
@@ -199,7 +216,10 @@ def filled_row(quads: Points) -> list[Points]:
     centers, along, _ = sides(quads)
     order = np.argsort(centers @ np.median(along, 0))
     row = [quads[order[0]]]
-    gaps = [float(np.linalg.norm(quads[b][[0, 3]].mean(0) - quads[a][[1, 2]].mean(0))) for a, b in zip(order, order[1:], strict=False)]
+    gaps = [
+        float(np.linalg.norm(quads[b][[0, 3]].mean(0) - quads[a][[1, 2]].mean(0)))
+        for a, b in zip(order, order[1:], strict=False)
+    ]
     wide = float(np.median(np.linalg.norm(along, axis=1)))
     for gap, index in zip(gaps, order[1:], strict=True):
         if np.median(gaps) < 0.2 * wide and gap > 0.7 * wide:

@@ -17,7 +17,7 @@ from ziffern.analysis.guarantee import Counts, count
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_text
 from ziffern.files.untrusted import read_text, reading
-from ziffern.reading.batch import read_batch
+from ziffern.reading.folder import load_reading
 from ziffern.reading.result import ACCEPTED, Name, Share
 from ziffern.reading.verified import verified_fields
 
@@ -42,7 +42,7 @@ def calibrate(folders: Sequence[Path]) -> tuple[Calibration, dict[str, int]]:
     unchecked: dict[str, int] = defaultdict(int)
     models = {}
     for folder in folders:
-        batch = read_batch(folder)
+        batch = load_reading(folder)
         models[batch.model] = folder
         values = {(page, name): value for page, name, value, _ in verified_fields(folder)}
         for number, page in enumerate(batch.pages):

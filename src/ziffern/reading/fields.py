@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ziffern.reading.layout import Field
     from ziffern.reading.model import ReaderModel
     from ziffern.reading.registration import Registered
+    from ziffern.reading.strings import Classify
 
 Ink = NDArray[np.float32]
 
@@ -59,10 +60,12 @@ def found_fields(found: "Found", model: "ReaderModel") -> list[Draft]:
         around = (min(lefts) - margin, min(tops) - margin, max(rights) + margin, max(bottoms) + margin)
         shown = _whole(around, gray)
         draft = Draft(f"row{number}", "cells", _share(shown, gray), None, _cut(gray, shown))
-        inks = [ink_of(_cut(gray, at)) for at in places]
+        inks = [found.ink(box) for box in row]
         if found.kind == "string":
             draft.kind = "string"
-            _add_string(draft, inks[0], places[0], gray, model, None)
+            (left, top, right, bottom), (height, width) = places[0], inks[0].shape
+            at = ((left + right - width) // 2, (top + bottom - height) // 2)  # the ink has a margin
+            _add_string(draft, inks[0], at, gray, model, None)
         else:
             _add_cells(draft, inks, places, gray, model)
         drafts.append(draft)
@@ -96,12 +99,7 @@ def _add_string(
     """Read a digit string without cells."""
     from ziffern.reading.strings import split_digits
 
-    def classify(inks: Sequence[Ink]) -> tuple[Probabilities, NDArray[np.float32]]:
-        images = np.array([digit_image(one) for one in inks], np.uint8).reshape(-1, 28, 28)
-        probability = model.probabilities(images)
-        return probability, model.is_digit(images, probability)
-
-    splits = split_digits(ink, classify, length) if ink.any() else []
+    splits = split_digits(ink, classifier(model), length) if ink.any() else []
     if not splits:
         if ink.any():
             draft.reason = Reason("reading.reason.no_split")
@@ -119,6 +117,17 @@ def _add_string(
     places = [place for place, cell in enumerate(draft.cells, 1) if cell.status != "digit"]
     if places:
         draft.reason = Reason("reading.reason.no_digit", {"cell": places[0]})
+
+
+def classifier(model: "ReaderModel") -> "Classify":
+    """Return what `find` and `split_digits` need: the probabilities and scores of the inks of single digits."""
+
+    def classify(inks: Sequence[Ink]) -> tuple[Probabilities, NDArray[np.float32]]:
+        images = np.array([digit_image(ink) for ink in inks], np.uint8).reshape(-1, 28, 28)
+        probability = model.probabilities(images)
+        return probability, model.is_digit(images, probability)
+
+    return classify
 
 
 def _cell(box: Box, probability: Probabilities | None, is_digit: bool) -> CellReading:

@@ -199,7 +199,9 @@ def _dark(gray: Gray, boxes: list[PixelBox]) -> Gray:
         crop = gray[max(top, 0) + y : bottom - y, max(left, 0) + x : right - x].astype(np.float32)
         if min(crop.shape) > 3:
             reach = max(crop.shape) / 10
-            total += float(((crop - cv2.GaussianBlur(crop, (0, 0), reach, borderType=cv2.BORDER_REPLICATE)) ** 3).mean())
+            total += float(
+                ((crop - cv2.GaussianBlur(crop, (0, 0), reach, borderType=cv2.BORDER_REPLICATE)) ** 3).mean()
+            )
     return 255 - gray if total > 0 else gray
 
 

@@ -16,17 +16,17 @@ from ziffern.errors import InputError
 from ziffern.reading.batch import BatchFolder
 from ziffern.reading.draft import Draft
 from ziffern.reading.drift import drift
-from ziffern.reading.fields import found_fields, template_fields
+from ziffern.reading.fields import classifier, found_fields, template_fields
 from ziffern.reading.page import Page, PageProblem
 from ziffern.reading.result import PageReading, Reading, Reason
 from ziffern.reading.values import Decisions
 from ziffern.text.catalog import Message
 
 if TYPE_CHECKING:
+    from ziffern.reading.find import What
     from ziffern.reading.layout import Template
     from ziffern.reading.model import ReaderModel
 
-WHAT = ("auto", "digit", "row", "grid", "string")  # is on a page, without a template
 MAX_THREADS = 8
 
 
@@ -42,7 +42,7 @@ def read_pages(
     model: "ReaderModel",
     *,
     template: "Template | None" = None,
-    what: str = "auto",
+    what: "What" = "auto",
     max_error: float = 0.01,
     checked: Mapping[str, Counts] | None = None,
     folder: BatchFolder | None = None,
@@ -53,7 +53,7 @@ def read_pages(
         pages: From `ziffern.reading.pages.pages_of`.
         model: Classifies digits.
         template: Where the fields are; None finds them.
-        what: One of WHAT, without a template.
+        what: What is on a page, without a template.
         max_error: The largest allowed share of wrong values among the accepted ones, in (0, 1).
         checked: Counts of checked fields of earlier batches by field name, from `ziffern.reading.calibrate`.
         folder: Where the pictures of pages and fields are written; None writes none.
@@ -107,7 +107,7 @@ def _read_page(
     start: PageReading,
     model: "ReaderModel",
     template: "Template | None",
-    what: str,
+    what: "What",
     folder: BatchFolder | None,
 ) -> _PageDraft:
     from ziffern.reading.find import find
@@ -120,7 +120,7 @@ def _read_page(
         kind, residual, gray = registered.kind.name, registered.residual, registered.gray
         fields = template_fields(registered, model, PIXELS_PER_MM, template.drop_out)
     else:
-        found = find(page.gray, what)
+        found = find(page.gray, what, classifier(model))
         kind, residual, gray = found.kind, None, found.gray
         fields = found_fields(found, model)
     image, crops = "", []

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from msgspec import Meta, Struct, field
 
+from ziffern.text.catalog import Message
+from ziffern.text.printable import one_line
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -23,6 +26,9 @@ CellStatus = Literal["digit", "empty", "not a digit"]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Box = tuple[Share, Share, Share, Share]  # left, top, right, bottom, as shares of the page image
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
+PAGE = ("file", "page", "kind", "to_check", "problem")  # columns of a table
+DETAILS = ("guess", "status", "probability", "reason", "crop")  # of a field; `guess` also where it is not accepted
+DIGITS = 6  # decimals of a probability in a table
 FileName = Annotated[str, Meta(max_length=200, pattern=r"^([\w-]+(\.\w+)?(/[\w-]+\.\w+)?)?$")]  # below the batch folder
 
 
@@ -31,6 +37,14 @@ class Reason(Struct, frozen=True):
 
     code: Annotated[str, Meta(max_length=100, pattern=r"^[\w.]+$")]
     values: dict[str, str | int | float] = {}
+
+    def text(self, language: str | None = None) -> str:
+        """Return it in words, in a language or that of the terminal; a code that is unknown stays as it is."""
+        message = Message(self.code, **self.values)
+        try:
+            return str(message) if language is None else message.in_language(language)
+        except (LookupError, ValueError):  # of another version, or of somebody else
+            return one_line(self.code)
 
 
 class CellReading(Struct, frozen=True):
@@ -64,6 +78,11 @@ class FieldReading(Struct, frozen=True):
         """The accepted value; empty for a field without ink; None if a person must look."""
         return self.guess if self.status == ACCEPTED else "" if self.status == EMPTY else None
 
+    @property
+    def why(self) -> str:
+        """The reason in words; empty without one."""
+        return self.reason.text() if self.reason else ""
+
 
 class PageReading(Struct, frozen=True):
     """One page; one that could not be read has a problem and no fields."""
@@ -75,6 +94,21 @@ class PageReading(Struct, frozen=True):
     residual: float | None = None  # of the registration, in millimeters
     problem: Reason | None = None
     fields: list[FieldReading] = field(default_factory=list)
+
+    @property
+    def why(self) -> str:
+        """Its problem in words; empty without one."""
+        return self.problem.text() if self.problem else ""
+
+    def row(self) -> dict[str, object]:
+        """Return the row of a table (`Reading.to_frame`)."""
+        unread = sum(item.value is None for item in self.fields)
+        row: dict[str, object] = dict(zip(PAGE, (self.source, self.number, self.kind, unread, self.why), strict=True))
+        for item in self.fields:
+            details = (item.guess, item.status, round(item.probability, DIGITS), item.why, item.crop)
+            row[item.name] = item.value
+            row |= {f"{item.name}_{name}": value for name, value in zip(DETAILS, details, strict=True)}
+        return row
 
 
 class Guarantee(Struct, frozen=True):
@@ -102,10 +136,15 @@ class Reading(Struct, frozen=True):
     lists: dict[str, list[str]] = field(default_factory=dict)  # valid values by field name, for completion
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return a table with one row per page (`ziffern.reading.table.to_frame`)."""
-        from ziffern.reading.table import to_frame
+        """Return one row per page: PAGE, a column per field with its accepted value, and FIELD_DETAIL columns.
 
-        return to_frame(self)
+        A field that a person must look at, or that is on another type of page, has None as its value.
+        """
+        import pandas as pd
+
+        names = list(dict.fromkeys(item.name for page in self.pages for item in page.fields))
+        columns = [*PAGE, *names, *(f"{name}_{detail}" for name in names for detail in DETAILS)]
+        return pd.DataFrame([page.row() for page in self.pages], columns=columns, dtype=object)
 
     @property
     def counts(self) -> Counter[str]:

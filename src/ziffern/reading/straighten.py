@@ -55,7 +55,9 @@ def warped_grid(gray: Gray, corners: Points) -> tuple[Gray, list[list[PixelBox]]
     wide = float(np.median(np.linalg.norm(np.diff(corners, axis=1), axis=2)))
     tall = float(np.median(np.linalg.norm(np.diff(corners, axis=0), axis=2)))
     zoom = max(1.0, 40 / min(wide, tall))
-    ys, xs = (length * zoom * (np.arange(count) + MARGIN) for length, count in zip((tall, wide), corners.shape, strict=False))
+    ys, xs = (
+        length * zoom * (np.arange(count) + MARGIN) for length, count in zip((tall, wide), corners.shape, strict=False)
+    )
     picture = _warp(gray, corners, xs, ys)
     cells = [[(xs[i], ys[j], xs[i + 1], ys[j + 1]) for i in range(len(xs) - 1)] for j in range(len(ys) - 1)]
     return picture, [[_pixels(np.array(cell)) for cell in row] for row in cells]
@@ -65,7 +67,9 @@ def warped_rows(gray: Gray, rows: list[list[Points]]) -> tuple[Gray, list[list[P
     """Return rows of boxes (4, 2), each straightened by its own corners, one below the other."""
     strips, places, top = [], [], 0
     for row in rows:
-        knots = np.array([[quad[[0, 3]], quad[[1, 2]]] for quad in row]).reshape(-1, 2, 2)  # (2 boxes, top and bottom, 2)
+        knots = np.array([[quad[[0, 3]], quad[[1, 2]]] for quad in row]).reshape(
+            -1, 2, 2
+        )  # (2 boxes, top and bottom, 2)
         steps = np.linalg.norm(np.diff(knots, axis=0), axis=2).mean(1)
         tall = float(np.median(np.linalg.norm(knots[:, 1] - knots[:, 0], axis=1)))
         zoom = max(1.0, 40 / tall)
@@ -124,7 +128,9 @@ def cut_out(gray: Gray, box: PixelBox, *, is_boxed: bool = True) -> Gray:
         for is_row in (True, False):
             view, drop = (ink, gone) if is_row else (ink.T, gone.T)
             start, stop = (inner[0], inner[2]) if is_row else (inner[1], inner[3])
-            chunks = np.array_split(np.arange(view.shape[1])[max(start - pad, 0) : stop + pad], max(1, (stop - start) // height))
+            chunks = np.array_split(
+                np.arange(view.shape[1])[max(start - pad, 0) : stop + pad], max(1, (stop - start) // height)
+            )
             for index, edge in enumerate(inner[1::2] if is_row else inner[::2]):
                 turn = slice(None, None, -1 if index else 1)  # so that the inside lies below the edge
                 at = len(view) - 1 - edge if index else edge

@@ -64,7 +64,9 @@ class _Path(NamedTuple):
     segments: tuple[int, ...]
 
 
-def split_digits(ink: Ink, classify: Classify, count: int | tuple[int, int] | None = None, best: int = 4) -> list[Split]:
+def split_digits(
+    ink: Ink, classify: Classify, count: int | tuple[int, int] | None = None, best: int = 4
+) -> list[Split]:
     """Return the most plausible splits of a string into digits, best first; none without ink.
 
     Args:
@@ -142,10 +144,16 @@ def _joined(parts: list[_Piece], height: float) -> list[_Piece]:
             overlap = min(part.right, other.right) - max(part.left, other.left)
             smaller = min(part.mask.shape[1], other.mask.shape[1])
             together = max(part.bottom, other.bottom) - min(part.top, other.top)
-            if overlap >= 0.7 * smaller and min(part.mask.shape[0], other.mask.shape[0]) < 0.7 * height and together < 1.6 * height:
+            if (
+                overlap >= 0.7 * smaller
+                and min(part.mask.shape[0], other.mask.shape[0]) < 0.7 * height
+                and together < 1.6 * height
+            ):
                 rest = [piece for piece in parts if piece is not part and piece is not other]
                 left, top, _, _ = _extent([part, other])
-                return _joined(sorted([_Piece(left, top, _union([part, other]), 0.0), *rest], key=lambda piece: piece.left), height)
+                return _joined(
+                    sorted([_Piece(left, top, _union([part, other]), 0.0), *rest], key=lambda piece: piece.left), height
+                )
     return parts
 
 

@@ -30,7 +30,11 @@ def free_regions(gray: Gray, classify: Classify | None, what: str) -> tuple[Gray
     _, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     boxes = stats[1:, :4].astype(int)  # left, top, width, height
     tall = boxes[:, 3] >= MIN_HEIGHT
-    whole = (boxes[:, 2] > 0.8 * ink.shape[1]) | (boxes[:, 2] > MAX_RULE * boxes[:, 3]) | (boxes[:, 3] > 0.95 * ink.shape[0])
+    whole = (
+        (boxes[:, 2] > 0.8 * ink.shape[1])
+        | (boxes[:, 2] > MAX_RULE * boxes[:, 3])
+        | (boxes[:, 3] > 0.95 * ink.shape[0])
+    )
     marks = np.flatnonzero(tall & ~whole)
     if not len(marks):
         return page, []
@@ -78,12 +82,17 @@ def _angle(ink: Gray) -> float:
     return best if scores[best] > 1.1 * scores[0.0] else 0.0
 
 
-def _lines(boxes: NDArray[np.int_], marks: NDArray[np.int_], usual: float, shape: tuple[int, ...]) -> list[NDArray[np.int_]]:
+def _lines(
+    boxes: NDArray[np.int_], marks: NDArray[np.int_], usual: float, shape: tuple[int, ...]
+) -> list[NDArray[np.int_]]:
     """Group marks whose boxes touch when smeared along the line; from left to right."""
     smeared = np.zeros(shape, np.uint8)
     for left, top, wide, tall in boxes[marks]:
         cut = tall // 4  # so that lines with long descenders stay apart
-        smeared[top + cut : top + tall - cut, max(0, left - round(SMEAR * usual / 2)) : left + wide + round(SMEAR * usual / 2)] = 1
+        smeared[
+            top + cut : top + tall - cut,
+            max(0, left - round(SMEAR * usual / 2)) : left + wide + round(SMEAR * usual / 2),
+        ] = 1
     _, labels = cv2.connectedComponents(smeared, connectivity=4)
     centers = boxes[marks, :2] + boxes[marks, 2:] // 2
     group = labels[centers[:, 1], centers[:, 0]]
@@ -97,7 +106,9 @@ def _bounds(boxes: NDArray[np.int_]) -> tuple[int, int, int, int]:
     return int(left), int(top), int(right), int(bottom)
 
 
-def _run_of_digits(labels: NDArray[np.int32], boxes: NDArray[np.int_], lines: list[NDArray[np.int_]], classify: Classify) -> NDArray[np.int_]:
+def _run_of_digits(
+    labels: NDArray[np.int32], boxes: NDArray[np.int_], lines: list[NDArray[np.int_]], classify: Classify
+) -> NDArray[np.int_]:
     """Return the marks of the words with the largest sum of digits' probabilities above MIN_GAIN."""
     best: tuple[float, NDArray[np.int_]] = (0.0, boxes[:0, 0])
     for line in lines:

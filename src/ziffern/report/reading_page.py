@@ -9,7 +9,6 @@ from markupsafe import Markup
 
 from ziffern.files.untrusted import open_below
 from ziffern.reading.result import ACCEPTED, EMPTY, REVIEW, Reading
-from ziffern.reading.table import text_of
 from ziffern.report.page import png_uri, write_page
 from ziffern.text.language import Language, terminal_language
 
@@ -34,7 +33,7 @@ def write_report(result: Reading, folder: Path, language: str | None = None) -> 
 
 def page_context(result: Reading, folder: Path, t: Language) -> dict[str, Any]:
     """Return the context of the reading template."""
-    counts, pages = result.counts, [page for page in result.pages if page.problem]
+    counts, pages = result.counts, [(page, page.problem) for page in result.pages if page.problem]
     by_field: dict[str, Counter[str]] = {}
     for page in result.pages:
         for item in page.fields:
@@ -48,7 +47,7 @@ def page_context(result: Reading, folder: Path, t: Language) -> dict[str, Any]:
         "result": result,
         "counts": {status: counts[status] for status in (ACCEPTED, REVIEW, EMPTY)},
         "total": counts.total(),
-        "warnings": [text_of(warning, t.code) for warning in result.warnings],
+        "warnings": [warning.text(t.code) for warning in result.warnings],
         "by_field": by_field,
         "doubtful": [
             {
@@ -57,12 +56,12 @@ def page_context(result: Reading, folder: Path, t: Language) -> dict[str, Any]:
                 "name": item.name,
                 "page": f"{page.source} · {page.number}",
                 "probability": item.probability,
-                "reason": text_of(item.reason, t.code),
+                "reason": item.reason.text(t.code) if item.reason else "",
             }
             for page, item in islice(doubtful, MAX_SHOWN)
         ],
         "more_doubtful": max(0, len(doubtful) - MAX_SHOWN),
-        "problems": [(f"{page.source} · {page.number}", text_of(page.problem, t.code)) for page in pages[:MAX_SHOWN]],
+        "problems": [(f"{page.source} · {page.number}", why.text(t.code)) for page, why in pages[:MAX_SHOWN]],
         "more_problems": max(0, len(pages) - MAX_SHOWN),
     }
 
