@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAGIC = "9472"  # the first digits
-MAX_PACKED = 360  # bytes: a version 12 code, with 65 modules per side, 3 pixels per module at 200 dpi
+MAX_PACKED = 315  # bytes: a version 11 code with 61 modules per side, 3.2 pixels per module at 200 dpi
 MAX_CORNER = 4000  # pixels
 USUAL = (
     b'"values":["register":{"frame":["crop":["label":"string":["check":"luhn"isbnean"iban"mod11"pattern":"\\\\d{"date":'
