@@ -52,7 +52,8 @@ class BatchFolder:
         scale = limit / max(gray.shape)
         if scale < 1:
             gray = np.asarray(cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-        content = cv2.imencode(name[-4:], gray, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+        options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if name.endswith("jpg") else []
+        content = cv2.imencode(name[-4:], gray, options)[1]
         (self.partial / name).write_bytes(content.tobytes())
         return name
 
