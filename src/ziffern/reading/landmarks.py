@@ -206,7 +206,7 @@ def _sharpened(corners: Array, outline: Array) -> tuple[Array, float]:
 
 
 def _fit(homography: Any, source: Array, target: Array) -> Fit:
-    """Return the fit of a homography from `source` in mm to `target` in pixels; its residual is infinite without one."""
+    """Return the fit of a homography from `source` in mm to `target` in pixels; without one it is infinitely bad."""
     import cv2
 
     if np.size(homography) != HOMOGRAPHY or not abs(np.linalg.det(homography)) > TINY:  # NaN is neither
