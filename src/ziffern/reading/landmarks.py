@@ -22,6 +22,8 @@ FLAT = 0.3  # mm: three markers that fit an affine map this well are on a scan
 TOLERANCE = 4.0  # pixels of the reduced picture, by which features may move on curled paper
 RATIO = 0.75  # of the distances to the best and the second-best feature
 MIN_SHOWN = 0.25  # of a picture must be the page, so that a box is no frame
+HOMOGRAPHY, TINY = 9, 1e-9  # numbers; a determinant
+MIN_SIDE = 20  # points of an outline on a side of a frame
 BLEED = 0.4  # pixels of the reduced picture by which blur and threshold widen a frame
 MAX_ASPECT = 0.3  # by which perspective may change the ratio of a frame's sides, as a logarithm
 Array = NDArray[Any]
@@ -68,12 +70,12 @@ def fit_markers(found: dict[int, Array], width: float, height: float) -> Fit:
     source = marker_corners(width, height)[numbers].reshape(-1, 2)
     target = np.concatenate([found[number] for number in numbers])
     if len(numbers) < len(IDS):  # the fourth corner is extrapolated, more safely without perspective
-        affine = np.vstack([cv2.estimateAffine2D(source, target, method=cv2.LMEDS)[0], (0, 0, 1)])
-        fit = Fit(affine, _residual(affine, source, target), len(source))
-        if fit.residual < FLAT:
-            return fit
-    homography = cv2.findHomography(source, target)[0]
-    return Fit(homography, _residual(homography, source, target), len(source))
+        affine, _ = cv2.estimateAffine2D(source, target, method=cv2.LMEDS)
+        if affine is not None:
+            fit = _fit(np.vstack([affine, (0, 0, 1)]), source, target)
+            if fit.residual < FLAT:
+                return fit
+    return _fit(cv2.findHomography(source, target)[0], source, target)
 
 
 @lru_cache(maxsize=50)
@@ -126,7 +128,7 @@ def fit_blank(blank: Blank, name: str, found: tuple[Array, Array], size: tuple[f
     homography, inliers = cv2.findHomography(
         source, target, cv2.USAC_MAGSAC, tolerance, maxIters=5000, confidence=0.999
     )
-    if np.size(homography) != 9:  # noqa: PLR2004
+    if np.size(homography) != HOMOGRAPHY:
         return None
     chosen = inliers.ravel() > 0
     page = np.array([(0, 0), (size[0], 0), size, (0, size[1])], np.float64)
@@ -134,7 +136,7 @@ def fit_blank(blank: Blank, name: str, found: tuple[Array, Array], size: tuple[f
     is_plausible = cv2.isContourConvex(corners) and cv2.contourArea(corners) > page.max() ** 2  # over a pixel per mm
     if chosen.sum() < MIN_INLIERS or not is_plausible:
         return None
-    return Fit(homography, _residual(homography, source[chosen], target[chosen]), int(chosen.sum()))
+    return _fit(homography, source[chosen], target[chosen])
 
 
 def fit_frame(gray: NDArray[np.uint8], box: Box, size: tuple[float, float]) -> Fit | None:
@@ -192,6 +194,8 @@ def _sharpened(corners: Array, outline: Array) -> tuple[Array, float]:
         along = (outline - a) @ (b - a) / np.sum((b - a) ** 2)
         across = np.abs((outline - a) @ np.array([a[1] - b[1], b[0] - a[0]])) / np.hypot(*(b - a))
         points = outline[(along > 0.05) & (along < 0.95) & (across < 0.03 * np.hypot(*(b - a)))]  # noqa: PLR2004
+        if len(points) < MIN_SIDE:
+            return corners, np.inf
         dx, dy, x, y = cv2.fitLine(_floats(points), cv2.DIST_HUBER, 0, 0.01, 0.01).ravel()
         line = np.array([dy, -dx, dx * y - dy * x])
         errors.append(np.median(np.abs(points @ line[:2] + line[2])))
@@ -201,12 +205,14 @@ def _sharpened(corners: Array, outline: Array) -> tuple[Array, float]:
     return np.array([point[:2] / point[2] for point in crossings]), float(max(errors))
 
 
-def _residual(homography: Array, source: Array, target: Array) -> float:
-    """Return the median distance in mm between `source` and where `target`, in pixels, comes from."""
+def _fit(homography: Any, source: Array, target: Array) -> Fit:
+    """Return the fit of a homography from `source` in mm to `target` in pixels; without one it is infinitely bad."""
     import cv2
 
+    if np.size(homography) != HOMOGRAPHY or not abs(np.linalg.det(homography)) > TINY:  # NaN is neither
+        return Fit(np.eye(3), np.inf)
     back = cv2.perspectiveTransform(_floats(target)[None], np.linalg.inv(homography))[0]
-    return float(np.median(np.hypot(*(back - source).T)))
+    return Fit(homography, float(np.median(np.hypot(*(back - source).T))), len(source))
 
 
 def _reduced(gray: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:

@@ -32,7 +32,8 @@ from ziffern.reading.markers import code_box, parse_code
 from ziffern.reading.page import Page
 
 PIXELS_PER_MM = 200 / 25.4
-MAX_RESIDUAL = 1.0  # mm
+MAX_RESIDUAL, MAX_ROUGH = 1.0, 3.0  # mm: at the end, and of markers before corrections
+MIN_PIXELS = 100  # of a page's shorter side
 LINE = 0.4  # mm: the lines around the boxes of a form of ours
 CANDIDATES, FEW = 3, 300  # blank pages that are tried in full; features by which these are chosen
 MIN_LIKENESS = 0.3  # of a page to its blank page
@@ -65,12 +66,17 @@ def register(page: Page, template: Template) -> Registered:
     Raises:
         InputError: Its landmarks are not found or fit worse than MAX_RESIDUAL, or it belongs to another template.
     """
-    try:
-        return _registered(page, page.gray, template)
-    except InputError:
-        if np.median(page.gray[::8, ::8]) > MIDDLE:
-            raise
-    return _registered(page, MIDDLE * 2 + 1 - page.gray, template)  # white on black
+    values = {"path": page.source, "page": page.number, "template": template.name}
+    height, width = page.gray.shape
+    if min(height, width) < MIN_PIXELS:
+        raise InputError("reading.registration.small", width=width, height=height, limit=MIN_PIXELS, **values)
+    is_dark = np.median(page.gray[::8, ::8]) <= MIDDLE  # white on black, or on a dark table
+    for gray in (page.gray, MIDDLE * 2 + 1 - page.gray)[: 1 + is_dark]:
+        try:
+            return _registered(page, gray, template)
+        except InputError as error:
+            first = error
+    raise InputError(first.code, **first.message.values, **values)
 
 
 def _registered(page: Page, gray: NDArray[np.uint8], template: Template) -> Registered:
@@ -79,9 +85,7 @@ def _registered(page: Page, gray: NDArray[np.uint8], template: Template) -> Regi
     blank = _blank(kind, PIXELS_PER_MM)
     left = None if isinstance(kind.register, Frame) else mapping.refine(gray, _reference(kind))
     residual = fit.residual if left is None else left
-    if residual > MAX_RESIDUAL:
-        values = {"template": template.name, "residual": f"{residual:.1f}", "limit": MAX_RESIDUAL}
-        raise InputError("reading.registration.residual", path=page.source, page=page.number, **values)
+    _check(residual, MAX_RESIDUAL)
     color = page.color if page.color is None or gray is page.gray else MIDDLE * 2 + 1 - page.color
     drops_out = template.drop_out and isinstance(kind.register, Markers)
     warped = None if color is None else mapping.warp(color, PIXELS_PER_MM)
@@ -98,8 +102,7 @@ def _found(page: Page, gray: NDArray[np.uint8], template: Template) -> tuple[Pag
                 return find(gray, kinds, template)
         except InputError as error:
             errors.append(error)
-    first = errors[0]
-    raise InputError(first.code, **first.message.values, path=page.source, page=page.number, template=template.name)
+    raise errors[0]
 
 
 def _by_markers(gray: NDArray[np.uint8], kinds: list[PageType], template: Template) -> tuple[PageType, Fit]:
@@ -108,6 +111,7 @@ def _by_markers(gray: NDArray[np.uint8], kinds: list[PageType], template: Templa
         raise InputError("reading.registration.markers", count=len(corners))
     sizes = {(kind.width, kind.height) for kind in kinds}
     size, fit = min(((size, fit_markers(corners, *size)) for size in sizes), key=lambda item: item[1].residual)
+    _check(fit.residual, MAX_ROUGH)
     code = _code(gray, fit, size)
     if code is not None:
         name, number = code
@@ -170,7 +174,14 @@ def _by_frame(gray: NDArray[np.uint8], kinds: list[PageType], _: Template) -> tu
     if not fits:
         size = {"width": round(box.right - box.left), "height": round(box.bottom - box.top)}
         raise InputError("reading.registration.frame", **size)
-    return min(fits, key=lambda item: item[1].residual)
+    kind, fit = min(fits, key=lambda item: item[1].residual)
+    _check(fit.residual, MAX_RESIDUAL)
+    return kind, fit
+
+
+def _check(residual: float, limit: float) -> None:
+    if not residual <= limit:
+        raise InputError("reading.registration.residual", residual=f"{residual:.2f}", limit=limit)
 
 
 @lru_cache(maxsize=8)
