@@ -35,13 +35,7 @@ def code_text(template: str, page: int, version: str = "") -> str:
     return f"ziffern:{template}:{page}" + (f":{version}" if version else "")
 
 
-def parse_code(text: str) -> tuple[str, int] | None:
-    """Return the template's name and the page of a QR code's content; None if it is another one."""
+def parse_code(text: str) -> tuple[str, int, str] | None:
+    """Return the template's name, the page and the template's version of a QR code; None if it is another one."""
     match = CODE.fullmatch(text)
-    return (match[1], int(match[2])) if match else None
-
-
-def code_version(text: str) -> str:
-    """Return the template's version in a QR code's content, or empty text."""
-    match = CODE.fullmatch(text)
-    return (match[3] or "") if match else ""
+    return (match[1], int(match[2]), match[3] or "") if match else None

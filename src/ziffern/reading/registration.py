@@ -114,9 +114,11 @@ def _by_markers(gray: NDArray[np.uint8], kinds: list[PageType], template: Templa
     _check(fit.residual, MAX_ROUGH)
     code = _code(gray, fit, size)
     if code is not None:
-        name, number = code
+        name, number, version = code
         if name != template.name:
             raise InputError("reading.registration.other_template", found=name)
+        if version not in ("", template.version):
+            raise InputError("reading.registration.other_version", found=version, version=template.version)
         if number > len(template.pages):
             raise InputError("reading.registration.page_type", number=number, count=len(template.pages))
         kind = template.pages[number - 1]
@@ -128,7 +130,7 @@ def _by_markers(gray: NDArray[np.uint8], kinds: list[PageType], template: Templa
     return kinds[0], fit
 
 
-def _code(gray: NDArray[np.uint8], fit: Fit, size: tuple[float, float]) -> tuple[str, int] | None:
+def _code(gray: NDArray[np.uint8], fit: Fit, size: tuple[float, float]) -> tuple[str, int, str] | None:
     import cv2
 
     left, top, right, _ = code_box(size[0])

@@ -1,7 +1,7 @@
 """Templates of forms, from YAML.
 
 Decisions: every mistake is reported, not only the first; files that a template names lie in its own folder, and are
-opened without following links; the version depends only on what is read, so a new title or label leaves printed forms
+opened without following links; the version depends only on places, so new titles and rules leave printed forms
 valid.
 """
 
@@ -99,7 +99,10 @@ def _template(content: Any, problems: Problems) -> Template:
         pages.append(_page(name, place, part, problems))
         sums += _sums(place, part, pages[-1], problems)
     source = json.dumps(_without_printed(content), separators=(",", ":"), ensure_ascii=False)
-    version, is_drop_out = hashlib.sha256(source.encode()).hexdigest()[:8], keys.drop_out in ("yes", "true")
+    places = [
+        (page.width, page.height, [(field.name, field.kind, field.boxes) for field in page.fields]) for page in pages
+    ]
+    version, is_drop_out = hashlib.sha256(repr(places).encode()).hexdigest()[:8], keys.drop_out in ("yes", "true")
     return Template(keys.name, version, tuple(pages), tuple(sums), is_drop_out, "" if problems.has_files else source)
 
 
