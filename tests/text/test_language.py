@@ -28,6 +28,7 @@ def test_no_text_is_left_over() -> None:
         "compare.caution_folds",
         *(f"compare.{reason}" for reason in ("beaten", "worse", "no_better", "below_margin", "not_significant")),
         "compare.no_test",
+        "reading.source_",
     )
     for key in catalog(TEXTS / "en.yaml"):
         assert f'"{key}"' in used or f"'{key}'" in used or key.startswith(built), key

@@ -31,10 +31,10 @@ MARGIN_MM, SHOWN_MM = 0.6, 2.0  # around a cell that is read, and around a field
 UNTICKED, TICKED, FILLED = 0.02, 0.06, 0.75  # shares of ink in a tick box; between the first two a person looks
 
 
-def template_fields(page: "Registered", model: "ReaderModel", pixels_per_mm: float, drops_out: bool) -> list[Draft]:
-    """Return the fields of a registered page; `drops_out`: its boxes are printed in a color that red light hides."""
+def template_fields(page: "Registered", model: "ReaderModel", pixels_per_mm: float) -> list[Draft]:
+    """Return the fields of a registered page."""
     drafts = []
-    gray = page.gray if page.color is None or not drops_out else page.color[..., 0].copy()
+    gray = page.gray if page.color is None or not page.drops_out else page.color[..., 0].copy()
     for item in page.kind.fields:
         shown = _pixels(item.box, pixels_per_mm, SHOWN_MM, gray)
         draft = Draft(item.name, item.kind, _share(shown, gray), item.rules, _cut(page.gray, shown))

@@ -118,7 +118,7 @@ def _read_page(
     if template is not None:
         registered = register(page, template)
         kind, residual, gray = registered.kind.name, registered.residual, registered.gray
-        fields = template_fields(registered, model, PIXELS_PER_MM, template.drop_out)
+        fields = template_fields(registered, model, PIXELS_PER_MM)
     else:
         found = find(page.gray, what, classifier(model))
         kind, residual, gray = found.kind, None, found.gray
