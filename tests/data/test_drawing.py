@@ -54,6 +54,12 @@ def on_table(picture: Picture) -> Picture:
     return np.pad(photo(picture), ((0, 30), (25, 0)), constant_values=40)
 
 
+def likeness(image: Picture, other: Picture) -> float:
+    """The correlation; the center of mass may round to the next pixel."""
+    shifted = [np.roll(image, (y, x), (0, 1)).ravel() for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    return float(np.corrcoef(np.stack(shifted), other.ravel())[-1, :-1].max())
+
+
 CASES = {
     "mnist": lambda digit: digit,
     "mnist_inverted": lambda digit: 255 - digit,
@@ -89,7 +95,7 @@ def test_the_digit_stays_itself(case: str) -> None:
     for digit in mnist()[0][:5]:
         picture = CASES[case](digit)
         expected = digit[::-1].T if case == "transposed_view" else digit
-        assert np.corrcoef(as_digit(picture).ravel(), expected.ravel())[0, 1] > 0.75  # half a pixel costs this much
+        assert likeness(as_digit(picture), expected) > 0.8
 
 
 def test_a_digit_of_mnist_comes_back_nearly_unchanged() -> None:

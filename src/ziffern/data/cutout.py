@@ -6,6 +6,8 @@ empty form is subtracted, and strokes are closed again where they cross its prin
 a grid six times as fine, with every hole kept open.
 """
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +47,7 @@ EVEN = 2.5 / BOX  # of the digit's height: the reach over which darkness is even
 INK = 0.5  # of the pen's darkness, at the outline of a stroke
 PASSES = 4
 MIN_NOISE = 0.008  # of the paper's brightness: what JPEG leaves
+SAMPLED, RIDGE = 30, 1e-3  # points per side that a shade is fitted to, and a penalty that keeps it solvable
 SHADE = 3.0  # standard deviations of noise: paper
 NOISY = 0.1  # of the pen's darkness: from here on noise is smoothed
 SIDE = 60  # pixels of a cell at 200 dpi, where one pixel of smoothing does no harm
@@ -102,6 +105,7 @@ def _leveled(contrast: Gray, pieces: Mask) -> tuple[Gray, float, float]:
         if not smooths or not noise:
             break
         contrast = contrast - _shade(contrast, (pieces == 0) & (np.abs(contrast - level) < SHADE * noise))
+        contrast = np.where(pieces, np.float32(level), contrast)  # else the blur spreads a dark line
         if noise > NOISY * pen:
             deviation = float(np.clip(min(contrast.shape) / SIDE, 0.5, 2))
             contrast = np.asarray(cv2.GaussianBlur(contrast, (0, 0), deviation), np.float32)
@@ -110,12 +114,20 @@ def _leveled(contrast: Gray, pieces: Mask) -> tuple[Gray, float, float]:
 
 def _shade(contrast: Gray, paper: NDArray[np.bool_]) -> Gray:
     """Return the polynomial of second degree that fits the paper best."""
-    y, x = (np.linspace(-1, 1, side, dtype=np.float32) for side in contrast.shape)
-    columns = np.broadcast_arrays(np.float32(1), x, y[:, None], x**2, y[:, None] ** 2, x * y[:, None])
-    terms = np.stack([column + np.zeros(contrast.shape, np.float32) for column in columns], -1)
-    known = terms[paper]
-    weights = np.linalg.lstsq(known.T @ known, known.T @ contrast[paper], rcond=None)[0]
+    terms = _terms(contrast.shape)
+    step = max(1, min(contrast.shape) // SAMPLED)
+    chosen = paper[::step, ::step]
+    known, values = terms[::step, ::step][chosen], contrast[::step, ::step][chosen]
+    weights = np.linalg.solve(known.T @ known + RIDGE * np.eye(len(terms.T), dtype=np.float32), known.T @ values)
     return np.asarray(terms @ weights, np.float32)
+
+
+@lru_cache(16)
+def _terms(shape: tuple[int, int]) -> Gray:
+    y, x = (np.linspace(-1, 1, side, dtype=np.float32) for side in shape)
+    y = y[:, None]
+    columns = np.broadcast_arrays(np.ones(shape, np.float32), x, y, x**2, y**2, x * y)
+    return np.ascontiguousarray(np.stack(columns, -1))  # (h, w, 6)
 
 
 def _grown(mask: Mask, steps: int = 1) -> Mask:
@@ -152,9 +164,6 @@ def _box_pieces(mask: Mask, dark: Mask, has_box: bool) -> Mask:
     short = min(height, width)
     pieces = _long_lines(mask, dark)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask & (1 - pieces), connectivity=8)
-    depth = cv2.distanceTransform(cv2.copyMakeBorder(dark, 1, 1, 1, 1, cv2.BORDER_REPLICATE), cv2.DIST_L2, 3)[
-        1:-1, 1:-1
-    ]
     rows, columns = np.arange(height)[:, None], np.arange(width)
     for part in range(1, count):
         left, top, wide, high, area = stats[part]
@@ -167,7 +176,7 @@ def _box_pieces(mask: Mask, dark: Mask, has_box: bool) -> Mask:
             sides = [side < BAND * short for side, is_touched in zip(from_sides, touched, strict=True) if is_touched]
             sides += [side < RING * short for side in from_sides]
             near = np.any(np.broadcast_arrays(*sides), 0)
-            if (own & near).sum() >= IN_BAND * area or depth[own].max() > MAX_DEPTH * short:
+            if (own & near).sum() >= IN_BAND * area or _depth(dark & own) > MAX_DEPTH * short:
                 pieces |= own
         elif max(wide, high) >= FREE_LINE * short and area <= FREE_THIN * short * max(wide, high):
             near = [side for side, runs in zip(from_sides, (wide > high, high > wide) * 2, strict=True) if runs]
@@ -180,6 +189,12 @@ def _box_pieces(mask: Mask, dark: Mask, has_box: bool) -> Mask:
     return pieces
 
 
+def _depth(mask: Mask) -> float:
+    """Return half the width of the widest stroke; the picture's border is no end of one."""
+    padded = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    return float(cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1].max())
+
+
 def _long_lines(mask: Mask, dark: Mask) -> Mask:
     """Return thin straight lines near the border that leave the picture or form a frame, without strokes that cross."""
     height, width = mask.shape
@@ -188,6 +203,8 @@ def _long_lines(mask: Mask, dark: Mask) -> Mask:
         return lines
     for axis, side, other in ((0, width, height), (1, height, width)):
         length, thick = max(8, round(MIN_RUN * side)), max(2, round(MAX_LINE * other))
+        if dark.sum(1 - axis, dtype=np.intp).max() < length:
+            continue
         kernel = np.ones((1, length) if axis == 0 else (length, 1), np.uint8)
         run = cv2.morphologyEx(dark, cv2.MORPH_OPEN, kernel)
         if not run.any():
@@ -237,15 +254,15 @@ def _without_print(contrast: Gray, printed: Gray) -> Gray:
     match = cv2.matchTemplate(padded, contrast, cv2.TM_CCORR)
     top, left = np.unravel_index(int(match.argmax()), match.shape)
     aligned = padded[top : top + contrast.shape[0], left : left + contrast.shape[1]]
-    darkest = cv2.dilate(aligned, np.ones((3, 3), np.uint8))
-    gaps = (
-        darkest > max(PRINTED * float(np.percentile(printed[printed > 0.5 * printed.max()], PEN)) * 0.5, MIN_CONTRAST)
-    ).astype(np.uint8)
-    rest = np.where(gaps, 0, contrast).astype(np.float32)
-    threshold = 0.35 * float(np.percentile(contrast, 99.5))
-    ink = (rest > threshold).astype(np.uint8)
-    crossed = _bridged(ink, gaps, 2 * shift + 5)
-    return np.where(crossed, contrast, rest).astype(np.float32)
+    outline = max(PRINTED / 2 * float(np.percentile(printed, 99.5)), MIN_CONTRAST)
+    gaps = _grown((aligned > outline).astype(np.uint8))
+    values = contrast[gaps == 0] if not gaps.all() else contrast
+    level = float(np.median(values))
+    noise = 1.4826 * float(np.median(np.abs(values - level)))
+    signal = max(HIGH * (float(np.percentile(values, 99)) - level), HIGH_NOISE * noise, MIN_CONTRAST)
+    rest = np.where(gaps, np.float32(level), contrast)
+    crossed = _bridged((rest > level + signal).astype(np.uint8), gaps, 2 * shift + 5)
+    return np.where(crossed, contrast, rest)
 
 
 def _digit_parts(mask: Mask) -> Mask:
@@ -260,7 +277,7 @@ def _digit_parts(mask: Mask) -> Mask:
     if not inner.any() or extents[inner].max() < MAIN * extents.max():
         inner[:] = True
     largest = extents[inner].max()
-    depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     is_blot = depth.max() > MAX_BLOT * extents.max()
     is_noise = count > MAX_PARTS and area.max() < MIN_SHARE * area.sum()
     if largest < MIN_SIZE * min(height, width) or is_blot or (is_noise and width < FIELD * height):
@@ -271,7 +288,7 @@ def _digit_parts(mask: Mask) -> Mask:
     suspects = keep & (is_dot | is_strange)
     if suspects.any() and (keep & ~suspects).any():
         digit = np.append(False, keep & ~suspects)[labels].astype(np.uint8)
-        away = cv2.distanceTransform(1 - digit, cv2.DIST_L2, 3)
+        away = cv2.distanceTransform(1 - digit, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         for part in np.flatnonzero(suspects):
             limit = (FAR if is_strange[part] else NEAR) * largest
             keep[part] = away[labels == part + 1].min() <= limit
@@ -293,6 +310,8 @@ def _widened(ink: Gray) -> Gray:
     shape = [max(1, round(side * scale)) for side in ink.shape]
     fine = ink if scale == 1 else cv2.resize(ink, shape[::-1], interpolation=cv2.INTER_CUBIC)
     mask = (fine > INK).astype(np.uint8)
+    if not mask.any():
+        return ink
     depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     pixel = max(shape) / BOX  # of MNIST
     width = 4 * (float(depth[mask > 0].mean()) - 0.5) / pixel  # a stroke's mean depth is a quarter of its width

@@ -15,7 +15,8 @@ SIZE, BOX = 28, 20  # pixels of an image of MNIST, and the longest side of its d
 PAPER_SIZE = 128  # shading is smooth
 SMALL_SIZE = 48  # enough to tell paper from ink
 NEIGHBORS = np.ones((3, 3), np.bool_)  # all eight
-FRAME = 0.15  # of the sides: may be covered by the lines of a box
+BINS = 256
+FRAME = 0.1  # of the sides: may be covered by the lines of a box
 MIN_PAPER = 0.4  # of the brightest paper; anything darker is ink
 MIN_CONTRAST = 0.03  # of ink, as a share of the paper's brightness
 
@@ -37,9 +38,10 @@ def dark_on_light(gray: Gray, is_dark: bool | None = None) -> Gray:
     """Invert light ink on dark paper: strokes differ from the blurred picture in one direction, shading in both."""
     if is_dark is not None:
         return gray if is_dark else 255 - gray
-    top, left = (int(FRAME * side) for side in gray.shape)  # the lines of a box would be taken for the paper
-    small = reduced(gray[top : gray.shape[0] - top, left : gray.shape[1] - left], SMALL_SIZE)
-    excess = small - ndimage.gaussian_filter(small, max(small.shape) / 10, mode="nearest")
+    small = reduced(gray, SMALL_SIZE)
+    top, left = (round(FRAME * side) for side in small.shape)  # the lines of a box would be taken for the paper
+    inner = small[top : len(small) - top, left : small.shape[1] - left]
+    excess = inner - ndimage.gaussian_filter(inner, max(small.shape) / 10, mode="nearest")
     return 255 - gray if (excess**3).sum() > 0 else gray
 
 
@@ -68,7 +70,11 @@ def _paper(gray: Gray) -> Gray:
 
 def otsu(values: Gray) -> float:
     """Return the threshold that best separates two groups (Otsu 1979)."""
-    counts, edges = np.histogram(values, 256)
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return low
+    places = np.minimum((values - np.float32(low)) * np.float32(BINS / (high - low)), BINS - 1).astype(np.intp)
+    counts, edges = np.bincount(places.ravel(), minlength=BINS), np.linspace(low, high, BINS + 1)
     middles = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)[:-1].astype(np.float64)
     above = values.size - below
