@@ -70,7 +70,13 @@ def photo(gray: Gray, seed: int, tilt: float = 0.06, bend: float = 0.0, angle: f
     paper = cv2.copyMakeBorder(gray, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=255)
     height, width = paper.shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    paper = cv2.remap(paper, x, y + bend * height * np.sin(2.5 * x / width + 1).astype(np.float32), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    paper = cv2.remap(
+        paper,
+        x,
+        y + bend * height * np.sin(2.5 * x / width + 1).astype(np.float32),
+        cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
     moved = corners + random.uniform(-tilt, tilt, (4, 2)).astype(np.float32) * [width, height]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1)
@@ -82,7 +88,9 @@ def photo(gray: Gray, seed: int, tilt: float = 0.06, bend: float = 0.0, angle: f
     return np.clip(cv2.GaussianBlur(paper, (0, 0), 0.8) * 0.88 * shade + dirt, 0, 255).astype(np.uint8)
 
 
-def grid(rows: int, columns: int, cell: int, seed: int, line: int = 2, filled: float = 0.8) -> tuple[Gray, NDArray[np.int64]]:
+def grid(
+    rows: int, columns: int, cell: int, seed: int, line: int = 2, filled: float = 0.8
+) -> tuple[Gray, NDArray[np.int64]]:
     """Return a grid of squares and its digits (rows, columns), -1 where a cell is empty."""
     sheet = Sheet(columns * cell + 2 * cell, rows * cell + 2 * cell, seed)
     truth = np.full((rows, columns), -1)
@@ -92,7 +100,9 @@ def grid(rows: int, columns: int, cell: int, seed: int, line: int = 2, filled: f
             sheet.box(left, top, left + cell, top + cell, line)
             if sheet.random.random() < filled:
                 x, y = sheet.random.uniform(0.42, 0.58, 2)
-                truth[row, column] = sheet.digit(left + x * cell, top + y * cell, cell * sheet.random.uniform(0.5, 0.75))
+                truth[row, column] = sheet.digit(
+                    left + x * cell, top + y * cell, cell * sheet.random.uniform(0.5, 0.75)
+                )
     sheet.box(cell, cell, cell * (columns + 1), cell * (rows + 1), line + 2)
     return sheet.gray, truth
 
