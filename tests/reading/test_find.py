@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
 from tests.support import rendered
+
 from ziffern.data.cutout import digit_image
 from ziffern.errors import InputError
 from ziffern.reading.find import Found, find
@@ -26,6 +26,11 @@ def classify(inks: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], 
     return probabilities, model.is_digit(images, probabilities)
 
 
+def form(name: str) -> NDArray[np.uint8]:
+    gray = cv2.imread(str(FORMS / name), cv2.IMREAD_GRAYSCALE)
+    return np.asarray(gray, np.uint8)
+
+
 def read(found: Found) -> list[list[int]]:
     """Return the digit in each cell, -1 where it is empty."""
     inks = [[found.ink(box) for box in row] for row in found.rows]
@@ -33,8 +38,8 @@ def read(found: Found) -> list[list[int]]:
 
 
 def strings(found: Found) -> list[str]:
-    best = [split_digits(found.ink(row[0]), classify)[:1] for row in found.rows]
-    return ["".join(map(str, split.probabilities.argmax(1))) for splits in best for split in splits or [None] if split]
+    best = [split for row in found.rows for split in split_digits(found.ink(row[0]), classify, best=1)]
+    return ["".join(map(str, split.probabilities.argmax(1))) for split in best]
 
 
 @pytest.mark.parametrize(
@@ -80,10 +85,10 @@ def test_boxed_strings_in_reading_order() -> None:
 
 
 def test_the_postal_code_below_an_address_upside_down() -> None:
-    picture = rendered.photo(rendered.envelope("86317", seed=5), seed=5, tilt=0.01, angle=3)
+    picture = rendered.photo(rendered.envelope("43725", seed=5), seed=5, tilt=0.01, angle=3)
     found = find(np.rot90(picture, 2).copy(), classify=classify)
     assert found.kind == "string"
-    assert strings(found) == ["86317"]
+    assert strings(found) == ["43725"]
 
 
 def test_one_digit_with_and_without_a_box() -> None:
@@ -108,9 +113,8 @@ def test_nothing_is_an_input_error() -> None:
 @pytest.mark.slow
 def test_real_sudokus() -> None:
     for name in ("image2002", "image2003"):
-        gray = cv2.imread(str(FORMS / f"sudoku/{name}.jpg"), cv2.IMREAD_GRAYSCALE)
         lines = (FORMS / f"sudoku/{name}.dat").read_text().splitlines()[2:11]
-        found = find(gray, classify=classify)
+        found = find(form(f"sudoku/{name}.jpg"), classify=classify)
         assert np.shape(found.rows) == (9, 9, 4)
         assert (np.array(read(found)) == np.array([line.split() for line in lines], int)).sum() >= 70
 
@@ -118,10 +122,10 @@ def test_real_sudokus() -> None:
 @real
 @pytest.mark.slow
 def test_real_student_numbers() -> None:
-    gray = cv2.imread(str(FORMS / "student_number/sample_roll_01.jpg"), cv2.IMREAD_GRAYSCALE)
+    gray = form("student_number/sample_roll_01.jpg")
     (row,) = read(find(gray, classify=classify))
     assert row[1:8] == [0, 1, 8, 8, 8, 7, 7]  # between printed and handwritten letters
-    gray = cv2.imread(str(FORMS / "student_number/student_info_num.jpg"), cv2.IMREAD_GRAYSCALE)
+    gray = form("student_number/student_info_num.jpg")
     (row,) = read(find(gray, classify=classify))
     assert row == [0, 0, 0, 1, 2, 5, 0, 9, 8, 1] + 6 * [-1]
 
@@ -129,10 +133,36 @@ def test_real_student_numbers() -> None:
 @real
 @pytest.mark.slow
 def test_a_real_form_with_boxed_strings() -> None:
-    gray = cv2.imread(str(FORMS / "nist/hsf.png"), cv2.IMREAD_GRAYSCALE)
-    truth = (
-        "0123456789 0123456789 0123456789 16 899 0124 43744 403875 821 7358 55925 116213 86 4949 20044 625502 80 681 "
-        "79192 676687 49 213 3055 803797 02 791 3678 03536"
-    ).split()
-    read_strings = strings(find(gray))
-    assert sum(text == wanted for text, wanted in zip(read_strings, truth, strict=False)) >= 26
+    gray = form("nist/hsf.png")
+    truth = [
+        "0123456789",
+        "0123456789",
+        "0123456789",
+        "16",
+        "899",
+        "0124",
+        "43744",
+        "403875",
+        "821",
+        "7358",
+        "55925",
+        "116213",
+        "86",
+        "4949",
+        "20044",
+        "625502",
+        "80",
+        "681",
+        "79192",
+        "676687",
+        "49",
+        "213",
+        "3055",
+        "803797",
+        "02",
+        "791",
+        "3678",
+        "03536",
+    ]
+    found = strings(find(gray))
+    assert sum(text == wanted for text, wanted in zip(found, truth, strict=True)) >= 26

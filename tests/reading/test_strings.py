@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
-from tests.support import rendered
 from tests.reading.test_find import classify
+from tests.support import rendered
+
 from ziffern.data.cutout import ink_of
 from ziffern.reading.strings import Split, split_digits
 

@@ -30,7 +30,7 @@ MIN_INSIDE, MIN_CONTRAST = 5, 40  # pixels of the inside of a box, gray levels o
 INSET = 8  # the inside of a box begins at this part of its sides
 TALL_INK = 0.35  # of a string's box: the height of its digits
 MAX_SCORED, MAX_STRINGS = 40, 8  # boxes, strings
-SURE, BETTER = 0.75, 1.15  # mean probability of digits that stand upright; how much better they are when turned
+SURE, BETTER = 0.85, 1.15  # mean probability of digits that stand upright; how much better they are when turned
 
 
 class Found(NamedTuple):

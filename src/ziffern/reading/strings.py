@@ -27,7 +27,7 @@ MAX_WIDTH, USUAL_WIDTH = 1.8, 1.05  # of a digit, as a share of its height
 SHORT, TALL = 0.5, 0.6  # of the usual height: shorter than a digit; a piece that is a digit by itself
 PATHS = 4  # kept for each place and count
 LEAST = 1e-3  # probability
-DIGIT_WEIGHT = 0.5  # of the score of being a digit, which is low for unusual digits, too
+DIGIT_WEIGHT = 0.75  # of the score of being a digit, which is low for unusual digits, too
 
 # Penalties, in natural logarithms of probability
 CUT, CUT_STROKE = 3.0, 0.6  # a cut, and each stroke width of ink it crosses beyond the first
