@@ -7,13 +7,14 @@ are filled in by a smooth surface through the corners of the others, which follo
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Gray = NDArray[np.uint8]
-Points = NDArray[np.float32]
+Points = NDArray[np.floating]
 
 MIN_WORKING_SIZE, WORKING_SIZE = 1600, 2400  # pixels of the longest side; A4 at 200 dpi has 2339
 MIN_SIDE = 9  # pixels of a box
@@ -23,6 +24,8 @@ WINDOW = 0.55  # darkness of a window, as a share of the ground's brightness
 MAX_ASPECT = 1.4  # width to height of a box for one digit; wider ones have strings
 SAME = 0.78  # ratio of two sides that count as equal
 ROW_GAP, COLUMN_GAP = 0.9, 0.3  # between boxes of one row or column, as shares of their height
+MAX_OVERLAP, MAX_SHIFT = 0.2, 0.3  # of boxes in a row, and across it
+CUBIC, MIN_SHARE = 5, 0.7  # rows or columns, and known corners, for a cubic surface
 MAX_BEND = 0.25  # of a box: from the smooth surface; more is an error
 MAX_LATTICE = 4000  # boxes that are compared in pairs
 
@@ -30,11 +33,11 @@ MAX_LATTICE = 4000  # boxes that are compared in pairs
 def working_scale(gray: Gray) -> float:
     """Return by what a picture is scaled before boxes are sought."""
     longest = max(gray.shape)
-    return min(WORKING_SIZE / longest, max(1.0, min(3.0, MIN_WORKING_SIZE / longest)))
+    return float(min(WORKING_SIZE / longest, max(1.0, min(3.0, MIN_WORKING_SIZE / longest))))
 
 
 def find_boxes(gray: Gray) -> Points:
-    """Return the inner corners (N, 4, 2) of boxes, clockwise from the top left, in pixels of a dark-on-light picture."""
+    """Return the inner corners (N, 4, 2) of boxes, clockwise from the top left, in pixels; lines are dark."""
     scale = working_scale(gray)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     small = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=how)
@@ -77,12 +80,12 @@ def _divided(quads: Points) -> Points:
             for index in near
             if areas[index] > 0.1 * area and cv2.pointPolygonTest(quad, centers[index].tolist(), False) > 0
         ]
-        kept.append(len(inside) < 2 or areas[inside].sum() < 0.7 * area)
-    return quads[np.array(kept, bool)]
+        kept.append(len(inside) <= 1 or areas[inside].sum() < 0.7 * area)
+    return np.asarray(quads[np.array(kept, bool)])
 
 
 def _masks(gray: Gray) -> Iterator[tuple[Gray, Gray, int]]:
-    """Yield masks with ink 255, plain or only the long lines; the plain one; and the shortest side of a box, in pixels."""
+    """Yield masks with ink 255, plain or the long lines alone; the plain one; the shortest side of a box."""
     smooth = cv2.GaussianBlur(gray, (3, 3), 0)
     for block, contrast in ((51, 15), (25, 8), (25, 4)):
         ink = cv2.adaptiveThreshold(smooth, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, contrast)
@@ -104,7 +107,7 @@ def _supported(quads: Points, ink: Gray) -> Points:
     ]
     small = np.linalg.norm(ends - quads, axis=2).min(1) < SMALL_SIDE
     share_drawn = np.where(small[:, None], *drawn).reshape(len(quads), 4, -1).mean(2)
-    return quads[share_drawn.min(1) >= MIN_DRAWN]
+    return np.asarray(quads[share_drawn.min(1) >= MIN_DRAWN])
 
 
 def _long_lines(ink: Gray, length: int) -> Gray:
@@ -142,12 +145,12 @@ def _enclosed(mask: Gray, shortest: int) -> Iterator[Points]:
             and cv2.contourArea(outline) > MIN_FILLED * full
             and _is_box(hull, full)
         ):
-            yield corners + np.float32([left, top])
+            yield corners + np.array([left, top], np.float32)
 
 
 def _is_box(hull: NDArray[np.int32], area: float) -> bool:
     (_, (wide, tall), _) = cv2.minAreaRect(hull)
-    return area > MIN_SQUARENESS * wide * tall and min(wide, tall) >= MIN_SIDE
+    return bool(area > MIN_SQUARENESS * wide * tall and min(wide, tall) >= MIN_SIDE)
 
 
 def corners_of(points: Points) -> Points:
@@ -158,7 +161,7 @@ def corners_of(points: Points) -> Points:
     along, down = points @ right, points @ np.array([-right[1], right[0]])
     along, down = along / max(float(np.ptp(along)), 1e-6), down / max(float(np.ptp(down)), 1e-6)
     order = [(-along - down), (along - down), (along + down), (down - along)]
-    return points[[int(score.argmax()) for score in order]]
+    return np.asarray(points[[int(score.argmax()) for score in order]])
 
 
 def sides(quads: Points) -> tuple[Points, Points, Points]:
@@ -193,7 +196,12 @@ def lattices(quads: Points, *, is_grid: bool) -> list[dict[tuple[int, int], int]
                 length, limit = (tall, COLUMN_GAP) if axis else (wide, COLUMN_GAP if is_grid else ROW_GAP)
                 ahead = across[:, axis] * (step[0] + step[1]) * length[here]
                 gap = (ahead - (length[here] + length[rest]) / 2) / tall[here]
-                fits = (np.abs(across[:, 1 - axis]) < 0.3) & (gap > -0.2) & (gap < limit) & _alike(tall, here, rest)
+                fits = (
+                    (np.abs(across[:, 1 - axis]) < MAX_SHIFT)
+                    & (gap > -MAX_OVERLAP)
+                    & (gap < limit)
+                    & _alike(tall, here, rest)
+                )
                 fits &= (
                     _alike(wide, here, rest)
                     if is_grid
@@ -216,10 +224,7 @@ def filled_row(quads: Points) -> list[Points]:
     centers, along, _ = sides(quads)
     order = np.argsort(centers @ np.median(along, 0))
     row = [quads[order[0]]]
-    gaps = [
-        float(np.linalg.norm(quads[b][[0, 3]].mean(0) - quads[a][[1, 2]].mean(0)))
-        for a, b in zip(order, order[1:], strict=False)
-    ]
+    gaps = [float(np.linalg.norm(quads[b][[0, 3]].mean(0) - quads[a][[1, 2]].mean(0))) for a, b in pairwise(order)]
     wide = float(np.median(np.linalg.norm(along, axis=1)))
     for gap, index in zip(gaps, order[1:], strict=True):
         if np.median(gaps) < 0.2 * wide and gap > 0.7 * wide:
@@ -230,7 +235,7 @@ def filled_row(quads: Points) -> list[Points]:
 
 def _alike(lengths: Points, here: int, rest: NDArray[np.int64]) -> NDArray[np.bool_]:
     ratio = lengths[rest] / lengths[here]
-    return (ratio > SAME) & (ratio < 1 / SAME)
+    return np.asarray((ratio > SAME) & (ratio < 1 / SAME))
 
 
 def grid_corners(quads: Points, places: dict[tuple[int, int], int]) -> Points:
@@ -244,7 +249,7 @@ def grid_corners(quads: Points, places: dict[tuple[int, int], int]) -> Points:
     known = counts > 0
     y, x = np.mgrid[: rows + 1, : columns + 1]
     x, y = x / columns, y / rows
-    degree = 3 if min(rows, columns) > 4 and known.mean() > 0.7 else 1
+    degree = 3 if min(rows, columns) >= CUBIC and known.mean() > MIN_SHARE else 1
     terms = np.stack([x**i * y**j for i in range(degree + 1) for j in range(degree + 1) if i + j <= max(degree, 2)], -1)
     corners = np.where(known[..., None], sums / np.maximum(counts, 1)[..., None], 0)
     surface = terms @ np.linalg.lstsq(terms[known], corners[known], rcond=None)[0]

@@ -5,6 +5,7 @@ digits; without boxes, the digits are the ink, and a string is the line that a c
 line. A classifier also tells which way up a picture is; without one it is taken as upright.
 """
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import cv2
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from ziffern.errors import InputError
 from ziffern.reading.boxes import Gray, Points, dark_windows, filled_row, find_boxes, grid_corners, lattices, sides
 from ziffern.reading.straighten import PixelBox, cut_out, rotated_page, warped_grid, warped_rows
-from ziffern.reading.strings import Classify, split_digits
+from ziffern.reading.strings import Classify, quality, split_digits
 from ziffern.reading.textline import free_regions
 
 Kind = Literal["digit", "row", "grid", "string"]
@@ -25,10 +26,11 @@ MIN_GRID = 2  # rows and columns
 MIN_KNOWN = 0.6  # of a grid's boxes
 MIN_HEIGHT, MIN_COUNT = 0.6, 0.4  # of a row, compared to the best one
 MIN_STRING, MAX_STRING = 1.2, 25.0  # width to height of a box for a string
+MIN_INSIDE, MIN_CONTRAST = 5, 40  # pixels of the inside of a box, gray levels of ink in it
 INSET = 8  # the inside of a box begins at this part of its sides
 TALL_INK = 0.35  # of a string's box: the height of its digits
-MAX_SCORED = 40  # boxes
-SURE, BETTER = 0.75, 1.15  # mean probability of digits that stand upright; how much better they are when turned
+MAX_SCORED, MAX_STRINGS = 40, 8  # boxes, strings
+SURE, BETTER = 0.85, 1.15  # mean probability of digits that stand upright; how much better they are when turned
 
 
 class Found(NamedTuple):
@@ -48,6 +50,9 @@ class Found(NamedTuple):
         from ziffern.data.cutout import ink_of
 
         return ink_of(self.cut(box), is_dark=True)
+
+
+_Seeker = tuple[str, Callable[[Gray, Points, What], Found | None]]
 
 
 def find(gray: Gray, what: What = "auto", classify: Classify | None = None) -> Found:
@@ -77,21 +82,20 @@ def find(gray: Gray, what: What = "auto", classify: Classify | None = None) -> F
 
 
 def _find(gray: Gray, what: What, classify: Classify | None) -> Found | None:
-    quads = find_boxes(gray)
-    seekers = (("grid", _grid), ("row", _rows), ("string", _strings), ("digit", _digit))
-    for kinds, is_inverted in ((seekers[:2], False), (seekers[:2], True), (seekers[2:], False)):
-        if is_inverted:  # perhaps light digits in dark windows
-            plain = quads
-            for windows in (dark_windows(gray), find_boxes(255 - gray)):
-                quads = np.array([quad for quad in windows if _has_tall_ink(gray, quad)], np.float32)
-                if len(quads):
-                    break
-        for kind, seek in kinds:
-            if what in ("auto", kind) and len(quads):
-                found = seek(gray, quads, what)
-                if found:
-                    return found
-        quads = plain if is_inverted else quads
+    boxes = find_boxes(gray)
+    cells: tuple[_Seeker, ...] = (("grid", _grid), ("row", _rows))
+    attempts: tuple[tuple[Callable[[], Points], tuple[_Seeker, ...]], ...] = (
+        (lambda: _filled(gray, dark_windows(gray)), cells),
+        (lambda: boxes, cells),
+        (lambda: _filled(gray, find_boxes(255 - gray)), cells),  # light lines and digits on dark ground
+        (lambda: boxes, (("string", _strings), ("digit", _digit))),
+    )
+    for places, seekers in attempts:
+        quads = places()
+        for kind, seek in seekers:
+            found = seek(gray, quads, what) if what in ("auto", kind) and len(quads) else None
+            if found:
+                return found
     if what in ("row", "grid"):
         return None
     picture, regions = free_regions(_dark(gray, [(0, 0, gray.shape[1], gray.shape[0])]), classify, what)
@@ -153,13 +157,17 @@ def _digit(gray: Gray, quads: Points, what: What) -> Found | None:
     return _straight("digit", gray, [[quads[largest]]])
 
 
+def _filled(gray: Gray, quads: Points) -> Points:
+    return np.asarray(quads[np.array([_has_tall_ink(gray, quad) for quad in quads], bool)])
+
+
 def _has_tall_ink(gray: Gray, quad: Points) -> bool:
     """Whether there is a stroke of a digit's height inside a box."""
     picture, ((box,),) = warped_rows(gray, [[quad]])
     left, top, right, bottom = box
     inset = max(2, (bottom - top) // 12)
     crop = _dark(picture, [box])[top + inset : bottom - inset, left + inset : right - inset]
-    if min(crop.shape) < 5 or np.ptp(crop) < 40:
+    if min(crop.shape) < MIN_INSIDE or np.ptp(crop) < MIN_CONTRAST:
         return False
     _, ink = cv2.threshold(crop, 0, 1, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
     _, _, stats, _ = cv2.connectedComponentsWithStats(ink)
@@ -192,12 +200,12 @@ def _in_reading_order(rows: list[list[Points]]) -> list[list[Points]]:
 
 
 def _dark(gray: Gray, boxes: list[PixelBox]) -> Gray:
-    """Return the picture inverted if these boxes have light ink on dark paper: strokes differ from what is around them."""
+    """Invert the picture if these boxes have light ink on dark paper: strokes differ from what is around them."""
     total = 0.0
     for left, top, right, bottom in boxes:
         x, y = (right - left) // INSET, (bottom - top) // INSET
         crop = gray[max(top, 0) + y : bottom - y, max(left, 0) + x : right - x].astype(np.float32)
-        if min(crop.shape) > 3:
+        if min(crop.shape) >= MIN_INSIDE:
             reach = max(crop.shape) / 10
             total += float(
                 ((crop - cv2.GaussianBlur(crop, (0, 0), reach, borderType=cv2.BORDER_REPLICATE)) ** 3).mean()
@@ -206,14 +214,11 @@ def _dark(gray: Gray, boxes: list[PixelBox]) -> Gray:
 
 
 def _digit_scores(found: Found, classify: Classify) -> NDArray[np.float32]:
-    """Return the probability of each digit, times that of being one; one zero if there are none."""
+    """Return how surely each digit is one; one zero if there are none."""
     inks = [found.ink(box) for row in found.rows for box in row][:MAX_SCORED]
     inks = [ink for ink in inks if ink.any()]
     if found.kind == "string":
-        splits = [split for ink in inks for split in split_digits(ink, classify, best=1)]
-        parts = [split.probabilities.max(1) * split.is_digit for split in splits]
-        return np.concatenate([np.zeros(0, np.float32), *parts]) if parts else np.zeros(1, np.float32)
-    if not inks:
-        return np.zeros(1, np.float32)
-    probabilities, is_digit = classify(inks)
-    return np.asarray(probabilities.max(1) * is_digit, np.float32)
+        splits = [split for ink in inks[:MAX_STRINGS] for split in split_digits(ink, classify, best=1)]
+        parts = [quality(split.probabilities, split.is_digit) for split in splits]
+        return np.concatenate(parts) if parts else np.zeros(1, np.float32)
+    return quality(*classify(inks)) if inks else np.zeros(1, np.float32)

@@ -1,8 +1,8 @@
 """Straighten found boxes, and cut them out without their lines.
 
-Decisions: a page that is only rotated stays a page; rows in perspective or on curved paper are warped box by box through
-their own corners and stacked; the lines of a box are removed where they are as thin as the line, so that a stroke that
-crosses them stays whole.
+Decisions: a page that is only rotated stays a page; rows in perspective or on curved paper are warped box by box
+through their own corners and stacked; the lines of a box are removed where nothing crosses them, so that a stroke stays
+whole.
 """
 
 import cv2
@@ -14,10 +14,12 @@ from ziffern.reading.boxes import Gray, Points, sides
 PixelBox = tuple[int, int, int, int]  # left, top, right, bottom
 
 MAX_SKEW = 0.07  # of a box's height: corners of a box that is only rotated
+MIN_ANGLE = 0.05  # degrees
 MARGIN = 0.4  # around a warped row or grid, as a share of a box
 PADDING = 0.25  # around a cut-out, as a share of its height: for strokes that leave the box
 BAND = 0.14  # of the height: a line is this close to the edge of its box
 MAX_LINE = 0.12  # of the height
+HALF = 0.5  # of the ink of a component, of the length of a line
 MIN_CONTRAST = 12.0  # gray levels between ink and paper
 
 
@@ -41,7 +43,7 @@ def rotated(gray: Gray, angle: float) -> tuple[Gray, NDArray[np.float64]]:
     """Return the picture turned by an angle in degrees and enlarged to hold all of it, and the matrix (2, 3)."""
     height, width = gray.shape
     matrix = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1), np.float64)
-    if abs(angle) < 0.05:
+    if abs(angle) < MIN_ANGLE:
         return gray, np.eye(2, 3)
     corners = np.array([(0, 0, 1), (width, 0, 1), (width, height, 1), (0, height, 1)]) @ matrix.T
     matrix[:, 2] -= corners.min(0)
@@ -56,7 +58,8 @@ def warped_grid(gray: Gray, corners: Points) -> tuple[Gray, list[list[PixelBox]]
     tall = float(np.median(np.linalg.norm(np.diff(corners, axis=0), axis=2)))
     zoom = max(1.0, 40 / min(wide, tall))
     ys, xs = (
-        length * zoom * (np.arange(count) + MARGIN) for length, count in zip((tall, wide), corners.shape, strict=False)
+        np.asarray(length * zoom * (np.arange(count) + MARGIN), np.float64)
+        for length, count in zip((tall, wide), corners.shape, strict=False)
     )
     picture = _warp(gray, corners, xs, ys)
     cells = [[(xs[i], ys[j], xs[i + 1], ys[j + 1]) for i in range(len(xs) - 1)] for j in range(len(ys) - 1)]
@@ -67,14 +70,12 @@ def warped_rows(gray: Gray, rows: list[list[Points]]) -> tuple[Gray, list[list[P
     """Return rows of boxes (4, 2), each straightened by its own corners, one below the other."""
     strips, places, top = [], [], 0
     for row in rows:
-        knots = np.array([[quad[[0, 3]], quad[[1, 2]]] for quad in row]).reshape(
-            -1, 2, 2
-        )  # (2 boxes, top and bottom, 2)
+        knots = np.array([[quad[[0, 3]], quad[[1, 2]]] for quad in row]).reshape(-1, 2, 2)  # left and right of each box
         steps = np.linalg.norm(np.diff(knots, axis=0), axis=2).mean(1)
         tall = float(np.median(np.linalg.norm(knots[:, 1] - knots[:, 0], axis=1)))
         zoom = max(1.0, 40 / tall)
         xs = zoom * (MARGIN * tall + np.concatenate([[0.0], np.cumsum(np.maximum(steps, 0.5))]))
-        ys = zoom * tall * (MARGIN + np.arange(2))
+        ys = np.asarray(zoom * tall * (MARGIN + np.arange(2)), np.float64)
         strips.append(_warp(gray, knots.transpose(1, 0, 2), xs, ys))
         edges = [np.array([xs[2 * i], ys[0] + top, xs[2 * i + 1], ys[1] + top]) for i in range(len(row))]
         places.append([_pixels(edge) for edge in edges])
@@ -86,7 +87,7 @@ def warped_rows(gray: Gray, rows: list[list[Points]]) -> tuple[Gray, list[list[P
 
 
 def _warp(gray: Gray, corners: Points, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> Gray:
-    """Return the picture in which the corner (row, column) lies at (xs[column], ys[row]), with a margin on all sides."""
+    """Return the picture in which corner (row, column) lies at (xs[column], ys[row]), with a margin on all sides."""
     weights = []
     for places in (ys, xs):
         first, last = places[1] - places[0], places[-1] - places[-2]
@@ -96,7 +97,8 @@ def _warp(gray: Gray, corners: Points, xs: NDArray[np.float64], ys: NDArray[np.f
     wide = np.concatenate([2 * corners[:1] - corners[1:2], corners, 2 * corners[-1:] - corners[-2:-1]])
     wide = np.concatenate([2 * wide[:, :1] - wide[:, 1:2], wide, 2 * wide[:, -1:] - wide[:, -2:-1]], 1)
     maps = [(weights[0] @ wide[..., axis] @ weights[1].T).astype(np.float32) for axis in (0, 1)]
-    return cv2.remap(gray, *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    picture = cv2.remap(gray, maps[0], maps[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(picture, np.uint8)
 
 
 def _bounds(quad: Points) -> Points:
@@ -141,8 +143,8 @@ def cut_out(gray: Gray, box: PixelBox, *, is_boxed: bool = True) -> Gray:
     inside = labels[inner[1] : inner[3], inner[0] : inner[2]]
     share = np.bincount(inside.ravel(), minlength=len(stats)) / np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
     share[0] = 1
-    gone |= (share < 0.5)[labels].astype(np.uint8)
-    kept &= (share >= 0.5)[labels].astype(np.uint8)
+    gone |= (share < HALF)[labels].astype(np.uint8)
+    kept &= (share >= HALF)[labels].astype(np.uint8)
     inside = np.zeros_like(ink)
     inside[inner[1] : inner[3], inner[0] : inner[2]] = 1
     paper = _smooth_paper(crop, inside & (1 - cv2.dilate(ink, np.ones((3, 3), np.uint8))), height / 5)
@@ -157,7 +159,7 @@ def _smooth_paper(crop: Gray, is_paper: Gray, reach: float) -> NDArray[np.float3
     """Return the paper of a box, which may be shaded, continued below the ink and into the margin."""
     weight = is_paper.astype(np.float32) + 1e-4 * float(is_paper.mean())
     blurred = cv2.GaussianBlur(weight * crop, (0, 0), reach)
-    return blurred / np.maximum(cv2.GaussianBlur(weight, (0, 0), reach), 1e-12)
+    return np.asarray(blurred / np.maximum(cv2.GaussianBlur(weight, (0, 0), reach), 1e-12), np.float32)
 
 
 def _mark_line(ink: Gray, gone: Gray, edge: int, height: int) -> None:
@@ -165,7 +167,7 @@ def _mark_line(ink: Gray, gone: Gray, edge: int, height: int) -> None:
     reach = max(2, round(BAND * height))
     first, last = max(edge - reach, 0), min(edge + reach + 1, len(ink))
     filled = ink[first:last].mean(1)
-    if not len(filled) or filled.max() < 0.5:
+    if not len(filled) or filled.max() < HALF:
         return
     drawn = filled >= max(0.5 * filled.max(), 0.35)
     middle = upper = lower = int(filled.argmax())
@@ -177,7 +179,7 @@ def _mark_line(ink: Gray, gone: Gray, edge: int, height: int) -> None:
         return
     upper, lower = max(first + upper - 1, 0), min(first + lower + 2, len(ink))  # with its blurred edges
     above, below = ink[max(upper - 2, 0) : upper].any(0), ink[lower : lower + 2].any(0)
-    crossing = cv2.dilate((above & below).astype(np.uint8)[None], np.ones((1, 3), np.uint8))[0] > 0
-    if upper <= first or crossing.mean() > 0.5:  # something thicker lies outside
+    crossing = np.convolve(above & below, np.ones(3), "same") > 0
+    if upper <= first or crossing.mean() > HALF:  # something thicker lies outside
         crossing[:] = False
     gone[upper:lower, ~crossing] = ink[upper:lower, ~crossing]

@@ -2,8 +2,8 @@
 
 Decisions: the ink is over-segmented at its connected components and at thin places of the wide ones; the best path
 through all groups of neighboring pieces is found by dynamic programming over the classifier's probabilities and a few
-penalties in terms of the usual height of a digit, so that it also counts the digits (as in Fujisawa, Nakano and Kurino 1992,
-"Segmentation methods for character recognition").
+penalties in terms of the usual height of a digit, so that it also counts the digits (as in Fujisawa, Nakano and Kurino
+1992, "Segmentation methods for character recognition").
 """
 
 from collections.abc import Callable, Sequence
@@ -27,6 +27,7 @@ MAX_WIDTH, USUAL_WIDTH = 1.8, 1.05  # of a digit, as a share of its height
 SHORT, TALL = 0.5, 0.6  # of the usual height: shorter than a digit; a piece that is a digit by itself
 PATHS = 4  # kept for each place and count
 LEAST = 1e-3  # probability
+DIGIT_WEIGHT = 0.75  # of the score of being a digit, which is low for unusual digits, too
 
 # Penalties, in natural logarithms of probability
 CUT, CUT_STROKE = 3.0, 0.6  # a cut, and each stroke width of ink it crosses beyond the first
@@ -44,6 +45,11 @@ class Split(NamedTuple):
     score: float  # the higher the better, at most 0
 
 
+def quality(probabilities: NDArray[np.float32], is_digit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how surely inks are digits and which, (n,) in 0 to 1; letters are near 0.2."""
+    return np.asarray(probabilities.max(1) * np.clip(is_digit, 0, 1) ** 0.25, np.float32)
+
+
 class _Piece(NamedTuple):
     left: int
     top: int
@@ -52,11 +58,11 @@ class _Piece(NamedTuple):
 
     @property
     def right(self) -> int:
-        return self.left + self.mask.shape[1]
+        return self.left + int(self.mask.shape[1])
 
     @property
     def bottom(self) -> int:
-        return self.top + self.mask.shape[0]
+        return self.top + int(self.mask.shape[0])
 
 
 class _Path(NamedTuple):
@@ -86,7 +92,7 @@ def split_digits(
         if last == first + 1 or _extent(pieces[first:last])[2] - _extent(pieces[first:last])[0] <= MAX_WIDTH * height
     ]
     probabilities, is_digit = classify([_ink_of(ink, pieces[first:last]) for first, last in spans])
-    likely = np.log(np.maximum(probabilities.max(1), LEAST)) + np.log(np.maximum(is_digit, LEAST))
+    likely = np.log(np.maximum(probabilities.max(1), LEAST)) + DIGIT_WEIGHT * np.log(np.maximum(is_digit, LEAST))
     scores = [float(like) - _penalty(pieces[a:b], height) for like, (a, b) in zip(likely, spans, strict=True)]
     paths: list[dict[int, list[_Path]]] = [{0: [_Path(0.0, ())]}] + [{} for _ in pieces]
     starting: dict[int, list[int]] = {}
@@ -122,7 +128,7 @@ def _pieces(mask: Mask) -> tuple[list[_Piece], float]:
     """Return the pieces of ink from left to right, and the usual height of a digit."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     stats = stats[:, :4].astype(int)
-    if len(stats) < 2:
+    if len(stats) == 1:
         return [], 0.0
     heights = stats[1:, 3]
     height = float(np.median(heights[heights > 0.5 * np.percentile(heights, 95)]))
@@ -174,16 +180,17 @@ def _cut(part: _Piece, height: float, stroke: float) -> list[_Piece]:
         if len(cuts) < MAX_CUTS * wide / height and all(abs(x - other) >= distance for other in cuts):
             cuts.append(x)
     pieces, before, penalty = [], np.zeros_like(part.mask), 0.0
-    for x in [*sorted(cuts), None]:
-        side = np.ones_like(part.mask) if x is None else columns < x + shifts[int(crossed[:, x].argmin())]
+    ends: list[int | None] = [*sorted(cuts), None]
+    for end in ends:
+        side = np.ones_like(part.mask) if end is None else columns < end + shifts[int(crossed[:, end].argmin())]
         own = part.mask & side & ~before
         before |= side
         if own.any():
             inside_rows, inside = np.flatnonzero(own.any(1)), np.flatnonzero(own.any(0))
             own = own[inside_rows[0] : inside_rows[-1] + 1, inside[0] : inside[-1] + 1]
             pieces.append(_Piece(part.left + int(inside[0]), part.top + int(inside_rows[0]), own, penalty))
-        if x is not None:
-            penalty = CUT + CUT_STROKE * max(0.0, float(crossed[:, x].min()) / stroke - 1)
+        if end is not None:
+            penalty = CUT + CUT_STROKE * max(0.0, float(crossed[:, end].min()) / stroke - 1)
     return pieces
 
 
@@ -227,4 +234,5 @@ def _ink_of(ink: Ink, pieces: Sequence[_Piece]) -> Ink:
     own = np.pad(_union(pieces), 1).astype(np.uint8)
     near = cv2.dilate(own, np.ones((3, 3), np.uint8)) > 0
     padded = np.pad(ink, 1)[top : bottom + 2, left : right + 2]
-    return np.where((own > 0) | (near & (padded <= INK)), padded, 0).astype(np.float32)
+    alone = np.where((own > 0) | (near & (padded <= INK)), padded, 0)
+    return np.asarray(alone / alone.max(), np.float32)

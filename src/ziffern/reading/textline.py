@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from ziffern.reading.boxes import Gray, working_scale
 from ziffern.reading.straighten import PixelBox, rotated
-from ziffern.reading.strings import Classify, split_digits
+from ziffern.reading.strings import Classify, quality, split_digits
 
 MAX_ANGLE = 12.0  # degrees of writing to the page
 SPEED = 0.25  # scale at which the angle is sought
 SMEAR = 1.1  # heights of a letter: gaps within a line
 MIN_HEIGHT = 7  # pixels of a character
-MIN_GAIN = 0.55  # probability above which a digit counts for a run of digits
+MIN_GAIN = 0.4  # quality above which a digit counts for a run of digits
 MARGIN = 0.2  # heights of the string, around it
 SPACE = 0.5  # heights of a letter: gaps between words
 MAX_RULE = 12.0  # width to height: longer ink is a rule
@@ -41,17 +41,12 @@ def free_regions(gray: Gray, classify: Classify | None, what: str) -> tuple[Gray
     usual = np.median(boxes[marks, 3][boxes[marks, 3] > 0.3 * np.percentile(boxes[marks, 3], 90)])
     marks = marks[boxes[marks, 3] > 0.35 * usual]
     lines = _lines(boxes, marks, float(usual), ink.shape)
-    if classify is None or what == "digit":
-        sizes = [_bounds(boxes[line])[3] - _bounds(boxes[line])[1] for line in lines]
-        chosen = max(
-            (line for line, size in zip(lines, sizes, strict=True) if size > 0.6 * max(sizes)),
-            key=lambda line: _bounds(boxes[line])[3],
-        )
-    else:
-        chosen = _run_of_digits(labels, boxes, lines, classify)
-    left, top, right, bottom = _bounds(boxes[chosen]) if len(chosen) else (0, 0, 0, 0)
-    if right <= left:
-        return page, []
+    chosen = marks[:0] if classify is None or what == "digit" else _run_of_digits(labels, boxes, lines, classify)
+    if not len(chosen):
+        sizes = [bottom - top for _, top, _, bottom in (_bounds(boxes[line]) for line in lines)]
+        large = [line for line, size in zip(lines, sizes, strict=True) if size > 0.6 * max(sizes)]
+        chosen = max(large, key=lambda line: _bounds(boxes[line])[3])
+    left, top, right, bottom = _bounds(boxes[chosen])
     pad = MARGIN * (bottom - top)
     places = np.array([left - pad, top - pad, right + pad, bottom + pad]) / scale
     left, top, right, bottom = np.rint(places.clip(0, [*page.shape[::-1], *page.shape[::-1]])).astype(int).tolist()
@@ -66,7 +61,7 @@ def _ink(gray: Gray) -> Gray:
     paper = cv2.medianBlur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((size, size), np.uint8)), 15)
     depth = cv2.GaussianBlur(cv2.subtract(paper, small), (3, 3), 0)
     level, _ = cv2.threshold(depth, 0, 1, cv2.THRESH_OTSU)
-    return (depth > max(0.6 * level, 12)).astype(np.uint8)
+    return np.asarray(depth > max(0.6 * level, 12), np.uint8)
 
 
 def _angle(ink: Gray) -> float:
@@ -127,5 +122,5 @@ def _gain(labels: NDArray[np.int32], boxes: NDArray[np.int_], word: NDArray[np.i
     left, top, right, bottom = _bounds(boxes[word])
     ink = np.isin(labels[top:bottom, left:right], word + 1).astype(np.float32)
     for split in split_digits(ink, classify, best=1):
-        return float((split.probabilities.max(1) * split.is_digit - MIN_GAIN).sum())
+        return float((quality(split.probabilities, split.is_digit) - MIN_GAIN).sum())
     return 0.0

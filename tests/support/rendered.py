@@ -85,7 +85,7 @@ def photo(gray: Gray, seed: int, tilt: float = 0.06, bend: float = 0.0, angle: f
     paper = cv2.warpPerspective(paper, matrix, (width, height), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
     shade = 0.75 + 0.25 * np.cos(3 * (x * random.uniform(-1, 1) / width + y * random.uniform(-1, 1) / height))
     dirt = random.normal(0, noise, paper.shape)
-    return np.clip(cv2.GaussianBlur(paper, (0, 0), 0.8) * 0.88 * shade + dirt, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(cv2.GaussianBlur(paper, (0, 0), 0.8) * 0.88 * shade + dirt, 0, 255), np.uint8)
 
 
 def grid(

@@ -1,0 +1,168 @@
+"""Tests of finding digits without a template, on rendered photos and, where they are at hand, on real ones."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.support import rendered
+
+from ziffern.data.cutout import digit_image
+from ziffern.errors import InputError
+from ziffern.reading.find import Found, find
+from ziffern.reading.model import ReaderModel
+from ziffern.reading.strings import split_digits
+
+FORMS = Path(__file__).parents[2].parent / "shared/forms"
+real = pytest.mark.skipif(not FORMS.is_dir(), reason="real forms are not in the repository")
+
+
+def classify(inks: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    model = ReaderModel.builtin()
+    images = np.array([digit_image(ink) for ink in inks])
+    probabilities = model.probabilities(images)
+    return probabilities, model.is_digit(images, probabilities)
+
+
+def form(name: str) -> NDArray[np.uint8]:
+    gray = cv2.imread(str(FORMS / name), cv2.IMREAD_GRAYSCALE)
+    return np.asarray(gray, np.uint8)
+
+
+def read(found: Found) -> list[list[int]]:
+    """Return the digit in each cell, -1 where it is empty."""
+    inks = [[found.ink(box) for box in row] for row in found.rows]
+    return [[int(classify([ink])[0].argmax()) if ink.any() else -1 for ink in row] for row in inks]
+
+
+def strings(found: Found) -> list[str]:
+    best = [split for row in found.rows for split in split_digits(found.ink(row[0]), classify, best=1)]
+    return ["".join(map(str, split.probabilities.argmax(1))) for split in best]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "cell", "bend", "angle"), [(9, 9, 60, 0.0, 2), (6, 6, 90, 0.04, -5), (3, 12, 50, 0.0, 8)]
+)
+def test_every_cell_of_a_grid_in_perspective_or_on_curved_paper(
+    rows: int, columns: int, cell: int, bend: float, angle: float
+) -> None:
+    gray, truth = rendered.grid(rows, columns, cell, seed=1, line=1, filled=0.7)
+    found = find(rendered.photo(gray, seed=1, tilt=0.04, bend=bend, angle=angle))
+    assert found.kind == "grid"
+    assert np.shape(found.rows) == (rows, columns, 4)
+    digits = np.array(read(found))
+    assert ((digits < 0) == (truth < 0)).all()
+    assert (digits == truth).mean() > 0.95
+
+
+@pytest.mark.parametrize(("count", "cell", "gap"), [(8, 60, 0.0), (7, 40, 0.3), (5, 100, 0.6)])
+def test_a_row_of_adjoining_or_separate_boxes(count: int, cell: int, gap: float) -> None:
+    gray, truth = rendered.row(count, cell, seed=2, gap=gap)
+    found = find(rendered.photo(gray, seed=2, tilt=0.03, angle=4))
+    assert found.kind == "row"
+    assert read(found) == [truth]
+
+
+def test_the_windows_of_a_meter() -> None:
+    found = find(rendered.photo(rendered.meter("836879", seed=2), seed=2, tilt=0.02, angle=4))
+    assert found.kind == "row"
+    assert [len(row) for row in found.rows] == [6]
+    assert read(found)[0][:2] == [8, 3]
+
+
+def test_boxed_strings_in_reading_order() -> None:
+    sheet, texts = rendered.Sheet(1000, 500, seed=3), ["86507", "31", "492", "7"]
+    for index, text in enumerate(texts[:3]):
+        x, y = 100 + 400 * (index % 2), 120 + 160 * (index // 2)
+        sheet.text(x, y - 60, "Label")
+        sheet.box(x, y - 42, x + 330, y + 42, 3)
+        sheet.string(x + 50, y, 50, text, 1.0)
+    found = find(rendered.photo(sheet.gray, seed=3, tilt=0.0, angle=2))
+    assert found.kind == "string"
+    assert strings(found) == texts[:3]
+
+
+def test_the_postal_code_below_an_address_upside_down() -> None:
+    picture = rendered.photo(rendered.envelope("43725", seed=5), seed=5, tilt=0.01, angle=3)
+    found = find(np.rot90(picture, 2).copy(), classify=classify)
+    assert found.kind == "string"
+    assert strings(found) == ["43725"]
+
+
+def test_one_digit_with_and_without_a_box() -> None:
+    for boxed in (False, True):
+        sheet = rendered.Sheet(200, 240, seed=4)
+        digit = sheet.digit(100, 120, 80)
+        if boxed:
+            sheet.box(50, 60, 150, 180)
+        found = find(rendered.photo(sheet.gray, seed=4))
+        assert (found.kind, read(found)) == ("digit", [[digit]])
+
+
+def test_nothing_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="nothing"):
+        find(np.full((300, 300), 230, np.uint8))
+    gray, _ = rendered.row(5, 50, seed=6)
+    with pytest.raises(InputError, match="grid"):
+        find(gray, "grid")
+
+
+@real
+@pytest.mark.slow
+def test_real_sudokus() -> None:
+    for name in ("image2002", "image2003"):
+        lines = (FORMS / f"sudoku/{name}.dat").read_text().splitlines()[2:11]
+        found = find(form(f"sudoku/{name}.jpg"), classify=classify)
+        assert np.shape(found.rows) == (9, 9, 4)
+        assert (np.array(read(found)) == np.array([line.split() for line in lines], int)).sum() >= 70
+
+
+@real
+@pytest.mark.slow
+def test_real_student_numbers() -> None:
+    gray = form("student_number/sample_roll_01.jpg")
+    (row,) = read(find(gray, classify=classify))
+    assert row[1:8] == [0, 1, 8, 8, 8, 7, 7]  # between printed and handwritten letters
+    gray = form("student_number/student_info_num.jpg")
+    (row,) = read(find(gray, classify=classify))
+    assert row == [0, 0, 0, 1, 2, 5, 0, 9, 8, 1] + 6 * [-1]
+
+
+@real
+@pytest.mark.slow
+def test_a_real_form_with_boxed_strings() -> None:
+    gray = form("nist/hsf.png")
+    truth = [
+        "0123456789",
+        "0123456789",
+        "0123456789",
+        "16",
+        "899",
+        "0124",
+        "43744",
+        "403875",
+        "821",
+        "7358",
+        "55925",
+        "116213",
+        "86",
+        "4949",
+        "20044",
+        "625502",
+        "80",
+        "681",
+        "79192",
+        "676687",
+        "49",
+        "213",
+        "3055",
+        "803797",
+        "02",
+        "791",
+        "3678",
+        "03536",
+    ]
+    found = strings(find(gray))
+    assert sum(text == wanted for text, wanted in zip(found, truth, strict=True)) >= 26
