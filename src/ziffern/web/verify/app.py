@@ -154,10 +154,7 @@ def _cookie(request: Request) -> str:
 
 def _person(request: Request) -> str:
     """Return who sends a request: by password, or else by the name typed on this machine."""
-    known: str | None = request.scope.get("ziffern.person")
-    if known is not None:
-        return known
-    name = unquote(request.cookies.get(_cookie(request), ""))
+    name: str = request.scope.get("ziffern.person") or unquote(request.cookies.get(_cookie(request), ""))
     return name if len(name) <= MAX_NAME and printable(name) == name else ""
 
 

@@ -48,10 +48,8 @@ class Entry(Undo):
 
     def problem(self) -> bool:
         """Return whether it cannot be written."""
-        is_value = (
-            self.kind == "value" and self.value.strip() == self.value != "" and printable(self.value) == self.value
-        )
-        return not is_value and (self.kind not in ("empty", "unreadable", "later") or self.value != "")
+        is_text = printable(self.value).strip() == self.value != ""
+        return not is_text if self.kind == "value" else self.value != ""
 
 
 @dataclass(frozen=True)
