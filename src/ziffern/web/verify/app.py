@@ -57,9 +57,9 @@ def _add_pictures(app: FastAPI, views: Views) -> None:
         form = "image/png" if kind == "crop" else "image/jpeg"
         return Response(content, media_type=form, headers={"cache-control": "private, max-age=3600"})
 
-    @app.get("/values/{page}/{index}")
-    def values(page: int, index: int) -> Response:
-        return JSONResponse(queue.reading.lists.get(views.key((page, index))[1], []))
+    @app.get("/values")
+    def values(field: str) -> Response:
+        return JSONResponse(queue.reading.lists.get(field, []), headers={"cache-control": "no-store"})
 
 
 def _add_start(app: FastAPI, views: Views) -> None:
