@@ -72,12 +72,15 @@ class Queue:
             return found
 
     def decide(self, person: str, key: Key, kind: Kind, value: str, seconds: float, name: Name) -> None:
-        """Write a person's entry about a field.
+        """Write a person's entry about a field, once even where their page repeats it for want of an answer.
 
         Raises:
             sqlite3.Error: It cannot be written.
         """
         with self.lock:
+            last = self.standing.of_person[person][-1:]
+            if [(entry.key, entry.kind, entry.value, entry.seconds) for entry in last] == [(key, kind, value, seconds)]:
+                return
             settles = name == "settle" and kind != "later" and self.standing.state(key) == "disputed"
             self._add(Decision(self.clock(), person, *key, kind, value, seconds, int(settles)))
 

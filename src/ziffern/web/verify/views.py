@@ -127,6 +127,7 @@ def words_of(language: str) -> Language:
 def _reason(reason: Reason, words: Language) -> str:
     """Return why a field is doubtful; the same for all reasons that this version has no text for."""
     try:
-        return Message(reason.code, **reason.values).in_language(words.code)
+        text = Message(reason.code, **reason.values).in_language(words.code)
     except (LookupError, ValueError, TypeError):
         return words("unsure")
+    return f"{text[:1].upper()}{text[1:]}."
