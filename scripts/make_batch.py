@@ -78,7 +78,7 @@ def _read(value: str, cells: list[Box], name: str, is_doubtful: bool, random: np
     other = f"{value[:-1]}{(int(value[-1]) + 3) % 10}"
     alternatives = [(guess, probability), (value if guess != value else other, (1 - probability) * 0.6)]
     parts = [CellReading("digit", cell, digit, probability) for cell, digit in zip(cells, guess, strict=True)]
-    reason = Reason("reading.reason.uncertain", {}) if is_doubtful else None
+    reason = Reason("reading.reason.unsure", {"probability": probability, "threshold": 0.95}) if is_doubtful else None
     status: Status = "review" if is_doubtful else "accepted"
     return FieldReading(name, status, box, guess, probability, reason, alternatives, parts)
 

@@ -73,14 +73,16 @@ def page_of(browser: Browser, server: Server, name: str, **how: Any) -> Page:
     page.problems = []  # type: ignore[attr-defined]
     page.on("pageerror", lambda error: page.problems.append(str(error)))  # type: ignore[attr-defined]
     page.goto(f"{server.address}/en/")
-    page.keyboard.type(name)
-    page.keyboard.press("Enter")
+    page.fill("#name", name)
+    page.press("#name", "Enter")
     page.get_by_text(f"You are {name}.").wait_for()
     return page
 
 
 def begin(page: Page) -> None:
-    page.keyboard.press("Enter")  # the link has the focus
+    link = page.get_by_role("link", name="Check doubtful fields")
+    expect(link).to_be_focused(timeout=PATIENCE)
+    link.press("Enter")
     page.wait_for_selector("#work[data-place]")
 
 

@@ -116,3 +116,11 @@ def test_any_entries_leave_the_same_after_a_restart(batch: Path, clock: Clock) -
         assert again.open["review"].keys() == queue.open["review"].keys()
         assert again.standing.of_field == queue.standing.of_field
         assert again.progress() == queue.progress()
+
+
+def test_entry_that_a_page_repeats_counts_once(queue: Queue) -> None:
+    key = queue.take("anna", "review", [], 1)[0]
+    for _ in range(2):
+        queue.decide("anna", key, "value", "1", 1.25, "review")
+    queue.undo("anna")
+    assert queue.standing.state(key) == "open"

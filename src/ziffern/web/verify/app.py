@@ -57,9 +57,9 @@ def _add_pictures(app: FastAPI, views: Views) -> None:
         form = "image/png" if kind == "crop" else "image/jpeg"
         return Response(content, media_type=form, headers={"cache-control": "private, max-age=3600"})
 
-    @app.get("/values/{page}/{index}")
-    def values(page: int, index: int) -> Response:
-        return JSONResponse(queue.reading.lists.get(views.key((page, index))[1], []))
+    @app.get("/values")
+    def values(field: str) -> Response:
+        return JSONResponse(queue.reading.lists.get(field, []), headers={"cache-control": "no-store"})
 
 
 def _add_start(app: FastAPI, views: Views) -> None:
@@ -154,10 +154,7 @@ def _cookie(request: Request) -> str:
 
 def _person(request: Request) -> str:
     """Return who sends a request: by password, or else by the name typed on this machine."""
-    known: str | None = request.scope.get("ziffern.person")
-    if known is not None:
-        return known
-    name = unquote(request.cookies.get(_cookie(request), ""))
+    name: str = request.scope.get("ziffern.person") or unquote(request.cookies.get(_cookie(request), ""))
     return name if len(name) <= MAX_NAME and printable(name) == name else ""
 
 

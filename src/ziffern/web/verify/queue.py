@@ -11,14 +11,13 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from ziffern.reading.decisions import Decision, Decisions, Key, Kind
 from ziffern.reading.folder import load_reading
 from ziffern.reading.result import ACCEPTED, REVIEW
 
 Name = Literal["review", "settle", "sample"]
-NAMES: tuple[Name, ...] = ("review", "settle", "sample")
 LENT = 300.0  # seconds
 ACTIVE = 300.0  # seconds after the last entry in which a person counts as at work
 RECENT = 50  # entries of a person by which the speed is measured
@@ -47,13 +46,12 @@ class Queue:
         self.decisions = Decisions(folder, self.reading, double)
         self.standing = self.decisions.standing
         self.fields = {(n, field.name): field for n, page in enumerate(self.reading.pages) for field in page.fields}
-        doubtful = [key for key in self.fields if self._is(key, REVIEW)]
-        rank = sorted(doubtful, key=lambda key: self.fields[key].probability)
-        sample = [key for key in self.fields if self._is(key, ACCEPTED)]
+        doubtful, sample = ([key for key in self.fields if self._is(key, status)] for status in (REVIEW, ACCEPTED))
+        doubtful.sort(key=lambda key: self.fields[key].probability)
         Random(0).shuffle(sample)
-        self.rank = {key: place for place, key in enumerate((*rank, *sample))}
-        self.total = len(rank)
-        self.open: dict[Name, dict[Key, None]] = {name: {} for name in NAMES}  # in order
+        self.rank = {key: place for place, key in enumerate((*doubtful, *sample))}
+        self.total = len(doubtful)
+        self.open: dict[Name, dict[Key, None]] = {name: {} for name in get_args(Name)}  # in order
         for key in self.rank:
             self._place(key)
         self._lent: defaultdict[Key, dict[str, float]] = defaultdict(dict)  # until when, by person
@@ -61,27 +59,28 @@ class Queue:
     def take(self, person: str, name: Name, held: Sequence[Key], count: int) -> list[Key]:
         """Lend a person further fields until there are `count` with those that their page holds, which stay lent."""
         with self.lock:
-            now = self.clock()
+            now, room = self.clock(), max(0, count - len(held))
+            free = (key for key in self.open[name] if key not in held and self._may(person, key, name, now))
             found: list[Key] = []
             later: list[Key] = []
-            for key in self.open[name]:
-                if len(held) + len(found) >= count:
-                    break
-                if key not in held and self._may(person, key, name, now):
-                    is_later = any(entry.person == person for entry in self.standing.of_field.get(key, ()))
-                    (later if is_later and name != "settle" else found).append(key)
-            found = (found + later)[: max(0, count - len(held))]
+            while len(found) < room and (key := next(free, None)):
+                is_later = any(entry.person == person for entry in self.standing.of_field.get(key, ()))
+                (later if is_later and name != "settle" else found).append(key)
+            found += later[: room - len(found)]
             for key in (*held, *found):
                 self._lent[key][person] = now + LENT
             return found
 
     def decide(self, person: str, key: Key, kind: Kind, value: str, seconds: float, name: Name) -> None:
-        """Write a person's entry about a field.
+        """Write a person's entry about a field, once even where their page repeats it for want of an answer.
 
         Raises:
             sqlite3.Error: It cannot be written.
         """
         with self.lock:
+            last = self.standing.of_person[person][-1:]
+            if [(entry.key, entry.kind, entry.value, entry.seconds) for entry in last] == [(key, kind, value, seconds)]:
+                return
             settles = name == "settle" and kind != "later" and self.standing.state(key) == "disputed"
             self._add(Decision(self.clock(), person, *key, kind, value, seconds, int(settles)))
 

@@ -6,8 +6,9 @@ Decision: the answer to an entry brings the next fields along, so that nobody wa
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import Annotated, Any, Literal
 
 from fastapi import HTTPException
@@ -48,10 +49,8 @@ class Entry(Undo):
 
     def problem(self) -> bool:
         """Return whether it cannot be written."""
-        is_value = (
-            self.kind == "value" and self.value.strip() == self.value != "" and printable(self.value) == self.value
-        )
-        return not is_value and (self.kind not in ("empty", "unreadable", "later") or self.value != "")
+        is_text = printable(self.value).strip() == self.value != ""
+        return not is_text if self.kind == "value" else self.value != ""
 
 
 @dataclass(frozen=True)
@@ -59,34 +58,36 @@ class Views:
     """What the pages show."""
 
     queue: Queue
+    version: str = field(default_factory=lambda: token_hex(4))  # or a browser shows what it kept of another batch
 
     def page(self, language: str, template: str, **values: object) -> Response:
         """Return a page."""
         words = words_of(language)
         values["progress"] = self.progress(words)
-        text = ENVIRONMENT.get_template(template).render(w=words, languages=LANGUAGES, **values)
+        text = ENVIRONMENT.get_template(template).render(w=words, languages=LANGUAGES, version=self.version, **values)
         return Response(text, media_type="text/html", headers={"cache-control": "no-store"})
 
     def field(self, key: Key, words: Language, name: Name) -> dict[str, Any]:
         """Return what is shown of a field."""
-        page, field = self.queue.reading.pages[key[0]], self.queue.fields[key]
+        page, read = self.queue.reading.pages[key[0]], self.queue.fields[key]
         index = next(place for place, other in enumerate(page.fields) if other.name == key[1])
-        likely = field.alternatives[:MAX_OPTIONS] or ([(field.guess, field.probability)] if field.guess else [])
+        likely = read.alternatives[:MAX_OPTIONS] or ([(read.guess, read.probability)] if read.guess else [])
         options = [(value, words.percent(share, 1), "value") for value, share in likely]
-        guess = field.guess
+        guess = read.guess
         if name == "settle":
             entries = self.queue.standing.answers(key).values()
             options = [(entry.value or words(entry.kind), entry.person, entry.kind) for entry in entries]
             guess = ""
-        doubt = _reason(field.reason, words) if field.reason else words("unsure") if field.status == REVIEW else ""
+        doubt = _reason(read.reason, words) if read.reason else words("unsure") if read.status == REVIEW else ""
         return {
-            "field": field,
+            "field": read,
+            "version": self.version,
             "page": page,
             "place": f"{key[0]}/{index}",
             "guess": guess,
             "options": json.dumps(options),
             "reason": doubt,
-            "has_list": field.name in self.queue.reading.lists,
+            "has_list": read.name in self.queue.reading.lists,
         }
 
     def progress(self, words: Language) -> dict[str, Any]:
@@ -126,6 +127,7 @@ def words_of(language: str) -> Language:
 def _reason(reason: Reason, words: Language) -> str:
     """Return why a field is doubtful; the same for all reasons that this version has no text for."""
     try:
-        return Message(reason.code, **reason.values).in_language(words.code)
+        text = Message(reason.code, **reason.values).in_language(words.code)
     except (LookupError, ValueError, TypeError):
         return words("unsure")
+    return f"{text[:1].upper()}{text[1:]}."
