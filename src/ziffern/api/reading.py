@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ziffern.reading.result import Reading
 
 if TYPE_CHECKING:
+    from ziffern.reading.find import What
     from ziffern.runs.run import Run
     from ziffern.text.catalog import Message
 
@@ -15,7 +16,7 @@ def read(
     paths: Any,
     *,
     template: str | PathLike[str] | None = None,
-    what: str = "auto",
+    what: "What" = "auto",
     max_error: float = 0.01,
     model: str | PathLike[str] | None = None,
     calibration: str | PathLike[str] | None = None,
@@ -52,7 +53,7 @@ def read_with_notes(
     paths: Any,
     *,
     template: str | PathLike[str] | None,
-    what: str,
+    what: "What",
     max_error: float,
     model: str | PathLike[str] | None,
     calibration: str | PathLike[str] | None,

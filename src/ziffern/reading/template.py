@@ -99,7 +99,7 @@ def _template(content: Any, problems: Problems) -> Template:
         pages.append(_page(name, place, part, problems))
         sums += _sums(place, part, pages[-1], problems)
     source = json.dumps(_without_printed(content), separators=(",", ":"), ensure_ascii=False)
-    places = [
+    corners = [
         (page.width, page.height, [(field.name, field.kind, field.boxes) for field in page.fields]) for page in pages
     ]
     version, is_drop_out = hashlib.sha256(repr(places).encode()).hexdigest()[:8], keys.drop_out in ("yes", "true")
