@@ -102,7 +102,7 @@ def _template(content: Any, problems: Problems) -> Template:
     corners = [
         (page.width, page.height, [(field.name, field.kind, field.boxes) for field in page.fields]) for page in pages
     ]
-    version, is_drop_out = hashlib.sha256(repr(places).encode()).hexdigest()[:8], keys.drop_out in ("yes", "true")
+    version, is_drop_out = hashlib.sha256(repr(corners).encode()).hexdigest()[:8], keys.drop_out in ("yes", "true")
     return Template(keys.name, version, tuple(pages), tuple(sums), is_drop_out, "" if problems.has_files else source)
 
 
