@@ -16,7 +16,7 @@ from ziffern.errors import InputError
 from ziffern.reading.boxes import Gray, Points, dark_windows, filled_row, find_boxes, grid_corners, lattices, sides
 from ziffern.reading.straighten import PixelBox, cut_out, rotated_page, warped_grid, warped_rows
 from ziffern.reading.strings import Classify, quality, split_digits
-from ziffern.reading.textline import free_regions
+from ziffern.reading.textline import SCORE_WEIGHT, free_regions
 
 Kind = Literal["digit", "row", "grid", "string"]
 What = Literal["auto", "digit", "row", "grid", "string"]
@@ -30,6 +30,7 @@ MIN_INSIDE, MIN_CONTRAST = 5, 40  # pixels of the inside of a box, gray levels o
 INSET = 8  # the inside of a box begins at this part of its sides
 TALL_INK = 0.35  # of a string's box: the height of its digits
 MAX_SCORED, MAX_STRINGS = 40, 8  # boxes, strings
+EVEN = 0.5  # quality of what may or may not be a digit
 SURE, BETTER = 0.85, 1.15  # mean probability of digits that stand upright; how much better they are when turned
 
 
@@ -67,14 +68,14 @@ def find(gray: Gray, what: What = "auto", classify: Classify | None = None) -> F
         InputError: Nothing of that kind is there.
     """
     best: Found | None = None
-    best_score = -1.0
+    best_score = -np.inf
     for turns in range(4 if classify else 1):
         found = _find(np.ascontiguousarray(np.rot90(gray, turns)), what, classify)
         scores = _digit_scores(found, classify) if found and classify else np.zeros(1)
-        score = float(scores.sum()) * (1 if turns else BETTER)
-        if found and score > best_score:
+        score = float((scores - EVEN).sum()) * (1 if turns else BETTER)
+        if found and score > best_score and not (turns and found.kind == "digit"):
             best, best_score = found, score
-        if scores.mean() > SURE or (found and found.kind == "digit"):  # one digit alone does not tell
+        if scores.mean() > SURE or (best and best.kind == "digit"):  # one digit alone does not tell
             break
     if best is None:
         raise InputError("reading.find.nothing", what=what)
@@ -219,6 +220,9 @@ def _digit_scores(found: Found, classify: Classify) -> NDArray[np.float32]:
     inks = [ink for ink in inks if ink.any()]
     if found.kind == "string":
         splits = [split for ink in inks[:MAX_STRINGS] for split in split_digits(ink, classify, best=1)]
-        parts = [quality(split.probabilities, split.is_digit) for split in splits]
+        unsure = 0 if found.is_boxed else SCORE_WEIGHT  # letters are cut into many 1s
+        parts = [
+            quality(split.probabilities, split.is_digit) + unsure * split.score / len(split.boxes) for split in splits
+        ]
         return np.concatenate(parts) if parts else np.zeros(1, np.float32)
     return quality(*classify(inks)) if inks else np.zeros(1, np.float32)

@@ -19,6 +19,7 @@ MIN_HEIGHT = 7  # pixels of a character
 MIN_GAIN = 0.4  # quality above which a digit counts for a run of digits
 MARGIN = 0.2  # heights of the string, around it
 SPACE = 0.5  # heights of a letter: gaps between words
+SCORE_WEIGHT = 0.25  # of a split's score, which is low for letters that are cut into many 1s
 MAX_RULE = 12.0  # width to height: longer ink is a rule
 
 
@@ -122,5 +123,6 @@ def _gain(labels: NDArray[np.int32], boxes: NDArray[np.int_], word: NDArray[np.i
     left, top, right, bottom = _bounds(boxes[word])
     ink = np.isin(labels[top:bottom, left:right], word + 1).astype(np.float32)
     for split in split_digits(ink, classify, best=1):
-        return float((quality(split.probabilities, split.is_digit) - MIN_GAIN).sum())
+        sure = quality(split.probabilities, split.is_digit) - MIN_GAIN
+        return float(sure.sum()) + SCORE_WEIGHT * split.score
     return 0.0
