@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 Images = NDArray[np.uint8]
 
-SIDE = 60  # pixels of a cell: 7.6 mm at 200 dpi
+SIDES = (30, 72)  # pixels of a cell: of 5 mm at 150 dpi to 9 mm at 200 dpi
 FINE = 4  # the pen is drawn on a grid this much finer than MNIST's
 PENS = (0.8, 2.6)  # width in pixels of MNIST
 DARKNESS = (0.12, 0.85)  # of the pen, as a share of the paper's brightness
 
 
 def paper_cells(digits: Images, seed: int, boxes: float = 0.3) -> Iterator[Images]:
-    """Yield a gray cell (SIDE, SIDE), dark on light, for each digit (28, 28), light on dark.
+    """Yield a square gray cell of SIDES, dark on light, for each digit (28, 28), light on dark.
 
     Args:
         digits: (N, 28, 28).
@@ -45,20 +45,21 @@ def _pen(rng: np.random.Generator, digit: Images) -> NDArray[np.float32]:
 
 
 def _cell(rng: np.random.Generator, pen: NDArray[np.float32], boxes: float) -> Images:
-    size = SIDE / rng.uniform(1.0, 2.0) / pen.shape[0] * 28 / 20  # the digit's height is half to all of the cell's
-    angle, shift = rng.normal(0, 3), rng.normal(0, 0.06, 2) * SIDE
+    side = int(rng.integers(SIDES[0], SIDES[1] + 1))
+    size = side / rng.uniform(1.0, 2.0) / pen.shape[0] * 28 / 20  # the digit's height is half to all of the cell's
+    angle, shift = rng.normal(0, 3), rng.normal(0, 0.06, 2) * side
     matrix = np.asarray(cv2.getRotationMatrix2D((pen.shape[1] / 2, pen.shape[0] / 2), angle, size), np.float64)
-    matrix[:, 2] += SIDE / 2 - np.array(pen.shape[::-1]) / 2 + np.clip(shift, -5, 5)
+    matrix[:, 2] += side / 2 - np.array(pen.shape[::-1]) / 2 + np.clip(shift, -5, 5)
     smooth = cv2.GaussianBlur(pen, (0, 0), 0.5 / size) if size < 1 else pen
-    ink = np.asarray(cv2.warpAffine(smooth, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR), np.float64)
-    ink = ink * rng.uniform(*DARKNESS) * cv2.resize(rng.uniform(0.75, 1, (4, 4)).astype(np.float32), (SIDE, SIDE))
+    ink = np.asarray(cv2.warpAffine(smooth, matrix, (side, side), flags=cv2.INTER_LINEAR), np.float64)
+    ink = ink * rng.uniform(*DARKNESS) * cv2.resize(rng.uniform(0.75, 1, (4, 4)).astype(np.float32), (side, side))
     if rng.random() < boxes:
-        for side in rng.permutation(4)[: rng.integers(1, 4)]:
+        for turns in rng.permutation(4)[: rng.integers(1, 4)]:
             lines = np.zeros_like(ink)
             place, tilt = int(rng.integers(0, 5)), int(rng.integers(-1, 2))
-            cv2.line(lines, (0, place), (SIDE, place + tilt), float(rng.uniform(0.3, 0.9)), int(rng.integers(1, 4)))
-            ink = np.maximum(ink, np.rot90(lines, side))
-    light = rng.uniform(170, 250) * cv2.resize(rng.uniform(0.85, 1, (2, 2)).astype(np.float32), (SIDE, SIDE))
+            cv2.line(lines, (0, place), (side, place + tilt), float(rng.uniform(0.3, 0.9)), int(rng.integers(1, 4)))
+            ink = np.maximum(ink, np.rot90(lines, turns))
+    light = rng.uniform(170, 250) * cv2.resize(rng.uniform(0.85, 1, (2, 2)).astype(np.float32), (side, side))
     page = cv2.GaussianBlur(light * (1 - ink), (0, 0), rng.uniform(0.4, 1.2)) + rng.normal(
         0, rng.uniform(0.5, 6), ink.shape
     )

@@ -11,8 +11,9 @@ from functools import lru_cache
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from ziffern.data.ground import BOX, MIN_CONTRAST, SIZE, dark_on_light, even, fit, otsu
+from ziffern.data.ground import BOX, MIN_CONTRAST, SIZE, blurred, dark_on_light, even, fit, otsu, reduced, resized
 
 Gray = NDArray[np.float32]
 Mask = NDArray[np.uint8]  # 0 or 1
@@ -44,6 +45,7 @@ FINE = 6  # pixels of the fine grid per pixel of MNIST
 THIN, WIDENED = 1.4, 2.0  # stroke width in the box of 20; in MNIST half are below 2.5
 OPEN = 0.5  # of a hole's depth stays open
 EVEN = 2.5 / BOX  # of the digit's height: the reach over which darkness is evened out
+EVEN_SIZE = 64  # pixels: darkness is smooth
 INK = 0.5  # of the pen's darkness, at the outline of a stroke
 PASSES = 4
 MIN_NOISE = 0.008  # of the paper's brightness: what JPEG leaves
@@ -100,7 +102,7 @@ def _leveled(contrast: Gray, pieces: Mask) -> tuple[Gray, float, float]:
         paper = values[values <= threshold]
         level = float(np.median(paper))
         noise = 1.4826 * float(np.median(np.abs(paper - level)))
-        noise = max(noise, MIN_NOISE) if noise else 0.0  # nothing is rendered or cut out with noise
+        noise = max(noise, MIN_NOISE) if noise > MIN_NOISE / 10 else 0.0  # else it is rendered or cut out already
         pen = float(np.percentile(values[values > threshold], PEN)) - level
         if not smooths or not noise:
             break
@@ -108,7 +110,7 @@ def _leveled(contrast: Gray, pieces: Mask) -> tuple[Gray, float, float]:
         contrast = np.where(pieces, np.float32(level), contrast)  # else the blur spreads a dark line
         if noise > NOISY * pen:
             deviation = float(np.clip(min(contrast.shape) / SIDE, 0.5, 2))
-            contrast = np.asarray(cv2.GaussianBlur(contrast, (0, 0), deviation), np.float32)
+            contrast = blurred(contrast, deviation)
     return contrast - np.float32(level), noise, pen
 
 
@@ -153,7 +155,10 @@ def _evened(contrast: Gray, mask: Mask) -> Gray:
     width = 2 * round(reach / 2) + 1
     top = cv2.dilate(np.minimum(contrast, pen), np.ones((width, width), np.uint8))
     weight = (top > 0).astype(np.float32)
-    total, count = (cv2.GaussianBlur(each, (0, 0), max(reach, 0.5)) for each in (top * weight, weight))
+    small = [reduced(each, EVEN_SIZE) for each in (top * weight, weight)]
+    deviation = max(reach * max(small[0].shape) / max(mask.shape), 0.5)
+    shape = mask.shape[1], mask.shape[0]
+    total, count = (resized(blurred(each, deviation), shape, Image.Resampling.BILINEAR) for each in small)
     local = np.where(mask > 0, total / np.maximum(count, 1e-6), pen)
     return np.asarray(np.clip(contrast / np.clip(local / UNEVEN, 0.3 * pen, pen), 0, 1), np.float32)
 
@@ -206,7 +211,7 @@ def _long_lines(mask: Mask, dark: Mask) -> Mask:
         if dark.sum(1 - axis, dtype=np.intp).max() < length:
             continue
         kernel = np.ones((1, length) if axis == 0 else (length, 1), np.uint8)
-        run = cv2.morphologyEx(dark, cv2.MORPH_OPEN, kernel)
+        run = cv2.morphologyEx(dark, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
         if not run.any():
             continue
         count, labels, stats, centers = cv2.connectedComponentsWithStats(run, connectivity=8)
@@ -308,7 +313,7 @@ def _widened(ink: Gray) -> Gray:
     """Return thin strokes at least WIDENED wide: scaled to 20 pixels they would be fainter than any digit of MNIST."""
     scale = max(1, FINE * BOX / max(ink.shape))
     shape = [max(1, round(side * scale)) for side in ink.shape]
-    fine = ink if scale == 1 else cv2.resize(ink, shape[::-1], interpolation=cv2.INTER_CUBIC)
+    fine = ink if scale == 1 else resized(ink, (shape[1], shape[0]), Image.Resampling.BICUBIC)
     mask = (fine > INK).astype(np.uint8)
     if not mask.any():
         return ink

@@ -26,10 +26,10 @@ def reduced(picture: NDArray[np.uint8] | Gray, size: int) -> Gray:
     height, width = picture.shape
     scale = min(1.0, size / max(height, width))
     smaller = max(1, round(width * scale)), max(1, round(height * scale))
-    return _resize(picture.astype(np.float32), smaller, Image.Resampling.BOX)
+    return resized(picture.astype(np.float32), smaller, Image.Resampling.BOX)
 
 
-def _resize(picture: Gray, size: tuple[int, int], how: Image.Resampling) -> Gray:
+def resized(picture: Gray, size: tuple[int, int], how: Image.Resampling) -> Gray:
     """Return the picture resized to (width, height), in Pillow's order."""
     return np.asarray(Image.fromarray(picture).resize(size, how), np.float32)
 
@@ -55,17 +55,21 @@ def _paper(gray: Gray) -> Gray:
     import cv2
 
     small = reduced(gray, PAPER_SIZE)
-    deviation = max(small.shape) / PAPER_SIZE
-    size = 2 * int(4 * deviation + 0.5) + 1
-    smooth = cv2.GaussianBlur(
-        small, (size, size), deviation, borderType=cv2.BORDER_REFLECT
-    )  # the closing follows noise
+    smooth = blurred(small, max(small.shape) / PAPER_SIZE)  # else the closing would follow the noise
     width = max(small.shape) // 4 + 1
     padded = np.pad(smooth, width)  # black outside, so that the closing reaches the corners' shade
     kernel = np.ones((2 * width + 1, 2 * width + 1), np.uint8)
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)[width:-width, width:-width]
     shade = np.maximum(closed, max(1.0, MIN_PAPER * float(closed.max())))
-    return _resize(shade, (gray.shape[1], gray.shape[0]), Image.Resampling.BILINEAR)
+    return resized(shade, (gray.shape[1], gray.shape[0]), Image.Resampling.BILINEAR)
+
+
+def blurred(picture: Gray, deviation: float) -> Gray:
+    """Return the picture blurred by a Gaussian of four standard deviations, mirrored at the edges."""
+    import cv2
+
+    size = 2 * int(4 * deviation + 0.5) + 1
+    return np.asarray(cv2.GaussianBlur(picture, (size, size), deviation, borderType=cv2.BORDER_REFLECT), np.float32)
 
 
 def otsu(values: Gray) -> float:
@@ -90,4 +94,4 @@ def fit(ink: Gray) -> Gray:
     longest = max(height, width)
     size = max(1, round(width * BOX / longest)), max(1, round(height * BOX / longest))
     how = Image.Resampling.BOX if longest > BOX else Image.Resampling.BICUBIC
-    return np.asarray(np.clip(_resize(ink, size, how), 0, 1), np.float32)
+    return np.asarray(np.clip(resized(ink, size, how), 0, 1), np.float32)

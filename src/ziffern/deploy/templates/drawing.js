@@ -1,5 +1,5 @@
 "use strict";
-// The digit in a picture as an image of MNIST: the steps and constants of ziffern.data.drawing.
+// The digit in a picture as an image of MNIST: the steps and constants of ziffern.data.cutout.
 // A picture is {width, height, data: Float32Array} with levels 0 to 255.
 
 const BOX_FILTER = {support: 0.5, weight: x => (x > -0.5 && x <= 0.5 ? 1 : 0)};
@@ -17,7 +17,7 @@ const round = x => {
 };
 const clip = (x, low, high) => Math.min(Math.max(x, low), high);
 const picture = (width, height, data) => ({width, height, data: data || new Float32Array(width * height)});
-const mapped = (from, change) => picture(from.width, from.height, Float32Array.from(from.data, change));
+const mapped = (from, change) => picture(from.width, from.height, Float32Array.from(from.data).map(change));
 const largest = data => data.reduce((a, b) => Math.max(a, b), -Infinity);
 const smallest = data => data.reduce((a, b) => Math.min(a, b), Infinity);
 const mean = data => data.reduce((a, b) => a + b, 0) / data.length;
@@ -88,8 +88,10 @@ const blurred = (from, sigma, isNearest) =>
   transposed(blurredRows(transposed(blurredRows(from, sigma, isNearest)), sigma, isNearest));
 
 function isLightOnDark(gray) {
-  const small = reduced(gray, 48), smooth = blurred(small, Math.max(small.width, small.height) / 10, true);
-  return small.data.reduce((sum, value, i) => sum + Math.pow(Math.fround(value - smooth.data[i]), 3), 0) > 0;
+  const small = reduced(gray, 48), left = round(0.1 * small.width), top = round(0.1 * small.height);
+  const inner = cropped(small, left, top, small.width - 2 * left, small.height - 2 * top);
+  const smooth = blurred(inner, Math.max(small.width, small.height) / 10, true);
+  return inner.data.reduce((sum, value, i) => sum + Math.pow(Math.fround(value - smooth.data[i]), 3), 0) > 0;
 }
 
 function extremeRows(from, reach, isMaximum) {
@@ -136,15 +138,11 @@ function paperOf(gray) {
 
 function otsu(values) {
   const low = smallest(values), high = largest(values), bins = 256, step = (high - low) / bins;
-  const edges = Float32Array.from({length: bins + 1}, (_, i) => (i === bins ? high : low + i * step));
-  const counts = new Float64Array(bins);
-  for (const value of values) {
-    let bin = Math.min(bins - 1, Math.trunc((value - low) / (high - low) * bins));
-    if (value < edges[bin]) bin--;
-    else if (bin < bins - 1 && value >= edges[bin + 1]) bin++;
-    counts[bin]++;
-  }
-  const middle = i => (edges[i] + edges[i + 1]) / 2;
+  if (low === high) return low;
+  const counts = new Float64Array(bins), factor = Math.fround(bins / (high - low));
+  for (const value of values)
+    counts[Math.trunc(Math.min(bins - 1, Math.fround(Math.fround(value - low) * factor)))]++;
+  const edge = i => (i === bins ? high : low + i * step), middle = i => (edge(i) + edge(i + 1)) / 2;
   const total = counts.reduce((sum, count, i) => sum + count * middle(i), 0);
   const between = new Float64Array(bins - 1);
   let below = 0, sum = 0;
@@ -155,56 +153,260 @@ function otsu(values) {
     between[i] = below * above * Math.pow(sum / Math.max(below, 1) - (total - sum) / Math.max(above, 1), 2);
   }
   const limit = largest(between) * (1 - 1e-9), best = [];
-  between.forEach((value, i) => { if (value >= limit) best.push(edges[i + 1]); });
+  between.forEach((value, i) => { if (value >= limit) best.push(edge(i + 1)); });
   return mean(best);
 }
 
-// Without specks, and without parts at the edges if there is a digit inside.
-function digitParts(mask, width, height) {
-  const labels = new Int32Array(mask.length).fill(-1), parts = [];
-  for (let start = 0; start < mask.length; start++) {
-    if (!mask[start] || labels[start] >= 0) continue;
-    const part = {left: width, right: 0, top: height, bottom: 0}, waiting = [start];
+// Connected parts of a mask; labels are numbers of parts, -1 elsewhere.
+function partsOf(mask, neighbors = 8) {
+  const {width, height} = mask, labels = new Int32Array(mask.data.length).fill(-1), parts = [];
+  for (let start = 0; start < labels.length; start++) {
+    if (!mask.data[start] || labels[start] >= 0) continue;
+    const part = {left: width, right: 0, top: height, bottom: 0, area: 0, sum: [0, 0]}, waiting = [start];
     labels[start] = parts.length;
     while (waiting.length) {
       const place = waiting.pop(), y = Math.floor(place / width), x = place % width;
       part.left = Math.min(part.left, x); part.right = Math.max(part.right, x + 1);
       part.top = Math.min(part.top, y); part.bottom = Math.max(part.bottom, y + 1);
+      part.area++; part.sum[0] += x; part.sum[1] += y;
       for (let v = Math.max(0, y - 1); v <= Math.min(height - 1, y + 1); v++)
         for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u++) {
+          if (neighbors === 4 && u !== x && v !== y) continue;
           const near = v * width + u;
-          if (mask[near] && labels[near] < 0) { labels[near] = parts.length; waiting.push(near); }
+          if (mask.data[near] && labels[near] < 0) { labels[near] = parts.length; waiting.push(near); }
         }
     }
-    part.extent = Math.max(part.right - part.left, part.bottom - part.top);
-    part.sides = (part.left === 0) + (part.right === width) + (part.top === 0) + (part.bottom === height);
+    part.wide = part.right - part.left; part.high = part.bottom - part.top;
+    part.extent = Math.max(part.wide, part.high);
     parts.push(part);
   }
-  const most = Math.max(...parts.map(part => part.extent));
-  let wanted = parts.map(part => part.extent >= 0.15 * most);
-  const inner = parts.map((part, i) => wanted[i] && part.sides <= 1);
-  if (inner.some(Boolean)) {
-    const innerMost = Math.max(...parts.filter((_, i) => inner[i]).map(part => part.extent));
-    wanted = parts.map((part, i) => inner[i] && part.extent >= 0.15 * innerMost);
+  return {labels, parts};
+}
+const grown = (mask, steps = 1) => (steps ? grown(extreme(mask, 1, true), steps - 1) : mask);
+const any = mask => mask.data.some(Boolean);
+
+// The polynomial of second degree that fits the paper best.
+function shadeOf(contrast, isPaper) {
+  const {width, height} = contrast, step = Math.max(1, Math.floor(Math.min(width, height) / 30));
+  const terms = i => {
+    const x = 2 * (i % width) / (width - 1) - 1, y = 2 * Math.floor(i / width) / (height - 1) - 1;
+    return [1, x, y, x * x, y * y, x * y];
+  };
+  const rows = Array.from({length: 6}, (_, k) => Array.from({length: 7}, (_, l) => (k === l ? 1e-3 : 0)));
+  for (let y = 0; y < height; y += step)
+    for (let x = 0; x < width; x += step) {
+      const i = y * width + x;
+      if (!isPaper(i)) continue;
+      const known = [...terms(i), contrast.data[i]];
+      for (let k = 0; k < 6; k++) for (let l = 0; l < 7; l++) rows[k][l] += known[k] * known[l];
+    }
+  for (let k = 0; k < 6; k++)
+    for (let l = 0; l < 6; l++) {
+      if (l === k) continue;
+      const share = rows[l][k] / rows[k][k];
+      for (let m = k; m < 7; m++) rows[l][m] -= share * rows[k][m];
+    }
+  const weights = rows.map((row, k) => row[6] / row[k]);
+  return mapped(contrast, (_, i) => terms(i).reduce((sum, term, k) => sum + term * weights[k], 0));
+}
+
+function leveled(contrast, pieces) {
+  for (const smooths of [true, false]) {
+    const values = contrast.data.filter((_, i) => !pieces.data[i]), threshold = otsu(values);
+    const paper = values.filter(value => value <= threshold), level = median(paper);
+    let noise = 1.4826 * median(paper.map(value => Math.abs(value - level)));
+    noise = noise > 0.0008 ? Math.max(noise, 0.008) : 0;
+    const pen = percentile(values.filter(value => value > threshold), 0.6) - level;
+    if (!smooths || !noise) return {contrast: mapped(contrast, value => value - Math.fround(level)), noise, pen};
+    const before = contrast;
+    const shade = shadeOf(before, i => !pieces.data[i] && Math.abs(Math.fround(before.data[i] - level)) < 3 * noise);
+    contrast = mapped(before, (value, i) => (pieces.data[i] ? level : value - shade.data[i]));
+    if (noise > 0.1 * pen) contrast = blurred(contrast, clip(Math.min(contrast.width, contrast.height) / 60, 0.5, 2));
   }
-  return mask.map((_, i) => (labels[i] >= 0 && wanted[labels[i]] ? 1 : 0));
+}
+
+function hysteresis(contrast, pieces, low, high) {
+  const value = i => (pieces.data[i] ? 0 : contrast.data[i]), {labels, parts} = partsOf(
+    mapped(contrast, (_, i) => (value(i) > low ? 1 : 0)));
+  const keep = parts.map(() => false);
+  labels.forEach((label, i) => { if (label >= 0 && value(i) > high) keep[label] = true; });
+  return mapped(contrast, (_, i) => (labels[i] >= 0 && keep[labels[i]] ? 1 : 0));
+}
+
+// Pixels of gaps between ink in one of eight directions, at most `length` apart.
+function bridged(ink, gaps, length) {
+  length |= 1;
+  const middle = length >> 1, result = mapped(ink, () => 0);
+  const wide = padded(ink, length), move = (from, steps, isMaximum) => mapped(from, (_, i) => {
+    let best = isMaximum ? 0 : 1;
+    for (const [x, y] of steps) {
+      const value = from.data[i + y * from.width + x];
+      if (value !== undefined && (isMaximum ? value > best : value < best)) best = value;
+    }
+    return best;
+  });
+  for (let k = 0; k < 8; k++) {
+    const [a, b] = [Math.cos(k * Math.PI / 8) * middle, Math.sin(k * Math.PI / 8) * middle], steps = [];
+    const long = Math.max(Math.abs(Math.round(a)), Math.abs(Math.round(b)));
+    for (let n = -long; n <= long; n++) steps.push([Math.round(n * a / long), Math.round(n * b / long)]);
+    const closed = cropped(move(move(wide, steps, true), steps, false), length, length, ink.width, ink.height);
+    result.data.forEach((_, i) => { if (closed.data[i] && gaps.data[i]) result.data[i] = 1; });
+  }
+  return result;
+}
+
+// Thin straight lines near the border that leave the picture or form a frame, without strokes that cross.
+function longLines(mask, dark) {
+  const {width, height} = mask;
+  let lines = mapped(mask, () => 0);
+  if (Math.min(width, height) < 40) return lines;
+  for (const axis of [0, 1]) {
+    const [side, other] = axis ? [height, width] : [width, height], turn = axis ? transposed : from => from;
+    const length = Math.max(8, round(0.85 * side)), thick = Math.max(2, round(0.1 * other));
+    const from = turn(dark), run = picture(from.width, from.height);
+    for (let y = 0; y < from.height; y++)
+      for (let x = 0, first = 0; x <= from.width; x++) {
+        if (x < from.width && from.data[y * from.width + x]) continue;
+        if (x - first >= length) run.data.fill(1, y * from.width + first, y * from.width + x);
+        first = x + 1;
+      }
+    const {labels, parts} = partsOf(run), wanted = parts.map(part => {
+      const center = part.sum[1] / part.area;
+      return part.area <= thick * part.wide && Math.min(center, other - 1 - center) <= 0.25 * other;
+    });
+    const found = turn(mapped(run, (_, i) => (labels[i] >= 0 && wanted[labels[i]] ? 1 : 0)));
+    lines = mapped(lines, (value, i) => value || found.data[i]);
+  }
+  const {labels, parts} = partsOf(lines), keep = parts.map(part =>
+    part.left === 0 || part.top === 0 || part.right === width || part.bottom === height ||
+    (part.wide > 0.2 * width && part.high > 0.2 * height));
+  if (!keep.some(Boolean)) return mapped(lines, () => 0);
+  lines = grown(mapped(lines, (_, i) => (labels[i] >= 0 && keep[labels[i]] ? 1 : 0)), 2);
+  lines = mapped(lines, (value, i) => (value && mask.data[i] ? 1 : 0));
+  const thickness = Math.max(2, round(0.1 * Math.min(width, height)));
+  const crossed = bridged(mapped(dark, (value, i) => (value && !lines.data[i] ? 1 : 0)), lines, 2 * (thickness + 2) + 1);
+  return mapped(lines, (value, i) => (value && !crossed.data[i] ? 1 : 0));
+}
+
+// Lines along the picture's border, frames, and shadows at the border.
+function boxPieces(mask, dark, hasBox) {
+  const {width, height} = mask, short = Math.min(width, height), pieces = longLines(mask, dark);
+  const {labels, parts} = partsOf(mapped(mask, (value, i) => (value && !pieces.data[i] ? 1 : 0)));
+  const fromSides = i => {
+    const y = Math.floor(i / width), x = i % width;
+    return [y, x, height - 1 - y, width - 1 - x];
+  };
+  const places = parts.map(() => []);
+  labels.forEach((label, i) => { if (label >= 0) places[label].push(i); });
+  parts.forEach((part, number) => {
+    const {left, right, top, bottom, wide, high, area} = part, own = places[number];
+    let touched = [top === 0, left === 0, bottom === height, right === width], isPiece = false;
+    if (hasBox && Math.min(wide, high) <= 0.1 * short) touched = [wide > high, high >= wide, wide > high, high >= wide];
+    if (touched.some(Boolean)) {
+      const near = own.filter(i => fromSides(i).some((far, k) => far < 0.1 * short || (touched[k] && far < 0.17 * short)));
+      isPiece = near.length >= 0.85 * area || depthOf(mapped(dark, (value, i) => (labels[i] === number ? value : 0))) > 0.16 * short;
+    } else if (part.extent >= 0.6 * short && area <= 0.05 * short * part.extent) {
+      const runs = [wide > high, high > wide, wide > high, high > wide];
+      isPiece = runs.some((is, k) => is && own.every(i => fromSides(i)[k] < 0.17 * short));
+    } else if (Math.min(wide / width, high / height) >= 0.7) {
+      const edge = Math.max(2, round(0.17 * Math.min(wide, high) / 2));
+      const inside = own.filter(i => {
+        const y = Math.floor(i / width), x = i % width;
+        return y >= top + edge && y < bottom - edge && x >= left + edge && x < right - edge;
+      });
+      isPiece = inside.length <= (1 - 0.85) * area;
+    }
+    if (isPiece) for (const i of own) pieces.data[i] = 1;
+  });
+  return pieces;
+}
+
+// Half the width of the widest stroke; the picture's border is no end of one.
+function depthOf(mask) {
+  const wide = picture(mask.width + 2, mask.height + 2);
+  for (let y = 0; y < wide.height; y++)
+    for (let x = 0; x < wide.width; x++)
+      wide.data[y * wide.width + x] =
+        mask.data[clip(y - 1, 0, mask.height - 1) * mask.width + clip(x - 1, 0, mask.width - 1)];
+  const far = distances(wide.data.map(value => 1 - value), wide.width, wide.height);
+  return largest(far.filter((_, i) => {
+    const y = Math.floor(i / wide.width), x = i % wide.width;
+    return y > 0 && x > 0 && y < wide.height - 1 && x < wide.width - 1;
+  }));
+}
+
+// No specks, no dots beside the digit, and nothing small at the border and far away.
+function digitParts(mask) {
+  const {width, height} = mask, {labels, parts} = partsOf(mask), nothing = mapped(mask, () => 0);
+  if (!parts.length) return nothing;
+  const longest = Math.max(...parts.map(part => part.extent));
+  let inner = parts.map(part => part.left > 0 && part.top > 0 && part.right < width && part.bottom < height);
+  const innerLongest = Math.max(0, ...parts.filter((_, k) => inner[k]).map(part => part.extent));
+  if (innerLongest < 0.4 * longest || !inner.some(Boolean)) inner = parts.map(() => true);
+  const most = Math.max(...parts.filter((_, k) => inner[k]).map(part => part.extent));
+  const around = padded(mask, 1), depth = largest(distances(around.data.map(value => 1 - value), around.width, around.height));
+  const areas = parts.map(part => part.area), ink = areas.reduce((a, b) => a + b, 0);
+  const isNoise = parts.length + 1 > 6 && largest(areas) < 0.35 * ink && width < 1.8 * height;
+  if (most < 0.1 * Math.min(width, height) || depth > 0.33 * longest || isNoise) return nothing;
+  const keep = parts.map(part => part.extent >= 0.15 * most);
+  const own = parts.reduce((sum, part, k) => sum + (inner[k] && keep[k] ? part.area : 0), 0);
+  const isStrange = parts.map((part, k) => !inner[k] && width < 1.8 * height && part.area < 0.35 * own);
+  const isSuspect = parts.map((part, k) => keep[k] && (isStrange[k] ||
+    (part.extent < 0.25 * most && 2 * Math.min(part.wide, part.high) >= part.extent)));
+  const sure = parts.map((_, k) => keep[k] && !isSuspect[k]);
+  if (isSuspect.some(Boolean) && sure.some(Boolean)) {
+    const away = distances(mask.data.map((_, i) => (labels[i] >= 0 && sure[labels[i]] ? 1 : 0)), width, height);
+    const nearest = parts.map(() => Infinity);
+    labels.forEach((label, i) => { if (label >= 0) nearest[label] = Math.min(nearest[label], away[i]); });
+    parts.forEach((_, k) => {
+      if (isSuspect[k]) keep[k] = nearest[k] <= (isStrange[k] ? 2.5 / 20 : 0.1) * most;
+    });
+  }
+  return mapped(mask, (_, i) => (labels[i] >= 0 && keep[labels[i]] ? 1 : 0));
+}
+
+// The ink in 0 to 1, as dark at the faint end of a stroke as at its start.
+function evened(contrast, mask) {
+  const pen = percentile(contrast.data.filter((_, i) => mask.data[i]), 0.75), rows = [];
+  mask.data.forEach((value, i) => { if (value) rows.push(Math.floor(i / mask.width)); });
+  const reach = 2.5 / 20 * (rows[rows.length - 1] - rows[0] + 1);
+  const top = extreme(mapped(contrast, value => Math.min(value, pen)), round(reach / 2), true);
+  const smooth = from => {
+    const small = reduced(from, 64), share = Math.max(small.width, small.height) / Math.max(from.width, from.height);
+    return resized(blurred(small, Math.max(reach * share, 0.5)), from.width, from.height, BILINEAR);
+  };
+  const total = smooth(mapped(top, value => Math.max(value, 0))), count = smooth(mapped(top, value => (value > 0 ? 1 : 0)));
+  return mapped(contrast, (value, i) => {
+    const local = mask.data[i] ? total.data[i] / Math.max(count.data[i], 1e-6) : pen;
+    return clip(value / clip(local / 0.8, 0.3 * pen, pen), 0, 1);
+  });
 }
 
 function inkOf(gray) {
-  const paper = paperOf(gray), contrast = picture(gray.width, gray.height);
-  gray.data.forEach((value, i) => { contrast.data[i] = 1 - Math.fround(value / paper.data[i]); });
-  if (largest(contrast.data) - smallest(contrast.data) < 0.03) return null;
-  const threshold = otsu(contrast.data);
-  let mask = Uint8Array.from(contrast.data, value => (value > threshold ? 1 : 0));
-  const ground = contrast.data.filter((_, i) => !mask[i]), level = median(ground);
-  const noise = 1.4826 * median(ground.map(value => Math.abs(value - level)));
-  contrast.data = contrast.data.map(value => value - level);
-  const inMask = () => contrast.data.filter((_, i) => mask[i]);
-  if (mean(inMask()) < 4 * noise) return null;
-  mask = digitParts(mask, gray.width, gray.height);
-  const full = percentile(inMask(), 0.75);
-  const near = extreme(picture(gray.width, gray.height, Float32Array.from(mask)), 1, true);
-  return mapped(contrast, (value, i) => (near.data[i] && value > 2 * noise ? clip(value / full, 0, 1) : 0));
+  if (Math.min(gray.width, gray.height) <= 1) return null;
+  const paper = paperOf(gray);
+  let contrast = mapped(gray, (value, i) => 1 - Math.fround(value / paper.data[i]));
+  let pieces = mapped(gray, () => 0), mask, noise;
+  for (let pass = 0; pass < 4; pass++) {
+    const values = contrast.data.filter((_, i) => !pieces.data[i]);
+    if (!values.length || largest(values) - smallest(values) < 0.03) return null;
+    const result = leveled(contrast, pieces), pen = result.pen;
+    contrast = result.contrast; noise = result.noise;
+    if (pen < Math.max(4 * noise, 0.03)) return null;
+    const high = Math.max(0.35 * pen, 4 * noise);
+    mask = hysteresis(contrast, pieces, Math.max(0.1 * pen, 2 * noise), high);
+    const dark = mapped(mask, (value, i) => (value && contrast.data[i] > Math.max(0.5 * pen, high) ? 1 : 0));
+    const found = boxPieces(mask, dark, any(pieces));
+    if (!any(found)) break;
+    const rest = mapped(mask, (value, i) => (value && !found.data[i] ? 1 : 0)), wide = grown(found), old = pieces;
+    pieces = mapped(old, (value, i) => (value || (wide.data[i] && !rest.data[i]) ? 1 : 0));
+    mask = rest;
+  }
+  mask = digitParts(mask);
+  if (!any(mask)) return null;
+  const near = grown(mask);
+  return evened(mapped(contrast, (value, i) =>
+    (near.data[i] && !pieces.data[i] && value > 2 * noise ? value : 0)), mask);
 }
 
 // Euclidean distance of each pixel to the nearest one where isZero, exactly (Felzenszwalb and Huttenlocher 2012).
@@ -231,19 +433,26 @@ function distances(isZero, width, height) {
 }
 
 // Strokes of a thin pen would be fainter than any digit of MNIST.
-function thickened(ink) {
-  const size = Math.max(ink.width, ink.height), mask = ink.data.map(value => (value > 0.5 ? 1 : 0));
-  const depth = distances(mask.map(value => 1 - value), ink.width, ink.height).filter((_, i) => mask[i]);
-  const width = 4 * (mean(depth) - 0.5);
-  if (width * 20 >= 1.5 * size) return ink;
-  const grow = (2.3 * size / 20 - width) / 2 / (1 - 2.3 / 20), wider = padded(ink, Math.ceil(grow));
-  const distance = distances(wider.data.map(value => (value > 0.5 ? 1 : 0)), wider.width, wider.height);
-  return mapped(wider, (value, i) => Math.max(value, clip(grow + 1 - distance[i], 0, 1)));
+function widened(ink) {
+  const scale = Math.max(1, 120 / Math.max(ink.width, ink.height));
+  const [width, height] = [ink.width, ink.height].map(side => Math.max(1, round(side * scale)));
+  const fine = scale === 1 ? ink : resized(ink, width, height, BICUBIC), thin = mapped(fine, value => (value > 0.5 ? 1 : 0));
+  if (!any(thin)) return ink;
+  const around = padded(thin, 1), inside = distances(around.data.map(value => 1 - value), around.width, around.height);
+  const pixel = Math.max(width, height) / 20;
+  const stroke = 4 * (mean(inside.filter((_, i) => around.data[i])) - 0.5) / pixel;
+  if (stroke >= 1.4) return ink;
+  const grow = (2 - stroke) * pixel / 2 / (1 - 2 / 20), mask = padded(thin, Math.ceil(grow) + 1);
+  const away = distances(mask.data, mask.width, mask.height);
+  const {labels, parts} = partsOf(mapped(mask, value => 1 - value), 4), deepest = parts.map(() => 0);
+  labels.forEach((label, i) => { if (label >= 0) deepest[label] = Math.max(deepest[label], away[i]); });
+  const limits = deepest.map((depth, k) => (k ? Math.min(grow, 0.5 * depth) : grow));  // the first is outside
+  return mapped(mask, (_, i) => clip((labels[i] < 0 ? grow : limits[labels[i]]) + 1 - away[i], 0, 1));
 }
 
 // A digit of 28×28 pixels, light on dark, or null where nothing is drawn.
 function asDigit(source) {
-  const gray = reduced(source, 512);
+  const gray = mapped(reduced(source, 512), round);
   let ink = inkOf(isLightOnDark(gray) ? mapped(gray, value => 255 - value) : gray);
   if (!ink) return null;
   let left = ink.width, right = -1, top = ink.height, bottom = -1;
@@ -253,7 +462,7 @@ function asDigit(source) {
     left = Math.min(left, x); right = Math.max(right, x); top = Math.min(top, y); bottom = Math.max(bottom, y);
   });
   if (right < 0) return null;
-  ink = thickened(cropped(ink, left, top, right - left + 1, bottom - top + 1));
+  ink = widened(cropped(ink, left, top, right - left + 1, bottom - top + 1));
   const longest = Math.max(ink.width, ink.height);
   const size = side => Math.max(1, round(side * 20 / longest));
   ink = resized(ink, size(ink.width), size(ink.height), longest > 20 ? BOX_FILTER : BICUBIC);
