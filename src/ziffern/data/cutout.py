@@ -305,7 +305,8 @@ def digit_image(ink: Gray) -> NDArray[np.uint8]:
     rows, columns = (np.flatnonzero((ink > MIN_GRAY).any(axis)) for axis in (1, 0))
     if not len(rows):
         return np.zeros((SIZE, SIZE), np.uint8)
-    ink = ink / ink.max()  # a part of a string may be faint
+    if ink.max() <= INK:  # a faint part of a string
+        ink = ink / ink.max()
     return _center(fit(_widened(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])))
 
 

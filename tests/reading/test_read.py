@@ -1,0 +1,155 @@
+"""Pages of a form from the printer to the table, with real digits."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+from filled_forms import Pens, blank_pages, fill, write_scan
+from tests.support.paper import degraded
+
+import ziffern as zf
+from ziffern.cli import main as cli
+from ziffern.errors import InputError
+from ziffern.reading.decide import LabeledDigits
+from ziffern.reading.folder import load_reading
+from ziffern.reading.model import ReaderModel
+from ziffern.reading.page import PageProblem
+from ziffern.reading.pages import pages_of
+from ziffern.reading.read import read_pages
+from ziffern.reading.template import load_template
+
+EXAM = """
+name: exam
+fields:
+  student: {at: [20, 40], cells: 4, values: students.csv:number, unique: yes}
+  q1:      {at: [20, 65], cells: 2, range: [0, 20]}
+  q2:      {at: [60, 65], cells: 2, range: [0, 20], required: no}
+  total:   {at: [100, 65], cells: 2, range: [0, 40]}
+  passed:  {at: [140, 67], ticks: [yes, no], choose: 1}
+  zip:     {at: [20, 90], string: [60, 12], length: 5}
+  name:    {at: [20, 110], crop: [80, 10]}
+sums:
+  total: [q1, q2]
+"""
+VALUES = [
+    {"student": "1001", "q1": "12", "q2": "8", "total": "20", "passed": "yes", "zip": "43725"},
+    {"student": "2457", "q1": "7", "q2": "", "total": "7", "passed": "no", "zip": "10969"},
+    {"student": "3690", "q1": "15", "q2": "4", "total": "19", "passed": "yes", "zip": "80331"},
+]
+
+
+@pytest.fixture(scope="module")
+def exam(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a template, its list of students, and scans of three filled-in forms."""
+    folder = tmp_path_factory.mktemp("exam")
+    (folder / "exam.yaml").write_text(EXAM)
+    (folder / "students.csv").write_text("number\n1001\n2457\n3690\n4418\n")
+    template = load_template(folder / "exam.yaml")
+    fields = {field.name: field for field in template.pages[0].fields}
+    (blank,), pens = blank_pages(template), Pens(3)
+    for number, values in enumerate(VALUES):
+        page = fill(blank, {fields[name]: value for name, value in values.items()}, pens)
+        write_scan(folder / f"scans/{number}.png", degraded(page, number).image)
+    return folder
+
+
+def read(exam: Path, **options: object) -> zf.Reading:
+    return zf.read(exam / "scans", template=exam / "exam.yaml", **{"max_error": 0.05, **options})  # type: ignore[arg-type]
+
+
+def test_all_kinds_of_fields_are_read_and_most_are_accepted(exam: Path) -> None:
+    table = read(exam).to_frame()
+    for row, values in zip(table.to_dict("records"), VALUES, strict=True):
+        for name, value in values.items():
+            assert row[f"{name}_guess"] == value, name
+            assert row[name] in (value, None)
+        assert row["name"] == ""  # a crop without a folder
+    accepted = table[list(VALUES[0])].notna()
+    assert accepted.to_numpy().mean() > 0.7
+    assert table["q2_status"].tolist()[1] == "empty"
+    assert table["file"].tolist() == [str(exam / f"scans/{number}.png") for number in range(3)]
+
+
+def test_the_command_writes_table_pictures_report_and_nothing_half(
+    exam: Path, tmp_path: Path, call: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = ["read", str(exam / "scans"), "--template", str(exam / "exam.yaml"), "--max-error", "5%", "-o"]
+    call(cli.main, "ziffern", *given, "marks.csv")
+    table = pd.read_csv("marks.csv", dtype=str, keep_default_na=False)
+    assert table["student_guess"].tolist() == [values["student"] for values in VALUES]
+    result = load_reading(Path("marks"))
+    assert [page.kind for page in result.pages] == ["exam"] * 3
+    assert result.lists["student"] == ["1001", "2457", "3690", "4418"]
+    for page in result.pages:
+        assert Path("marks", page.image).stat().st_size > 1000
+        assert all(Path("marks", item.crop).exists() for item in page.fields)
+        assert page.residual is not None
+        assert page.residual < 0.3
+    report = Path("marks/report.html").read_text()
+    assert "http" not in report.replace("http-equiv", "").replace("http://www.w3.org", "")
+    assert {path.name for path in tmp_path.iterdir()} == {"marks", "marks.csv"}
+    with pytest.raises(SystemExit) as error:  # people may have checked it
+        call(cli.main, "ziffern", *given, "marks.csv")
+    assert error.value.code == 2
+    call(cli.main, "ziffern", *given, "again.json")
+    assert msgspec.json.decode(Path("again.json").read_bytes(), type=zf.Reading).pages == result.pages
+
+
+def test_a_printed_form_is_read_without_options(exam: Path, tmp_path: Path) -> None:
+    template = load_template(exam / "exam.yaml")
+    (tmp_path / "plain.yaml").write_text(EXAM.replace("values: students.csv:number, unique: yes", "length: 4"))
+    plain = load_template(tmp_path / "plain.yaml")
+    fields = {field.name: field for field in plain.pages[0].fields}
+    page = fill(blank_pages(plain)[0], {fields[name]: value for name, value in VALUES[0].items()}, Pens(5))
+    reading = zf.read(degraded(page, 1).image, max_error=0.05)
+    assert {item.name: item.guess for item in reading.pages[0].fields if item.kind != "crop"} == VALUES[0]
+    with pytest.raises(InputError) if template.version == plain.version else pytest.MonkeyPatch.context():
+        pass
+
+
+def test_pages_that_cannot_be_read_keep_their_rows(exam: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
+    write_scan(tmp_path / "white.png", np.full((2339, 1654), 255, np.uint8))
+    with zipfile.ZipFile(tmp_path / "scans.zip", "w") as archive:
+        archive.write(exam / "scans/0.png", "0.png")
+    sources = [tmp_path / "broken.png", tmp_path / "white.png", tmp_path / "scans.zip"]
+    result = zf.read(sources, template=exam / "exam.yaml", max_error=0.05)
+    broken, white, page = result.pages
+    assert broken.problem
+    assert white.problem
+    assert white.problem.code.startswith("reading.registration.")
+    assert page.fields
+    assert result.to_frame()["problem"].astype(bool).tolist() == [True, True, False]
+
+
+def test_what_cannot_be_guaranteed_is_not_accepted(exam: Path) -> None:
+    with pytest.raises(InputError, match="labeled fields are too few|do not prove"):
+        read(exam, max_error=1e-5)
+    with pytest.raises(InputError, match="between 0 and 1"):
+        read(exam, max_error=0)
+    model = ReaderModel.builtin()
+    empty = np.zeros(0, np.int64)
+    unknown = msgspec.structs.replace if False else None
+    del unknown
+    from dataclasses import replace
+
+    foreign = replace(model, calibration=LabeledDigits(np.zeros((0, 10), np.float32), empty, empty.astype(bool)))
+    template = load_template(exam / "exam.yaml")
+    result = read_pages(pages_of([exam / "scans/0.png"]), foreign, template=template)
+    assert {item.name for item in result.pages[0].fields if item.status == "accepted"} <= {"passed", "name"}
+    assert result.warnings
+
+
+def test_a_problem_of_a_page_is_kept_in_every_language(exam: Path) -> None:
+    problem = PageProblem("a.pdf", 3, InputError("reading.pages.unknown", path="a.pdf"))
+    (page,) = read_pages([problem], ReaderModel.builtin()).pages
+    assert (page.source, page.number) == ("a.pdf", 3)
+    assert page.problem
+    assert page.problem.text("de") != page.problem.text("en")
+    assert json.loads(msgspec.json.encode(page))["problem"]["code"] == "reading.pages.unknown"
