@@ -1,6 +1,6 @@
 """Make the files of the reader's model from a recorded run: `python scripts/make_reader.py RUN --data DIR`.
 
-The packaged run was `python train.py experiment=reader data.dir=DIR seed=0 threads=2`. The script writes the network as
+The packaged run was `python train.py experiment=reader data.dir=DIR seed=0 threads=1`. The script writes the network as
 ONNX and, beside it, temperature, not-a-digit score and calibration cells: validation digits of MNIST on rendered paper,
 cut out and read. It fails if both files have more than 150 kB, or if OpenCV answers otherwise than torch.
 """
@@ -31,6 +31,7 @@ from ziffern.runs.run import Run
 MAX_BYTES = 150_000  # of both files
 MNIST_TRAIN = 60_000  # printed digits follow
 CELLS = 10_000
+KEPT = 7_400  # of the cells that calibrate, so that the files stay small
 TOP = 3  # probabilities kept of each cell
 MAX_DIFFERENCE = 1e-3  # between OpenCV and torch
 FITTED = 2000  # cells that fit the temperature and the score; the others calibrate
@@ -125,10 +126,10 @@ def save(score: NotDigit, temperature: float, cells: Any, probabilities: Any, la
         "basis": score.basis,
         "weights": score.weights,
         "threshold": np.float64(score.threshold),
-        "labels": labels.astype(np.uint8),
-        "top": order[:, :TOP].astype(np.uint8),
-        "small": _short(small),  # the first is 1 less these, which half precision could not tell from 1
-        "scores": np.rint(scores * 255).astype(np.uint8),
+        "labels": labels[:KEPT].astype(np.uint8),
+        "top": order[:KEPT, :TOP].astype(np.uint8),
+        "small": _short(small[:KEPT]),  # the first is 1 less these, which half precision could not tell from 1
+        "scores": np.rint(scores[:KEPT] * 255).astype(np.uint8),
         "quantiles": np.quantile(figures(cells, probabilities, scores), QUANTILES, axis=0).T.astype(np.float32),
     }
 
