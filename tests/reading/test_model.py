@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.data.test_drawing import mnist
 
-from ziffern.reading.model import FIGURES, QUANTILES, ReaderModel, calibration, figures
+from ziffern.reading.model import FIGURES, QUANTILES, ReaderModel, figures
 from ziffern.runs.predictor import TorchClassifier
 from ziffern.runs.run import Run
 
@@ -33,12 +33,14 @@ def test_reading_imports_no_torch() -> None:
 
 
 def test_calibration_cells_are_probabilities_of_digits_mostly_right() -> None:
-    cells = calibration()
-    assert len(cells.labels) > 5000
-    np.testing.assert_allclose(cells.probabilities.sum(1), 1, atol=1e-3)
-    assert (cells.probabilities.argmax(1) == cells.labels).mean() > 0.93  # faint pens, noise, small cells
-    assert cells.quantiles.shape == (len(FIGURES), len(QUANTILES))
-    assert (np.diff(cells.quantiles) >= 0).all()
+    model = ReaderModel.builtin()
+    cells = model.calibration
+    assert len(cells.label) > 5000
+    np.testing.assert_allclose(cells.probability.sum(1), 1, atol=1e-3)
+    assert (cells.probability.argmax(1) == cells.label).mean() > 0.97
+    assert model.usual is not None
+    assert model.usual.shape == (len(FIGURES), len(QUANTILES))
+    assert (np.diff(model.usual) >= 0).all()
     images = mnist()[0][:20]
     probabilities = ReaderModel.builtin().probabilities(images)
     assert figures(images, probabilities, probabilities.max(1)).shape == (20, len(FIGURES))
