@@ -98,8 +98,9 @@ def main() -> None:
     network = OpenCVNetwork(NETWORK.read_bytes(), temperature)
     probabilities = network.probabilities(cells[:, None])
     negatives = make_negatives(digits[:FITTED, None], NEGATIVES, seed=0)
-    known = (probabilities[:FITTED], cells[:FITTED, None])
-    score = fit(known, (network.probabilities(negatives), negatives), labels[:FITTED], 10)
+    both = np.concatenate([cells[:FITTED], digits[read[:FITTED]]])[:, None]  # clean digits are digits, too
+    twice = np.tile(labels[:FITTED], 2)
+    score = fit((network.probabilities(both), both), (network.probabilities(negatives), negatives), twice, 10)
     save(score, temperature, cells[FITTED:], probabilities[FITTED:], labels[FITTED:])
     wrong = 1 - float((probabilities.argmax(1) == labels).mean())
     model = Network.of(run)

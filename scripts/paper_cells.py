@@ -15,10 +15,10 @@ Images = NDArray[np.uint8]
 SIDES = (30, 72)  # pixels of a cell: of 5 mm at 150 dpi to 9 mm at 200 dpi
 FINE = 4  # the pen is drawn on a grid this much finer than MNIST's
 PENS = (0.8, 2.6)  # width in pixels of MNIST
-DARKNESS = (0.12, 0.85)  # of the pen, as a share of the paper's brightness
+DARKNESS = (0.2, 0.9)  # of the pen, as a share of the paper's brightness
 
 
-def paper_cells(digits: Images, seed: int, boxes: float = 0.3) -> Iterator[Images]:
+def paper_cells(digits: Images, seed: int, boxes: float = 0.03) -> Iterator[Images]:
     """Yield a square gray cell of SIDES, dark on light, for each digit (28, 28), light on dark.
 
     Args:

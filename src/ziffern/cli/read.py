@@ -6,6 +6,7 @@ Decisions: without `-o` nothing is written; with it, the folder of the same name
 
 import argparse
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -100,6 +101,12 @@ def _write(result: "Reading", form: str, file: IO[bytes]) -> None:
 def _print_page(page: "PageReading", alone: bool) -> None:
     """Print the fields of a page, one per line; a question mark follows a guess that a person must check."""
     words, where = terminal_words(), "" if alone else printable(f"{page.source} {page.number}: ")
+    if page.kind == "grid":
+        rows: dict[str, str] = defaultdict(str)
+        for item in page.fields:
+            rows[item.name.partition("c")[0]] += f"{item.guess or '.'}{'?' if item.value is None else ' '} "
+        print("\n".join(f"{where}{row.rstrip()}" for row in rows.values()))
+        return
     for item in page.fields:
         guess = item.guess or words("read.nothing")
         name = "" if len(page.fields) == 1 else f"{printable(item.name)}: "

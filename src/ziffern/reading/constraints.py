@@ -99,9 +99,9 @@ class Rules:
         return {length: (flat - np.uint8(ord("0"))).reshape(-1, length) for length, flat in digits.items()}
 
     @property
-    def is_free(self) -> bool:
-        """Whether any digits are valid, if they are not too few or too many."""
-        return not (self.range or self.date or self.pattern or self.check) and self.values is None
+    def is_strong(self) -> bool:
+        """Whether few of all digit strings are valid, so that the rules tell a wrong reading."""
+        return self.values is not None or bool(self.date or self.check)
 
 
 def violation(rules: Rules, value: str) -> Reason | None:

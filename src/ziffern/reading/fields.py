@@ -51,24 +51,24 @@ def template_fields(page: "Registered", model: "ReaderModel", pixels_per_mm: flo
 
 
 def found_fields(found: "Found", model: "ReaderModel") -> list[Draft]:
-    """Return one field for each row of cells, or each string, that was found without a template."""
+    """Return one field for each cell of a grid, each row of cells, or each string that was found without a template."""
     drafts, gray = [], found.gray
     for number, row in enumerate(found.rows, 1):
-        places = [_whole(box, gray) for box in row]
-        lefts, tops, rights, bottoms = zip(*places, strict=True)
-        margin = max(2, (bottoms[0] - tops[0]) // 6)
-        around = (min(lefts) - margin, min(tops) - margin, max(rights) + margin, max(bottoms) + margin)
-        shown = _whole(around, gray)
-        draft = Draft(f"row{number}", "cells", _share(shown, gray), None, _cut(gray, shown))
-        inks = [found.ink(box) for box in row]
-        if found.kind == "string":
-            draft.kind = "string"
-            (left, top, right, bottom), (height, width) = places[0], inks[0].shape
-            at = ((left + right - width) // 2, (top + bottom - height) // 2)  # the ink has a margin
-            _add_string(draft, inks[0], at, gray, model, None)
-        else:
-            _add_cells(draft, inks, places, gray, model)
-        drafts.append(draft)
+        groups = {f"r{number}c{column}": [box] for column, box in enumerate(row, 1)}
+        for name, boxes in groups.items() if found.kind == "grid" else ((f"row{number}", row),):
+            places = [_whole(box, gray) for box in boxes]
+            lefts, tops, rights, bottoms = zip(*places, strict=True)
+            margin = max(2, (bottoms[0] - tops[0]) // 6)
+            shown = _whole((min(lefts) - margin, min(tops) - margin, max(rights) + margin, max(bottoms) + margin), gray)
+            draft = Draft(name, "string" if found.kind == "string" else "cells", _share(shown, gray))
+            draft.crop, inks = _cut(gray, shown), [found.ink(box) for box in boxes]
+            if draft.kind == "string":
+                (left, top, right, bottom), (height, width) = places[0], inks[0].shape
+                at = ((left + right - width) // 2, (top + bottom - height) // 2)  # the ink has a margin
+                _add_string(draft, inks[0], at, gray, model, None)
+            else:
+                _add_cells(draft, inks, places, gray, model)
+            drafts.append(draft)
     return drafts
 
 

@@ -189,16 +189,19 @@ def _check(residual: float, limit: float) -> None:
 @lru_cache(maxsize=8)
 def _reference(kind: PageType) -> Reference:
     blank = _blank(kind, FINE)
-    return reference_of(_printed(kind, FINE) if blank is None else blank)
+    assert blank is not None
+    return reference_of(blank)
 
 
 @lru_cache(maxsize=16)
 def _blank(kind: PageType, pixels_per_mm: float) -> NDArray[np.uint8] | None:
-    """Return the blank page of a page type at a resolution, None where there is none."""
+    """Return the blank page of a page type at a resolution, None where it is unknown."""
     import cv2
 
-    if not isinstance(kind.register, Blank):
+    if isinstance(kind.register, Frame):
         return None
+    if isinstance(kind.register, Markers):
+        return _printed(kind, pixels_per_mm)
     size = round(kind.width * pixels_per_mm), round(kind.height * pixels_per_mm)
     blank = np.asarray(cv2.resize(kind.register.gray, size, interpolation=cv2.INTER_AREA), np.uint8)
     blank.flags.writeable = False  # several pages share it
@@ -214,4 +217,5 @@ def _printed(kind: PageType, pixels_per_mm: float) -> NDArray[np.uint8]:
         for box in field.boxes if field.kind != "crop" else ():
             corners = [round((side * pixels_per_mm - 0.5) * 16) for side in box]
             cv2.rectangle(page, corners[:2], corners[2:], 0, max(1, round(LINE * pixels_per_mm)), cv2.LINE_AA, 4)
+    page.flags.writeable = False  # several pages share it
     return page

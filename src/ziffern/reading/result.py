@@ -116,10 +116,10 @@ class Guarantee(Struct, frozen=True):
 
     max_error: Share
     threshold: Share  # of the probability
-    tested: int  # labeled fields by which it was tested
+    tested: int  # labeled digits or fields by which it was tested
     accepted: int
     errors: int
-    source: str = "builtin"  # whose fields these were
+    source: str = "digits"  # what was labeled: digits, each of which must reach the threshold; fields; checked fields
 
 
 class Reading(Struct, frozen=True):

@@ -9,8 +9,17 @@ import numpy as np
 
 from ziffern.analysis.guarantee import Counts, Threshold
 from ziffern.errors import InputError
-from ziffern.reading.constraints import Rules, violation
-from ziffern.reading.decide import MISWRITTEN, SHOWN, Candidate, LabeledDigits, assign, candidates, chosen_threshold
+from ziffern.reading.constraints import violation
+from ziffern.reading.decide import (
+    MISWRITTEN,
+    SHOWN,
+    Candidate,
+    LabeledDigits,
+    assign,
+    candidates,
+    chosen_threshold,
+    share_per_digit,
+)
 from ziffern.reading.draft import Draft
 from ziffern.reading.layout import Sum
 from ziffern.reading.result import ACCEPTED, EMPTY, REVIEW, FieldReading, Guarantee, Reason, Status
@@ -61,7 +70,10 @@ class Decisions:
         elif probability < MISWRITTEN:  # what was written breaks the rules
             guess = draft.plain_guess
             reason = reason or (violation(draft.rules, guess) if draft.rules else None)
-            reason = reason or Reason("reading.reason.not_valid", {})
+            reason = reason or Reason("reading.reason.not_valid")
+        elif reason is None and guess != draft.plain_guess and not (draft.rules and draft.rules.is_strong):
+            reason = violation(draft.rules, draft.plain_guess) if draft.rules else None
+            reason = reason or Reason("reading.reason.not_valid")
         elif reason is None:
             reason = self._doubt(draft, len(guess), probability)
         is_empty = not guess and reason is None and draft.kind != "crop"
@@ -69,27 +81,38 @@ class Decisions:
         return FieldReading(draft.name, status, draft.box, guess, probability, reason, alternatives, draft.cells)
 
     def _doubt(self, draft: Draft, length: int, probability: float) -> Reason | None:
-        chosen = self._threshold(draft.name, length, draft.rules)
+        """Return why a field is not accepted whose value is valid; None if it is."""
+        is_whole = draft.name in self.checked or (draft.rules is not None and draft.rules.is_strong)
+        chosen = self._threshold(draft, length, is_whole)
         if isinstance(chosen, InputError):
             self.problems.setdefault(draft.name, chosen)
             return Reason("reading.reason.no_guarantee", {"max_error": self.max_error})
-        source = "checked" if draft.name in self.checked else "builtin"
+        source = "checked" if draft.name in self.checked else "fields" if is_whole else "digits"
         counts = (chosen.tested, chosen.accepted, chosen.errors)
         self.guarantees[draft.name] = Guarantee(self.max_error, chosen.confidence, *counts, source)
+        if not is_whole:
+            share, digits = draft.splits[0]
+            probability = min(share, float(digits.max(1).min()))
         if probability >= chosen.confidence:
             return None
-        return Reason("reading.reason.unsure", {"probability": probability, "threshold": chosen.confidence})
+        code = "unsure" if is_whole else "unsure_digit"
+        return Reason(f"reading.reason.{code}", {"probability": probability, "threshold": chosen.confidence})
 
-    def _threshold(self, name: str, length: int, rules: Rules | None) -> Threshold | InputError:
-        key = name if name in self.checked else (length, id(rules))
+    def _threshold(self, draft: Draft, length: int, is_whole: bool) -> Threshold | InputError:
+        key = draft.name if draft.name in self.checked else (length, id(draft.rules) if is_whole else None)
         if key not in self._thresholds:
-            counts = self.checked.get(name)
             try:
-                counts = counts or self.digits.fields(length, rules)
-                self._thresholds[key] = chosen_threshold(counts, self.max_error, name)
+                self._thresholds[key] = self._proven(draft, length, is_whole)
             except InputError as error:
                 self._thresholds[key] = error
         return self._thresholds[key]
+
+    def _proven(self, draft: Draft, length: int, is_whole: bool) -> Threshold:
+        if draft.name in self.checked:
+            return chosen_threshold(self.checked[draft.name], self.max_error, draft.name)
+        if draft.rules is not None and is_whole:
+            return chosen_threshold(self.digits.fields(length, draft.rules), self.max_error, draft.name)
+        return chosen_threshold(self.digits.digits, share_per_digit(self.max_error, length), draft.name)
 
 
 def _options(draft: Draft) -> list[Candidate]:
