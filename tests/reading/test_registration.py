@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.support.paper import PIXELS_PER_MM, clean_page, degraded, fill, write
 
+from paper import PIXELS_PER_MM, clean_page, degraded, fill, write
 from ziffern.data.embedded import embedded_digits
 from ziffern.errors import InputError
 from ziffern.reading import registration

@@ -9,6 +9,7 @@ divided by their number (Bonferroni).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,29 +94,32 @@ def threshold(counts: Counts, max_error: float) -> Threshold | None:
         counts: Of labeled images like those to be classified.
         max_error: The largest allowed share of wrong answers among the accepted ones, in (0, 1).
     """
-    from scipy.stats import binom
-
     alpha = (1 - LEVEL) / counts.models
     share, first = counts.expected, max(1, counts.images - counts.tested)
-    tail = binom.cdf(counts.errors, counts.accepted, max_error)  # of as few errors, if there were more
+    tail = _tail(counts.errors, counts.accepted, max_error)  # of as few errors, if there were more
     if counts.first_errors is not None:
         return _descended(counts, tail < alpha, _best_start(counts, max_error), max_error)
     deviation = np.sqrt(share * (1 - share) * (1 / first + 1 / max(1, counts.tested)))
     start = 0  # without enough images for any threshold
     for expected in (share, share - MARGIN * deviation):  # the second is safer, if it leaves any
         images = np.floor(np.maximum(expected, 0) * counts.tested)
-        start = int(max(np.flatnonzero(binom.cdf(0, images, max_error) < alpha), default=start))
+        start = int(max(np.flatnonzero(_tail(0, images, max_error) < alpha), default=start))
     return _descended(counts, tail < alpha, start, max_error)
+
+
+def _tail(errors: Any, images: Any, share: float) -> NDArray[np.float64]:
+    """Return the probability of at most so many errors among images; scipy.stats takes a second and 30 MB to import."""
+    from scipy.special import bdtr
+
+    return np.asarray(bdtr(np.minimum(errors, images), np.asarray(images, np.int64), share))
 
 
 def _best_start(counts: Counts, max_error: float) -> int:
     """Return the threshold that will most probably be proven, by the errors of the first part."""
-    from scipy.stats import binom
-
     first = counts.expected * (counts.images - counts.tested)
     images = np.floor(counts.expected * counts.tested)
     errors = images * (np.asarray(counts.first_errors) + 0.5) / (first + 1)  # half an error more, as none is never sure
-    return int(np.argmin(binom.cdf(np.ceil(errors), images, max_error)))
+    return int(np.argmin(_tail(np.ceil(errors), images, max_error)))
 
 
 def _descended(counts: Counts, is_proven: NDArray[np.bool_], start: int, max_error: float) -> Threshold | None:

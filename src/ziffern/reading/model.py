@@ -32,7 +32,7 @@ FOLDER = Path(str(files("ziffern"))) / "reading/builtin"
 NETWORK, NUMBERS = FOLDER / "reader.onnx", FOLDER / "reader.npz"
 DIGITS = 10
 VIEWS = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))  # of an image padded by one pixel: itself, and shifted by one
-BATCH = 512  # views at once
+BATCH = 64  # views at once
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 FIGURES = ("ink", "width", "confidence", "is_digit")  # share of the image, pixels, largest probability, score
 

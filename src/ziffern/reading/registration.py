@@ -82,13 +82,15 @@ def register(page: Page, template: Template) -> Registered:
 def _registered(page: Page, gray: NDArray[np.uint8], template: Template) -> Registered:
     kind, fit = _found(page, gray, template)
     mapping = Mapping(fit.homography, (kind.width, kind.height))
-    blank = _blank(kind, PIXELS_PER_MM)
     left = None if isinstance(kind.register, Frame) else mapping.refine(gray, _reference(kind))
     residual = fit.residual if left is None else left
     _check(residual, MAX_RESIDUAL)
     color = page.color if page.color is None or gray is page.gray else MIDDLE * 2 + 1 - page.color
     drops_out = template.drop_out and isinstance(kind.register, Markers)
     warped = None if color is None else mapping.warp(color, PIXELS_PER_MM)
+    blank = _blank(kind, PIXELS_PER_MM)
+    if isinstance(kind.register, Markers) and (warped is None or not drops_out):
+        blank = _printed(kind, PIXELS_PER_MM)  # a digit that touches its box is cut out without it
     return Registered(mapping.warp(gray, PIXELS_PER_MM), warped, residual, kind, blank, mapping, drops_out)
 
 
@@ -208,6 +210,7 @@ def _blank(kind: PageType, pixels_per_mm: float) -> NDArray[np.uint8] | None:
     return blank
 
 
+@lru_cache(maxsize=16)
 def _printed(kind: PageType, pixels_per_mm: float) -> NDArray[np.uint8]:
     """Return the boxes of a form of ours at a resolution."""
     import cv2

@@ -97,7 +97,9 @@ def _disturbed(image: NDArray[np.float32], rng: np.random.Generator, photo: bool
     return cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE)
 
 
-def clean_page(boxes: list[tuple[float, float, float, float]], code: str = "", width: float = 210, height: float = 297):
+def clean_page(
+    boxes: list[tuple[float, float, float, float]], code: str = "", width: float = 210, height: float = 297
+) -> NDArray[np.uint8]:
     """Return a form (H, W) at 200 dpi with boxes (left, top, right, bottom in mm) and lines of text.
 
     With a `code` it has the markers and the QR code of forms of ours.
@@ -123,7 +125,9 @@ def write(page: NDArray[np.uint8], lines: list[tuple[float, float, str]], size: 
         cv2.putText(page, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, 40, 2, cv2.LINE_AA)
 
 
-def fill(page: NDArray[np.uint8], boxes: list[tuple[float, float, float, float]], digits: NDArray[np.uint8], seed: int):
+def fill(
+    page: NDArray[np.uint8], boxes: list[tuple[float, float, float, float]], digits: NDArray[np.uint8], seed: int
+) -> None:
     """Write digits (n, 28, 28), light on dark, into boxes, at times over their lines."""
     rng = np.random.default_rng(seed)
     for digit, box in zip(digits, boxes, strict=True):
@@ -135,7 +139,9 @@ def fill(page: NDArray[np.uint8], boxes: list[tuple[float, float, float, float]]
         np.minimum(area, 255 - large[-area.shape[0] :, -area.shape[1] :], out=area)
 
 
-def _put(page: NDArray[np.uint8], picture: NDArray[np.uint8], left: float, top: float, right: float, bottom: float):
+def _put(
+    page: NDArray[np.uint8], picture: NDArray[np.uint8], left: float, top: float, right: float, bottom: float
+) -> None:
     """Draw a picture of few pixels into a rectangle in mm, to a fraction of a pixel."""
     scale = (right - left) * PIXELS_PER_MM / picture.shape[1]
     large = np.kron(picture, np.ones((16, 16), np.uint8))
