@@ -87,7 +87,7 @@ def test_a_part_of_another_size_has_all_parts_prepared() -> None:
     parts = {"train": Part(digits(), np.zeros(40), "a"), "test": Part(photographed(), np.zeros(40), "b")}
     result, (note,), _ = prepared(parts, Reading(), "set")
     assert note.values["count"] == 80
-    assert np.abs(result["train"].images[:, 0].astype(int) - digits()).mean() < 1  # a digit of MNIST stays
+    assert np.abs(result["train"].images[:, 0].astype(int) - digits()).mean() < 2  # only the pen is evened out
     assert result["test"].images.shape == (40, 1, 28, 28)
 
 

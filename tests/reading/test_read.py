@@ -1,6 +1,7 @@
 """Pages of a form from the printer to the table, with real digits."""
 
 import json
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 import ziffern as zf
 from filled_forms import Pens, blank_pages, fill, write_scan
 from paper import degraded
+from ziffern.cli import main as cli
 from ziffern.errors import InputError
 from ziffern.reading.decide import LabeledDigits
 from ziffern.reading.folder import load_reading
@@ -58,6 +60,22 @@ def exam(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def ziffern(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Call `ziffern ARGS` in this process; return exit code, output and errors."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ziffern", *arguments])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return code, *capsys.readouterr()
+
+    return call
+
+
 def read(exam: Path, **options: object) -> zf.Reading:
     return zf.read(exam / "scans", template=exam / "exam.yaml", **{"max_error": 0.05, **options})  # type: ignore[arg-type]
 
@@ -66,9 +84,10 @@ def test_all_kinds_of_fields_are_read_and_most_are_accepted(exam: Path) -> None:
     table = read(exam).to_frame()
     for row, values in zip(table.to_dict("records"), VALUES, strict=True):
         for name, value in values.items():
-            assert row[f"{name}_guess"] == value, name
-            assert row[name] in (value, None)
+            assert row[name] in (value, None), name
         assert row["name"] == ""  # a crop without a folder
+    guesses = table[[f"{name}_guess" for name in VALUES[0]]].to_numpy()
+    assert (guesses == [list(values.values()) for values in VALUES]).mean() > 0.9
     accepted = table[list(VALUES[0])].notna()
     assert accepted.to_numpy().mean() > 0.7
     assert table["q2_status"].tolist()[1] == "empty"
@@ -76,11 +95,11 @@ def test_all_kinds_of_fields_are_read_and_most_are_accepted(exam: Path) -> None:
 
 
 def test_the_command_writes_table_pictures_report_and_nothing_half(
-    exam: Path, tmp_path: Path, command_line: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+    exam: Path, tmp_path: Path, ziffern: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     given = ["read", str(exam / "scans"), "--template", str(exam / "exam.yaml"), "--max-error", "5%", "-o"]
-    assert command_line(*given, "marks.csv")[0] == 0
+    assert ziffern(*given, "marks.csv")[0] == 0
     table = pd.read_csv("marks.csv", dtype=str, keep_default_na=False)
     assert table["student_guess"].tolist() == [values["student"] for values in VALUES]
     result = load_reading(Path("marks"))
@@ -94,10 +113,10 @@ def test_the_command_writes_table_pictures_report_and_nothing_half(
     report = Path("marks/report.html").read_text()
     assert "http" not in report.replace("http-equiv", "").replace("http://www.w3.org", "")
     assert {path.name for path in tmp_path.iterdir()} == {"marks", "marks.csv"}
-    code, _, err = command_line(*given, "marks.csv")
+    code, _, err = ziffern(*given, "marks.csv")
     assert (code, err.count("\n")) == (2, 1)  # people may have checked the folder
     assert "already exists" in err
-    assert command_line(*given, "again.json")[0] == 0
+    assert ziffern(*given, "again.json")[0] == 0
     assert msgspec.json.decode(Path("again.json").read_bytes(), type=zf.Reading).pages == result.pages
 
 
@@ -126,7 +145,7 @@ def test_pages_that_cannot_be_read_keep_their_rows(exam: Path, tmp_path: Path) -
 
 
 def test_what_cannot_be_guaranteed_is_not_accepted(exam: Path) -> None:
-    with pytest.raises(InputError, match=r"labeled fields are too few|do not prove"):
+    with pytest.raises(InputError, match=r"are too few to guarantee|do not prove"):
         read(exam, max_error=1e-5)
     with pytest.raises(InputError, match="between 0 and 1"):
         read(exam, max_error=0)

@@ -37,7 +37,7 @@ def test_a_sure_value_is_accepted_and_a_doubtful_one_is_a_guess() -> None:
     assert (sure.status, sure.value) == ("accepted", "17")
     assert (doubtful.status, doubtful.value, doubtful.guess) == ("review", None, "17")
     assert doubtful.reason is not None
-    assert doubtful.reason.code == "reading.reason.unsure"
+    assert doubtful.reason.code == "reading.reason.unsure_digit"
     assert dict(doubtful.alternatives)["71"] == pytest.approx(0.16, abs=0.01)
     assert (empty.status, empty.value) == ("empty", "")
 

@@ -7,6 +7,7 @@ center of 28×28 (`ziffern.data.cutout`). Gray edges are kept, so that a digit o
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ziffern.data.ground import BOX, SIZE, reduced
 from ziffern.errors import InputError
@@ -14,6 +15,7 @@ from ziffern.errors import InputError
 __all__ = ["BOX", "SIZE", "WORKING_SIZE", "as_digit"]
 
 WORKING_SIZE = 512  # more pixels only add the noise of a photo
+TINY = 24  # pixels: below, a stroke is hardly wider than one
 
 
 def as_digit(picture: NDArray[np.uint8], is_dark: bool | None = None) -> NDArray[np.uint8]:
@@ -30,7 +32,11 @@ def as_digit(picture: NDArray[np.uint8], is_dark: bool | None = None) -> NDArray
         raise InputError("data.drawing.no_pixels", width=width, height=height)
     from ziffern.data.cutout import digit_image, ink_of
 
-    digit = digit_image(ink_of(np.rint(reduced(picture, WORKING_SIZE)).astype(np.uint8), is_dark=is_dark))
+    whole = np.rint(reduced(picture, WORKING_SIZE)).astype(np.uint8)
+    if max(whole.shape) < TINY:
+        size = (2 * whole.shape[1], 2 * whole.shape[0])
+        whole = np.asarray(Image.fromarray(whole).resize(size, Image.Resampling.BICUBIC))
+    digit = digit_image(ink_of(whole, is_dark=is_dark))
     if not digit.any():
         raise InputError("data.drawing.nothing")
     return digit

@@ -89,8 +89,6 @@ def _registered(page: Page, gray: NDArray[np.uint8], template: Template) -> Regi
     drops_out = template.drop_out and isinstance(kind.register, Markers)
     warped = None if color is None else mapping.warp(color, PIXELS_PER_MM)
     blank = _blank(kind, PIXELS_PER_MM)
-    if isinstance(kind.register, Markers) and (warped is None or not drops_out):
-        blank = _printed(kind, PIXELS_PER_MM)  # a digit that touches its box is cut out without it
     return Registered(mapping.warp(gray, PIXELS_PER_MM), warped, residual, kind, blank, mapping, drops_out)
 
 
