@@ -46,9 +46,9 @@ class Registered:
     """A page in the place of its template.
 
     `gray` (H, W) and `color` (H, W, 3) or None have PIXELS_PER_MM and dark ink on light paper; `residual` is in mm;
-    `blank` is the empty page of the same size, None where it is not known; `mapping` leads from mm to
-    the page as it was; with `drops_out`, boxes are printed in a
-    color that the red channel does not see.
+    `blank` is the empty page of the same size, for a form of ours its boxes, None where they are not known or not seen;
+    `mapping` leads from mm to the page as it was; with `drops_out`, boxes are printed in a color that the red channel
+    does not see.
     """
 
     gray: NDArray[np.uint8]
