@@ -51,7 +51,8 @@ def candidates(probability: Probabilities, rules: "Rules | None") -> list[Candid
     if rules is not None and rules.candidates is not None:
         table = rules.tables.get(len(logs), np.zeros((0, len(logs)), np.uint8))  # (values, digits)
         masses = np.exp(logs[np.arange(len(logs)), table].sum(1))
-        chosen = [(_text(table[place]), float(masses[place])) for place in np.argsort(-masses)[:BEAM]]
+        best = _largest(masses)
+        chosen = list(zip(_texts(table[best]), masses[best].tolist(), strict=True))
         total = float(masses.sum())
     else:
         chosen, total, seen = [], 0.0, 0.0
@@ -72,15 +73,22 @@ def _best_strings(logs: NDArray[np.float64]) -> Iterator[tuple[str, float]]:
     scores, strings = np.zeros(1), np.zeros((1, 0), np.uint8)
     for row in logs:
         every = (scores[:, None] + row).ravel()
-        best = np.argsort(-every)[:BEAM]
+        best = _largest(every)
         scores = every[best]
         strings = np.column_stack([strings[best // 10], (best % 10).astype(np.uint8)])
-    for string, score in zip(strings, scores, strict=True):
-        yield _text(string), float(np.exp(score))
+    yield from zip(_texts(strings), np.exp(scores).tolist(), strict=True)
 
 
-def _text(digits: NDArray[np.uint8]) -> str:
-    return (digits + np.uint8(ord("0"))).tobytes().decode()
+def _largest(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the places of the BEAM largest values, the largest first."""
+    places = np.argpartition(-values, BEAM)[:BEAM] if len(values) > BEAM else np.arange(len(values))
+    return places[np.argsort(-values[places])]
+
+
+def _texts(strings: NDArray[np.uint8]) -> list[str]:
+    """Return the texts of digits (n, length)."""
+    text, length = (strings + np.uint8(ord("0"))).tobytes().decode(), strings.shape[1]
+    return [text[at * length : (at + 1) * length] for at in range(len(strings))]
 
 
 def assign(scores: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -135,7 +143,7 @@ def _random_value(rng: np.random.Generator, length: int, rules: "Rules") -> str 
     """Return a valid value of this length; None if none was found."""
     if rules.candidates is not None:
         table = rules.tables.get(length)
-        return None if table is None else _text(table[rng.integers(len(table))])
+        return None if table is None else _texts(table[[rng.integers(len(table))]])[0]
     for _ in range(ATTEMPTS):
         value = "".join(map(str, rng.integers(0, 10, length)))
         if rules.accepts(value):

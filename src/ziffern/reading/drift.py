@@ -23,7 +23,7 @@ def drift(model: "ReaderModel", figures: NDArray[np.float32]) -> list[Reason]:
         model: With the usual values of the figures.
         figures: (N, F) of `ziffern.reading.model.figures`.
     """
-    from scipy.stats import binom
+    from scipy.special import bdtrc
 
     from ziffern.reading.model import FIGURES, QUANTILES
 
@@ -36,7 +36,7 @@ def drift(model: "ReaderModel", figures: NDArray[np.float32]) -> list[Reason]:
             tails.append(("high", 1 - QUANTILES[-1], figures[:, place] > model.usual[place, -1]))
         for side, usual, is_beyond in tails:
             number = int(is_beyond.sum())
-            if number > MIN_RATIO * usual * total and binom.sf(number - 1, total, usual) < LEVEL:
+            if number > MIN_RATIO * usual * total and bdtrc(number - 1, total, usual) < LEVEL:
                 values: dict[str, str | int | float] = {"share": number / total, "usual": usual, "count": total}
                 warnings.append(Reason(f"reading.warning.{name}_{side}", values))
     return warnings
