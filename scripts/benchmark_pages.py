@@ -2,8 +2,8 @@
 
     python scripts/benchmark_pages.py --mnist FOLDER [--nsysu FOLDER] [--markus PYTHON]
 
-writes docs/benchmark_reader.md, and the figures beside it as docs/results/reader.json. 1,000 pages take about 20 minutes on two
-cores. Intervals are exact binomial ones at 95 % (Clopper and Pearson), those of other programs Wilson's.
+writes docs/benchmark_reader.md and docs/results/reader.json. 1,000 pages take about 20 minutes on two cores. Intervals
+are exact binomial ones at 95 % (Clopper and Pearson), those of other programs Wilson's.
 """
 
 import argparse

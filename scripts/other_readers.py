@@ -12,7 +12,6 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,14 +31,14 @@ import cv2, numpy as np, torch
 warnings.simplefilter("ignore")
 from PIL import Image
 from markus_exam_matcher._cnn.cnn import TRANSFORM, numeric_model
-from markus_exam_matcher.image_processing.image_transformation_pipelines import MNIST_NUM_PIPELINE, PREPROCESSING_PIPELINE
+from markus_exam_matcher.image_processing import image_transformation_pipelines as pipelines
 cells, model = np.load(sys.argv[1]), numeric_model().eval()
 start, result = time.perf_counter(), []
 for cell in cells:
     large = cv2.resize(cell, None, fx={CHOSEN_SCALE}, fy={CHOSEN_SCALE}, interpolation=cv2.INTER_CUBIC)
     try:
-        ink = PREPROCESSING_PIPELINE.perform_on(cv2.cvtColor(255 - large, cv2.COLOR_GRAY2BGR))
-        image = TRANSFORM(Image.fromarray(MNIST_NUM_PIPELINE.perform_on(ink)).convert("RGB"))
+        ink = pipelines.PREPROCESSING_PIPELINE.perform_on(cv2.cvtColor(255 - large, cv2.COLOR_GRAY2BGR))
+        image = TRANSFORM(Image.fromarray(pipelines.MNIST_NUM_PIPELINE.perform_on(ink)).convert("RGB"))
     except Exception:
         result.append([0.0] * 10)
         continue
@@ -101,7 +100,7 @@ def tesseract(cells: Cells) -> Answers:
     return Answers(f"Tesseract {version}", digits, confidence, seconds)
 
 
-def _write_tiff(path: Path, cells: Sequence[Cells]) -> None:
+def _write_tiff(path: Path, cells: Cells) -> None:
     from PIL import Image, ImageOps
 
     size = (SCALE * cells[0].shape[1], SCALE * cells[0].shape[0])

@@ -45,10 +45,10 @@ def degraded(page: NDArray[np.uint8], seed: int, photo: bool = False, turns: int
 
     def curled(points: Points) -> Points:
         bend = curl * np.sin(phase + waves * np.pi * points[:, 1] / height)
-        return points + np.stack([0.4 * bend * np.sin(np.pi * points[:, 0] / width), bend], 1)
+        return np.asarray(points + np.stack([0.4 * bend * np.sin(np.pi * points[:, 0] / width), bend], 1))
 
     def locate(points: Points) -> Points:
-        return cv2.perspectiveTransform(curled(np.asarray(points, np.float64))[None], homography)[0]
+        return np.asarray(cv2.perspectiveTransform(curled(np.asarray(points, np.float64))[None], homography)[0])
 
     across, down = ((np.arange(-1, side // 16 + 2) + 0.5) * 16 - 0.5 for side in size)
     coarse = np.stack(np.meshgrid(across, down), -1)
@@ -94,7 +94,7 @@ def _disturbed(image: NDArray[np.float32], rng: np.random.Generator, photo: bool
     image += cv2.randn(np.empty_like(image), 0, 1) * rng.uniform(1, 8 if photo else 5)
     quality = int(rng.integers(55, 90))
     jpeg = cv2.imencode(".jpg", np.clip(image, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE)
+    return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
 def clean_page(

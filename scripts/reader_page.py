@@ -18,6 +18,10 @@ def shown(share: Mapping[str, Any], digits: int = 1) -> str:
     return f"{value} % ({low} to {high})"
 
 
+def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    return table(header, rows).strip()
+
+
 def _row(name: str, part: Mapping[str, Any]) -> list[str]:
     cells = [name, f"{part['right']['total']:,}", shown(part["right"])]
     for accepted, wrong in zip(part["accepted"], part["wrong"], strict=True):
@@ -35,32 +39,29 @@ def pages_part(pages: Mapping[str, Any], unseen: bool) -> Iterable[str]:
         if unseen
         else "the 5,000 embedded digits, most of which the packaged model was trained on, so the figures are too good"
     )
-    yield (
-        f"## Degraded pages\n\n{total:,} pages of a form with ten fields, filled in with {digits}. A third are photos in "
-        "any direction, with perspective, curl and shadow; the others are scans, slightly turned, with a fold. All have "
-        "blur, noise and JPEG artifacts. Their true values are known."
-    )
-    counts = [(name, part) for name, part in registered.items()]
-    yield (
-        "Registered: "
-        + "; ".join(f"{part['count']:,} of {part['total']:,} {name}, {shown(part)}" for name, part in counts)
-        + "."
-    )
+    found = (f"{part['count']:,} of {part['total']:,} {name}, {shown(part)}" for name, part in registered.items())
+    yield f"""## Degraded pages
+
+{total:,} pages of a form with ten fields, filled in with {digits}. A third are photos in any direction, with
+perspective, curl and shadow; the others are scans, slightly turned, with a fold. All have blur, noise and JPEG
+artifacts. Their true values are known.
+
+Registered: {"; ".join(found)}."""
     header = ["field", "n", "right"]
     for level in levels:
         header += [f"accepted at {level}", f"wrong among these, at {level}"]
     rows = [_row(f"{name}: {text}", pages["fields"][name]) for name, text in KINDS.items()]
     rows += [_row(f"all {name}", pages[name]) for name in ("scans", "photos")] + [_row("all", pages["all"])]
-    yield table(header, rows)
+    yield _table(header, rows)
     yield (
         "Exact binomial intervals at 95 %. A field of which nothing is accepted has no proven threshold at this level: "
         "the labeled digits in the package are too few or too hard for it."
     )
-    yield (
-        "### Was the guarantee kept?\n\nIn how many of 100 repetitions at most the allowed share of all accepted values "
-        f"was wrong (aim: at least {GOAL_KEPT}). A repetition is a sample of as many pages, drawn with replacement; beside "
-        f"it, the {pages['batches']} disjoint batches, which are small, so that one error is often too many."
-    )
+    yield f"""### Was the guarantee kept?
+
+In how many of 100 repetitions at most the allowed share of all accepted values was wrong (aim: at least {GOAL_KEPT}).
+A repetition is a sample of as many pages, drawn with replacement; beside it, the {pages["batches"]} disjoint batches,
+which are small, so that one error is often too many."""
     rows = [
         [
             level,
@@ -71,7 +72,7 @@ def pages_part(pages: Mapping[str, Any], unseen: bool) -> Iterable[str]:
         ]
         for level, kept in zip(levels, pages["guarantee"], strict=True)
     ]
-    yield table(["allowed", "of 100 samples", "disjoint batches", "of 100 samples, worst field"], rows)
+    yield _table(["allowed", "of 100 samples", "disjoint batches", "of 100 samples, worst field"], rows)
     yield f"Making and reading the pages, each read once per level: {pages['seconds']:,.0f} seconds."
 
 
@@ -88,18 +89,17 @@ def speed_part(speed: Mapping[str, Any]) -> Iterable[str]:
         f"## Speed\n\nOne `ziffern read` of {count:,} scans at 200 dpi (PNG, {speed['file_kilobytes']:,.0f} kB on "
         "average) with ten fields each, in a fresh process on two cores, with table, pictures and report."
     )
-    yield table(["", "measured", "aim"], rows)
+    yield _table(["", "measured", "aim"], rows)
 
 
 def others_part(others: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     """Yield the paragraphs on other programs."""
     count, total = others[0]["others"]["digits"], others[0]["all"]["digits"]
-    yield (
-        f"## Beside other programs\n\nThe cells of NSYSU-digits (Hong, Lin and Pan), cut from students' exams. On the "
-        f"{count} cells of the exams after 2019, nothing was chosen; on the {total - count} others, the cut-out and the "
-        "training of ziffern were. Share answered: the largest share of the most certain answers of which at most 1 % "
-        "are wrong. A cell without an answer is wrong."
-    )
+    yield f"""## Beside other programs
+
+The cells of NSYSU-digits (Hong, Lin and Pan), cut from students' exams. On the {total - count} cells of 2019, the
+cut-out and the training of ziffern were chosen; on the {count} of other years, nothing was. Share answered: the largest
+share of the most certain answers of which at most 1 % are wrong. A cell without an answer is wrong."""
 
     def cell(part: Mapping[str, Any], key: str) -> str:
         low, high = part[f"{key}_interval"]
@@ -119,13 +119,11 @@ def others_part(others: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     ]
     sizes = (f"n = {count}", f"n = {total:,}")
     header = ["program", *(f"{what}, {size}" for size in sizes for what in ("right", "answered at 1 % error"))]
-    yield table([*header, "without an answer", "seconds per 1,000"], rows)
-    yield (
-        "Tesseract: `--psm 10`, digits only, all cells of a call in one TIFF, enlarged three times with a white border, "
-        "one thread. markus-exam-matcher looks for boxes, which these pictures lack: its thresholding, its `process_num` "
-        "and its network got the whole cell, enlarged three times; its confidence is the network's largest "
-        "probability, which the program itself does not use. Intervals: Wilson's, and 1,000 bootstrap samples."
-    )
+    yield _table([*header, "without an answer", "seconds per 1,000"], rows)
+    yield """Tesseract: `--psm 10`, digits only, all cells of a call in one TIFF, enlarged three times with a white border, one
+thread. markus-exam-matcher looks for boxes, which these pictures lack: its thresholding, its `process_num` and its
+network got the whole cell, enlarged three times; its confidence is the network's largest probability, which the program
+itself does not use. Intervals: Wilson's, and 1,000 bootstrap samples."""
 
 
 def reader_page(figures: Mapping[str, Any]) -> str:
