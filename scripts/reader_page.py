@@ -120,10 +120,10 @@ share of the most certain answers of which at most 1 % are wrong. A cell without
     sizes = (f"n = {count}", f"n = {total:,}")
     header = ["program", *(f"{what}, {size}" for size in sizes for what in ("right", "answered at 1 % error"))]
     yield _table([*header, "without an answer", "seconds per 1,000"], rows)
-    yield """Tesseract: `--psm 10`, digits only, all cells of a call in one TIFF, enlarged three times with a white
-border, one thread. markus-exam-matcher looks for boxes, which these pictures lack: its thresholding, its `process_num`
-and its network got the whole cell, enlarged three times; its confidence is the network's largest probability, which the
-program itself does not use. Intervals: Wilson's, and 1,000 bootstrap samples."""
+    yield """Tesseract: `--psm 10`, digits only, all cells of a call in one TIFF, with a white border, one thread; with
+enlarged cells it was worse. markus-exam-matcher looks for boxes, which these pictures lack: its thresholding, its
+`process_num` and its network got the whole cell, enlarged three times; its confidence is the network's largest
+probability, which the program itself does not use. Intervals: Wilson's, and 1,000 bootstrap samples."""
 
 
 def reader_page(figures: Mapping[str, Any]) -> str:

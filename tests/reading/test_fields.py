@@ -1,0 +1,30 @@
+"""Cells of forms of ours, from the page to digits."""
+
+from pathlib import Path
+
+import numpy as np
+from filled_forms import Pens, blank_pages, fill
+from paper import degraded
+
+from ziffern.reading.fields import template_fields
+from ziffern.reading.model import ReaderModel
+from ziffern.reading.page import Page
+from ziffern.reading.registration import PIXELS_PER_MM, register
+from ziffern.reading.template import load_template
+
+ROWS, CELLS = 9, 10
+
+
+def test_digits_near_the_lines_of_their_boxes_are_read_in_gray_scans(tmp_path: Path) -> None:
+    rows = [f"  row{row}: {{at: [20, {40 + 20 * row}], cells: {CELLS}}}" for row in range(ROWS)]
+    (tmp_path / "rows.yaml").write_text("\n".join(["name: rows", "fields:", *rows]))
+    template, pens = load_template(tmp_path / "rows.yaml"), Pens(0)
+    values = np.random.default_rng(0).integers(0, 10, (ROWS, CELLS))
+    fields = template.pages[0].fields
+    texts = ["".join(map(str, row)) for row in values]
+    page = fill(blank_pages(template)[0], dict(zip(fields, texts, strict=True)), pens)
+    registered = register(Page("scan.png", 1, degraded(page, 1).image, None, None), template)
+    drafts = template_fields(registered, ReaderModel.builtin(), PIXELS_PER_MM)
+    guesses = "".join(cell.digit for draft in drafts for cell in draft.cells)
+    wrong = sum(a != b for a, b in zip(guesses, "".join(texts), strict=True))
+    assert wrong <= 1
