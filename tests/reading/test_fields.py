@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+
 from filled_forms import Pens, blank_pages, fill
 from paper import degraded
-
 from ziffern.reading.fields import template_fields
 from ziffern.reading.model import ReaderModel
 from ziffern.reading.page import Page
