@@ -5,6 +5,8 @@ Decisions: without `-o` nothing is written; with it, the folder of the same name
 """
 
 import argparse
+import csv
+import io
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -93,6 +95,14 @@ def _write(result: "Reading", form: str, file: IO[bytes]) -> None:
         import msgspec
 
         file.write(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+        return
+    if form == "csv":  # without pandas, which takes half a second and 50 MB
+        text = io.TextIOWrapper(file, "utf-8", newline="")
+        table = csv.DictWriter(text, result.columns, lineterminator="\n")
+        table.writeheader()
+        table.writerows(page.row() for page in result.pages)
+        text.flush()
+        text.detach()
         return
     with row_writer(form, file) as write_rows:
         write_rows(result.to_frame())

@@ -142,9 +142,13 @@ class Reading(Struct, frozen=True):
         """
         import pandas as pd
 
+        return pd.DataFrame([page.row() for page in self.pages], columns=self.columns, dtype=object)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the table."""
         names = list(dict.fromkeys(item.name for page in self.pages for item in page.fields))
-        columns = [*PAGE, *names, *(f"{name}_{detail}" for name in names for detail in DETAILS)]
-        return pd.DataFrame([page.row() for page in self.pages], columns=columns, dtype=object)
+        return [*PAGE, *names, *(f"{name}_{detail}" for name in names for detail in DETAILS)]
 
     @property
     def counts(self) -> Counter[str]:
