@@ -64,8 +64,11 @@ def _read(arguments: argparse.Namespace) -> None:
     if arguments.path[0] == CALIBRATE and not Path(CALIBRATE).exists():
         _calibrate(arguments)
         return
+    import cv2
+
     from ziffern.api.reading import read_with_notes
 
+    cv2.setNumThreads(1)  # each page has a thread of its own
     output = arguments.output
     form = FORMATS.get(output.suffix.lower()) if output else None
     if output and form is None:

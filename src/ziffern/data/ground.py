@@ -7,7 +7,6 @@ shadow; on a uniform canvas this changes nothing.
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 Gray = NDArray[np.float32]
 
@@ -41,7 +40,7 @@ def dark_on_light(gray: Gray, is_dark: bool | None = None) -> Gray:
     small = reduced(gray, SMALL_SIZE)
     top, left = (round(FRAME * side) for side in small.shape)  # the lines of a box would be taken for the paper
     inner = small[top : len(small) - top, left : small.shape[1] - left]
-    excess = inner - ndimage.gaussian_filter(inner, max(small.shape) / 10, mode="nearest")
+    excess = inner - blurred(inner, max(small.shape) / 10, is_mirrored=False)
     return 255 - gray if (excess**3).sum() > 0 else gray
 
 
@@ -64,12 +63,12 @@ def _paper(gray: Gray) -> Gray:
     return resized(shade, (gray.shape[1], gray.shape[0]), Image.Resampling.BILINEAR)
 
 
-def blurred(picture: Gray, deviation: float) -> Gray:
-    """Return the picture blurred by a Gaussian of four standard deviations, mirrored at the edges."""
+def blurred(picture: Gray, deviation: float, is_mirrored: bool = True) -> Gray:
+    """Return the picture blurred by a Gaussian of four standard deviations, mirrored or constant beyond its edges."""
     import cv2
 
-    size = 2 * int(4 * deviation + 0.5) + 1
-    return np.asarray(cv2.GaussianBlur(picture, (size, size), deviation, borderType=cv2.BORDER_REFLECT), np.float32)
+    size, edge = 2 * int(4 * deviation + 0.5) + 1, cv2.BORDER_REFLECT if is_mirrored else cv2.BORDER_REPLICATE
+    return np.asarray(cv2.GaussianBlur(picture, (size, size), deviation, borderType=edge), np.float32)
 
 
 def otsu(values: Gray) -> float:
