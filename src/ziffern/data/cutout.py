@@ -74,7 +74,7 @@ def ink_of(gray: NDArray[np.uint8], blank: NDArray[np.uint8] | None = None, is_d
         contrast = _without_print(contrast, even(blank.astype(np.float32)))
     pieces = np.zeros(gray.shape, np.uint8)
     for _ in range(PASSES):  # a dark line hides the paper's noise and the pen's darkness
-        if np.ptp(contrast[pieces == 0]) < MIN_CONTRAST:
+        if pieces.all() or np.ptp(contrast[pieces == 0]) < MIN_CONTRAST:
             return nothing
         contrast, noise, pen = _leveled(contrast, pieces)
         if pen < max(MIN_SIGNAL * noise, MIN_CONTRAST):

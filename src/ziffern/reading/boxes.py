@@ -7,7 +7,7 @@ are filled in by a smooth surface through the corners of the others, which follo
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import cv2
 import numpy as np
@@ -27,7 +27,7 @@ ROW_GAP, COLUMN_GAP = 0.9, 0.3  # between boxes of one row or column, as shares 
 MAX_OVERLAP, MAX_SHIFT = 0.2, 0.3  # of boxes in a row, and across it
 CUBIC, MIN_SHARE = 5, 0.7  # rows or columns, and known corners, for a cubic surface
 MAX_BEND = 0.25  # of a box: from the smooth surface; more is an error
-MAX_LATTICE = 4000  # boxes that are compared in pairs
+MAX_BOXES = 600  # of a picture: they are compared in pairs
 
 
 def working_scale(gray: Gray) -> float:
@@ -44,7 +44,11 @@ def find_boxes(gray: Gray) -> Points:
     found: list[Points] = []
     centers: list[tuple[float, float, float]] = []
     for mask, ink, shortest in _masks(small):
-        for quad in _supported(np.array(list(_enclosed(mask, shortest)), np.float32).reshape(-1, 4, 2), ink):
+        if len(found) >= MAX_BOXES:
+            break
+        for quad in _supported(
+            np.array(list(islice(_enclosed(mask, shortest), MAX_BOXES)), np.float32).reshape(-1, 4, 2), ink
+        ):
             (x, y), area = quad.mean(0), float(cv2.contourArea(quad))
             near = (
                 (x - u) ** 2 + (y - v) ** 2 < 0.1 * min(area, other) and SAME**2 < area / other < SAME**-2
@@ -53,7 +57,7 @@ def find_boxes(gray: Gray) -> Points:
             if not any(near):
                 centers.append((float(x), float(y), area))
                 found.append(quad)
-    return _divided(np.array(found[:MAX_LATTICE], np.float32).reshape(-1, 4, 2)) / np.float32(scale)
+    return _divided(np.array(found[:MAX_BOXES], np.float32).reshape(-1, 4, 2)) / np.float32(scale)
 
 
 def dark_windows(gray: Gray) -> Points:
@@ -63,7 +67,9 @@ def dark_windows(gray: Gray) -> Points:
     size = min(small.shape) // 4 | 1
     ground = cv2.morphologyEx(cv2.medianBlur(small, 5), cv2.MORPH_CLOSE, np.ones((size, size), np.uint8))
     light = np.where(small > WINDOW * ground, 255, 0).astype(np.uint8)
-    return np.array(list(_enclosed(light, 2 * MIN_SIDE)), np.float32).reshape(-1, 4, 2) / np.float32(scale)
+    return np.array(list(islice(_enclosed(light, 2 * MIN_SIDE), MAX_BOXES)), np.float32).reshape(-1, 4, 2) / np.float32(
+        scale
+    )
 
 
 def _divided(quads: Points) -> Points:

@@ -5,7 +5,9 @@ digits; without boxes, the digits are the ink, and a string is the line that a c
 line. A classifier also tells which way up a picture is; without one it is taken as upright.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from itertools import islice
 from typing import Literal, NamedTuple
 
 import cv2
@@ -13,15 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.errors import InputError
-from ziffern.reading.boxes import Gray, Points, dark_windows, filled_row, find_boxes, grid_corners, lattices, sides
+from ziffern.reading.boxes import (
+    WORKING_SIZE,
+    Gray,
+    Points,
+    dark_windows,
+    filled_row,
+    find_boxes,
+    grid_corners,
+    lattices,
+    sides,
+)
 from ziffern.reading.straighten import PixelBox, cut_out, rotated_page, warped_grid, warped_rows
 from ziffern.reading.strings import Classify, quality, split_digits
-from ziffern.reading.textline import SCORE_WEIGHT, free_regions
+from ziffern.reading.textline import free_regions, runs_down
 
 Kind = Literal["digit", "row", "grid", "string"]
 What = Literal["auto", "digit", "row", "grid", "string"]
 
 MIN_ROW = 3  # boxes, unless rows are asked for
+MAX_WIDER = 1.7  # than the median of its row
 MIN_GRID = 2  # rows and columns
 MIN_KNOWN = 0.6  # of a grid's boxes
 MIN_HEIGHT, MIN_COUNT = 0.6, 0.4  # of a row, compared to the best one
@@ -29,9 +42,10 @@ MIN_STRING, MAX_STRING = 1.2, 25.0  # width to height of a box for a string
 MIN_INSIDE, MIN_CONTRAST = 5, 40  # pixels of the inside of a box, gray levels of ink in it
 INSET = 8  # the inside of a box begins at this part of its sides
 TALL_INK = 0.35  # of a string's box: the height of its digits
-MAX_SCORED, MAX_STRINGS = 40, 8  # boxes, strings
-EVEN = 0.5  # quality of what may or may not be a digit
-SURE, BETTER = 0.85, 1.15  # mean probability of digits that stand upright; how much better they are when turned
+MAX_SCORED, MAX_STRINGS = 40, 5  # boxes, strings
+UPRIGHT, EVEN = 0.6, 0.7  # quality of what may or may not be a digit, as it lies and turned
+SURE, SURE_ONE = 0.65, 0.8  # mean quality of many digits that stand upright, and what one alone would need beyond
+NO_BOXES = np.zeros((0, 4, 2), np.float32)
 
 
 class Found(NamedTuple):
@@ -53,7 +67,8 @@ class Found(NamedTuple):
         return ink_of(self.cut(box), is_dark=True)
 
 
-_Seeker = tuple[str, Callable[[Gray, Points, What], Found | None]]
+_Seeker = Callable[[Gray, Points, What], Found | None]
+Attempts = Sequence[tuple[Callable[[], Points], list[tuple[Kind, _Seeker]]]]
 
 
 def find(gray: Gray, what: What = "auto", classify: Classify | None = None) -> Found:
@@ -67,39 +82,72 @@ def find(gray: Gray, what: What = "auto", classify: Classify | None = None) -> F
     Raises:
         InputError: Nothing of that kind is there.
     """
-    best: Found | None = None
-    best_score = -np.inf
-    for turns in range(4 if classify else 1):
-        found = _find(np.ascontiguousarray(np.rot90(gray, turns)), what, classify)
-        scores = _digit_scores(found, classify) if found and classify else np.zeros(1)
-        score = float((scores - EVEN).sum()) * (1 if turns else BETTER)
-        if found and score > best_score and not (turns and found.kind == "digit"):
-            best, best_score = found, score
-        if scores.mean() > SURE or (best and best.kind == "digit"):  # one digit alone does not tell
-            break
-    if best is None:
+    if max(gray.shape) > WORKING_SIZE:
+        scale = WORKING_SIZE / max(gray.shape)
+        size = [max(1, round(side * scale)) for side in gray.shape[::-1]]
+        gray = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8)
+    if min(gray.shape) < MIN_INSIDE:
         raise InputError("reading.find.nothing", what=what)
+    turns = range(4 if classify else 1)
+    attempts = [(cache(places), seekers) for places, seekers in _attempts(gray, what)]  # boxes are sought once
+    found = _best((_boxed(gray, attempts, what, turn) for turn in turns), classify)
+    if found is None and what not in ("row", "grid"):
+        picture = _dark(gray, [(0, 0, gray.shape[1], gray.shape[0])])
+        others = () if classify is None or what == "digit" else (1, 3) if runs_down(picture) else (2,)
+        turned = (np.ascontiguousarray(np.rot90(picture, turn)) for turn in (0, *others))
+        found = _best((_free(picture, what, classify) for picture in turned), classify)
+    if found is None:
+        raise InputError("reading.find.nothing", what=what)
+    return found
+
+
+def _best(turned: Iterable[Found | None], classify: Classify | None) -> Found | None:
+    """Return what has the surest digits; the first one is preferred, and one digit alone does not tell."""
+    best, best_score = None, 0.0
+    for turn, found in enumerate(turned):
+        if found and (classify is None or found.kind == "digit"):
+            if not turn:
+                return found
+        elif found and classify:
+            scores = _digit_scores(found, classify)
+            score = float((scores - (EVEN if turn else UPRIGHT)).sum())
+            if not turn or score > best_score:
+                best, best_score = found, score
+            if scores.mean() > SURE + SURE_ONE / len(scores) ** 0.5:
+                break
     return best
 
 
-def _find(gray: Gray, what: What, classify: Classify | None) -> Found | None:
-    boxes = find_boxes(gray)
-    cells: tuple[_Seeker, ...] = (("grid", _grid), ("row", _rows))
-    attempts: tuple[tuple[Callable[[], Points], tuple[_Seeker, ...]], ...] = (
+def _attempts(gray: Gray, what: What) -> Attempts:
+    """Return where boxes of which kinds are sought, the surest first."""
+    cells: list[tuple[Kind, _Seeker]] = [("grid", _grid), ("row", _rows)]
+    boxes = cache(lambda: find_boxes(gray))
+    all_kinds: Attempts = [
         (lambda: _filled(gray, dark_windows(gray)), cells),
-        (lambda: boxes, cells),
-        (lambda: _filled(gray, find_boxes(255 - gray)), cells),  # light lines and digits on dark ground
-        (lambda: boxes, (("string", _strings), ("digit", _digit))),
-    )
+        (boxes, cells),
+        (lambda: _filled(gray, find_boxes(255 - gray)), cells),  # light lines and digits
+        (boxes, [("string", _strings), ("digit", _digit)]),
+    ]
+    return [(places, [pair for pair in kinds if what in ("auto", pair[0])]) for places, kinds in all_kinds]
+
+
+def _boxed(gray: Gray, attempts: Attempts, what: What, turn: int) -> Found | None:
+    picture = np.ascontiguousarray(np.rot90(gray, turn))
     for places, seekers in attempts:
-        quads = places()
-        for kind, seek in seekers:
-            found = seek(gray, quads, what) if what in ("auto", kind) and len(quads) else None
+        quads = places() if seekers else NO_BOXES
+        shape = gray.shape
+        for _ in range(turn):  # a quarter turn to the left: the top right corner becomes the top left one
+            quads = np.roll(np.stack([quads[..., 1], shape[1] - quads[..., 0]], -1), -1, 1)
+            shape = shape[::-1]
+        for kind, seek in seekers if len(quads) else ():
+            found = seek(picture, quads, what) if not (turn and kind == "digit") else None
             if found:
                 return found
-    if what in ("row", "grid"):
-        return None
-    picture, regions = free_regions(_dark(gray, [(0, 0, gray.shape[1], gray.shape[0])]), classify, what)
+    return None
+
+
+def _free(gray: Gray, what: What, classify: Classify | None) -> Found | None:
+    picture, regions = free_regions(gray, classify, what)
     if not regions:
         return None
     left, top, right, bottom = regions[0]
@@ -122,7 +170,7 @@ def _grid(gray: Gray, quads: Points, what: What) -> Found | None:
 
 
 def _rows(gray: Gray, quads: Points, what: What) -> Found | None:
-    groups = [list(places.values()) for places in lattices(quads, is_grid=False)]
+    groups = [_equally_wide(quads, list(places.values())) for places in lattices(quads, is_grid=False)]
     groups = [group for group in groups if len(group) >= (MIN_ROW if what == "auto" else 2)]
     if what == "auto":
         groups = [group for group in groups if any(_has_tall_ink(gray, quads[box]) for box in group)]
@@ -136,6 +184,12 @@ def _rows(gray: Gray, quads: Points, what: What) -> Found | None:
         if height >= MIN_HEIGHT * heights[best] and len(group) >= MIN_COUNT * len(groups[best])
     ]
     return _straight("row", gray, [filled_row(quads[group]) for group in kept])
+
+
+def _equally_wide(quads: Points, group: list[int]) -> list[int]:
+    """Leave out boxes of another width, such as those of a letter before or after a number."""
+    wide = np.linalg.norm(sides(quads[group])[1], axis=1)
+    return [box for box, ratio in zip(group, wide / np.median(wide), strict=True) if 1 / MAX_WIDER < ratio < MAX_WIDER]
 
 
 def _strings(gray: Gray, quads: Points, what: What) -> Found | None:
@@ -207,22 +261,17 @@ def _dark(gray: Gray, boxes: list[PixelBox]) -> Gray:
         x, y = (right - left) // INSET, (bottom - top) // INSET
         crop = gray[max(top, 0) + y : bottom - y, max(left, 0) + x : right - x].astype(np.float32)
         if min(crop.shape) >= MIN_INSIDE:
-            reach = max(crop.shape) / 10
-            total += float(
-                ((crop - cv2.GaussianBlur(crop, (0, 0), reach, borderType=cv2.BORDER_REPLICATE)) ** 3).mean()
-            )
+            size = max(crop.shape) // 3 | 1
+            total += float(((crop - cv2.blur(crop, (size, size), borderType=cv2.BORDER_REPLICATE)) ** 3).mean())
     return 255 - gray if total > 0 else gray
 
 
 def _digit_scores(found: Found, classify: Classify) -> NDArray[np.float32]:
     """Return how surely each digit is one; one zero if there are none."""
-    inks = [found.ink(box) for row in found.rows for box in row][:MAX_SCORED]
-    inks = [ink for ink in inks if ink.any()]
+    every = (found.ink(box) for row in found.rows for box in row)
+    inks = list(islice((ink for ink in every if ink.any()), MAX_STRINGS if found.kind == "string" else MAX_SCORED))
     if found.kind == "string":
-        splits = [split for ink in inks[:MAX_STRINGS] for split in split_digits(ink, classify, best=1)]
-        unsure = 0 if found.is_boxed else SCORE_WEIGHT  # letters are cut into many 1s
-        parts = [
-            quality(split.probabilities, split.is_digit) + unsure * split.score / len(split.boxes) for split in splits
-        ]
+        splits = [split for ink in inks for split in split_digits(ink, classify, best=1)]
+        parts = [quality(split.probabilities, split.is_digit) for split in splits]
         return np.concatenate(parts) if parts else np.zeros(1, np.float32)
     return quality(*classify(inks)) if inks else np.zeros(1, np.float32)

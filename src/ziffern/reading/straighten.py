@@ -158,8 +158,8 @@ def cut_out(gray: Gray, box: PixelBox, *, is_boxed: bool = True) -> Gray:
 def _smooth_paper(crop: Gray, is_paper: Gray, reach: float) -> NDArray[np.float32]:
     """Return the paper of a box, which may be shaded, continued below the ink and into the margin."""
     weight = is_paper.astype(np.float32) + 1e-4 * float(is_paper.mean())
-    blurred = cv2.GaussianBlur(weight * crop, (0, 0), reach)
-    return np.asarray(blurred / np.maximum(cv2.GaussianBlur(weight, (0, 0), reach), 1e-12), np.float32)
+    size = (round(4.9 * reach) | 1,) * 2  # of the stack blur that is nearest to this deviation, and much faster
+    return np.asarray(cv2.stackBlur(weight * crop, size) / np.maximum(cv2.stackBlur(weight, size), 1e-12), np.float32)
 
 
 def _mark_line(ink: Gray, gone: Gray, edge: int, height: int) -> None:

@@ -7,6 +7,7 @@ penalties in terms of the usual height of a digit, so that it also counts the di
 """
 
 from collections.abc import Callable, Sequence
+from heapq import nlargest
 from typing import NamedTuple
 
 import cv2
@@ -25,14 +26,13 @@ MAX_CUTS = 3.5  # per digit's height of width, and component
 SLANTS = (-0.35, -0.17, 0.0, 0.17, 0.35)  # of cuts: columns per row
 MAX_WIDTH, USUAL_WIDTH = 1.8, 1.05  # of a digit, as a share of its height
 SHORT, TALL = 0.5, 0.6  # of the usual height: shorter than a digit; a piece that is a digit by itself
-PATHS = 4  # kept for each place and count
-LEAST = 1e-3  # probability
+LEAST, MAX_PENALTY = 1e-3, 3.0  # probability; of a group of pieces that may be a digit
 DIGIT_WEIGHT = 0.75  # of the score of being a digit, which is low for unusual digits, too
 
 # Penalties, in natural logarithms of probability
-CUT, CUT_STROKE = 3.0, 0.6  # a cut, and each stroke width of ink it crosses beyond the first
+CUT, CUT_STROKE = 1.0, 0.6  # a cut, and each stroke width of ink it crosses beyond the first
 MERGED_TALL, GAP = 2.5, 6.0  # two tall pieces side by side in one digit; a gap inside, per digit's height
-WIDTH, HEIGHT = 4.0, 6.0  # beyond the usual width, below the short height; per digit's height
+WIDTH, HEIGHT = 7.0, 6.0  # beyond the usual width, below the short height; per digit's height
 SKIPPED, SKIPPED_HEIGHT = 2.0, 5.0  # a piece that is no digit, and per digit's height
 
 
@@ -46,8 +46,8 @@ class Split(NamedTuple):
 
 
 def quality(probabilities: NDArray[np.float32], is_digit: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how surely inks are digits and which, (n,) in 0 to 1; letters are near 0.2."""
-    return np.asarray(probabilities.max(1) * np.clip(is_digit, 0, 1) ** 0.25, np.float32)
+    """Return how surely inks are digits and which, (n,) in 0 to 1; letters are mostly below 0.6."""
+    return np.asarray(probabilities.max(1) ** 3 * np.clip(is_digit, 0, 1) ** 0.75, np.float32)
 
 
 class _Piece(NamedTuple):
@@ -65,9 +65,7 @@ class _Piece(NamedTuple):
         return self.top + int(self.mask.shape[0])
 
 
-class _Path(NamedTuple):
-    score: float
-    segments: tuple[int, ...]
+_Path = tuple[float, tuple[int, ...]]  # score, spans
 
 
 def split_digits(
@@ -85,43 +83,45 @@ def split_digits(
     least, most = (1, len(pieces)) if count is None else (count, count) if isinstance(count, int) else count
     if not pieces:
         return []
-    spans = [
-        (first, last)
-        for first in range(len(pieces))
-        for last in range(first + 1, len(pieces) + 1)
-        if last == first + 1 or _extent(pieces[first:last])[2] - _extent(pieces[first:last])[0] <= MAX_WIDTH * height
-    ]
+    spans, penalties = [], []
+    for first in range(len(pieces)):
+        for last in range(first + 1, len(pieces) + 1):
+            left, _, right, _ = _extent(pieces[first:last])
+            penalty = _penalty(pieces[first:last], height)
+            if last == first + 1 or (penalty < MAX_PENALTY and right - left <= MAX_WIDTH * height):
+                spans.append((first, last))
+                penalties.append(penalty)
+            elif right - left > MAX_WIDTH * height:
+                break
     probabilities, is_digit = classify([_ink_of(ink, pieces[first:last]) for first, last in spans])
     likely = np.log(np.maximum(probabilities.max(1), LEAST)) + DIGIT_WEIGHT * np.log(np.maximum(is_digit, LEAST))
-    scores = [float(like) - _penalty(pieces[a:b], height) for like, (a, b) in zip(likely, spans, strict=True)]
-    paths: list[dict[int, list[_Path]]] = [{0: [_Path(0.0, ())]}] + [{} for _ in pieces]
+    scores = (likely - penalties).tolist()
     starting: dict[int, list[int]] = {}
     for index, (first, _) in enumerate(spans):
         starting.setdefault(first, []).append(index)
+    paths: list[dict[int, list[_Path]]] = [{} for _ in range(len(pieces) + 1)]  # of each place and count
+    paths[0][0] = [(0.0, ())]
     for first, piece in enumerate(pieces):
         for digits, ways in paths[first].items():
-            for way in ways:
-                if piece.mask.shape[0] < TALL * height:
-                    skipped = SKIPPED + SKIPPED_HEIGHT * max(piece.mask.shape) / height
-                    _keep(paths[first + 1], digits, _Path(way.score - skipped, way.segments))
-                for index in starting[first] if digits < most else ():
-                    path = _Path(way.score + scores[index], (*way.segments, index))
-                    _keep(paths[spans[index][1]], digits + 1, path)
-    ends = [path for digits, ways in paths[-1].items() if least <= digits <= most for path in ways if path.segments]
-    ends.sort(key=lambda path: -path.score)
+            kept = nlargest(best, ways)
+            if piece.mask.shape[0] < TALL * height:
+                skipped = SKIPPED + SKIPPED_HEIGHT * max(piece.mask.shape) / height
+                paths[first + 1].setdefault(digits, []).extend((score - skipped, way) for score, way in kept)
+            for index in starting[first] if digits < most else ():
+                number = digits + 1 if count else 0  # which does not matter if any is right
+                longer = [(score + scores[index], (*way, index)) for score, way in kept]
+                paths[spans[index][1]].setdefault(number, []).extend(longer)
+    ends = [path for digits, ways in paths[-1].items() if not count or least <= digits <= most for path in ways]
     return [
         Split(
-            [_extent(pieces[slice(*spans[index])]) for index in path.segments],
-            probabilities[list(path.segments)],
-            is_digit[list(path.segments)],
-            path.score,
+            [_extent(pieces[slice(*spans[index])]) for index in way],
+            probabilities[list(way)],
+            is_digit[list(way)],
+            score,
         )
-        for path in ends[:best]
+        for score, way in nlargest(best, ends)
+        if way
     ]
-
-
-def _keep(ways: dict[int, list[_Path]], digits: int, path: _Path) -> None:
-    ways[digits] = sorted([*ways.get(digits, []), path], key=lambda other: -other.score)[:PATHS]
 
 
 def _pieces(mask: Mask) -> tuple[list[_Piece], float]:

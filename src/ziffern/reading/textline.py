@@ -16,16 +16,16 @@ MAX_ANGLE = 12.0  # degrees of writing to the page
 SPEED = 0.25  # scale at which the angle is sought
 SMEAR = 1.1  # heights of a letter: gaps within a line
 MIN_HEIGHT = 7  # pixels of a character
-MIN_GAIN = 0.4  # quality above which a digit counts for a run of digits
+MIN_GAIN = 0.7  # quality above which a digit counts for a run of digits
 MARGIN = 0.2  # heights of the string, around it
+MAX_WORDS, MAX_MARKS = 12, 15  # words that are tried, and marks of one: more is a page of text
 SPACE = 0.5  # heights of a letter: gaps between words
-SCORE_WEIGHT = 0.25  # of a split's score, which is low for letters that are cut into many 1s
 MAX_RULE = 12.0  # width to height: longer ink is a rule
 
 
 def free_regions(gray: Gray, classify: Classify | None, what: str) -> tuple[Gray, list[PixelBox]]:
     """Return the page with level lines of writing, and the region of the digits: none without ink."""
-    page = rotated(gray, _angle(_ink(gray)))[0] if what != "digit" else gray
+    page = rotated(gray, _angle(_ink(gray))[0])[0] if what != "digit" else gray
     scale = working_scale(page)
     ink = _ink(page)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
@@ -65,8 +65,13 @@ def _ink(gray: Gray) -> Gray:
     return np.asarray(depth > max(0.6 * level, 12), np.uint8)
 
 
-def _angle(ink: Gray) -> float:
-    """Return the angle of the lines in degrees: the one whose profile varies most."""
+def runs_down(gray: Gray) -> bool:
+    """Whether lines of writing run down the picture rather than across it."""
+    return _angle(_ink(gray).T)[1] > _angle(_ink(gray))[1]
+
+
+def _angle(ink: Gray) -> tuple[float, float]:
+    """Return the angle of the lines in degrees, whose profile varies most, and how much it varies."""
     small = cv2.resize(ink * 255, None, fx=SPEED, fy=SPEED, interpolation=cv2.INTER_AREA)
     middle = small.shape[1] / 2, small.shape[0] / 2
     scores = {}
@@ -75,7 +80,7 @@ def _angle(ink: Gray) -> float:
         profile = turned.sum(1, dtype=np.float64)
         scores[float(angle)] = float((np.diff(profile) ** 2).sum())
     best = max(scores, key=scores.__getitem__)
-    return best if scores[best] > 1.1 * scores[0.0] else 0.0
+    return best if scores[best] > 1.1 * scores[0.0] else 0.0, scores[best]
 
 
 def _lines(
@@ -107,11 +112,15 @@ def _run_of_digits(
 ) -> NDArray[np.int_]:
     """Return the marks of the words with the largest sum of digits' probabilities above MIN_GAIN."""
     best: tuple[float, NDArray[np.int_]] = (0.0, boxes[:0, 0])
-    for line in lines:
+    tried = 0
+    for line in sorted(lines, key=lambda line: -float(np.median(boxes[line, 3]))):  # handwriting is larger than print
+        if tried > MAX_WORDS:
+            break
         wide = SPACE * float(np.median(boxes[line, 3]))
         ends = np.maximum.accumulate(boxes[line, 0] + boxes[line, 2])
         words = np.split(line, 1 + np.flatnonzero(boxes[line[1:], 0] - ends[:-1] > wide))
-        gains = [_gain(labels, boxes, word, classify) for word in words]
+        tried += len(words)
+        gains = [_gain(labels, boxes, word, classify) if len(word) <= MAX_MARKS else -1.0 for word in words]
         for first in range(len(words)):
             for last in range(first + 1, len(words) + 1):
                 if sum(gains[first:last]) > best[0]:
@@ -123,6 +132,5 @@ def _gain(labels: NDArray[np.int32], boxes: NDArray[np.int_], word: NDArray[np.i
     left, top, right, bottom = _bounds(boxes[word])
     ink = np.isin(labels[top:bottom, left:right], word + 1).astype(np.float32)
     for split in split_digits(ink, classify, best=1):
-        sure = quality(split.probabilities, split.is_digit) - MIN_GAIN
-        return float(sure.sum()) + SCORE_WEIGHT * split.score
+        return float((quality(split.probabilities, split.is_digit) - MIN_GAIN).sum())
     return 0.0
