@@ -91,8 +91,9 @@ class Decisions:
         counts = (chosen.tested, chosen.accepted, chosen.errors)
         self.guarantees[draft.name] = Guarantee(self.max_error, chosen.confidence, *counts, source)
         if not is_whole:
-            share, digits = draft.splits[0]
-            probability = min(share, float(digits.max(1).min()))
+            best = draft.splits[0][1].argmax(1)
+            same = sum(share for share, digits in draft.splits if np.array_equal(digits.argmax(1), best))
+            probability = min(1.0, same, float(draft.splits[0][1].max(1).min()))
         if probability >= chosen.confidence:
             return None
         code = "unsure" if is_whole else "unsure_digit"
