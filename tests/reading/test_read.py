@@ -165,3 +165,39 @@ def test_a_problem_of_a_page_is_kept_in_every_language(exam: Path) -> None:
     assert page.problem
     assert page.problem.text("de") != page.problem.text("en")
     assert json.loads(msgspec.json.encode(page))["problem"]["code"] == "reading.pages.unknown"
+
+
+TWO_PAGES = """
+name: two
+pages:
+  grid:
+    fields:
+      q1:    {at: [20, 65], cells: 2}
+      q2:    {at: [60, 65], cells: 2}
+      total: {at: [100, 65], cells: 2}
+    sums: {total: [q1, q2]}
+  row:
+    fields:
+      q1:    {at: [20, 85], cells: 2}
+      q2:    {at: [60, 85], cells: 2}
+      total: {at: [100, 85], cells: 2}
+"""
+
+
+def test_a_sum_holds_on_its_own_kind_of_page_and_comes_with_the_qr_code(
+    tmp_path: Path, ziffern: Callable[..., tuple[int, str, str]]
+) -> None:
+    (tmp_path / "two.yaml").write_text(TWO_PAGES)
+    template = load_template(tmp_path / "two.yaml")
+    values = {"q1": "12", "q2": "8", "total": "44"}
+    for number, (kind, blank) in enumerate(zip(template.pages, blank_pages(template), strict=True)):
+        page = fill(blank, {field: values[field.name] for field in kind.fields}, Pens(3))
+        write_scan(tmp_path / f"scans/{number}.png", degraded(page, number).image)
+    for options in ({}, {"template": tmp_path / "two.yaml"}):
+        first, second = zf.read(tmp_path / "scans", max_error=0.05, **options).pages  # type: ignore[arg-type]
+        assert {item.reason.code for item in first.fields if item.reason} == {"reading.reason.sum"}
+        assert [item.guess for item in second.fields] == ["12", "8", "44"]
+        assert not any(item.reason and item.reason.code == "reading.reason.sum" for item in second.fields)
+    code, out, err = ziffern("read", str(tmp_path / "scans/0.png"))  # of a kind that is called like a grid
+    assert (code, out.count("\n")) == (0, 3)
+    assert "without a template" not in err

@@ -59,7 +59,7 @@ def test_a_template_gives_boxes_in_millimeters_and_rules(exam: Path) -> None:
     assert fields["born"].rules.date == "DDMMYYYY"
     assert [fields["born"].boxes[place].left for place in (1, 2, 4)] == [39, 51, 72]
     assert (fields["name"].kind, fields["name"].label, fields["name"].rules.required) == ("crop", "Full name", False)
-    assert template.sums == (Sum("total", ("q1", "q2")),)
+    assert template.pages[0].sums == (Sum("total", ("q1", "q2")),)
 
 
 def test_the_version_depends_on_what_is_read_alone(exam: Path) -> None:

@@ -114,7 +114,7 @@ def _write(result: "Reading", form: str, file: IO[bytes]) -> None:
 def _print_page(page: "PageReading", alone: bool) -> None:
     """Print the fields of a page, one per line; a question mark follows a guess that a person must check."""
     words, where = terminal_words(), "" if alone else printable(f"{page.source} {page.number}: ")
-    if page.kind == "grid":
+    if page.kind == "grid" and page.residual is None:
         rows: dict[str, str] = defaultdict(str)
         for item in page.fields:
             rows[item.name.partition("c")[0]] += f"{item.guess or '.'}{'?' if item.value is None else ' '} "
@@ -143,10 +143,8 @@ def _print_notes(result: "Reading", notes: list[Any], output: Path | None, folde
     if len(problems) > MAX_LINES:
         lines.append(words("read.more_problems", count=len(problems) - MAX_LINES))
     lines += [words("read.warning", text=printable(warning.text())) for warning in result.warnings]
-    if not output and len(result.pages) == 1 and result.pages[0].kind:
-        lines.append(
-            words("read.found", what=words(f"read.kind.{result.pages[0].kind}")) if not result.template else ""
-        )
+    if not output and len(result.pages) == 1 and result.pages[0].kind and result.pages[0].residual is None:
+        lines.append(words("read.found", what=words(f"read.kind.{result.pages[0].kind}")))
     if counts:
         values = {status: words.number(counts[status]) for status in ("accepted", "review", "empty")}
         lines.append(words("read.counts", pages=words.number(len(result.pages)), **values))

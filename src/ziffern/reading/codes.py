@@ -7,6 +7,7 @@ size is limited, it is checked like the template in a file, and it cannot name f
 
 import re
 import zlib
+from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ def encode(template: Template) -> str:
     return f"{MAGIC}{int.from_bytes(packed, 'big')}" if is_small else ""
 
 
+@lru_cache(32)  # most pages of a batch have the same
 def decode(text: str) -> Template | None:
     """Return the template in the content of a QR code; None if it holds something else.
 

@@ -122,6 +122,7 @@ class PageType:
     fields: tuple[Field, ...]
     title: str = ""
     texts: tuple[Text, ...] = ()
+    sums: tuple[Sum, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,5 @@ class Template:
     name: str
     version: str
     pages: tuple[PageType, ...]
-    sums: tuple[Sum, ...] = ()
     drop_out: bool = True
     source: str = ""

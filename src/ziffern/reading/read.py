@@ -17,6 +17,7 @@ from ziffern.reading.batch import BatchFolder
 from ziffern.reading.draft import Draft
 from ziffern.reading.drift import drift
 from ziffern.reading.fields import classifier, found_fields, template_fields
+from ziffern.reading.layout import Sum
 from ziffern.reading.page import Page, PageProblem
 from ziffern.reading.result import PageReading, Reading, Reason
 from ziffern.reading.values import Decisions
@@ -35,6 +36,7 @@ class _PageDraft:
     reading: PageReading
     fields: list[Draft] = field(default_factory=list)
     crops: list[str] = field(default_factory=list)
+    sums: tuple[Sum, ...] = ()
 
 
 def read_pages(
@@ -76,7 +78,7 @@ def read_pages(
 
     drafts = list(_in_threads(read, pages))
     decisions = Decisions(model.calibration, max_error, checked)
-    values = decisions.fields([draft.fields for draft in drafts], template.sums if template else ())
+    values = decisions.fields([draft.fields for draft in drafts], [draft.sums for draft in drafts])
     if decisions.problems and not decisions.guarantees and len(model.calibration.label):
         raise next(iter(decisions.problems.values()))
     results = []
@@ -118,10 +120,11 @@ def _read_page(
     if template is not None:
         registered = register(page, template)
         kind, residual, gray = registered.kind.name, registered.residual, registered.gray
+        sums = registered.kind.sums
         fields = template_fields(registered, model, PIXELS_PER_MM)
     else:
         found = find(page.gray, what, classifier(model))
-        kind, residual, gray = found.kind, None, found.gray
+        kind, residual, gray, sums = found.kind, None, found.gray, ()
         fields = found_fields(found, model)
     image, crops = "", []
     if folder is not None:
@@ -131,7 +134,7 @@ def _read_page(
         ]
     for item in fields:
         item.crop = None
-    return _PageDraft(replace(start, kind=kind, image=image, residual=residual), fields, crops)
+    return _PageDraft(replace(start, kind=kind, image=image, residual=residual), fields, crops, sums)
 
 
 def _printed_template(page: Page) -> "Template | None":

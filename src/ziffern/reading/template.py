@@ -8,6 +8,7 @@ valid.
 import contextlib
 import hashlib
 import json
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -94,16 +95,16 @@ def _template(content: Any, problems: Problems) -> Template:
         parts = {
             name: (place, problems.keys(PageKeys, keys.pages[name], place, PAGE)) for name, place in places.items()
         }
-    pages, sums = [], []
+    pages = []
     for name, (place, part) in parts.items():
-        pages.append(_page(name, place, part, problems))
-        sums += _sums(place, part, pages[-1], problems)
+        page = _page(name, place, part, problems)
+        pages.append(replace(page, sums=_sums(place, part, page, problems)))
     source = json.dumps(_without_printed(content), separators=(",", ":"), ensure_ascii=False)
     corners = [
         (page.width, page.height, [(field.name, field.kind, field.boxes) for field in page.fields]) for page in pages
     ]
     version, is_drop_out = hashlib.sha256(repr(corners).encode()).hexdigest()[:8], keys.drop_out in ("yes", "true")
-    return Template(keys.name, version, tuple(pages), tuple(sums), is_drop_out, "" if problems.has_files else source)
+    return Template(keys.name, version, tuple(pages), is_drop_out, "" if problems.has_files else source)
 
 
 def _page(name: str, place: str, keys: PageKeys, problems: Problems) -> PageType:
@@ -167,14 +168,14 @@ def _check_places(page: PageType, place: str, problems: Problems) -> None:
         problems.add(f"{place}.fields.{second}", "overlap" if first else "reserved", other=first, box=shown)
 
 
-def _sums(place: str, keys: PageKeys, page: PageType, problems: Problems) -> list[Sum]:
+def _sums(place: str, keys: PageKeys, page: PageType, problems: Problems) -> tuple[Sum, ...]:
     numbers = [field.name for field in page.fields if field.kind in ("cells", "string") and not field.rules.date]
     for total, parts in () if problems.are_at(f"{place}.fields") else keys.sums.items():
         for name in (name for name in (total, *parts) if name not in numbers):
             problems.add(f"{place}.sums.{total}", "no_number", name=name, near=suggestion(name, numbers))
         if len({total, *parts}) <= max(1, len(parts)):
             problems.add(f"{place}.sums.{total}", "sum_twice", total=total)
-    return [Sum(total, tuple(parts)) for total, parts in keys.sums.items()]
+    return tuple(Sum(total, tuple(parts)) for total, parts in keys.sums.items())
 
 
 def _without_printed(content: Any) -> Any:
