@@ -54,6 +54,7 @@ def environment(language: Language, *folders: Path) -> Environment:
     rendering.filters |= {
         "number": language.number,
         "percent": language.percent,
+        "share": language.share,
         "points": language.points,
         "duration": language.duration,
         "picture": data_uri,

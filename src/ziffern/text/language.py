@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TEXTS, TERMINAL = (Path(__file__).with_name(name) for name in ("report", "terminal"))
 LANGUAGES = ("en", *sorted(path.stem for path in TEXTS.glob("*.yaml") if path.stem != "en"))
+MAX_DECIMALS = 6
 NONE = "–"
 terminal_language: ContextVar[str] = ContextVar("terminal_language", default="en")  # of this process's terminal
 
@@ -70,6 +71,12 @@ class Language:
         pattern: str = _locale(self.code).percent_formats[None].pattern
         return pattern.replace("#,##0", self.number(100 * share, digits))
 
+    def share(self, share: float) -> str:
+        """Return a share in [0, 1] as a percentage, with more decimals near 0 and 1, such as 0.001% and 99.995%."""
+        rest = min(share, 1 - share)
+        digits = min(MAX_DECIMALS, math.ceil(-math.log10(rest) - 1e-9) - 2) if 0 < rest < 1 else 0
+        return self.percent(share, max(2, digits))
+
     def points(self, difference: float) -> str:
         """Return a difference of two shares in percentage points, with its sign."""
         sign = "+" if difference > 0 else ""
@@ -98,7 +105,7 @@ class _Formatter(string.Formatter):
         if format_spec == "q":
             return shlex.quote(str(value))
         if format_spec == "p":
-            return self._language.percent(float(value))
+            return self._language.share(float(value))
         return self._language.localized(f"{value:,}") if format_spec == "n" else format(value, format_spec)
 
 
