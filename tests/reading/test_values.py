@@ -104,3 +104,31 @@ def test_checked_fields_replace_the_labeled_digits() -> None:
     assert decisions.guarantees["a"].source == "checked"
     assert unknown.status == "review"
     assert list(decisions.problems) == ["b"]
+
+
+def test_without_enough_whole_fields_each_digit_must_be_certain() -> None:
+    rules = Rules(length=(2, 2), values=("11", "22"))  # the ones and twos run out
+    right, corrected = draft("a", "22", rules=rules), draft("b", "12", 0.9, rules=rules, other="22")
+    ((accepted, guessed),) = decide([right, corrected], max_error=0.002)
+    assert (accepted.status, guessed.status) == ("accepted", "review")
+    assert guessed.reason is not None
+    assert guessed.reason.code == "reading.rule.values"
+
+
+def test_the_guarantee_of_a_field_is_that_of_its_longest_value_and_problems_name_their_field() -> None:
+    pages = [[draft("a", "1")], [draft("a", "123456")], [draft("a", "12")]]
+    label = np.arange(20000) % 10
+    probability = np.full((20000, 10), 1e-4, np.float32)
+    doubt = 10 ** -(1 + np.arange(20000) % 100 / 25)
+    wrong = np.arange(20000) % 200 == 0  # among the most doubtful
+    probability[np.arange(20000), np.where(wrong, (label + 1) % 10, label)] = 1 - doubt
+    digits = LabeledDigits(probability, label, np.ones(20000, bool))
+    decisions = Decisions(digits, 0.004)
+    decisions.fields(pages, [()] * 3)
+    only = Decisions(digits, 0.004)
+    only.fields(pages[1:2], [()])
+    assert decisions.guarantees == only.guarantees
+    hopeless = Decisions(digits, 1e-5)
+    hopeless.fields([[draft("a", "17"), draft("b", "17")]], [()])
+    assert [str(hopeless.problems[name])[:2] for name in "ab"] == ["a:", "b:"]
+    assert "0.001%" in str(hopeless.problems["b"])

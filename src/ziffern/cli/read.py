@@ -149,7 +149,7 @@ def _print_notes(result: "Reading", notes: list[Any], output: Path | None, folde
         values = {status: words.number(counts[status]) for status in ("accepted", "review", "empty")}
         lines.append(words("read.counts", pages=words.number(len(result.pages)), **values))
     if counts["accepted"]:
-        lines.append(words("read.promise", max_error=words.percent(result.max_error, 2)))
+        lines.append(words("read.promise", max_error=words.share(result.max_error)))
     if output and folder:
         lines.append(words("read.written", path=printable(output), report=printable(folder / "report.html")))
         if counts["review"]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ziffern.reading.model import ReaderModel
 
 MAX_THREADS = 8
+MAX_NAMES = 5  # of fields in a warning
 
 
 @dataclass
@@ -61,7 +62,7 @@ def read_pages(
         folder: Where the pictures of pages and fields are written; None writes none.
 
     Raises:
-        InputError: max_error is out of range, or no field has a proven threshold.
+        InputError: max_error is out of range.
     """
     if not 0 < max_error < 1:
         raise InputError("runs.predict.max_error", value=max_error)
@@ -79,14 +80,12 @@ def read_pages(
     drafts = list(_in_threads(read, pages))
     decisions = Decisions(model.calibration, max_error, checked)
     values = decisions.fields([draft.fields for draft in drafts], [draft.sums for draft in drafts])
-    if decisions.problems and not decisions.guarantees and len(model.calibration.label):
-        raise next(iter(decisions.problems.values()))
     results = []
     for draft, fields in zip(drafts, values, strict=True):
         named = zip(fields, draft.crops or [""] * len(fields), strict=True)
         whole = [replace(item, crop=crop) for item, crop in named]
         results.append(replace(draft.reading, fields=whole))
-    warnings = [_reason(problem) for problem in decisions.problems.values()]
+    warnings = _without_guarantee(decisions.problems)
     figures = [some for draft in drafts for item in draft.fields for some in item.figures]
     warnings += drift(model, np.concatenate(figures)) if figures else []
     listed = {item.name: item.rules.values for kind in (template.pages if template else ()) for item in kind.fields}
@@ -161,6 +160,20 @@ def _in_threads(
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _without_guarantee(problems: Mapping[str, InputError]) -> list[Reason]:
+    """Return one warning for all fields that lack the same evidence."""
+    groups: dict[tuple[str, object], list[str]] = {}
+    for name, error in problems.items():
+        groups.setdefault((error.code, error.message.values["total"]), []).append(name)
+    warnings = []
+    for names in groups.values():
+        reason = _reason(max((problems[name] for name in names), key=lambda error: error.message.values["needed"]))  # type: ignore[arg-type,return-value]
+        more = [f"… {names[-1]}"] if len(names) > MAX_NAMES else []
+        field_names = ", ".join([*names[:MAX_NAMES], *more])
+        warnings.append(replace(reason, values=reason.values | {"field": field_names}))
+    return warnings
 
 
 def _reason(error: InputError) -> Reason:

@@ -7,9 +7,9 @@ from math import prod
 
 import numpy as np
 
-from ziffern.analysis.guarantee import Counts, Threshold
+from ziffern.analysis.guarantee import Counts, Threshold, images_needed
 from ziffern.errors import InputError
-from ziffern.reading.constraints import violation
+from ziffern.reading.constraints import Rules, violation
 from ziffern.reading.decide import (
     MISWRITTEN,
     SHOWN,
@@ -18,7 +18,6 @@ from ziffern.reading.decide import (
     assign,
     candidates,
     chosen_threshold,
-    share_per_digit,
 )
 from ziffern.reading.draft import Draft
 from ziffern.reading.layout import Sum
@@ -41,7 +40,8 @@ class Decisions:
         self.digits, self.max_error, self.checked = digits, max_error, checked or {}
         self.guarantees: dict[str, Guarantee] = {}
         self.problems: dict[str, InputError] = {}  # by field: why no threshold is proven
-        self._thresholds: dict[object, Threshold | InputError] = {}
+        self._fields: dict[tuple[int, Rules], Counts] = {}
+        self._thresholds: dict[tuple[str, int, int], Threshold | InputError] = {}
 
     def fields(self, pages: Sequence[Sequence[Draft]], sums: Sequence[Sequence[Sum]]) -> list[list[FieldReading]]:
         """Return the fields of all pages, on each of which its own sums hold."""
@@ -71,49 +71,58 @@ class Decisions:
             guess = draft.plain_guess
             reason = reason or (violation(draft.rules, guess) if draft.rules else None)
             reason = reason or Reason("reading.reason.not_valid")
-        elif reason is None and guess != draft.plain_guess and not (draft.rules and draft.rules.is_strong):
-            reason = violation(draft.rules, draft.plain_guess) if draft.rules else None
-            reason = reason or Reason("reading.reason.not_valid")
         elif reason is None:
-            reason = self._doubt(draft, len(guess), probability)
+            reason = self._doubt(draft, guess, probability)
         is_empty = not guess and reason is None and draft.kind != "crop"
         status: Status = REVIEW if reason else EMPTY if is_empty else ACCEPTED
         return FieldReading(draft.name, status, draft.box, guess, probability, reason, alternatives, draft.cells)
 
-    def _doubt(self, draft: Draft, length: int, probability: float) -> Reason | None:
+    def _doubt(self, draft: Draft, guess: str, probability: float) -> Reason | None:
         """Return why a field is not accepted whose value is valid; None if it is."""
-        is_whole = draft.name in self.checked or (draft.rules is not None and draft.rules.is_strong)
-        chosen = self._threshold(draft, length, is_whole)
+        counts, source = self._evidence(draft, len(guess))
+        if source == "digits" and guess != draft.plain_guess:  # digits prove nothing about a value that rules corrected
+            reason = violation(draft.rules, draft.plain_guess) if draft.rules else None
+            return reason or Reason("reading.reason.not_valid")
+        chosen = self._threshold(draft.name, counts, len(guess) if source == "digits" else 1)
         if isinstance(chosen, InputError):
             self.problems.setdefault(draft.name, chosen)
             return Reason("reading.reason.no_guarantee", {"max_error": self.max_error})
-        source = "checked" if draft.name in self.checked else "fields" if is_whole else "digits"
-        counts = (chosen.tested, chosen.accepted, chosen.errors)
-        self.guarantees[draft.name] = Guarantee(self.max_error, chosen.confidence, *counts, source)
-        if not is_whole:
+        numbers = (chosen.tested, chosen.accepted, chosen.errors)
+        strictest = self.guarantees.get(draft.name)  # of values of several lengths, or kinds of page
+        if strictest is None or chosen.confidence > strictest.threshold:
+            self.guarantees[draft.name] = Guarantee(self.max_error, chosen.confidence, *numbers, source)
+        if source == "digits":
             best = draft.splits[0][1].argmax(1)
             same = sum(share for share, digits in draft.splits if np.array_equal(digits.argmax(1), best))
             probability = min(1.0, same, float(draft.splits[0][1].max(1).min()))
         if probability >= chosen.confidence:
             return None
-        code = "unsure" if is_whole else "unsure_digit"
+        code = "unsure_digit" if source == "digits" else "unsure"
         return Reason(f"reading.reason.{code}", {"probability": probability, "threshold": chosen.confidence})
 
-    def _threshold(self, draft: Draft, length: int, is_whole: bool) -> Threshold | InputError:
-        key = draft.name if draft.name in self.checked else (length, id(draft.rules) if is_whole else None)
+    def _evidence(self, draft: Draft, length: int) -> tuple[Counts, str]:
+        """Return counts by which a field is tested, and of what they are.
+
+        Whole fields are taken where there are enough of them, which does not depend on how they were read.
+        """
+        if draft.name in self.checked:
+            return self.checked[draft.name], "checked"
+        if draft.rules is not None and draft.rules.is_strong:
+            key = (length, draft.rules)
+            if key not in self._fields:
+                self._fields[key] = self.digits.fields(length, draft.rules)
+            if self._fields[key].images >= images_needed(self.max_error):
+                return self._fields[key], "fields"
+        return self.digits.digits, "digits"
+
+    def _threshold(self, name: str, counts: Counts, digits: int) -> Threshold | InputError:
+        key = (name, id(counts), digits)  # all counts are kept
         if key not in self._thresholds:
             try:
-                self._thresholds[key] = self._proven(draft, length, is_whole)
+                self._thresholds[key] = chosen_threshold(counts, self.max_error, name, digits)
             except InputError as error:
                 self._thresholds[key] = error
         return self._thresholds[key]
-
-    def _proven(self, draft: Draft, length: int, is_whole: bool) -> Threshold:
-        if draft.name in self.checked:
-            return chosen_threshold(self.checked[draft.name], self.max_error, draft.name)
-        if draft.rules is not None and is_whole:
-            return chosen_threshold(self.digits.fields(length, draft.rules), self.max_error, draft.name)
-        return chosen_threshold(self.digits.digits, share_per_digit(self.max_error, length), draft.name)
 
 
 def _options(draft: Draft) -> list[Candidate]:
