@@ -1,7 +1,8 @@
 """Guarantees that rest on checked fields of one's own forms, instead of the labeled digits of the package.
 
-Decision: only pages count on which a person has checked every field of a name, accepted ones included, since the
-doubtful ones alone say nothing about the others.
+Decisions: a name counts only if a person has checked all its fields, accepted ones included, since those that somebody
+chose say nothing about the others; a field that no threshold would accept, such as one with a letter, is left out, and
+one that nobody can read was read wrong.
 """
 
 import json
@@ -17,11 +18,12 @@ from ziffern.analysis.guarantee import Counts, count
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_text
 from ziffern.files.untrusted import read_text, reading
+from ziffern.reading.decisions import decided
 from ziffern.reading.folder import load_reading
-from ziffern.reading.result import ACCEPTED, Name, Share
-from ziffern.reading.verified import verified_fields
+from ziffern.reading.result import Name, Share
 
 MAX_BYTES, MAX_FIELDS = 10**8, 10**6
+UNSURE = [f"reading.reason.{name}" for name in ("unsure", "unsure_digit", "no_guarantee")]  # another threshold accepts
 
 
 class Calibration(msgspec.Struct, frozen=True):
@@ -33,7 +35,7 @@ class Calibration(msgspec.Struct, frozen=True):
 
 
 def calibrate(folders: Sequence[Path]) -> tuple[Calibration, dict[str, int]]:
-    """Return the checked fields of batches, and the number of accepted fields of each name that were not checked.
+    """Return the checked fields of batches, and how many of each name were not checked.
 
     Raises:
         InputError: A folder is no batch, or they were read by different models, or nothing was checked.
@@ -41,17 +43,18 @@ def calibrate(folders: Sequence[Path]) -> tuple[Calibration, dict[str, int]]:
     found: dict[str, list[tuple[float, bool]]] = defaultdict(list)
     unchecked: dict[str, int] = defaultdict(int)
     models = {}
-    for folder in folders:
+    for folder in {folder.resolve(): folder for folder in folders}.values():
         batch = load_reading(folder)
         models[batch.model] = folder
-        values = {(page, name): value for page, name, value, _ in verified_fields(folder)}
+        standing = decided(folder, batch)
         for number, page in enumerate(batch.pages):
             for item in page.fields:
-                if (number, item.name) in values and item.cells:
-                    is_clear = item.reason is None or item.reason.code == "reading.reason.unsure"
-                    share = item.probability if is_clear else 0.0
-                    found[item.name].append((share, item.guess == values[number, item.name]))
-                elif item.status == ACCEPTED and item.cells:
+                is_acceptable = item.reason is None or item.reason.code in UNSURE
+                if not (item.cells and item.guess and is_acceptable):
+                    continue
+                if answer := standing.final((number, item.name)):
+                    found[item.name].append((item.probability, item.guess == answer.value))
+                else:
                     unchecked[item.name] += 1
     if len(models) > 1:
         raise InputError("reading.calibrate.models", folders=list(models.values()))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TEXTS, TERMINAL = (Path(__file__).with_name(name) for name in ("report", "terminal"))
 LANGUAGES = ("en", *sorted(path.stem for path in TEXTS.glob("*.yaml") if path.stem != "en"))
-MAX_DECIMALS = 6
+MAX_DECIMALS = 10
 NONE = "–"
 terminal_language: ContextVar[str] = ContextVar("terminal_language", default="en")  # of this process's terminal
 
