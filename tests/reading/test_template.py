@@ -111,6 +111,8 @@ MISTAKES = [  # what is replaced in EXAM, by what, and the beginning or a part o
     ("choose: 1", "choose: 3", ["fields.passed.choose: more ticks can be chosen than the 2 there are"]),
     ("choose: 1", "check: luhn", ["fields.passed.check: there is no such key here"]),
     ("[yes, no]", "[yes, yes]", ["fields.passed: two ticks have the same label"]),
+    ("  q1:", "  kind:", ["fields.kind: the table has a column kind of its own: give the field another name"]),
+    ("  q1:", "  q2_guess:", ["fields.q2_guess: the table has a column q2_guess of its own"]),
     ("[q1, q2]", "[q1, q3]", ["sums.total: q3 is not a field of this page with a number; did you mean"]),
     ("[q1, q2]", "[q1, total]", ["sums.total: the sum or one of its parts is named twice"]),
     ("students.csv:number", "../students.csv:number", ["fields.student.values: ../students.csv: a template"]),

@@ -18,6 +18,8 @@ from ziffern.errors import InputError
 from ziffern.files.untrusted import read_text, reading
 from ziffern.reading.layout import Blank, Box, Field, Frame, Markers, PageType, Sum, Template, Text
 from ziffern.reading.markers import INSET, SIDE, code_box
+from ziffern.reading.result import DETAILS
+from ziffern.reading.result import PAGE as PAGE_COLUMNS
 from ziffern.reading.template_field import read_field
 from ziffern.reading.template_keys import (
     Mm,
@@ -95,8 +97,11 @@ def _template(content: Any, problems: Problems) -> Template:
         parts = {
             name: (place, problems.keys(PageKeys, keys.pages[name], place, PAGE)) for name, place in places.items()
         }
-    pages = []
+    pages, names = [], {name for _, part in parts.values() for name in part.fields}
+    taken = {*PAGE_COLUMNS, *(f"{name}_{detail}" for name in names for detail in DETAILS)}
     for name, (place, part) in parts.items():
+        for field in sorted(taken & part.fields.keys()):
+            problems.add(f"{place}.fields.{field}", "column_name", name=field)
         page = _page(name, place, part, problems)
         pages.append(replace(page, sums=_sums(place, part, page, problems)))
     source = json.dumps(_without_printed(content), separators=(",", ":"), ensure_ascii=False)
