@@ -207,3 +207,36 @@ def test_a_sum_holds_on_its_own_kind_of_page_and_comes_with_the_qr_code(
     code, out, err = ziffern("read", str(tmp_path / "scans/0.png"))  # of a kind that is called like a grid
     assert (code, out.count("\n")) == (0, 3)
     assert "without a template" not in err
+
+
+def test_a_full_disk_and_a_folder_in_the_way_are_one_line(
+    exam: Path, tmp_path: Path, ziffern: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["read", str(exam / "scans/0.png"), "--template", str(exam / "exam.yaml"), "-o"]
+    (tmp_path / "folder.csv").mkdir()
+    code, _, err = ziffern(*given, str(tmp_path / "folder.csv"))
+    assert (code, err.count("\n")) == (2, 1)
+    (tmp_path / "file").touch()
+    code, _, err = ziffern(*given, str(tmp_path / "file/marks.csv"))
+    assert (code, err.count("\n")) == (2, 1)
+    assert "write elsewhere" in err
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    code, _, err = ziffern(*given, str(tmp_path / "marks.csv"))
+    assert (code, err.count("\n")) == (2, 1)
+    assert "No space left" in err
+    assert "write elsewhere" in err
+    assert {path.name for path in tmp_path.iterdir()} == {"folder.csv", "file"}
+
+
+def test_progress_counts_files_and_pages_of_a_single_file(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        for number in range(3):
+            archive.writestr(f"{number}.png", b"damaged")
+    write_scan(tmp_path / "a.png", np.full((400, 300), 255, np.uint8))
+    pages = pages_of([tmp_path, np.zeros((400, 300), np.uint8)])
+    assert pages.files == 3
+    assert [pages.begun(page) for page in pages] == [1, 1, 0, 0, 1]

@@ -60,6 +60,7 @@ def read_with_notes(
     folder: str | PathLike[str] | None,
 ) -> "tuple[Reading, list[Message]]":
     """Return a reading as `read` does, and what was assumed or left out."""
+    from ziffern.data.progress import watched
     from ziffern.reading.batch import BatchFolder
     from ziffern.reading.calibrate import read_calibration
     from ziffern.reading.model import ReaderModel
@@ -73,8 +74,10 @@ def read_with_notes(
     checked = None if calibration is None else read_calibration(Path(calibration), reader.name)
     pages = pages_of(list(paths) if isinstance(paths, list | tuple) else [paths])
     batch = None if folder is None else BatchFolder(Path(folder).expanduser())
+    files, size = (pages.files, pages.begun) if pages.files > 1 else (None, _one)  # the pages of a file are unknown
+    shown = watched(pages, files, size, "data.progress.reading")
     try:
-        result = read_pages(pages, reader, template=form, what=what, max_error=max_error, checked=checked, folder=batch)
+        result = read_pages(shown, reader, template=form, what=what, max_error=max_error, checked=checked, folder=batch)
         if batch is not None:
             write_report(result, batch.partial)
             batch.finish(result)
@@ -82,6 +85,10 @@ def read_with_notes(
         if batch is not None:
             batch.discard()
     return result, pages.notes
+
+
+def _one(_page: object) -> int:
+    return 1
 
 
 def _run(model: str | PathLike[str]) -> "Run":

@@ -73,6 +73,8 @@ def _read(arguments: argparse.Namespace) -> None:
     form = FORMATS.get(output.suffix.lower()) if output else None
     if output and form is None:
         raise InputError("cli.predict.suffix", path=output, known=list(FORMATS))
+    if output and output.is_dir():
+        raise InputError("cli.output.folder", path=output)
     folder = output.with_suffix("") if output else None
     result, notes = read_with_notes(
         [Path(path).expanduser() for path in arguments.path],
@@ -147,7 +149,7 @@ def _print_notes(result: "Reading", notes: list[Any], output: Path | None, folde
         lines.append(words("read.found", what=words(f"read.kind.{result.pages[0].kind}")))
     if counts:
         values = {status: words.number(counts[status]) for status in ("accepted", "review", "empty")}
-        lines.append(words("read.counts", pages=words.number(len(result.pages)), **values))
+        lines.append(words("read.counts", count=len(result.pages), **values))
     if counts["accepted"]:
         lines.append(words("read.promise", max_error=words.share(result.max_error)))
     if output and folder:

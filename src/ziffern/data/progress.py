@@ -13,13 +13,16 @@ PATIENCE = 2.0  # seconds before a bar appears
 
 
 def watched(
-    items: Iterable[Item], count: int, size: Callable[[Item], int] = lambda _: 1, code: str = "data.progress.pictures"
+    items: Iterable[Item],
+    count: int | None,
+    size: Callable[[Item], int] = lambda _: 1,
+    code: str = "data.progress.pictures",
 ) -> Iterator[Item]:
     """Yield the items; on an interactive terminal, show a bar with the remaining time after two seconds.
 
     Args:
         items: Pictures, or groups of them.
-        count: How many pictures there are.
+        count: How many pictures there are; None if that is unknown, as is the remaining time.
         size: How many pictures an item is.
         code: The message beside the bar.
     """

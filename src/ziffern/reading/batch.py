@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.errors import InputError
+from ziffern.files.atomic import writing
 from ziffern.reading.folder import READING
 from ziffern.reading.result import Reading
 
@@ -25,18 +26,20 @@ class BatchFolder:
     """A new batch folder; nothing is at `path` until `finish`, and until then its files are in the folder `partial`.
 
     Raises:
-        InputError: The path exists already, or cannot be written.
+        InputError: The path exists already.
+        OutputError: It cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         if path.exists():
             raise InputError("reading.batch.exists", path=path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-        self.partial.chmod(0o755)
-        for name in ("pages", "crops"):
-            (self.partial / name).mkdir()
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+            self.partial.chmod(0o755)
+            for name in ("pages", "crops"):
+                (self.partial / name).mkdir()
 
     def add_page(self, number: int, gray: NDArray[np.uint8]) -> str:
         """Write the picture of a page, and return its name."""
@@ -54,13 +57,15 @@ class BatchFolder:
             gray = np.asarray(cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
         options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if name.endswith("jpg") else []
         content = cv2.imencode(name[-4:], gray, options)[1]
-        (self.partial / name).write_bytes(content.tobytes())
+        with writing(self.path / name):
+            (self.partial / name).write_bytes(content.tobytes())
         return name
 
     def finish(self, result: Reading) -> None:
         """Write `reading.json`, and give the folder its name."""
-        (self.partial / READING).write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
-        os.rename(self.partial, self.path)  # noqa: PTH104 # Path.rename replaces an empty folder, too
+        with writing(self.path):
+            (self.partial / READING).write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
+            os.rename(self.partial, self.path)  # noqa: PTH104 # Path.rename replaces an empty folder, too
 
     def discard(self) -> None:
         """Remove what was written, unless the folder is finished."""

@@ -11,6 +11,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -38,24 +39,30 @@ HEAD = 1024  # bytes; a PDF may begin with others
 class Pages(Iterator[Page | PageProblem]):
     """The pages of some sources, in order, each decoded when its turn comes.
 
-    `notes` says what was left out of folders and zips; it is complete when all pages were read.
+    `notes` says what was left out of folders and zips; it is complete when all pages were read. `files` is their
+    number; a zip is one.
     """
 
     def __init__(self, sources: Sequence[Any]) -> None:
         self._left_out = Counter[str]()
         self._examples = dict[str, str]()
+        self.files = self._begun = 0
         for source in sources:
-            if (
-                isinstance(source, str | Path)
-                and Path(source).is_dir()
-                and next(self._names(Path(source)), None) is None
-            ):
+            is_folder = isinstance(source, str | Path) and Path(source).is_dir()
+            count = sum(1 for _ in islice(self._names(Path(source)), MAX_FILES)) if is_folder else 1
+            if not count:
                 raise InputError("reading.pages.empty", path=source, notes=self.notes or Message("data.local.no_file"))
+            self.files += count
         self._left_out.clear()
         self._pages = (page for place, source in enumerate(sources, 1) for page in self._of(source, place))
 
     def __next__(self) -> Page | PageProblem:
         return next(self._pages)
+
+    def begun(self, _page: object = None) -> int:
+        """Return how many of the files were begun since the last call."""
+        begun, self._begun = self._begun, 0
+        return begun
 
     @property
     def notes(self) -> list[Message]:
@@ -64,12 +71,14 @@ class Pages(Iterator[Page | PageProblem]):
         return [Message(f"reading.pages.note.{kind}", count=n, example=self._examples[kind]) for kind, n in counts]
 
     def _of(self, source: Any, place: int) -> Results:
+        is_folder = isinstance(source, str | Path) and Path(source).is_dir()
+        self._begun += not is_folder
         match source:
             case bytes():
                 return self._file(io.BytesIO(source), f"bytes {place}")
             case str() | Path():
                 path = Path(source)
-                return _guarded(self._folder(path), one_line(path)) if path.is_dir() else self._opened(path)
+                return _guarded(self._folder(path), one_line(path)) if is_folder else self._opened(path)
         name = f"{'image' if isinstance(source, Image.Image) else 'array'} {place}"
         return _guarded(_in_memory(source, name), name)
 
@@ -88,6 +97,7 @@ class Pages(Iterator[Page | PageProblem]):
 
     def _folder(self, root: Path) -> Results:
         for name in self._names(root):
+            self._begun += 1
             yield from self._opened(root, name)
 
     def _names(self, root: Path) -> Iterator[str]:
