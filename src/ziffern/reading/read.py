@@ -73,9 +73,12 @@ def read_pages(
             return _PageDraft(replace(start, problem=_reason(page.error)))
         try:
             return _read_page(number, page, start, model, template, what, folder)
-        except InputError as error:
+        except OSError:  # such as a full disk, on which no other page could be written either
+            raise
+        except Exception as error:  # a page that nobody expected must not take all others with it
+            problem = error if isinstance(error, InputError) else _failed(page, error)
             image = folder.add_page(number, page.gray) if folder else ""
-            return _PageDraft(replace(start, image=image, problem=_reason(error)))
+            return _PageDraft(replace(start, image=image, problem=_reason(problem)))
 
     drafts = list(_in_threads(read, pages))
     decisions = Decisions(model.calibration, max_error, checked)
@@ -160,6 +163,10 @@ def _in_threads(
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _failed(page: Page, error: Exception) -> InputError:
+    return InputError("reading.pages.failed", path=page.source, page=page.number, reason=repr(error)[:200])
 
 
 def _without_guarantee(problems: Mapping[str, InputError]) -> list[Reason]:
