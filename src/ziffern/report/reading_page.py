@@ -45,6 +45,7 @@ def page_context(result: Reading, folder: Path, t: Language) -> dict[str, Any]:
     return {
         "title": t("reading.title", template=result.template or t("reading.no_template")),
         "result": result,
+        "created": f"{result.created[:16].replace('T', ' ')} UTC",
         "counts": {status: counts[status] for status in (ACCEPTED, REVIEW, EMPTY)},
         "total": counts.total(),
         "warnings": [warning.text(t.code) for warning in result.warnings],
