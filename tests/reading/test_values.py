@@ -112,7 +112,7 @@ def test_without_enough_whole_fields_each_digit_must_be_certain() -> None:
     ((accepted, guessed),) = decide([right, corrected], max_error=0.002)
     assert (accepted.status, guessed.status) == ("accepted", "review")
     assert guessed.reason is not None
-    assert guessed.reason.code == "reading.rule.values"
+    assert guessed.reason.code == "reading.reason.no_guarantee"
 
 
 def test_the_guarantee_of_a_field_is_that_of_its_longest_value_and_problems_name_their_field() -> None:

@@ -80,9 +80,12 @@ class Decisions:
     def _doubt(self, draft: Draft, guess: str, probability: float) -> Reason | None:
         """Return why a field is not accepted whose value is valid; None if it is."""
         counts, source = self._evidence(draft, len(guess))
-        if source == "digits" and guess != draft.plain_guess:  # digits prove nothing about a value that rules corrected
+        is_strong = draft.rules is not None and draft.rules.is_strong
+        if guess != draft.plain_guess and not is_strong:
             reason = violation(draft.rules, draft.plain_guess) if draft.rules else None
             return reason or Reason("reading.reason.not_valid")
+        if guess != draft.plain_guess and source == "digits":  # they prove nothing about a value that rules corrected
+            return Reason("reading.reason.no_guarantee", {"max_error": self.max_error})
         chosen = self._threshold(draft.name, counts, len(guess) if source == "digits" else 1)
         if isinstance(chosen, InputError):
             self.problems.setdefault(draft.name, chosen)
