@@ -22,6 +22,7 @@ from ziffern.reading.result import ACCEPTED, Name, Share
 from ziffern.reading.verified import verified_fields
 
 MAX_BYTES, MAX_FIELDS = 10**8, 10**6
+DOUBTS = {f"reading.reason.{code}" for code in ("unsure", "unsure_digit", "no_guarantee")}  # of probabilities alone
 
 
 class Calibration(msgspec.Struct, frozen=True):
@@ -48,7 +49,7 @@ def calibrate(folders: Sequence[Path]) -> tuple[Calibration, dict[str, int]]:
         for number, page in enumerate(batch.pages):
             for item in page.fields:
                 if (number, item.name) in values and item.cells:
-                    is_clear = item.reason is None or item.reason.code == "reading.reason.unsure"
+                    is_clear = item.reason is None or item.reason.code in DOUBTS
                     share = item.probability if is_clear else 0.0
                     found[item.name].append((share, item.guess == values[number, item.name]))
                 elif item.status == ACCEPTED and item.cells:
