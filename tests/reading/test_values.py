@@ -29,7 +29,7 @@ def decide(*pages: list[Draft], sums: tuple[Sum, ...] = (), max_error: float = 0
     wrong = np.arange(20000) % 200 == 0
     probability[np.arange(20000), np.where(wrong, (label + 1) % 10, label)] = np.where(doubtful, 0.75, 0.9999)
     digits = LabeledDigits(probability, label, np.ones(20000, bool))
-    return Decisions(digits, max_error).fields(pages, sums)
+    return Decisions(digits, max_error).fields(pages, [sums] * len(pages))
 
 
 def test_a_sure_value_is_accepted_and_a_doubtful_one_is_a_guess() -> None:
@@ -99,7 +99,7 @@ def test_checked_fields_replace_the_labeled_digits() -> None:
     digits = LabeledDigits(np.zeros((0, 10), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))
     counts = count(np.full(1000, 0.99, np.float32), np.ones(1000, bool))
     decisions = Decisions(digits, 0.01, {"a": counts})
-    ((known, unknown),) = decisions.fields([[draft("a", "17"), draft("b", "17")]])
+    ((known, unknown),) = decisions.fields([[draft("a", "17"), draft("b", "17")]], [()])
     assert known.status == "accepted"
     assert decisions.guarantees["a"].source == "checked"
     assert unknown.status == "review"

@@ -35,7 +35,7 @@ def read(
         folder: A new folder for pictures and report, which `ziffern verify` opens.
 
     Raises:
-        InputError: A path does not exist, the template has mistakes, or max_error cannot be guaranteed. A page that
+        InputError: A path does not exist, the template has mistakes, or max_error is not in (0, 1). A page that
             cannot be read is no error: it has a `problem`.
     """
     return read_with_notes(

@@ -7,6 +7,7 @@ size is limited, it is checked like the template in a file, and it cannot name f
 
 import re
 import zlib
+from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ def encode(template: Template) -> str:
     return f"{MAGIC}{int.from_bytes(packed, 'big')}" if is_small else ""
 
 
+@lru_cache(maxsize=64)  # so that the pages of a form share its template, and what is known by its rules
 def decode(text: str) -> Template | None:
     """Return the template in the content of a QR code; None if it holds something else.
 

@@ -35,6 +35,7 @@ class _PageDraft:
     reading: PageReading
     fields: list[Draft] = field(default_factory=list)
     crops: list[str] = field(default_factory=list)
+    template: "Template | None" = None
 
 
 def read_pages(
@@ -59,7 +60,7 @@ def read_pages(
         folder: Where the pictures of pages and fields are written; None writes none.
 
     Raises:
-        InputError: max_error is out of range, or no field has a proven threshold.
+        InputError: max_error is out of range.
     """
     if not 0 < max_error < 1:
         raise InputError("runs.predict.max_error", value=max_error)
@@ -76,9 +77,8 @@ def read_pages(
 
     drafts = list(_in_threads(read, pages))
     decisions = Decisions(model.calibration, max_error, checked)
-    values = decisions.fields([draft.fields for draft in drafts], template.sums if template else ())
-    if decisions.problems and not decisions.guarantees and len(model.calibration.label):
-        raise next(iter(decisions.problems.values()))
+    sums = [draft.template.sums if draft.template else () for draft in drafts]
+    values = decisions.fields([draft.fields for draft in drafts], sums)
     results = []
     for draft, fields in zip(drafts, values, strict=True):
         named = zip(fields, draft.crops or [""] * len(fields), strict=True)
@@ -87,6 +87,9 @@ def read_pages(
     warnings = [_reason(problem) for problem in decisions.problems.values()]
     figures = [some for draft in drafts for item in draft.fields for some in item.figures]
     warnings += drift(model, np.concatenate(figures)) if figures else []
+    used = {draft.template.version if draft.template else "": draft.template for draft in drafts if draft.reading.kind}
+    if template is None and len(used) == 1:
+        (template,) = used.values()
     listed = {item.name: item.rules.values for kind in (template.pages if template else ()) for item in kind.fields}
     return Reading(
         1,
@@ -131,15 +134,19 @@ def _read_page(
         ]
     for item in fields:
         item.crop = None
-    return _PageDraft(replace(start, kind=kind, image=image, residual=residual), fields, crops)
+    return _PageDraft(replace(start, kind=kind, image=image, residual=residual), fields, crops, template)
 
 
 def _printed_template(page: Page) -> "Template | None":
-    """Return the template that a form of ours carries in its QR code."""
+    """Return the template that a form of ours carries in its QR code; None if the page is no form of ours."""
     from ziffern.reading.codes import find_template
     from ziffern.reading.landmarks import MIN_MARKERS, find_markers
 
-    return find_template(page.gray) if len(find_markers(page.gray)) >= MIN_MARKERS else None
+    if len(find_markers(page.gray)) < MIN_MARKERS:
+        return None
+    if template := find_template(page.gray):
+        return template
+    raise InputError("reading.find.needs_template", path=page.source, page=page.number)
 
 
 def _in_threads(

@@ -43,15 +43,15 @@ class Decisions:
         self.problems: dict[str, InputError] = {}  # by field: why no threshold is proven
         self._thresholds: dict[object, Threshold | InputError] = {}
 
-    def fields(self, pages: Sequence[Sequence[Draft]], sums: Sequence[Sum] = ()) -> list[list[FieldReading]]:
-        """Return the fields of all pages."""
+    def fields(self, pages: Sequence[Sequence[Draft]], sums: Sequence[Sequence[Sum]]) -> list[list[FieldReading]]:
+        """Return the fields of all pages, each of which has its own sums."""
         options = [[_options(draft) for draft in page] for page in pages]
         _make_unique(pages, options)
         result = []
-        for page, row in zip(pages, options, strict=True):
+        for page, row, own in zip(pages, options, sums, strict=True):
             fields = [self._decided(draft, found) for draft, found in zip(page, row, strict=True)]
             known = {draft.name: (place, found) for place, (draft, found) in enumerate(zip(page, row, strict=True))}
-            for one in sums:
+            for one in own:
                 _check_sum(one, known, fields)
             result.append(fields)
         return result
