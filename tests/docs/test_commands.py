@@ -358,4 +358,5 @@ def test_eval_py_runs(command: Command, call: Callable[..., str], here: Path) ->
 @pytest.mark.filterwarnings("ignore::lightning_fabric.utilities.warnings.PossibleUserWarning")  # Lightning's advice
 @pytest.mark.parametrize("text", [block.text for block in blocks() if block.language == "python" and not block.title])
 def test_python_runs(text: str, here: Path) -> None:
+    shutil.copy(here / "BATCH/values.csv", here)
     exec(compile(text, "page", "exec"), {})

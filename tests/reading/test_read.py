@@ -120,13 +120,21 @@ def test_the_command_writes_table_pictures_report_and_nothing_half(
     assert msgspec.json.decode(Path("again.json").read_bytes(), type=zf.Reading).pages == result.pages
 
 
-def test_a_printed_form_is_read_without_options(exam: Path, tmp_path: Path) -> None:
+def test_a_printed_form_is_read_without_options(
+    exam: Path, tmp_path: Path, ziffern: Callable[..., tuple[int, str, str]]
+) -> None:
     (tmp_path / "plain.yaml").write_text(EXAM.replace("values: students.csv:number, unique: yes", "length: 4"))
     plain = load_template(tmp_path / "plain.yaml")
     fields = {field.name: field for field in plain.pages[0].fields}
     page = fill(blank_pages(plain)[0], {fields[name]: value for name, value in VALUES[0].items()}, Pens(5))
     reading = zf.read(degraded(page, 1).image, max_error=0.05)
     assert {item.name: item.guess for item in reading.pages[0].fields if item.name != "name"} == VALUES[0]
+    assert reading.template == "exam"
+    wrong = VALUES[0] | {"total": "31"}
+    page = fill(blank_pages(plain)[0], {fields[name]: value for name, value in wrong.items()}, Pens(5))
+    write_scan(tmp_path / "wrong.png", page)
+    code, out, err = ziffern("read", str(tmp_path / "wrong.png"), "--max-error", "5%")
+    assert (code, out.count("q1 + q2 is not total")) == (0, 3), err  # the sum in the code is checked, too
 
 
 def test_pages_that_cannot_be_read_keep_their_rows(exam: Path, tmp_path: Path) -> None:

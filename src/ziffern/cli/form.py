@@ -60,7 +60,8 @@ def _check(arguments: argparse.Namespace) -> None:
         if isinstance(page.register, Blank):
             _ = page.register.gray  # raises if it is not a page
         boxes = sum(len(field.boxes) for field in page.fields)
-        size = {"width": f"{page.width:g}", "height": f"{page.height:g}", "register": type(page.register).__name__}
+        register = words(f"form.register.{type(page.register).__name__}")
+        size = {"width": f"{page.width:g}", "height": f"{page.height:g}", "register": register}
         print(words("form.page", name=page.name, count=len(page.fields), boxes=boxes, **size))
     print(words("form.alone" if encode(template) else "form.with_template", path=printable(arguments.template)))
     language = terminal_language.get()

@@ -72,7 +72,7 @@ def _read(arguments: argparse.Namespace) -> None:
     output = arguments.output
     form = FORMATS.get(output.suffix.lower()) if output else None
     if output and form is None:
-        raise InputError("cli.predict.suffix", path=output, known=list(FORMATS))
+        raise InputError("cli.read.suffix", path=output, known=list(FORMATS))
     if output and output.is_dir():
         raise InputError("cli.output.folder", path=output)
     folder = output.with_suffix("") if output else None
@@ -135,13 +135,8 @@ def _print_notes(result: "Reading", notes: list[Any], output: Path | None, folde
     lines = [words("start.about_data", text=printable(note)) for note in notes]
     problems = [page for page in result.pages if page.problem]
     for page in problems[:MAX_LINES]:
-        lines.append(
-            words(
-                "read.problem",
-                page=printable(f"{page.source} {page.number}"),
-                text=printable(page.why),
-            )
-        )
+        where = "" if page.source in page.why else f"{page.source} {page.number}: "
+        lines.append(words("read.problem", text=printable(f"{where}{page.why}")))
     if len(problems) > MAX_LINES:
         lines.append(words("read.more_problems", count=len(problems) - MAX_LINES))
     lines += [words("read.warning", text=printable(warning.text())) for warning in result.warnings]

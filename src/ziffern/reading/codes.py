@@ -39,7 +39,7 @@ def encode(template: Template) -> str:
     return f"{MAGIC}{int.from_bytes(packed, 'big')}" if is_small else ""
 
 
-@lru_cache(32)  # most pages of a batch have the same
+@lru_cache(maxsize=64)  # so that the pages of a form share its template, and what is known by its rules
 def decode(text: str) -> Template | None:
     """Return the template in the content of a QR code; None if it holds something else.
 

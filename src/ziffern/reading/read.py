@@ -38,6 +38,7 @@ class _PageDraft:
     fields: list[Draft] = field(default_factory=list)
     crops: list[str] = field(default_factory=list)
     sums: tuple[Sum, ...] = ()
+    template: "Template | None" = None
 
 
 def read_pages(
@@ -91,6 +92,9 @@ def read_pages(
     warnings = _without_guarantee(decisions.problems)
     figures = [some for draft in drafts for item in draft.fields for some in item.figures]
     warnings += drift(model, np.concatenate(figures)) if figures else []
+    used = {draft.template.version if draft.template else "": draft.template for draft in drafts if draft.reading.kind}
+    if template is None and len(used) == 1:
+        (template,) = used.values()
     listed = {item.name: item.rules.values for kind in (template.pages if template else ()) for item in kind.fields}
     return Reading(
         1,
@@ -136,15 +140,19 @@ def _read_page(
         ]
     for item in fields:
         item.crop = None
-    return _PageDraft(replace(start, kind=kind, image=image, residual=residual), fields, crops, sums)
+    return _PageDraft(replace(start, kind=kind, image=image, residual=residual), fields, crops, sums, template)
 
 
 def _printed_template(page: Page) -> "Template | None":
-    """Return the template that a form of ours carries in its QR code."""
+    """Return the template that a form of ours carries in its QR code; None if the page is no form of ours."""
     from ziffern.reading.codes import find_template
     from ziffern.reading.landmarks import MIN_MARKERS, find_markers
 
-    return find_template(page.gray) if len(find_markers(page.gray)) >= MIN_MARKERS else None
+    if len(find_markers(page.gray)) < MIN_MARKERS:
+        return None
+    if template := find_template(page.gray):
+        return template
+    raise InputError("reading.find.needs_template", path=page.source, page=page.number)
 
 
 def _in_threads(

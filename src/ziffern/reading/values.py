@@ -44,7 +44,7 @@ class Decisions:
         self._thresholds: dict[tuple[str, int, int], Threshold | InputError] = {}
 
     def fields(self, pages: Sequence[Sequence[Draft]], sums: Sequence[Sequence[Sum]]) -> list[list[FieldReading]]:
-        """Return the fields of all pages, on each of which its own sums hold."""
+        """Return the fields of all pages, each of which has its own sums."""
         options = [[_options(draft) for draft in page] for page in pages]
         _make_unique(pages, options)
         result = []

@@ -4,9 +4,9 @@ MAX_LENGTH = 300  # characters of a name or value in a message
 
 
 def printable(text: object) -> str:
-    r"""Return the text with everything unprintable replaced by escapes such as `\x1b`."""
+    r"""Return the text with everything unprintable, but no-break spaces, replaced by escapes such as `\x1b`."""
     shown = str(text)
-    return shown if shown.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+    return "".join(c if c.isprintable() or c == "\xa0" else ascii(c)[1:-1] for c in shown)  # as in a German 1 %
 
 
 def one_line(text: object) -> str:
