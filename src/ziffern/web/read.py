@@ -48,12 +48,25 @@ class Read(Endpoint):
             parts = await from_form(content_type, body, MAX_FILES + 1)
         else:
             raise ProblemError(415, Message("web.read.kind", kind=kind))
-        files, texts = ([part for part in parts if isinstance(part, of)] for of in (bytes, str))
+        texts = [text for part in parts if (text := _text(part)) is not None]
+        files = [part for part in parts if _text(part) is None]
         check_count(len(files), MAX_FILES)
         if not files or len(texts) > 1:
             raise ProblemError(422, Message("web.read.parts", files=len(files), texts=len(texts)))
-        text = str(texts[0]) if texts else None
+        text = texts[0] if texts else None
         return await asyncio.get_running_loop().run_in_executor(self._thread, _read, files, text, max_error)
+
+
+def _text(part: str | bytes) -> str | None:
+    """Return a part that is text, also as a file; None for pages."""
+    if isinstance(part, str):
+        return part
+    if b"%PDF-" in part[:1024]:
+        return None
+    try:
+        return part.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _read(files: list[Any], text: str | None, max_error: float) -> bytes:

@@ -1,0 +1,62 @@
+"""`POST /read`: pages over HTTP."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.support.web import client
+
+from filled_forms import Pens, blank_pages, fill
+from ziffern.reading.template import parse_template
+
+TEMPLATE = "name: t\nfields:\n  q1: {at: [20, 65], cells: 2, range: [0, 20]}\n  zip: {at: [60, 65], cells: 5}\n"
+VALUES = {"q1": "12", "zip": "43725"}
+
+
+def scan() -> bytes:
+    """Return a filled-in form as a PNG file."""
+    template, _ = parse_template(TEMPLATE, None)
+    assert template is not None
+    fields = {field.name: field for field in template.pages[0].fields}
+    page = fill(blank_pages(template)[0], {fields[name]: value for name, value in VALUES.items()}, Pens(4))
+    file = io.BytesIO()
+    Image.fromarray(page).save(file, "PNG", dpi=(200, 200))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_a_form_is_read_by_the_template_of_the_request_or_its_code(as_file: bool) -> None:
+    page = {"file": ("a.png", scan(), "image/png")}
+    with client() as web:
+        if as_file:
+            parts = page | {"template": ("t.yaml", TEMPLATE.encode(), "application/yaml")}
+            answer = web.post("/read?max_error=0.05", files=parts)
+        else:
+            answer = web.post("/read?max_error=0.05", data={"template": TEMPLATE}, files=page)
+        alone = web.post("/read", content=scan(), headers={"content-type": "image/png"})
+    assert answer.status_code == alone.status_code == 200
+    for result in (answer.json(), alone.json()):
+        (read,) = result["pages"]
+        assert {field["name"]: field["guess"] for field in read["fields"]} == VALUES
+    assert (answer.json()["max_error"], alone.json()["max_error"]) == (0.05, 0.01)
+
+
+def test_what_cannot_be_read_is_a_problem() -> None:
+    white = io.BytesIO()
+    Image.fromarray(np.full((50, 50), 255, np.uint8)).save(white, "PNG")
+    with client() as web:
+        for content, kind, status in (
+            (b"\x89PNG\r\n\x1a\n\0", "image/png", 422),
+            (white.getvalue(), "image/png", 422),
+            (b"a,b", "text/csv", 415),
+        ):
+            answer = web.post("/read", content=content, headers={"content-type": kind})
+            assert answer.status_code == status
+            assert set(json.loads(answer.text)) == {"title", "status", "detail", "code", "type"}
+        wrong = {"file": ("a.png", scan(), "image/png")}
+        answer = web.post("/read", data={"template": "name: [\n"}, files=wrong)
+        assert answer.status_code == 422
+        files = {"file": ("../../etc.yaml", b"text only", "text/plain")}
+        assert web.post("/read", files=files).json()["code"] == "web.read.parts"
