@@ -84,10 +84,11 @@ def test_every_kind_of_body_has_the_same_answer(web: TestClient) -> None:
 
 
 def test_images_of_other_sizes_are_prepared() -> None:
-    large = np.kron(255 - FIRST, np.ones((9, 9), np.uint8))
-    color = np.stack([large] * 3, -1)
+    whole, bar = np.kron(255 - FIRST, np.ones((9, 9), np.uint8)), np.full((252, 252), 255, np.uint8)
+    bar[60:190, 30:60] = 0
     answers = []
-    for prepare in ("resize", "digit"):
+    for prepare, large in (("resize", whole), ("digit", bar)):
+        color = np.stack([large] * 3, -1)
         with client(served(prepare)) as web:
             answers += [
                 posted(web, FIRST.tolist()),
@@ -97,7 +98,7 @@ def test_images_of_other_sizes_are_prepared() -> None:
                 posted(web, color.transpose(2, 0, 1).tolist()),
             ]
     labels = [answer.json()[0]["label"] for answer in answers]
-    assert labels == [*"aaaaa", "a", *"ffff"]  # `digit` moves the bar to the center
+    assert labels == [*"aaaaa", "a", *"iiii"]  # `digit` moves the bar to the center
 
 
 def test_a_model_of_color_images() -> None:
@@ -267,8 +268,8 @@ def test_a_body_that_does_not_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
             with pytest.raises(IndexError):  # nothing is sent
                 await asked(app, gone)
 
-    monkeypatch.setattr("ziffern.web.predict.MAX_SECONDS", 0.2)
-    monkeypatch.setattr("ziffern.web.predict.MAX_MEMORY", 5000)
+    monkeypatch.setattr("ziffern.web.endpoint.MAX_SECONDS", 0.2)
+    monkeypatch.setattr("ziffern.web.endpoint.MAX_MEMORY", 5000)
     asyncio.run(check())
 
 
