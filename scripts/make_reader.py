@@ -1,6 +1,6 @@
 """Make the files of the reader's model from a recorded run: `python scripts/make_reader.py RUN --data DIR`.
 
-The packaged run was `python train.py experiment=reader data.dir=DIR seed=0 threads=1`. The script writes the network as
+The packaged run was `python train.py experiment=reader data.dir=DIR seed=0 threads=2`. The script writes the network as
 ONNX and, beside it, temperature, not-a-digit score and calibration cells: validation digits of MNIST on rendered paper,
 cut out and read. It fails if both files have more than 150 kB, or if OpenCV answers otherwise than torch.
 """
