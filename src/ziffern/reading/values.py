@@ -158,7 +158,10 @@ def _make_unique(pages: Sequence[Sequence[Draft]], options: list[list[list[Candi
 
 
 def _assign_entries(places: list[tuple[int, int]], options: list[list[list[Candidate]]]) -> None:
-    """Put the value of the best assignment first, with its probability among the entries that no other field has."""
+    """Leave each field the entries that the best assignment gives to no other.
+
+    Their probabilities stay, since the labeled fields prove nothing about a value that other pages decide.
+    """
     values = sorted({option.value for at, place in places for option in options[at][place]})
     column = {value: number for number, value in enumerate(values)}
     scores = np.full((len(places), max(len(values), len(places))), -50.0)  # the others' probabilities are below 1e-12
@@ -168,11 +171,7 @@ def _assign_entries(places: list[tuple[int, int]], options: list[list[list[Candi
     chosen = assign(scores)
     for row, (at, place) in enumerate(places):
         taken = {values[number] for other, number in enumerate(chosen) if other != row and number < len(values)}
-        left = [option for option in options[at][place] if option.value not in taken]
-        lost = sum(option.probability for option in options[at][place] if option.value in taken)
-        options[at][place] = [Candidate(value, share / max(1 - lost, 0.02)) for value, share in left] or options[at][
-            place
-        ]
+        options[at][place] = [item for item in options[at][place] if item.value not in taken] or options[at][place]
 
 
 def _check_sum(one: Sum, known: Mapping[str, tuple[int, list[Candidate]]], fields: list[FieldReading]) -> None:
