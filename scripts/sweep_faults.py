@@ -259,10 +259,8 @@ def full_disk(folder: Path, engine: str) -> dict[str, Any]:
     with sweep.launch():
         pass
     result, out = sweep.result(), (folder / "output.log").read_text()
-    lines_out = (
-        "Ray at address=local" if engine == "ray" else "the same command continues from here"
-    )  # Ray cannot start
-    one_line = "Traceback" not in out and out.count(lines_out) == sum(map(bool, sweep.codes))
+    phrase = "Ray at address=local" if engine == "ray" else "the same command continues from here"  # Ray cannot start
+    one_line = "Traceback" not in out and out.count(phrase) == sum(map(bool, sweep.codes))
     return {"scenario": "full disk", **result, "right": result["right"] and one_line and sweep.codes[0] == 1}
 
 
