@@ -62,9 +62,8 @@ def main() -> None:
     start = time.perf_counter()
     digits = np.stack([digit_image(ink_of(255 - picture, is_dark=True)) for picture in pictures])
     cut = time.perf_counter()
-    probabilities = model.probabilities(digits)
+    probabilities, scores = model.read(digits)
     read = time.perf_counter()
-    scores = model.is_digit(digits, probabilities)
     confidence, is_right = probabilities.max(1), probabilities.argmax(1) == labels
     is_chosen = np.array([group.startswith(CHOSEN_ON) for group in groups])
     parts = {"2019 (chosen on)": is_chosen, "others": ~is_chosen, "all": np.ones(len(labels), np.bool_)}

@@ -25,7 +25,7 @@ LOW_NOISE, HIGH_NOISE = 2.0, 4.0  # the least levels, in standard deviations of 
 MIN_EXTENT = 0.15  # of the largest part: the bar of a 5 is longer, dust is not
 MAIN = 0.4  # of the largest part's length: parts inside that are as long are the digit, not those at the border
 MAX_DOT, NEAR = 0.25, 0.1  # of the largest part: a decimal point's length, and how far a piece of a broken stroke lies
-MAX_BLOT = 0.33  # of the largest part's length: strokes are thinner
+MAX_BLOT = 0.42  # of the largest part's length: strokes are thinner
 MAX_PARTS, MIN_SHARE = 6, 0.35  # more parts, none of which has this share of the ink, are noise
 FIELD = 1.8  # width by height from which on there are several digits
 MIN_SIZE = 0.1  # of the picture's shorter side: the largest part is longer
@@ -33,7 +33,10 @@ BAND = 0.17  # of the shorter side: a piece of a box lies this close to the bord
 RING = 0.1  # of the shorter side: or this close to any border; a 0 that fills the picture is not
 IN_BAND = 0.85  # of its pixels
 FREE_LINE, FREE_THIN = 0.6, 0.05  # of the shorter side: length and thickness of a line that does not touch the border
-MIN_LINED = 40  # pixels: in smaller pictures an upright stroke may be as straight as a line
+MIN_LINED = 30  # pixels: in smaller pictures an upright stroke may be as straight as a line
+THROUGH, THICKEST = 0.95, 7  # share of its pixels that a line from border to border has, and its thickness in pixels
+ZONE = 0.25  # of the sides: a line lies this close to the border
+CORNER = 0.08  # of the shorter side
 FRAME = 0.7  # of the sides: the size of a whole box
 MAX_LINE, MIN_RUN = 0.1, 0.85  # of the sides: thickness of a box's line, and its length
 MAX_DEPTH = 0.16  # of the shorter side: a shadow at the border is deeper than half a stroke
@@ -43,8 +46,8 @@ PRINTED = 0.4  # of the print's darkness: its outline
 MIN_GRAY = 0.1  # fainter edges do not count for the box
 FINE = 6  # pixels of the fine grid per pixel of MNIST
 THIN, WIDENED = 1.4, 2.0  # stroke width in the box of 20; in MNIST half are below 2.5
-OPEN = 0.5  # of a hole's depth stays open
-EVEN = 2.5 / BOX  # of the digit's height: the reach over which darkness is evened out
+OPEN = 0.3  # of a hole's depth stays open
+EVEN = 2 / BOX  # of the digit's height: the reach over which darkness is evened out
 EVEN_SIZE = 64  # pixels: darkness is smooth
 INK = 0.5  # of the pen's darkness, at the outline of a stroke
 PASSES = 4
@@ -53,7 +56,7 @@ SAMPLED, RIDGE = 30, 1e-3  # points per side that a shade is fitted to, and a pe
 SHADE = 3.0  # standard deviations of noise: paper
 NOISY = 0.1  # of the pen's darkness: from here on noise is smoothed
 SIDE = 60  # pixels of a cell at 200 dpi, where one pixel of smoothing does no harm
-HALO = 2  # pixels of blur around a printed line
+HALO = 1  # pixels of blur around a printed line
 SQUARE = np.ones((3, 3), np.uint8)
 UNEVEN = 0.8  # of the pen's darkness: fainter strokes are made darker
 
@@ -181,7 +184,8 @@ def _box_pieces(mask: Mask, dark: Mask, has_box: bool) -> Mask:
             sides = [side < BAND * short for side, is_touched in zip(from_sides, touched, strict=True) if is_touched]
             sides += [side < RING * short for side in from_sides]
             near = np.any(np.broadcast_arrays(*sides), 0)
-            if (own & near).sum() >= IN_BAND * area or _depth(dark & own) > MAX_DEPTH * short:
+            is_line = (own & near).sum() >= IN_BAND * area and _fills_corners(own, round(CORNER * short))
+            if is_line or _depth_at_border(dark & own) > MAX_DEPTH * short:
                 pieces |= own
         elif max(wide, high) >= FREE_LINE * short and area <= FREE_THIN * short * max(wide, high):
             near = [side for side, runs in zip(from_sides, (wide > high, high > wide) * 2, strict=True) if runs]
@@ -194,34 +198,65 @@ def _box_pieces(mask: Mask, dark: Mask, has_box: bool) -> Mask:
     return pieces
 
 
-def _depth(mask: Mask) -> float:
-    """Return half the width of the widest stroke; the picture's border is no end of one."""
+def _fills_corners(mask: Mask, size: int) -> bool:
+    """Return whether the mask reaches each corner between borders that it touches; a 0 that fills a cell does not."""
+    touched = [mask[0].any(), mask[:, -1].any(), mask[-1].any(), mask[:, 0].any()]  # clockwise, as the corners
+    size = max(2, size)
+    corners = (mask[:size, -size:], mask[-size:, -size:], mask[-size:, :size], mask[:size, :size])
+    return all(corner.any() for place, corner in enumerate(corners) if touched[place] and touched[(place + 1) % 4])
+
+
+def _depth_at_border(mask: Mask) -> float:
+    """Return half the width of the widest stroke at the picture's border, which is no end of one."""
     padded = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    return float(cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1].max())
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    return float(max(depth[[0, -1]].max(), depth[:, [0, -1]].max()))
 
 
 def _long_lines(mask: Mask, dark: Mask) -> Mask:
-    """Return thin straight lines near the border that leave the picture or form a frame, without strokes that cross."""
-    height, width = mask.shape
-    lines = np.zeros_like(mask)
-    if min(height, width) < MIN_LINED:
+    """Return straight lines near the border that leave the picture or form a frame, without strokes that cross."""
+    lines = _through_lines(mask)
+    if min(mask.shape) >= MIN_LINED:
+        lines |= _frame_lines(dark)
+    if not lines.any():
         return lines
+    thickness = max(2, round(MAX_LINE * min(mask.shape)))
+    lines = _grown(lines, HALO) & mask
+    return lines & ~_bridged(dark & ~lines, lines, 2 * (thickness + HALO) + 1)
+
+
+def _through_lines(mask: Mask) -> Mask:
+    """Return lines from border to border, which may lean by a pixel; not the bar of a digit that fills the picture."""
+    lines = np.zeros((4, *mask.shape), np.uint8)
+    for turns in range(4):  # the lines along the first rows
+        rows = np.rot90(mask, turns)
+        full = _grown(np.pad(rows, ((1, 1), (0, 0))))[1:-1].mean(1) >= THROUGH
+        places = np.flatnonzero(full[: round(ZONE * len(rows))])
+        if len(places) and np.ptp(places) < max(MAX_LINE * len(rows), THICKEST) + 2:  # grown on both sides
+            np.rot90(lines[turns], turns)[places] = rows[places]
+    rest = mask & ~_grown(lines.any(0).astype(np.uint8), HALO)
+    for turns in range(4):
+        if not lines[(turns + 2) % 4].any() and np.rot90(rest, turns)[-1].any():
+            lines[turns] = 0
+    return np.asarray(lines.any(0), np.uint8)
+
+
+def _frame_lines(dark: Mask) -> Mask:
+    """Return long thin lines near the border that leave the picture or have a corner."""
+    height, width = dark.shape
+    lines = np.zeros_like(dark)
     for axis, side, other in ((0, width, height), (1, height, width)):
         length, thick = max(8, round(MIN_RUN * side)), max(2, round(MAX_LINE * other))
         if dark.sum(1 - axis, dtype=np.intp).max() < length:
             continue
         kernel = np.ones((1, length) if axis == 0 else (length, 1), np.uint8)
         run = cv2.morphologyEx(dark, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-        if not run.any():
-            continue
         count, labels, stats, centers = cv2.connectedComponentsWithStats(run, connectivity=8)
         for part in range(1, count):
             along, area = stats[part, 2 + axis], stats[part, 4]
             middle = centers[part, 1 - axis]
-            if area <= thick * along and min(middle, other - 1 - middle) <= 0.25 * other:
+            if area <= thick * along and min(middle, other - 1 - middle) <= ZONE * other:
                 lines |= (labels == part).astype(np.uint8)
-    if not lines.any():
-        return lines
     count, labels, stats, _ = cv2.connectedComponentsWithStats(lines, connectivity=8)
     for part in range(1, count):
         left, top, wide, high, _ = stats[part]
@@ -229,9 +264,7 @@ def _long_lines(mask: Mask, dark: Mask) -> Mask:
         is_corner = wide > MAX_LINE * width * 2 and high > MAX_LINE * height * 2
         if not leaves and not is_corner:
             lines[labels == part] = 0
-    thickness = max(2, round(MAX_LINE * min(height, width)))
-    lines = _grown(lines, HALO) & mask
-    return lines & ~_bridged(dark & ~lines, lines, 2 * (thickness + HALO) + 1)
+    return lines
 
 
 def _bridged(ink: Mask, gaps: Mask, length: int) -> Mask:

@@ -6,6 +6,7 @@ by a cut-out is; everything is drawn with a seed.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,16 +37,23 @@ def make_negatives(digits: Images, count: int, seed: int) -> Images:
 
 def _letters(rng: np.random.Generator, count: int) -> Iterator[Images]:
     """Yield rendered letters and signs, sheared and rotated a little, in Pillow's own font."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import ImageFont
 
     font = ImageFont.load_default(size=40)
     for _ in range(count):
-        canvas = Image.new("L", (64, 64))
         width = int(rng.integers(0, 3))
-        ImageDraw.Draw(canvas).text((32, 32), rng.choice(list(LETTERS)), WHITE, font, "mm", stroke_width=width)
-        shear = float(rng.uniform(-0.3, 0.3))
-        leaning = canvas.transform(canvas.size, Image.Transform.AFFINE, (1, shear, -32 * shear, 0, 1, 0))
-        yield np.asarray(leaning.rotate(float(rng.uniform(-15, 15)), Image.Resampling.BILINEAR), np.uint8)
+        yield letter(rng, font, rng.choice(list(LETTERS)), width)
+
+
+def letter(rng: np.random.Generator, font: Any, sign: str, width: int = 0) -> Images:
+    """Return a rendered sign, light on dark, sheared and rotated a little; `width` pixels are added to its strokes."""
+    from PIL import Image, ImageDraw
+
+    canvas = Image.new("L", (64, 64))
+    ImageDraw.Draw(canvas).text((32, 32), sign, WHITE, font, "mm", stroke_width=width)
+    shear = float(rng.uniform(-0.3, 0.3))
+    leaning = canvas.transform(canvas.size, Image.Transform.AFFINE, (1, shear, -32 * shear, 0, 1, 0))
+    return np.asarray(leaning.rotate(float(rng.uniform(-15, 15)), Image.Resampling.BILINEAR), np.uint8)
 
 
 def _pieces(rng: np.random.Generator, digits: Images, count: int) -> Iterator[Images]:

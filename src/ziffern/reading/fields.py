@@ -78,8 +78,7 @@ def _add_cells(
     """Read cells; empty ones are left out of the value, but not between digits."""
     filled = [place for place, ink in enumerate(inks) if ink.any()]
     images = np.array([digit_image(inks[place]) for place in filled], np.uint8).reshape(-1, 28, 28)
-    probability = model.probabilities(images)
-    scores = model.is_digit(images, probability)
+    probability, scores = model.read(images)
     is_digit = scores >= model.threshold
     draft.figures.append(figures(images, probability, scores))
     readings = dict(zip(filled, zip(probability, is_digit, strict=True), strict=True))
@@ -123,9 +122,7 @@ def classifier(model: "ReaderModel") -> "Classify":
     """Return what `find` and `split_digits` need: the probabilities and scores of the inks of single digits."""
 
     def classify(inks: Sequence[Ink]) -> tuple[Probabilities, NDArray[np.float32]]:
-        images = np.array([digit_image(ink) for ink in inks], np.uint8).reshape(-1, 28, 28)
-        probability = model.probabilities(images)
-        return probability, model.is_digit(images, probability)
+        return model.read(np.array([digit_image(ink) for ink in inks], np.uint8).reshape(-1, 28, 28))
 
     return classify
 

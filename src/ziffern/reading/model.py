@@ -1,8 +1,9 @@
 """The model that reads cut-out digits: the packaged one without torch, or that of any run.
 
 Decisions: the packaged weights are an ONNX file that OpenCV computes, because torch costs seconds and hundreds of
-megabytes before the first page; views and temperature are a few lines of numpy; the probabilities of digits that the
-model has not seen, on rendered paper, are in the package, so that a guarantee can be given without data.
+megabytes before the first page; views and temperature are a few lines of numpy; what is no digit has a class of its
+own; the probabilities of digits that the model has not seen, on rendered paper, are in the package, so that a guarantee
+can be given without data.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.analysis.not_digit import NotDigit
+from ziffern.data.for_paper import OTHER
 from ziffern.data.ground import SIZE
 from ziffern.errors import InputError
 from ziffern.reading.decide import LabeledDigits
@@ -33,6 +34,8 @@ NETWORK, NUMBERS = FOLDER / "reader.onnx", FOLDER / "reader.npz"
 DIGITS = 10
 VIEWS = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))  # of an image padded by one pixel: itself, and shifted by one
 BATCH = 64  # views at once
+LEAST = 1e-12  # probability
+OTHER_SHARE = 0.5  # of the probability of being no digit, from which on a run takes an image for none
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 FIGURES = ("ink", "width", "confidence", "is_digit")  # share of the image, pixels, largest probability, score
 
@@ -45,16 +48,17 @@ class ReaderModel:
     """Gives calibrated probabilities of cut-out digits.
 
     Args:
-        name: `builtin`, or the name of the run.
-        classify: Maps images (N, 1, 28, 28) uint8 to calibrated probabilities (N, 10).
-        not_digit: The score of being a digit at all; None where the run has none.
+        name: `builtin` or the name of the run, and the first digits of the weights' hash.
+        answer: Maps images (N, 1, 28, 28) uint8, white on black, to calibrated probabilities of the digits (N, 10), and
+            to how certainly each is a digit at all, (N,) in 0 to 1.
+        threshold: An image that is less certainly a digit is none.
         calibration: Digits that it has not seen; none where they are unknown.
         usual: For each of FIGURES, its values at the shares QUANTILES of these digits, (F, Q).
     """
 
     name: str
-    classify: Callable[[Images], Shares]
-    not_digit: NotDigit | None
+    answer: Callable[[Images], tuple[Shares, Shares]]
+    threshold: float
     calibration: LabeledDigits = UNKNOWN
     usual: Shares | None = None
 
@@ -63,11 +67,9 @@ class ReaderModel:
     def builtin(cls) -> Self:
         """Return the packaged model, read once."""
         with np.load(NUMBERS, allow_pickle=False) as numbers:
-            parts = (numbers["means"], numbers["basis"], numbers["weights"])
-            score = NotDigit(*parts, threshold=float(numbers["threshold"]))
             network = OpenCVNetwork(NETWORK.read_bytes(), float(numbers["temperature"]))
-            name = f"builtin-{network.digest}"
-            return cls(name, network.probabilities, score, _calibration(numbers), numbers["quantiles"])
+            name, threshold = f"builtin-{network.digest}", float(numbers["threshold"])
+            return cls(name, network.answer, threshold, _calibration(numbers), numbers["quantiles"])
 
     @classmethod
     def of_run(cls, run: "Run") -> Self:
@@ -79,29 +81,31 @@ class ReaderModel:
         from ziffern.runs.predictor import TorchClassifier
 
         model, inference = run.load_model(), run.load_inference()
-        if model.normalize.image != (1, SIZE, SIZE) or len(run.class_names) != DIGITS:
-            raise InputError("reading.model.no_digits", run=run.folder, classes=len(run.class_names))
-        classify = TorchClassifier(model, inference.temperature).probabilities
-        return cls(run.folder.resolve().name, classify, inference.not_digit)
+        names = tuple(run.class_names)
+        has_other = names[DIGITS:] == (OTHER,)
+        if model.normalize.image != (1, SIZE, SIZE) or len(names) != DIGITS + has_other:
+            raise InputError("reading.model.no_digits", run=run.folder, classes=len(names))
+        classify, score = TorchClassifier(model, inference.temperature).probabilities, inference.not_digit
 
-    @property
-    def threshold(self) -> float:
-        """An image whose score of being a digit is lower is none."""
-        return self.not_digit.threshold if self.not_digit else 0.0
+        def answer(images: Images) -> tuple[Shares, Shares]:
+            shares = np.asarray(classify(images), np.float32)
+            if has_other:
+                digits = np.maximum(shares[:, :DIGITS], LEAST)
+                return digits / digits.sum(1, keepdims=True), 1 - shares[:, DIGITS]
+            return shares, score.scores(shares, images) if score else np.ones(len(images), np.float32)
 
-    def probabilities(self, images: Images) -> Shares:
-        """Return calibrated probabilities (N, 10) of images (N, 28, 28), white on black."""
-        return self.classify(images[:, None]) if len(images) else np.zeros((0, DIGITS), np.float32)
+        threshold = OTHER_SHARE if has_other else score.threshold if score else 0.0
+        return cls(run.folder.resolve().name, answer, threshold)
 
-    def is_digit(self, images: Images, probabilities: Shares) -> Shares:
-        """Return how certainly each image (N, 28, 28) is a digit, (N,) in 0 to 1; 1 where the run has no such score."""
-        if self.not_digit is None or not len(images):
-            return np.ones(len(images), np.float32)
-        return self.not_digit.scores(probabilities, images[:, None])
+    def read(self, images: Images) -> tuple[Shares, Shares]:
+        """Return what `answer` does, of images (N, 28, 28) or none."""
+        if not len(images):
+            return np.zeros((0, DIGITS), np.float32), np.zeros(0, np.float32)
+        return self.answer(images[:, None])
 
 
 class OpenCVNetwork:
-    """A network in an ONNX file, from images (N, 1, 28, 28) to logits (N, 10), computed by OpenCV.
+    """A network in an ONNX file, from images (N, 1, 28, 28) to logits (N, 11), computed by OpenCV.
 
     Args:
         content: Of the file.
@@ -113,13 +117,13 @@ class OpenCVNetwork:
         self.digest = sha256(content).hexdigest()[:8]
         self._of_thread = local()  # OpenCV's networks are not made for several threads
 
-    def probabilities(self, images: Images) -> Shares:
-        """Return calibrated probabilities (N, 10) of images (N, 1, 28, 28)."""
+    def answer(self, images: Images) -> tuple[Shares, Shares]:
+        """Return what `ReaderModel.answer` does."""
         padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
         views = np.concatenate([padded[:, :, top : top + SIZE, left : left + SIZE] for top, left in VIEWS])
         shares = _softmax(np.concatenate([self._logits(views[at : at + BATCH]) for at in range(0, len(views), BATCH)]))
         mean = shares.reshape(len(VIEWS), len(images), -1).mean(0)
-        return _softmax(np.log(np.maximum(mean, 1e-12)) / self.temperature)
+        return _softmax(np.log(np.maximum(mean[:, :DIGITS], LEAST)) / self.temperature), 1 - mean[:, DIGITS]
 
     def _logits(self, images: Images) -> Shares:
         import cv2
@@ -144,8 +148,7 @@ def _calibration(numbers: Mapping[str, NDArray[Any]]) -> LabeledDigits:
     top, small = numbers["top"].astype(np.intp), numbers["small"].astype(np.float32)
     probabilities = np.repeat(small[:, -1:] / (DIGITS - top.shape[1]), DIGITS, 1)
     np.put_along_axis(probabilities, top, np.column_stack([1 - small.sum(1), small[:, :-1]]), 1)
-    is_digit = numbers["scores"].astype(np.float32) / 255 >= float(numbers["threshold"])
-    return LabeledDigits(probabilities, numbers["labels"].astype(np.int64), is_digit)
+    return LabeledDigits(probabilities, numbers["labels"].astype(np.int64), numbers["is_digit"])
 
 
 def figures(images: Images, probabilities: Shares, scores: Shares) -> NDArray[np.float32]:

@@ -21,8 +21,8 @@ from ziffern.data.content import Part, Reading, join
 from ziffern.data.conversion import scaled
 from ziffern.data.dataset import DIGITS, LabeledImages
 from ziffern.data.embedded import embedded_digits
+from ziffern.data.for_paper import ForPaper
 from ziffern.data.formats.cifar import read_cifar, read_cifar_names
-from ziffern.data.printed import with_printed
 from ziffern.data.sources.download import download
 from ziffern.data.sources.laid_files import find_files, laid_out
 from ziffern.data.sources.local import read_local
@@ -79,7 +79,7 @@ class Torchvision:
         margin: Width in pixels of a black frame; the image is scaled to the rest of 28×28.
         fallback: Return the embedded 5,000 digits, with a note, if the data is neither in `folder` nor reachable.
         download: Download missing data.
-        printed: Add this many digits rendered from fonts to the training part.
+        paper: Changes and adds images for a model that reads paper.
 
     Raises:
         InputError: An unknown class or an invalid argument or file name; from `load`: the data is neither in `folder`
@@ -98,7 +98,7 @@ class Torchvision:
         margin: int = 0,
         fallback: bool = False,
         download: bool = True,
-        printed: int = 0,
+        paper: ForPaper | None = None,
     ) -> None:
         self.arguments = ({"train": True} if train is None else train, {"train": False} if test is None else test)
         if kind not in KINDS:
@@ -112,7 +112,7 @@ class Torchvision:
                 raise InputError("data.torchvision.outside", file=file)
         self.dataset, self.class_name, self.files = dataset, kind, tuple(files)
         self.transpose, self.first_label, self.margin = transpose, first_label, margin
-        self.fallback, self.download, self.printed = fallback, download, printed
+        self.fallback, self.download, self.paper = fallback, download, paper
 
     def load(self, folder: Path, num_classes: int | None, image: Shape | None = None) -> LabeledImages:
         """Return both parts, merged, training part first."""
@@ -189,8 +189,9 @@ class Torchvision:
         train, test = self._open(kind, folder, download=False)
         names = [name.split(" - ")[0] for name in getattr(train, "classes", DIGITS)]
         parts = {"train": self._part(train), "test": self._part(test)}
-        if self.printed:
-            parts["train"] = with_printed(parts["train"], self.printed)
+        if self.paper:
+            parts, more = self.paper.of(parts)
+            names += more
         return parts, tuple(names[self.first_label :])
 
     def _part(self, dataset: Any) -> Part:

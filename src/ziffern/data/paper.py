@@ -1,4 +1,4 @@
-"""Put digits on rendered paper: cells as a scanner or phone sees them, with known truth, to calibrate a reader.
+"""Put digits on rendered paper: cells as a scanner or phone sees them, to train and to calibrate a reader.
 
 Decisions: a stroke's width and darkness vary by writer, blur, shade and noise by page; pieces of the box stay where a
 cell is cut out a little too large; every choice is drawn with a seed.
@@ -18,17 +18,18 @@ PENS = (0.8, 2.6)  # width in pixels of MNIST
 DARKNESS = (0.2, 0.9)  # of the pen, as a share of the paper's brightness
 
 
-def paper_cells(digits: Images, seed: int, boxes: float = 0.03) -> Iterator[Images]:
-    """Yield a square gray cell of SIDES, dark on light, for each digit (28, 28), light on dark.
+def paper_cells(digits: Images, seed: int, boxes: float = 0.03, sides: tuple[int, int] = SIDES) -> Iterator[Images]:
+    """Yield a square gray cell, dark on light, for each digit (28, 28), light on dark.
 
     Args:
         digits: (N, 28, 28).
         seed: Of all choices.
         boxes: Share of the cells with pieces of the lines of their box.
+        sides: Least and largest size of a cell in pixels.
     """
     rng = np.random.default_rng(seed)
     for digit in digits:
-        yield _cell(rng, _pen(rng, digit), boxes)
+        yield _cell(rng, _pen(rng, digit), boxes, int(rng.integers(sides[0], sides[1] + 1)))
 
 
 def _pen(rng: np.random.Generator, digit: Images) -> NDArray[np.float32]:
@@ -44,8 +45,7 @@ def _pen(rng: np.random.Generator, digit: Images) -> NDArray[np.float32]:
     return np.asarray(fine, np.float32)
 
 
-def _cell(rng: np.random.Generator, pen: NDArray[np.float32], boxes: float) -> Images:
-    side = int(rng.integers(SIDES[0], SIDES[1] + 1))
+def _cell(rng: np.random.Generator, pen: NDArray[np.float32], boxes: float, side: int) -> Images:
     size = side / rng.uniform(1.0, 2.0) / pen.shape[0] * 28 / 20  # the digit's height is half to all of the cell's
     angle, shift = rng.normal(0, 3), rng.normal(0, 0.06, 2) * side
     matrix = np.asarray(cv2.getRotationMatrix2D((pen.shape[1] / 2, pen.shape[0] / 2), angle, size), np.float64)
