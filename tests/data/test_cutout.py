@@ -4,6 +4,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.data.test_drawing import likeness, mnist
 
+from ziffern.data import paper
 from ziffern.data.cutout import digit_image, ink_of
 
 Picture = NDArray[np.uint8]
@@ -49,6 +50,24 @@ def test_a_digit_is_read_without_its_box(box: str, darkness: float) -> None:
         plain = digit_image(ink_of(gray(cell(digit, 0.7, 0))))
         image = digit_image(ink_of(gray(boxed(cell(digit, darkness), BOXES[box])), is_dark=True))
         assert likeness(image, plain) > 0.85
+
+
+@pytest.mark.parametrize("thickness", [1, 3])
+def test_in_a_small_cell_a_digit_is_read_without_its_box(thickness: int) -> None:
+    images, _ = mnist()
+    for digit in images[:20]:
+        small = cv2.resize(gray(cell(digit)), (32, 32), interpolation=cv2.INTER_AREA).astype(np.float64)
+        whole = small.copy()
+        for turns, place in {0: 1, 1: 2, 3: 0}.items():
+            np.rot90(whole, turns)[place : place + thickness] = 80
+        expected, found = (digit_image(ink_of(gray(picture), is_dark=True)) for picture in (small, whole))
+        assert likeness(found, expected) > 0.8
+
+
+def test_dark_digits_that_reach_the_border_are_not_taken_for_shadows_or_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paper, "DARKNESS", (0.5, 0.9))
+    cells = paper.paper_cells(mnist()[0][:500], seed=3, boxes=0.0, sides=(22, 32))
+    assert sum(not ink_of(cell, is_dark=True).any() for cell in cells) <= 1
 
 
 @pytest.mark.parametrize("box", BOXES)

@@ -22,8 +22,7 @@ real = pytest.mark.skipif(not FORMS.is_dir(), reason="real forms are not in the 
 def classify(inks: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     model = ReaderModel.builtin()
     images = np.array([digit_image(ink) for ink in inks])
-    probabilities = model.probabilities(images)
-    return probabilities, model.is_digit(images, probabilities)
+    return model.read(images)
 
 
 def form(name: str) -> NDArray[np.uint8]:

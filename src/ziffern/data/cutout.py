@@ -230,15 +230,15 @@ def _through_lines(mask: Mask) -> Mask:
     lines = np.zeros((4, *mask.shape), np.uint8)
     for turns in range(4):  # the lines along the first rows
         rows = np.rot90(mask, turns)
-        full = _grown(np.pad(rows, ((1, 1), (0, 0))))[1:-1].mean(1) >= THROUGH
+        full = _grown(np.ascontiguousarray(rows)).mean(1) >= THROUGH  # may lean by a pixel
         places = np.flatnonzero(full[: round(ZONE * len(rows))])
         if len(places) and np.ptp(places) < max(MAX_LINE * len(rows), THICKEST) + 2:  # grown on both sides
             np.rot90(lines[turns], turns)[places] = rows[places]
-    rest = mask & ~_grown(lines.any(0).astype(np.uint8), HALO)
+    rest = mask & ~_grown(lines.max(0), HALO)
     for turns in range(4):
         if not lines[(turns + 2) % 4].any() and np.rot90(rest, turns)[-1].any():
             lines[turns] = 0
-    return np.asarray(lines.any(0), np.uint8)
+    return np.asarray(lines.max(0), np.uint8)
 
 
 def _frame_lines(dark: Mask) -> Mask:

@@ -36,6 +36,9 @@ class ForPaper:
 
     def of(self, parts: Mapping[str, Part]) -> tuple[dict[str, Part], tuple[str, ...]]:
         """Return the parts `train` and `test`, images (N, 28, 28), and the names of classes beyond the digits."""
+        from rich.console import Console
+        from rich.progress import track
+
         from ziffern.data.cutout import digit_image, ink_of  # with OpenCV, which few need
         from ziffern.data.others import other_images
         from ziffern.data.paper import paper_cells
@@ -44,7 +47,9 @@ class ForPaper:
         images, labels, where = parts["train"]
         images = np.array(images)
         chosen = np.flatnonzero(np.random.default_rng(0).random(len(images)) < self.share)
-        for place, cell in zip(chosen, paper_cells(images[chosen], seed=0, sides=SIDES), strict=True):
+        cells = paper_cells(images[chosen], seed=0, sides=SIDES)
+        shown = track(cells, "digits on paper", len(chosen), console=Console(stderr=True), transient=True)  # a minute
+        for place, cell in zip(chosen, shown, strict=True):
             cut = digit_image(ink_of(cell, is_dark=True))
             if cut.any():
                 images[place] = cut

@@ -41,7 +41,8 @@ def other_images(digits: Images, labels: NDArray[np.int64], count: int, seed: in
         font = ImageFont.truetype(fonts[int(rng.integers(len(fonts)))], 40)
         pictures.append(letter(rng, font, str(rng.choice(list(LETTERS)))))
     pictures += [_spoiled(rng, digits, labels) for _ in range(count // 4)]
-    cut = np.array([digit_image(picture.astype(np.float32) / WHITE) for picture in pictures]).reshape(-1, SIZE, SIZE)
+    inks = (np.asarray(picture, np.float32) / np.float32(WHITE) for picture in pictures)
+    cut = np.array([digit_image(ink) for ink in inks]).reshape(-1, SIZE, SIZE)
     made = make_negatives(digits[:BELOW, None], count // 4, seed)[:, 0]
     return np.concatenate([cut[cut.any((1, 2))], made])
 
