@@ -90,7 +90,7 @@ def unseen(run: Run, folder: str) -> tuple[Any, Any, Any]:
 def plain_of(settings: Any) -> Any:
     """Return the settings of the data set without what was made for paper."""
     plain = copy.deepcopy(settings)
-    plain["source"]["paper"] = None
+    plain["source"]["paper"], plain["num_classes"] = None, DIGITS
     return plain
 
 
@@ -112,14 +112,12 @@ def main() -> None:
     network = OpenCVNetwork(NETWORK.read_bytes(), temperature)
     probabilities, scores = network.answer(cells)
     threshold = float(np.quantile(scores[:FITTED], FLAGGED))
-    calibrating = slice(FITTED, None)
-    save(
-        temperature, threshold, cells[calibrating], probabilities[calibrating], scores[calibrating], labels[calibrating]
-    )
+    save(temperature, threshold, *(each[FITTED:] for each in (cells[:, 0], probabilities, scores, labels)))
     wrong = 1 - float((probabilities.argmax(1) == labels).mean())
     passed = float((network.answer(others)[1] >= threshold).mean())
-    shares = Network.of(run).probabilities(cells[:1000])
-    difference = float(np.abs(1 - shares[:, DIGITS] - scores[:1000]).max())
+    model = Network.of(run)
+    model.temperature = 1.0
+    difference = float(np.abs(1 - model.probabilities(cells[:1000])[:, DIGITS] - scores[:1000]).max())
     size = sum(path.stat().st_size for path in (NETWORK, NUMBERS))
     print(
         f"{size:,} bytes; temperature {temperature:.3f}; {wrong:.2%} of {len(cells):,} cells read wrong; "
