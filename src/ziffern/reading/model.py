@@ -5,9 +5,9 @@ megabytes before the first page; views and temperature are a few lines of numpy;
 model has not seen, on rendered paper, are in the package, so that a guarantee can be given without data.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -50,6 +50,7 @@ class ReaderModel:
         not_digit: The score of being a digit at all; None where the run has none.
         calibration: Digits that it has not seen; none where they are unknown.
         usual: For each of FIGURES, its values at the shares QUANTILES of these digits, (F, Q).
+        classify_roughly: A faster, less exact `classify`, where there is one.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ReaderModel:
     not_digit: NotDigit | None
     calibration: LabeledDigits = UNKNOWN
     usual: Shares | None = None
+    classify_roughly: Callable[[Images], Shares] | None = None
 
     @classmethod
     @cache
@@ -67,7 +69,8 @@ class ReaderModel:
             score = NotDigit(*parts, threshold=float(numbers["threshold"]))
             network = OpenCVNetwork(NETWORK.read_bytes(), float(numbers["temperature"]))
             name = f"builtin-{network.digest}"
-            return cls(name, network.probabilities, score, _calibration(numbers), numbers["quantiles"])
+            rough = partial(network.probabilities, views=VIEWS[:1])
+            return cls(name, network.probabilities, score, _calibration(numbers), numbers["quantiles"], rough)
 
     @classmethod
     def of_run(cls, run: "Run") -> Self:
@@ -89,9 +92,10 @@ class ReaderModel:
         """An image whose score of being a digit is lower is none."""
         return self.not_digit.threshold if self.not_digit else 0.0
 
-    def probabilities(self, images: Images) -> Shares:
+    def probabilities(self, images: Images, is_rough: bool = False) -> Shares:
         """Return calibrated probabilities (N, 10) of images (N, 28, 28), white on black."""
-        return self.classify(images[:, None]) if len(images) else np.zeros((0, DIGITS), np.float32)
+        classify = self.classify_roughly if is_rough and self.classify_roughly else self.classify
+        return classify(images[:, None]) if len(images) else np.zeros((0, DIGITS), np.float32)
 
     def is_digit(self, images: Images, probabilities: Shares) -> Shares:
         """Return how certainly each image (N, 28, 28) is a digit, (N,) in 0 to 1; 1 where the run has no such score."""
@@ -113,12 +117,14 @@ class OpenCVNetwork:
         self.digest = sha256(content).hexdigest()[:8]
         self._of_thread = local()  # OpenCV's networks are not made for several threads
 
-    def probabilities(self, images: Images) -> Shares:
-        """Return calibrated probabilities (N, 10) of images (N, 1, 28, 28)."""
+    def probabilities(self, images: Images, views: Sequence[tuple[int, int]] = VIEWS) -> Shares:
+        """Return calibrated probabilities (N, 10) of images (N, 1, 28, 28), the mean of these views."""
         padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
-        views = np.concatenate([padded[:, :, top : top + SIZE, left : left + SIZE] for top, left in VIEWS])
-        shares = _softmax(np.concatenate([self._logits(views[at : at + BATCH]) for at in range(0, len(views), BATCH)]))
-        mean = shares.reshape(len(VIEWS), len(images), -1).mean(0)
+        shifted = np.concatenate([padded[:, :, top : top + SIZE, left : left + SIZE] for top, left in views])
+        shares = _softmax(
+            np.concatenate([self._logits(shifted[at : at + BATCH]) for at in range(0, len(shifted), BATCH)])
+        )
+        mean = shares.reshape(len(views), len(images), -1).mean(0)
         return _softmax(np.log(np.maximum(mean, 1e-12)) / self.temperature)
 
     def _logits(self, images: Images) -> Shares:
