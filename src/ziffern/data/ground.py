@@ -38,7 +38,8 @@ def _averaged(picture: Gray, height: int, width: int) -> Gray:
     (top, bottom), (left, right) = _windows(picture.shape[0], height), _windows(picture.shape[1], width)
     sums = cv2.integral(picture)  # (H + 1, W + 1) float64
     rows = sums[bottom] - sums[top]
-    return ((rows[:, right] - rows[:, left]) / ((bottom - top)[:, None] * (right - left))).astype(np.float32)
+    counts = (bottom - top)[:, None] * (right - left)
+    return np.asarray((rows[:, right] - rows[:, left]) / counts, np.float32)
 
 
 @lru_cache(1024)
