@@ -2,10 +2,12 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from tests.data.test_drawing import likeness, mnist
 
 from ziffern.data import paper
 from ziffern.data.cutout import digit_image, ink_of
+from ziffern.data.ground import fit, quantile
 
 Picture = NDArray[np.uint8]
 SIDE = 60
@@ -135,3 +137,18 @@ def test_a_neighbor_at_the_border_goes() -> None:
 def test_no_ink_is_an_empty_image() -> None:
     assert not digit_image(np.zeros((40, 30), np.float32)).any()
     assert not ink_of(np.zeros((1, 1), np.uint8)).any()
+
+
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.995])
+@pytest.mark.parametrize("size", [1, 2, 101])
+def test_the_fast_quantile_is_that_of_numpy(share: float, size: int) -> None:
+    values = np.random.default_rng(0).random(size, np.float32)
+    assert quantile(values, share) == pytest.approx(float(np.quantile(values, share)), abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(33, 21), (45, 45), (120, 67), (130, 44)])
+def test_digits_are_made_smaller_as_pillow_does(shape: tuple[int, int]) -> None:
+    ink = np.random.default_rng(0).random(shape, np.float32)
+    small = fit(ink)
+    expected = Image.fromarray(ink).resize(small.shape[::-1], Image.Resampling.BOX)
+    np.testing.assert_allclose(small, np.asarray(expected), atol=1e-6)

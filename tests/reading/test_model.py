@@ -59,4 +59,3 @@ def test_a_run_gives_the_probabilities_of_its_torch_model(trained_folder: Any) -
     run, images = Run(trained_folder("model=champion", "trainer.max_epochs=1")), mnist()[0][:10]
     expected = TorchClassifier(run.load_model(), run.load_inference().temperature).probabilities(images[:, None])
     np.testing.assert_allclose(ReaderModel.of_run(run).read(images)[0], expected, atol=1e-6)
-

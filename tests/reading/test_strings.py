@@ -63,3 +63,26 @@ def test_the_classifier_is_called_once_and_alternatives_follow_the_best() -> Non
 @pytest.mark.parametrize("count", [None, 3])
 def test_no_ink_has_no_splits(count: int | None) -> None:
     assert split_digits(np.zeros((40, 200), np.float32), classify, count) == []
+
+
+def test_a_rough_classifier_leaves_most_groups_out_and_changes_nothing_if_it_agrees() -> None:
+    calls = []
+
+    def counted(inks: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        calls.append(len(inks))
+        return classify(inks)
+
+    picture = ink("4073", 1, 0.75)
+    expected = split_digits(picture, counted)
+    splits = split_digits(picture, counted, rough=classify)
+    assert calls[1] < calls[0]
+    assert [split.boxes for split in splits] == [split.boxes for split in expected]
+    np.testing.assert_allclose([split.score for split in splits], [split.score for split in expected], rtol=1e-5)
+
+
+def test_a_rough_classifier_does_not_decide() -> None:
+    def unsure(inks: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        probabilities, is_digit = classify(inks)
+        return np.roll(probabilities, 1, axis=1), is_digit
+
+    assert text_of(split_digits(ink("0123456789", 0, 1.1), classify, rough=unsure)) == "0123456789"

@@ -7,6 +7,7 @@ Decisions: without `-o` nothing is written; with it, the folder of the same name
 import argparse
 import csv
 import io
+import os
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -64,11 +65,12 @@ def _read(arguments: argparse.Namespace) -> None:
     if arguments.path[0] == CALIBRATE and not Path(CALIBRATE).exists():
         _calibrate(arguments)
         return
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # each page has a thread of its own; read by numpy's import
     import cv2
 
     from ziffern.api.reading import read_with_notes
 
-    cv2.setNumThreads(1)  # each page has a thread of its own
+    cv2.setNumThreads(1)
     output = arguments.output
     form = FORMATS.get(output.suffix.lower()) if output else None
     if output and form is None:

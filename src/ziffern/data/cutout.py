@@ -11,15 +11,15 @@ from functools import lru_cache
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from ziffern.data.ground import BOX, MIN_CONTRAST, SIZE, blurred, dark_on_light, even, fit, otsu, reduced, resized
+from ziffern.data import ground
+from ziffern.data.ground import BOX, MIN_CONTRAST, SIZE, blurred, dark_on_light, even, fit, otsu, quantile, reduced
 
 Gray = NDArray[np.float32]
 Mask = NDArray[np.uint8]  # 0 or 1
 
 MIN_SIGNAL = 4.0  # of ink, in standard deviations of the paper's noise
-PEN = 60  # percentile of the ink: the pen's usual darkness
+PEN = 0.6  # quantile of the ink: the pen's usual darkness
 LOW, HIGH = 0.10, 0.35  # of the pen's darkness: kept where it is connected to the high level
 LOW_NOISE, HIGH_NOISE = 2.0, 4.0  # the least levels, in standard deviations of the noise
 MIN_EXTENT = 0.15  # of the largest part: the bar of a 5 is longer, dust is not
@@ -103,10 +103,10 @@ def _leveled(contrast: Gray, pieces: Mask) -> tuple[Gray, float, float]:
         values = contrast[pieces == 0]
         threshold = otsu(values)
         paper = values[values <= threshold]
-        level = float(np.median(paper))
-        noise = 1.4826 * float(np.median(np.abs(paper - level)))
+        level = quantile(paper, 0.5)
+        noise = 1.4826 * quantile(np.abs(paper - np.float32(level)), 0.5)
         noise = max(noise, MIN_NOISE) if noise > MIN_NOISE / 10 else 0.0  # else it is rendered or cut out already
-        pen = float(np.percentile(values[values > threshold], PEN)) - level
+        pen = quantile(values[values > threshold], PEN) - level
         if not smooths or not noise:
             break
         contrast = contrast - _shade(contrast, (pieces == 0) & (np.abs(contrast - level) < SHADE * noise))
@@ -152,7 +152,7 @@ def _hysteresis(contrast: Gray, low: float, high: float) -> Mask:
 
 def _evened(contrast: Gray, mask: Mask) -> Gray:
     """Return the ink in 0 to 1, as dark at the faint end of a stroke as at its start."""
-    pen = float(np.percentile(contrast[mask > 0], 75))
+    pen = quantile(contrast[mask > 0], 0.75)
     rows = np.flatnonzero(mask.any(1))
     reach = EVEN * max(rows[-1] - rows[0] + 1, 1)
     width = 2 * round(reach / 2) + 1
@@ -160,8 +160,7 @@ def _evened(contrast: Gray, mask: Mask) -> Gray:
     weight = (top > 0).astype(np.float32)
     small = [reduced(each, EVEN_SIZE) for each in (top * weight, weight)]
     deviation = max(reach * max(small[0].shape) / max(mask.shape), 0.5)
-    shape = mask.shape[1], mask.shape[0]
-    total, count = (resized(blurred(each, deviation), shape, Image.Resampling.BILINEAR) for each in small)
+    total, count = (ground.enlarged(blurred(each, deviation), *mask.shape) for each in small)
     local = np.where(mask > 0, total / np.maximum(count, 1e-6), pen)
     return np.asarray(np.clip(contrast / np.clip(local / UNEVEN, 0.3 * pen, pen), 0, 1), np.float32)
 
@@ -208,9 +207,14 @@ def _fills_corners(mask: Mask, size: int) -> bool:
 
 def _depth_at_border(mask: Mask) -> float:
     """Return half the width of the widest stroke at the picture's border, which is no end of one."""
-    padded = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    return float(max(depth[[0, -1]].max(), depth[:, [0, -1]].max()))
+    depths = _depths(mask, cv2.BORDER_REPLICATE)
+    return float(max(depths[[0, -1]].max(), depths[:, [0, -1]].max()))
+
+
+def _depths(mask: Mask, border: int) -> Gray:
+    """Return how deep each pixel lies in its stroke; with BORDER_REPLICATE, the picture's border is no end of one."""
+    padded = cv2.copyMakeBorder(mask, 1, 1, 1, 1, border)
+    return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1], np.float32)
 
 
 def _long_lines(mask: Mask, dark: Mask) -> Mask:
@@ -272,12 +276,14 @@ def _bridged(ink: Mask, gaps: Mask, length: int) -> Mask:
     result = np.zeros_like(ink)
     length |= 1
     middle = length // 2
+    if not (cv2.dilate(ink, np.ones((length, length), np.uint8)) & gaps).any():
+        return result
+    padded = cv2.copyMakeBorder(ink, length, length, length, length, cv2.BORDER_CONSTANT, value=0)
     for angle in np.arange(8) * np.pi / 8:
         kernel = np.zeros((length, length), np.uint8)
         step = np.array([np.cos(angle), np.sin(angle)]) * middle
         ends = [tuple(int(v) for v in np.rint(middle + sign * step)) for sign in (-1, 1)]
         cv2.line(kernel, ends[0], ends[1], 1)
-        padded = cv2.copyMakeBorder(ink, length, length, length, length, cv2.BORDER_CONSTANT, value=0)
         closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)
         result |= np.asarray(closed, np.uint8)[length:-length, length:-length]
     return result & gaps
@@ -292,12 +298,12 @@ def _without_print(contrast: Gray, printed: Gray) -> Gray:
     match = cv2.matchTemplate(padded, contrast, cv2.TM_CCORR)
     top, left = np.unravel_index(int(match.argmax()), match.shape)
     aligned = padded[top : top + contrast.shape[0], left : left + contrast.shape[1]]
-    outline = max(PRINTED / 2 * float(np.percentile(printed, 99.5)), MIN_CONTRAST)
+    outline = max(PRINTED / 2 * quantile(printed, 0.995), MIN_CONTRAST)
     gaps = _grown((aligned > outline).astype(np.uint8))
     values = contrast[gaps == 0] if not gaps.all() else contrast
-    level = float(np.median(values))
-    noise = 1.4826 * float(np.median(np.abs(values - level)))
-    signal = max(HIGH * (float(np.percentile(values, 99)) - level), HIGH_NOISE * noise, MIN_CONTRAST)
+    level = quantile(values, 0.5)
+    noise = 1.4826 * quantile(np.abs(values - np.float32(level)), 0.5)
+    signal = max(HIGH * (quantile(values, 0.99) - level), HIGH_NOISE * noise, MIN_CONTRAST)
     rest = np.where(gaps, np.float32(level), contrast)
     crossed = _bridged((rest > level + signal).astype(np.uint8), gaps, 2 * shift + 5)
     return np.where(crossed, contrast, rest)
@@ -315,8 +321,7 @@ def _digit_parts(mask: Mask) -> Mask:
     if not inner.any() or extents[inner].max() < MAIN * extents.max():
         inner[:] = True
     largest = extents[inner].max()
-    depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    is_blot = depth.max() > MAX_BLOT * extents.max()
+    is_blot = _depths(mask, cv2.BORDER_CONSTANT).max() > MAX_BLOT * extents.max()
     is_noise = count > MAX_PARTS and area.max() < MIN_SHARE * area.sum()
     if largest < MIN_SIZE * min(height, width) or is_blot or (is_noise and width < FIELD * height):
         return np.zeros_like(mask)
@@ -347,17 +352,17 @@ def _widened(ink: Gray) -> Gray:
     """Return thin strokes at least WIDENED wide: scaled to 20 pixels they would be fainter than any digit of MNIST."""
     scale = max(1, FINE * BOX / max(ink.shape))
     shape = [max(1, round(side * scale)) for side in ink.shape]
-    fine = ink if scale == 1 else resized(ink, (shape[1], shape[0]), Image.Resampling.BICUBIC)
+    fine = ink if scale == 1 else ground.bicubic(ink, *shape)
     mask = (fine > INK).astype(np.uint8)
     if not mask.any():
         return ink
-    depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     pixel = max(shape) / BOX  # of MNIST
-    width = 4 * (float(depth[mask > 0].mean()) - 0.5) / pixel  # a stroke's mean depth is a quarter of its width
+    depth = float(_depths(mask, cv2.BORDER_CONSTANT)[mask > 0].mean())
+    width = 4 * (depth - 0.5) / pixel  # a stroke's mean depth is a quarter of its width
     if width >= THIN:
         return ink
     grow = (WIDENED - width) * pixel / 2 / (1 - WIDENED / BOX)  # the box grows too
-    mask = np.pad(mask, int(np.ceil(grow)) + 1)
+    mask = cv2.copyMakeBorder(mask, *(int(np.ceil(grow)) + 1,) * 4, cv2.BORDER_CONSTANT)
     away = cv2.distanceTransform(1 - mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     count, holes = cv2.connectedComponents(1 - mask, connectivity=4)
     limits = np.full(count, grow, np.float32)

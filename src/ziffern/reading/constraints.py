@@ -6,9 +6,10 @@ values are few, they are enumerated, so that the probabilities of the cells can 
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
@@ -145,5 +146,10 @@ def _year(value: str, form: str) -> int:
 
 
 def _has_check_digit(rules: Rules, value: str) -> bool:
-    module = import_module(f"stdnum.{MODULES.get(rules.check, rules.check)}")
-    return bool(module.is_valid(rules.country + value if rules.check == "iban" else value))
+    return _validator(rules.check)(rules.country + value if rules.check == "iban" else value)
+
+
+@cache
+def _validator(check: str) -> Callable[[str], bool]:
+    is_valid: Callable[[str], bool] = import_module(f"stdnum.{MODULES.get(check, check)}").is_valid
+    return is_valid

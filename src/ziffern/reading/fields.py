@@ -98,7 +98,7 @@ def _add_string(
     """Read a digit string without cells."""
     from ziffern.reading.strings import split_digits
 
-    splits = split_digits(ink, classifier(model), length) if ink.any() else []
+    splits = split_digits(ink, classifier(model), length, rough=classifier(model, is_rough=True)) if ink.any() else []
     if not splits:
         if ink.any():
             draft.reason = Reason("reading.reason.no_split")
@@ -118,11 +118,11 @@ def _add_string(
         draft.reason = Reason("reading.reason.no_digit", {"cell": places[0]})
 
 
-def classifier(model: "ReaderModel") -> "Classify":
+def classifier(model: "ReaderModel", is_rough: bool = False) -> "Classify":
     """Return what `find` and `split_digits` need: the probabilities and scores of the inks of single digits."""
 
     def classify(inks: Sequence[Ink]) -> tuple[Probabilities, NDArray[np.float32]]:
-        return model.read(np.array([digit_image(ink) for ink in inks], np.uint8).reshape(-1, 28, 28))
+        return model.read(np.array([digit_image(ink) for ink in inks], np.uint8).reshape(-1, 28, 28), is_rough)
 
     return classify
 

@@ -50,14 +50,14 @@ class ReaderModel:
     Args:
         name: `builtin` or the name of the run, and the first digits of the weights' hash.
         answer: Maps images (N, 1, 28, 28) uint8, white on black, to calibrated probabilities of the digits (N, 10), and
-            to how certainly each is a digit at all, (N,) in 0 to 1.
+            to how certainly each is a digit at all, (N,) in 0 to 1; less exactly if its second argument is true.
         threshold: An image that is less certainly a digit is none.
         calibration: Digits that it has not seen; none where they are unknown.
         usual: For each of FIGURES, its values at the shares QUANTILES of these digits, (F, Q).
     """
 
     name: str
-    answer: Callable[[Images], tuple[Shares, Shares]]
+    answer: Callable[[Images, bool], tuple[Shares, Shares]]
     threshold: float
     calibration: LabeledDigits = UNKNOWN
     usual: Shares | None = None
@@ -87,7 +87,7 @@ class ReaderModel:
             raise InputError("reading.model.no_digits", run=run.folder, classes=len(names))
         classify, score = TorchClassifier(model, inference.temperature).probabilities, inference.not_digit
 
-        def answer(images: Images) -> tuple[Shares, Shares]:
+        def answer(images: Images, _: bool) -> tuple[Shares, Shares]:
             shares = np.asarray(classify(images), np.float32)
             if has_other:
                 digits = np.maximum(shares[:, :DIGITS], LEAST)
@@ -97,11 +97,11 @@ class ReaderModel:
         threshold = OTHER_SHARE if has_other else score.threshold if score else 0.0
         return cls(run.folder.resolve().name, answer, threshold)
 
-    def read(self, images: Images) -> tuple[Shares, Shares]:
+    def read(self, images: Images, is_rough: bool = False) -> tuple[Shares, Shares]:
         """Return what `answer` does, of images (N, 28, 28) or none."""
         if not len(images):
             return np.zeros((0, DIGITS), np.float32), np.zeros(0, np.float32)
-        return self.answer(images[:, None])
+        return self.answer(images[:, None], is_rough)
 
 
 class OpenCVNetwork:
@@ -117,12 +117,13 @@ class OpenCVNetwork:
         self.digest = sha256(content).hexdigest()[:8]
         self._of_thread = local()  # OpenCV's networks are not made for several threads
 
-    def answer(self, images: Images) -> tuple[Shares, Shares]:
-        """Return what `ReaderModel.answer` does."""
+    def answer(self, images: Images, is_rough: bool = False) -> tuple[Shares, Shares]:
+        """Return what `ReaderModel.answer` does; roughly is of one view."""
+        views = VIEWS[:1] if is_rough else VIEWS
         padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
-        views = np.concatenate([padded[:, :, top : top + SIZE, left : left + SIZE] for top, left in VIEWS])
-        shares = _softmax(np.concatenate([self._logits(views[at : at + BATCH]) for at in range(0, len(views), BATCH)]))
-        mean = shares.reshape(len(VIEWS), len(images), -1).mean(0)
+        shifted = np.concatenate([padded[:, :, top : top + SIZE, left : left + SIZE] for top, left in views])
+        logits = [self._logits(shifted[at : at + BATCH]) for at in range(0, len(shifted), BATCH)]
+        mean = _softmax(np.concatenate(logits)).reshape(len(views), len(images), -1).mean(0)
         return _softmax(np.log(np.maximum(mean[:, :DIGITS], LEAST)) / self.temperature), 1 - mean[:, DIGITS]
 
     def _logits(self, images: Images) -> Shares:

@@ -3,7 +3,8 @@
 Decisions: the ink is over-segmented at its connected components and at thin places of the wide ones; the best path
 through all groups of neighboring pieces is found by dynamic programming over the classifier's probabilities and a few
 penalties in terms of the usual height of a digit, so that it also counts the digits (as in Fujisawa, Nakano and Kurino
-1992, "Segmentation methods for character recognition").
+1992, "Segmentation methods for character recognition"). Most groups are no digits, so all of them are classified
+roughly, and only those on the best paths with all views.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ SLANTS = (-0.35, -0.17, 0.0, 0.17, 0.35)  # of cuts: columns per row
 MAX_WIDTH, USUAL_WIDTH = 1.8, 1.05  # of a digit, as a share of its height
 SHORT, TALL = 0.5, 0.6  # of the usual height: shorter than a digit; a piece that is a digit by itself
 LEAST, MAX_PENALTY = 1e-3, 3.0  # probability; of a group of pieces that may be a digit
+ROUGH = 4  # times as many paths are kept while scores are rough
 DIGIT_WEIGHT = 0.75  # of the score of being a digit, which is low for unusual digits, too
 
 # Penalties, in natural logarithms of probability
@@ -69,7 +71,11 @@ _Path = tuple[float, tuple[int, ...]]  # score, spans
 
 
 def split_digits(
-    ink: Ink, classify: Classify, count: int | tuple[int, int] | None = None, best: int = 4
+    ink: Ink,
+    classify: Classify,
+    count: int | tuple[int, int] | None = None,
+    best: int = 4,
+    rough: Classify | None = None,
 ) -> list[Split]:
     """Return the most plausible splits of a string into digits, best first; none without ink.
 
@@ -78,6 +84,7 @@ def split_digits(
         classify: Returns for n inks the probabilities (n, 10), and (n,) of being a digit at all; called once.
         count: The number of digits, or the least and the largest, if known.
         best: Splits at most.
+        rough: A faster `classify` that chooses the groups of pieces to classify; None classifies all of them.
     """
     pieces, height = _pieces(ink > INK)
     least, most = (1, len(pieces)) if count is None else (count, count) if isinstance(count, int) else count
@@ -93,17 +100,19 @@ def split_digits(
                 penalties.append(penalty)
             elif right - left > MAX_WIDTH * height:
                 break
-    probabilities, is_digit = classify([_ink_of(ink, pieces[first:last]) for first, last in spans])
-    likely = np.log(np.maximum(probabilities.max(1), LEAST)) + DIGIT_WEIGHT * np.log(np.maximum(is_digit, LEAST))
-    scores = (likely - penalties).tolist()
+    padded = np.pad(ink, 1)
+    inks = [_ink_of(padded, pieces[first:last]) for first, last in spans]
+    probabilities, is_digit = (rough or classify)(inks)
+    scores = (_likely(probabilities, is_digit) - penalties).tolist()
     starting: dict[int, list[int]] = {}
     for index, (first, _) in enumerate(spans):
         starting.setdefault(first, []).append(index)
+    beam = ROUGH * best if rough else best
     paths: list[dict[int, list[_Path]]] = [{} for _ in range(len(pieces) + 1)]  # of each place and count
     paths[0][0] = [(0.0, ())]
     for first, piece in enumerate(pieces):
         for digits, ways in paths[first].items():
-            kept = nlargest(best, ways)
+            kept = nlargest(beam, ways)
             if piece.mask.shape[0] < TALL * height:
                 skipped = SKIPPED + SKIPPED_HEIGHT * max(piece.mask.shape) / height
                 paths[first + 1].setdefault(digits, []).extend((score - skipped, way) for score, way in kept)
@@ -112,6 +121,13 @@ def split_digits(
                 longer = [(score + scores[index], (*way, index)) for score, way in kept]
                 paths[spans[index][1]].setdefault(number, []).extend(longer)
     ends = [path for digits, ways in paths[-1].items() if not count or least <= digits <= most for path in ways]
+    if rough and ends:
+        ends = nlargest(beam, ends)
+        chosen = sorted({index for _, way in ends for index in way})
+        before = _likely(probabilities, is_digit)
+        probabilities[chosen], is_digit[chosen] = classify([inks[index] for index in chosen])
+        gains = _likely(probabilities, is_digit) - before
+        ends = [(score + float(gains[list(way)].sum()), way) for score, way in ends]
     return [
         Split(
             [_extent(pieces[slice(*spans[index])]) for index in way],
@@ -122,6 +138,12 @@ def split_digits(
         for score, way in nlargest(best, ends)
         if way
     ]
+
+
+def _likely(probabilities: NDArray[np.float32], is_digit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the logarithm of how likely inks are digits, (n,)."""
+    likely = np.log(np.maximum(probabilities.max(1), LEAST)) + DIGIT_WEIGHT * np.log(np.maximum(is_digit, LEAST))
+    return np.asarray(likely, np.float32)
 
 
 def _pieces(mask: Mask) -> tuple[list[_Piece], float]:
@@ -228,11 +250,11 @@ def _union(pieces: Sequence[_Piece]) -> Mask:
     return union
 
 
-def _ink_of(ink: Ink, pieces: Sequence[_Piece]) -> Ink:
-    """Return the ink of these pieces alone, with its gray edges."""
+def _ink_of(padded: Ink, pieces: Sequence[_Piece]) -> Ink:
+    """Return the ink of these pieces alone, with its gray edges, from the ink with a border of one pixel."""
     left, top, right, bottom = _extent(pieces)
-    own = np.pad(_union(pieces), 1).astype(np.uint8)
+    own = cv2.copyMakeBorder(_union(pieces).view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     near = cv2.dilate(own, np.ones((3, 3), np.uint8)) > 0
-    padded = np.pad(ink, 1)[top : bottom + 2, left : right + 2]
-    alone = np.where((own > 0) | (near & (padded <= INK)), padded, 0)
+    part = padded[top : bottom + 2, left : right + 2]
+    alone = np.where((own > 0) | (near & (part <= INK)), part, 0)
     return np.asarray(alone / alone.max(), np.float32)

@@ -168,7 +168,9 @@ def _assign_entries(places: list[tuple[int, int]], options: list[list[list[Candi
     for row, (at, place) in enumerate(places):
         for value, share in options[at][place]:
             scores[row, column[value]] = np.log(max(share, 1e-20))
-    chosen = assign(scores)
+    chosen = scores.argmax(1)
+    if len(set(chosen.tolist())) < len(chosen):
+        chosen = assign(scores)
     for row, (at, place) in enumerate(places):
         taken = {values[number] for other, number in enumerate(chosen) if other != row and number < len(values)}
         options[at][place] = [item for item in options[at][place] if item.value not in taken] or options[at][place]
