@@ -16,6 +16,7 @@ from ziffern.reading.decide import Probabilities
 from ziffern.reading.draft import Draft, Gray
 from ziffern.reading.model import figures
 from ziffern.reading.result import Box, CellReading, CellStatus, Reason
+from ziffern.reading.sudoku import SIDE, keep_rule
 
 if TYPE_CHECKING:
     from ziffern.reading.find import Found
@@ -69,6 +70,8 @@ def found_fields(found: "Found", model: "ReaderModel") -> list[Draft]:
             else:
                 _add_cells(draft, inks, places, gray, model)
             drafts.append(draft)
+    if found.kind == "grid" and [len(row) for row in found.rows] == [SIDE] * SIDE:
+        keep_rule(drafts)
     return drafts
 
 

@@ -1,0 +1,66 @@
+"""The rule of a sudoku: no digit from 1 to 9 stands twice in a row, a column or a block.
+
+Decisions: the most probable digits that keep to the rule are the solution of an integer program; a cell that has another
+digit if it is read alone is left to a person, since the puzzle may have been filled in wrongly; a grid of nine by nine
+in which the rule changes more than a tenth of the digits is no sudoku.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ziffern.reading.draft import Draft
+from ziffern.reading.result import Reason
+
+SIDE = 9
+MAX_CHANGED = 0.1  # of the digits
+LEAST = 1e-6  # probability
+
+
+def keep_rule(drafts: Sequence[Draft]) -> None:
+    """Give the 81 cells of a grid, row by row, the digits that keep to the rule, if it is a sudoku."""
+    places = np.array([place for place, draft in enumerate(drafts) if draft.splits], np.intp)
+    if not len(places):
+        return
+    probabilities = np.concatenate([drafts[place].splits[0][1] for place in places])  # (n, 10)
+    digits = most_probable(probabilities, places)
+    changed = np.flatnonzero(digits != probabilities.argmax(1))
+    if len(changed) > MAX_CHANGED * len(places):
+        return
+    for row in changed:
+        draft, alone, digit = drafts[places[row]], int(probabilities[row].argmax()), int(digits[row])
+        order = np.arange(10)
+        order[[alone, digit]] = digit, alone
+        draft.splits = [(1.0, probabilities[row : row + 1, order])]
+        draft.cells = [msgspec.structs.replace(draft.cells[0], digit=str(digit))]
+        draft.reason = draft.reason or Reason("reading.reason.sudoku", {"digit": alone})
+
+
+def most_probable(probabilities: NDArray[np.float32], places: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the digits (n,) that are most probable together and keep to the rule; zeros if none do.
+
+    Args:
+        probabilities: (n, 10) of each digit.
+        places: (n,) of the cells in the grid, row by row.
+    """
+    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.sparse import coo_array
+
+    count, side = len(places), SIDE
+    variables = np.arange(count * side)
+    cell, digit = np.divmod(variables, side)
+    at = places[cell]
+    blocks = at // 27 * 3 + at % side // 3
+    units = [unit * side + digit + kind * side**2 for kind, unit in enumerate((at // side, at % side, blocks))]
+    rows = np.concatenate([cell, *(count + unit for unit in units)])
+    matrix = coo_array((np.ones(len(rows)), (rows, np.tile(variables, 4)))).tocsr()
+    least = (np.arange(matrix.shape[0]) < count).astype(np.float64)  # each cell has one digit, each unit at most one
+    costs = -np.log(np.maximum(probabilities[:, 1:], LEAST)).ravel()
+    solution = milp(
+        costs, integrality=np.ones(len(costs)), bounds=Bounds(0, 1), constraints=LinearConstraint(matrix, least, 1)
+    )
+    if solution.x is None:
+        return np.zeros(count, np.intp)
+    return np.asarray(solution.x.reshape(count, side).argmax(1) + 1, np.intp)
