@@ -107,8 +107,9 @@ def test_checked_fields_replace_the_labeled_digits() -> None:
 
 
 def test_without_enough_whole_fields_each_digit_must_be_certain() -> None:
-    rules = Rules(values=("1" * 30, "2" * 30))  # the ones and twos run out
-    right, corrected = draft("a", "2" * 30, rules=rules), draft("b", "1" + "2" * 29, 0.9, rules=rules, other="2" * 30)
+    one, two = "1" * 60, "2" * 60
+    rules = Rules(values=(one, two))  # the ones and twos run out
+    right, corrected = draft("a", two, rules=rules), draft("b", f"1{two[1:]}", 0.9, rules=rules, other=two)
     ((accepted, guessed),) = decide([right, corrected], max_error=0.1)
     assert (accepted.status, guessed.status) == ("accepted", "review")
     assert guessed.reason is not None
