@@ -43,6 +43,7 @@ class Split(NamedTuple):
     probabilities: NDArray[np.float32]  # (n, 10)
     is_digit: NDArray[np.float32]  # (n,) 0 to 1
     score: float  # the higher the better, at most 0
+    inks: list[Ink]  # of its digits
 
 
 def quality(probabilities: NDArray[np.float32], is_digit: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -93,7 +94,8 @@ def split_digits(
                 penalties.append(penalty)
             elif right - left > MAX_WIDTH * height:
                 break
-    probabilities, is_digit = classify([_ink_of(ink, pieces[first:last]) for first, last in spans])
+    inks = [_ink_of(ink, pieces[first:last]) for first, last in spans]
+    probabilities, is_digit = classify(inks)
     likely = np.log(np.maximum(probabilities.max(1), LEAST)) + DIGIT_WEIGHT * np.log(np.maximum(is_digit, LEAST))
     scores = (likely - penalties).tolist()
     starting: dict[int, list[int]] = {}
@@ -118,6 +120,7 @@ def split_digits(
             probabilities[list(way)],
             is_digit[list(way)],
             score,
+            [inks[index] for index in way],
         )
         for score, way in nlargest(best, ends)
         if way
