@@ -45,7 +45,7 @@ class ReaderModel:
     """Gives calibrated probabilities of cut-out digits.
 
     Args:
-        name: `builtin`, or the name of the run.
+        name: `builtin` or the name of the run, and a hash of the weights.
         classify: Maps images (N, 1, 28, 28) uint8 to calibrated probabilities (N, 10).
         not_digit: The score of being a digit at all; None where the run has none.
         calibration: Digits that it has not seen; none where they are unknown.
@@ -82,7 +82,8 @@ class ReaderModel:
         if model.normalize.image != (1, SIZE, SIZE) or len(run.class_names) != DIGITS:
             raise InputError("reading.model.no_digits", run=run.folder, classes=len(run.class_names))
         classify = TorchClassifier(model, inference.temperature).probabilities
-        return cls(run.folder.resolve().name, classify, inference.not_digit)
+        weights = sha256(b"".join(part.numpy().tobytes() for part in model.state_dict().values())).hexdigest()[:8]
+        return cls(f"{run.folder.resolve().name}-{weights}", classify, inference.not_digit)
 
     @property
     def threshold(self) -> float:
