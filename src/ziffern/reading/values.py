@@ -21,7 +21,7 @@ from ziffern.reading.decide import (
 )
 from ziffern.reading.draft import Draft
 from ziffern.reading.layout import Sum
-from ziffern.reading.result import ACCEPTED, EMPTY, REVIEW, FieldReading, Guarantee, Reason, Status
+from ziffern.reading.result import ACCEPTED, EMPTY, PICTURE, REVIEW, FieldReading, Guarantee, Reason, Status
 
 CLAIMED = 0.5  # probability from which on two fields claim the same entry of a list
 MIN_FIELDS = 100  # put together, to prove a threshold for whole fields rather than their digits
@@ -61,9 +61,11 @@ class Decisions:
         alternatives = [(value, min(1.0, share)) for value, share in found[:SHOWN]]
         guess, probability = alternatives[0] if alternatives else (draft.value, 0.0)
         reason = draft.reason
-        if draft.kind in ("ticks", "crop"):
+        if draft.kind == "crop":
+            return FieldReading(draft.name, PICTURE, draft.box, probability=1.0)
+        if draft.kind == "ticks":
             probability = 1.0 if reason is None else 0.5
-            if draft.kind == "ticks" and draft.rules:
+            if draft.rules:
                 reason = reason or violation(draft.rules, guess)
         elif not draft.splits and reason is None:
             reason = violation(draft.rules, "") if draft.rules else None
@@ -73,8 +75,7 @@ class Decisions:
             reason = reason or Reason("reading.reason.not_valid")
         elif reason is None:
             reason = self._doubt(draft, guess, probability)
-        is_empty = not guess and reason is None and draft.kind != "crop"
-        status: Status = REVIEW if reason else EMPTY if is_empty else ACCEPTED
+        status: Status = REVIEW if reason else ACCEPTED if guess else EMPTY
         return FieldReading(draft.name, status, draft.box, guess, probability, reason, alternatives, draft.cells)
 
     def _doubt(self, draft: Draft, guess: str, probability: float) -> Reason | None:
