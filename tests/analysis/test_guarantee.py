@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ziffern.analysis.guarantee import THRESHOLDS, Counts, count, first_part, images_needed, threshold
+from ziffern.analysis.guarantee import TENTH, THRESHOLDS, Counts, count, first_part, images_needed, threshold
 
 DRAWS = 200
 
@@ -67,3 +67,19 @@ def test_the_first_part_is_the_same_for_the_same_number_of_images() -> None:
 def test_images_that_a_model_was_trained_on_prove_nothing() -> None:
     confidence, hit = np.full(20_000, 0.99), np.ones(20_000, np.bool_)
     assert threshold(count(confidence, hit, np.inf), 0.5) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_larger_allowed_error_never_accepts_less(seed: int) -> None:
+    counts = count(*labeled(np.random.default_rng(seed), 900, 2.0), parts=TENTH)
+    chosen = [threshold(counts, share) for share in np.geomspace(0.003, 0.3, 60)]
+    places = [2.0 if each is None else each.confidence for each in chosen]
+    assert places == sorted(places, reverse=True)
+    assert 0 < sum(place < 2 for place in places) < 60
+
+
+def test_a_later_start_with_more_images_is_tried_after_a_first_one_with_too_few() -> None:
+    expected, accepted = np.linspace(1, 0, len(THRESHOLDS)), np.linspace(500, 0, len(THRESHOLDS)).astype(np.int64)
+    chosen = threshold(Counts(expected, accepted, np.zeros_like(accepted), 550, parts=TENTH), 0.01)
+    assert chosen is not None
+    assert (chosen.confidence, chosen.accepted) == (0.0, 500)  # while 60 % of the images prove nothing

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+from tests.support import rendered
 
 from filled_forms import Pens, blank_pages, fill
 from paper import degraded
-from ziffern.reading.fields import template_fields
-from ziffern.reading.model import ReaderModel
+from ziffern.reading.fields import classifier, found_fields, template_fields
+from ziffern.reading.find import find
+from ziffern.reading.model import FIGURES, ReaderModel
 from ziffern.reading.page import Page
 from ziffern.reading.registration import PIXELS_PER_MM, register
 from ziffern.reading.template import load_template
@@ -28,3 +30,14 @@ def test_digits_near_the_lines_of_their_boxes_are_read_in_gray_scans(tmp_path: P
     guesses = "".join(cell.digit for draft in drafts for cell in draft.cells)
     wrong = sum(a != b for a, b in zip(guesses, "".join(texts), strict=True))
     assert wrong <= 1
+
+
+def test_the_digits_of_strings_count_for_drift() -> None:
+    sheet = rendered.Sheet(600, 150, 1)
+    sheet.string(60, 50, 50, "4471", 1.2)
+    page = Page("page.png", 1, sheet.gray, None, None)
+    model = ReaderModel.builtin()
+    (draft,) = found_fields(find(page.gray, "string", classifier(model)), model)
+    (values,) = draft.figures
+    assert values.shape == (len(draft.cells), len(FIGURES))
+    np.testing.assert_allclose(values[:, 2], [cell.probability for cell in draft.cells])

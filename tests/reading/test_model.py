@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from typing import Any
@@ -58,4 +59,6 @@ def test_calibration_cells_are_probabilities_of_digits_mostly_right() -> None:
 def test_a_run_gives_the_probabilities_of_its_torch_model(trained_folder: Any) -> None:
     run, images = Run(trained_folder("model=champion", "trainer.max_epochs=1")), mnist()[0][:10]
     expected = TorchClassifier(run.load_model(), run.load_inference().temperature).probabilities(images[:, None])
-    np.testing.assert_allclose(ReaderModel.of_run(run).read(images)[0], expected, atol=1e-6)
+    model = ReaderModel.of_run(run)
+    np.testing.assert_allclose(model.read(images)[0], expected, atol=1e-6)
+    assert re.fullmatch(rf"{re.escape(run.folder.name)}-[0-9a-f]{{8}}", model.name)  # as the packaged one has

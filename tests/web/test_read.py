@@ -2,6 +2,8 @@
 
 import io
 import json
+import time
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -41,6 +43,23 @@ def test_a_form_is_read_by_the_template_of_the_request_or_its_code(as_file: bool
         (read,) = result["pages"]
         assert {field["name"]: field["guess"] for field in read["fields"]} == VALUES
     assert (answer.json()["max_error"], alone.json()["max_error"]) == (0.05, 0.01)
+
+
+def test_no_further_page_is_begun_after_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+
+    def slow(pages: Iterable[object], *_: object, **__: object) -> None:
+        for page in pages:
+            begun.append(page)
+            time.sleep(0.6)
+
+    monkeypatch.setattr("ziffern.web.read.MAX_SECONDS", 0.3)
+    monkeypatch.setattr("ziffern.reading.read.read_pages", slow)
+    files = [("file", (f"{number}.png", scan(), "image/png")) for number in range(4)]
+    with client() as web:
+        answer = web.post("/read", files=files)
+        assert (answer.status_code, answer.json()["code"]) == (503, "web.read.slow")
+    assert len(begun) == 1
 
 
 def test_what_cannot_be_read_is_a_problem() -> None:

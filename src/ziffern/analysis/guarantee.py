@@ -1,15 +1,15 @@
 """Which answers may be accepted so that at most a given share of them is wrong.
 
-Angelopoulos et al. 2022, "Learn then Test": the thresholds of the confidence are tested in a fixed order by exact
-binomial tails, and the last one before the first failure is taken, so that no correction for their number is needed.
-Decisions: the thresholds are fixed in advance, since the binomial law holds for a threshold that does not depend on the
-labels; labeled images are divided in two, a first part (which may also fit the temperature) that chooses where the
-order starts, and the tested part; where the same images chose among several models, such as epochs, the level is
-divided by their number (Bonferroni).
+Angelopoulos et al. 2022, "Learn then Test": thresholds of the confidence are tested in descending order by exact
+binomial tails. Decisions: the thresholds are fixed in advance, since the binomial law holds for a threshold that does
+not depend on the labels; the level is shared out among three STARTS, since the first may have too few images for a
+small share of errors, and a proven threshold passes its part on to the next lower one (the fallback procedure, Wiens
+and Dmitrienko 2005); neither depends on the allowed share, so that a larger one never accepts less; labeled images are
+divided in two, a first part (which may also fit the temperature) that chooses the starts, and the tested part; where
+the same images chose among several models, such as epochs, the level is divided by their number (Bonferroni).
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ STEPS = 32  # thresholds per factor of ten of the doubt, 1 - confidence
 _DOUBTS = 10 ** -(np.arange(1, 6 * STEPS + 1) / STEPS)
 THRESHOLDS = np.append(0.0, 1 - _DOUBTS).astype(np.float32)  # (193,), ascending to 1 - 1e-6, of the type of confidence
 MAX_FIRST = 2000  # images of the first part
-MARGIN = 2.0  # standard deviations of the number of images at the first tested threshold
+STARTS = (1.0, 0.85, 0.6)  # shares of the answers that could be accepted, where the tests start
+THIRD, TENTH = 3, 10  # 1 / share of the first part: if it also fits a temperature, and if it only chooses the starts
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,12 @@ class Counts:
     errors: NDArray[np.int64]  # wrong answers among them
     images: int  # labeled ones in all, of both parts
     models: float = 1  # among which the same images chose; infinite if a model was trained on them
-    first_errors: NDArray[np.int64] | None = None  # wrong answers among the accepted ones of the first part, if known
+    parts: int = THIRD  # of the images, of which one is the first part
 
     @property
     def tested(self) -> int:
         """The number of images in the tested part, those included that are flagged as no digits."""
-        return self.images - first_size(self.images)
+        return self.images - first_size(self.images, self.parts)
 
 
 @dataclass(frozen=True)
@@ -55,36 +56,32 @@ class Threshold:
         return self.accepted / self.tested
 
 
-def first_size(count: int) -> int:
+def first_size(count: int, parts: int = THIRD) -> int:
     """Return how many of `count` labeled images are the first part."""
-    return min(MAX_FIRST, count // 3)
+    return min(MAX_FIRST, count // parts)
 
 
-def first_part(count: int) -> NDArray[np.bool_]:
+def first_part(count: int, parts: int = THIRD) -> NDArray[np.bool_]:
     """Return which of `count` labeled images belong to the first part, (N,), drawn with a fixed seed."""
     chosen = np.zeros(count, np.bool_)
-    chosen[np.random.default_rng(0).permutation(count)[: first_size(count)]] = True
+    chosen[np.random.default_rng(0).permutation(count)[: first_size(count, parts)]] = True
     return chosen
 
 
-def count(
-    confidence: NDArray[np.floating], hit: NDArray[np.bool_], models: float = 1, with_first_errors: bool = False
-) -> Counts:
+def count(confidence: NDArray[np.floating], hit: NDArray[np.bool_], models: float = 1, parts: int = THIRD) -> Counts:
     """Count accepted images and errors at each threshold.
 
     Args:
-        confidence: (N,) in [0, 1]; it may have been fitted on the images of `first_part(N)`, not on others.
+        confidence: (N,) in [0, 1]; it may have been fitted on the images of `first_part(N, parts)`, not on others.
         hit: (N,) whether the answer is right.
         models: The number of models among which these images chose.
-        with_first_errors: Also count the errors of the first part, which make `threshold` stronger; checkpoints do not
-            record them.
+        parts: Of the images, of which one is the first part.
     """
-    first = first_part(len(hit))
+    first = first_part(len(hit), parts)
     is_accepted = confidence[:, None] >= THRESHOLDS  # (N, 193)
     expected = is_accepted[first].mean(0) if first.any() else np.zeros(len(THRESHOLDS))
     tested = is_accepted[~first]
-    errors, first_errors = ((is_accepted & ~hit[:, None])[part].sum(0) for part in (~first, first))
-    return Counts(expected, tested.sum(0), errors, len(hit), models, first_errors if with_first_errors else None)
+    return Counts(expected, tested.sum(0), (tested & ~hit[~first, None]).sum(0), len(hit), models, parts)
 
 
 def threshold(counts: Counts, max_error: float) -> Threshold | None:
@@ -94,48 +91,27 @@ def threshold(counts: Counts, max_error: float) -> Threshold | None:
         counts: Of labeled images like those to be classified.
         max_error: The largest allowed share of wrong answers among the accepted ones, in (0, 1).
     """
-    alpha = (1 - LEVEL) / counts.models
-    share, first = counts.expected, max(1, counts.images - counts.tested)
-    tail = _tail(counts.errors, counts.accepted, max_error)  # of as few errors, if there were more
-    if counts.first_errors is not None:
-        return _descended(counts, tail < alpha, _best_start(counts, max_error), max_error)
-    deviation = np.sqrt(share * (1 - share) * (1 / first + 1 / max(1, counts.tested)))
-    start = 0  # without enough images for any threshold
-    for expected in (share, share - MARGIN * deviation):  # the second is safer, if it leaves any
-        images = np.floor(np.maximum(expected, 0) * counts.tested)
-        start = int(max(np.flatnonzero(_tail(0, images, max_error) < alpha), default=start))
-    return _descended(counts, tail < alpha, start, max_error)
+    from scipy.special import bdtr  # scipy.stats takes a second and 30 MB to import
 
-
-def _tail(errors: Any, images: Any, share: float) -> NDArray[np.float64]:
-    """Return the probability of at most so many errors among images; scipy.stats takes a second and 30 MB to import."""
-    from scipy.special import bdtr
-
-    return np.asarray(bdtr(np.minimum(errors, images), np.asarray(images, np.int64), share))
-
-
-def _best_start(counts: Counts, max_error: float) -> int:
-    """Return the threshold that will most probably be proven, by the errors of the first part."""
-    first = counts.expected * (counts.images - counts.tested)
-    images = np.floor(counts.expected * counts.tested)
-    errors = images * (np.asarray(counts.first_errors) + 0.5) / (first + 1)  # half an error more, as none is never sure
-    return int(np.argmin(_tail(np.ceil(errors), images, max_error)))
-
-
-def _descended(counts: Counts, is_proven: NDArray[np.bool_], start: int, max_error: float) -> Threshold | None:
-    """Return the last threshold before the first that is not proven, in descending order from the start."""
-    chosen = None
-    for place in range(start, -1, -1):
-        if not is_proven[place]:
-            break
-        chosen = place
+    levels = np.zeros(len(THRESHOLDS))
+    for share in STARTS:
+        start = np.flatnonzero(counts.expected >= share * counts.expected[0])[-1]
+        levels[start] += (1 - LEVEL) / counts.models / len(STARTS)
+    tails = bdtr(np.minimum(counts.errors, counts.accepted), counts.accepted, max_error)  # of at most so many errors
+    level, chosen = 0.0, None
+    for place in reversed(range(len(THRESHOLDS))):
+        level += levels[place]
+        if tails[place] < level:
+            chosen = place
+        else:
+            level = 0.0
     if chosen is None:
         return None
-    values = (counts.tested, int(counts.accepted[chosen]), int(counts.errors[chosen]))
-    return Threshold(float(THRESHOLDS[chosen]), max_error, *values)
+    numbers = (counts.tested, int(counts.accepted[chosen]), int(counts.errors[chosen]))
+    return Threshold(float(THRESHOLDS[chosen]), max_error, *numbers)
 
 
-def images_needed(max_error: float, models: float = 1) -> int:
-    """Return the least number of labeled images that prove the promise, if every answer to them is right."""
+def images_needed(max_error: float, models: float = 1, parts: int = THIRD) -> int:
+    """Return the least number of labeled images that prove the promise, if every answer to them is right and sure."""
     tested = np.ceil(np.log((1 - LEVEL) / models) / np.log1p(-max_error))
-    return int(tested + min(MAX_FIRST, np.ceil(tested / 2)))
+    return int(tested + min(MAX_FIRST, np.ceil(tested / (parts - 1))))

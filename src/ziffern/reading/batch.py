@@ -1,12 +1,16 @@
 """The folder of a batch: `reading.json`, the registered pages, and the crops of fields.
 
 Decision: it is written under another name and renamed when it is complete, so that a killed reading leaves nothing that
-looks finished; a folder that exists is never replaced, since people may have checked it.
+looks finished; it is locked while it is written, so that the next reading of this name removes what a killed one left;
+a folder that exists is never replaced, since people may have checked it.
 """
 
+import fcntl
+import glob
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
@@ -20,6 +24,7 @@ from ziffern.reading.result import Reading
 
 MAX_PAGE, MAX_CROP = 1400, 800  # pixels of the longest side of a stored picture
 QUALITY = 80  # of JPEG
+PARTS = frozenset({"pages", "crops"})  # of a folder, from its beginning
 
 
 class BatchFolder:
@@ -36,9 +41,11 @@ class BatchFolder:
         self.path = path
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(path)
             self.partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
             self.partial.chmod(0o755)
-            for name in ("pages", "crops"):
+            self._lock = _locked(self.partial)
+            for name in sorted(PARTS):
                 (self.partial / name).mkdir()
 
     def add_page(self, number: int, gray: NDArray[np.uint8]) -> str:
@@ -66,7 +73,27 @@ class BatchFolder:
         with writing(self.path):
             (self.partial / READING).write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
             os.rename(self.partial, self.path)  # noqa: PTH104 # Path.rename replaces an empty folder, too
+            self._lock.close()
 
     def discard(self) -> None:
         """Remove what was written, unless the folder is finished."""
         shutil.rmtree(self.partial, ignore_errors=True)
+        self._lock.close()
+
+
+def _locked(folder: Path) -> ExitStack:
+    """Lock a folder until the stack is closed, or this process ends. Raises OSError."""
+    with ExitStack() as stack:
+        place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        stack.callback(os.close, place)
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return stack.pop_all()
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove the partial folders of killed readings; those of running ones are locked before they have any content."""
+    for old in path.parent.glob(f".{glob.escape(path.name)}-????????"):
+        with suppress(OSError):
+            if PARTS <= {below.name for below in old.iterdir()} <= PARTS | {READING, "report.html"}:
+                with _locked(old):
+                    shutil.rmtree(old)

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from ziffern.analysis.guarantee import Counts, count
+from ziffern.analysis.guarantee import TENTH, Counts, count
 from ziffern.errors import InputError
 from ziffern.files.atomic import write_text
 from ziffern.files.untrusted import read_text, reading
@@ -89,6 +89,6 @@ def read_calibration(path: Path, model: str) -> Mapping[str, Counts]:
         raise InputError("reading.calibrate.other_model", path=path, model=content.model, used=model)
     columns = {name: list(zip(*items, strict=True)) for name, items in content.fields.items() if items}
     return {
-        name: count(np.array(shares, np.float32), np.array(hits, np.bool_), with_first_errors=True)
+        name: count(np.array(shares, np.float32), np.array(hits, np.bool_), parts=TENTH)
         for name, (shares, hits) in columns.items()
     }

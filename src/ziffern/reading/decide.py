@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ziffern.analysis.guarantee import Counts, Threshold, count, images_needed, threshold
+from ziffern.analysis.guarantee import TENTH, Counts, Threshold, count, images_needed, threshold
 from ziffern.errors import InputError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class LabeledDigits:
     def digits(self) -> Counts:
         """Counts of single digits."""
         confidence = np.where(self.is_digit, self.probability.max(1), np.float32(-1))
-        return count(confidence, self.probability.argmax(1) == self.label, with_first_errors=True)
+        return count(confidence, self.probability.argmax(1) == self.label, parts=TENTH)
 
     @cached_property
     def _by_rules(self) -> "dict[tuple[int, Rules], Counts]":
@@ -149,7 +149,7 @@ class LabeledDigits:
             first = next(iter(candidates(self.probability[used], rules)), None)
             shares.append(first.probability if first and self.is_digit[used].all() else -1.0)
             hits.append(first is not None and first.value == value)
-        return count(np.array(shares, np.float32), np.array(hits, np.bool_), with_first_errors=True)
+        return count(np.array(shares, np.float32), np.array(hits, np.bool_), parts=TENTH)
 
 
 def _random_value(rng: np.random.Generator, length: int, rules: "Rules") -> str | None:
@@ -186,7 +186,7 @@ def chosen_threshold(counts: Counts, max_error: float, field: str, length: int =
     share = share_per_digit(max_error, length)
     chosen = threshold(counts, share)
     if chosen is None:
-        needed = images_needed(share)
+        needed = images_needed(share, parts=counts.parts)
         code = "too_few" if counts.images < needed else "not_proven"
         raise InputError(
             f"reading.guarantee.{code}", field=field, max_error=max_error, total=counts.images, needed=needed

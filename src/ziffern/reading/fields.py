@@ -111,6 +111,8 @@ def _add_string(
         (float(share), split.probabilities) for share, split in zip(scores / scores.sum(), splits, strict=True)
     ]
     best = splits[0]
+    images = np.array([digit_image(one) for one in best.inks], np.uint8)
+    draft.figures.append(figures(images, best.probabilities, best.is_digit))
     for (left, top, right, bottom), probability, score in zip(
         best.boxes, best.probabilities, best.is_digit, strict=True
     ):

@@ -48,7 +48,7 @@ class ReaderModel:
     """Gives calibrated probabilities of cut-out digits.
 
     Args:
-        name: `builtin` or the name of the run, and the first digits of the weights' hash.
+        name: `builtin` or the name of the run, and a hash of the weights.
         answer: Maps images (N, 1, 28, 28) uint8, white on black, to calibrated probabilities of the digits (N, 10), and
             to how certainly each is a digit at all, (N,) in 0 to 1; less exactly if its second argument is true.
         threshold: An image that is less certainly a digit is none.
@@ -95,7 +95,8 @@ class ReaderModel:
             return shares, score.scores(shares, images) if score else np.ones(len(images), np.float32)
 
         threshold = OTHER_SHARE if has_other else score.threshold if score else 0.0
-        return cls(run.folder.resolve().name, answer, threshold)
+        weights = sha256(b"".join(part.numpy().tobytes() for part in model.state_dict().values())).hexdigest()[:8]
+        return cls(f"{run.folder.resolve().name}-{weights}", answer, threshold)
 
     def read(self, images: Images, is_rough: bool = False) -> tuple[Shares, Shares]:
         """Return what `answer` does, of images (N, 28, 28) or none."""

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VERSION = 1
-Status = Literal["accepted", "review", "empty"]
+Status = Literal["accepted", "review", "empty", "picture"]
 ACCEPTED: Status
 REVIEW: Status
 EMPTY: Status
-ACCEPTED, REVIEW, EMPTY = get_args(Status)
+PICTURE: Status  # of an area that is kept as one, and not read
+ACCEPTED, REVIEW, EMPTY, PICTURE = get_args(Status)
 CellStatus = Literal["digit", "empty", "not a digit"]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Box = tuple[Share, Share, Share, Share]  # left, top, right, bottom, as shares of the page image
@@ -75,8 +76,8 @@ class FieldReading(Struct, frozen=True):
 
     @property
     def value(self) -> str | None:
-        """The accepted value; empty for a field without ink; None if a person must look."""
-        return self.guess if self.status == ACCEPTED else "" if self.status == EMPTY else None
+        """The accepted value; empty for a field without ink, or a picture; None if a person must look."""
+        return None if self.status == REVIEW else self.guess if self.status == ACCEPTED else ""
 
     @property
     def why(self) -> str:

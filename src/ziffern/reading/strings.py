@@ -45,6 +45,7 @@ class Split(NamedTuple):
     probabilities: NDArray[np.float32]  # (n, 10)
     is_digit: NDArray[np.float32]  # (n,) 0 to 1
     score: float  # the higher the better, at most 0
+    inks: list[Ink]  # of its digits
 
 
 def quality(probabilities: NDArray[np.float32], is_digit: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -134,6 +135,7 @@ def split_digits(
             probabilities[list(way)],
             is_digit[list(way)],
             score,
+            [inks[index] for index in way],
         )
         for score, way in nlargest(best, ends)
         if way

@@ -1,8 +1,8 @@
 """The rule of a sudoku: no digit from 1 to 9 stands twice in a row, a column or a block.
 
-Decisions: the most probable digits that keep to the rule are the solution of an integer program; a cell that has another
-digit if it is read alone is left to a person, since the puzzle may have been filled in wrongly; a grid of nine by nine
-in which the rule changes more than a tenth of the digits is no sudoku.
+Decisions: the most probable digits that keep to the rule are the solution of an integer program; a cell that has
+another digit if it is read alone is left to a person, since the puzzle may have been filled in wrongly; a grid of nine
+by nine in which the rule changes more than a tenth of the digits is no sudoku.
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from ziffern.analysis.guarantee import Counts, Threshold, images_needed
+from ziffern.analysis.guarantee import Counts, Threshold
 from ziffern.errors import InputError
 from ziffern.reading.constraints import Rules, violation
 from ziffern.reading.decide import (
@@ -21,9 +21,10 @@ from ziffern.reading.decide import (
 )
 from ziffern.reading.draft import Draft
 from ziffern.reading.layout import Sum
-from ziffern.reading.result import ACCEPTED, EMPTY, REVIEW, FieldReading, Guarantee, Reason, Status
+from ziffern.reading.result import ACCEPTED, EMPTY, PICTURE, REVIEW, FieldReading, Guarantee, Reason, Status
 
 CLAIMED = 0.5  # probability from which on two fields claim the same entry of a list
+MIN_FIELDS = 100  # put together, to prove a threshold for whole fields rather than their digits
 MAX_COMBINATIONS = 100_000  # of the fields of a sum
 
 
@@ -40,8 +41,7 @@ class Decisions:
         self.digits, self.max_error, self.checked = digits, max_error, checked or {}
         self.guarantees: dict[str, Guarantee] = {}
         self.problems: dict[str, InputError] = {}  # by field: why no threshold is proven
-        self._fields: dict[tuple[int, Rules], Counts] = {}
-        self._thresholds: dict[tuple[str, int, int], Threshold | InputError] = {}
+        self._thresholds: dict[tuple[str, int, Rules | None], tuple[Threshold | InputError, str]] = {}
 
     def fields(self, pages: Sequence[Sequence[Draft]], sums: Sequence[Sequence[Sum]]) -> list[list[FieldReading]]:
         """Return the fields of all pages, each of which has its own sums."""
@@ -61,9 +61,11 @@ class Decisions:
         alternatives = [(value, min(1.0, share)) for value, share in found[:SHOWN]]
         guess, probability = alternatives[0] if alternatives else (draft.value, 0.0)
         reason = draft.reason
-        if draft.kind in ("ticks", "crop"):
+        if draft.kind == "crop":
+            return FieldReading(draft.name, PICTURE, draft.box, probability=1.0)
+        if draft.kind == "ticks":
             probability = 1.0 if reason is None else 0.5
-            if draft.kind == "ticks" and draft.rules:
+            if draft.rules:
                 reason = reason or violation(draft.rules, guess)
         elif not draft.splits and reason is None:
             reason = violation(draft.rules, "") if draft.rules else None
@@ -73,20 +75,18 @@ class Decisions:
             reason = reason or Reason("reading.reason.not_valid")
         elif reason is None:
             reason = self._doubt(draft, guess, probability)
-        is_empty = not guess and reason is None and draft.kind != "crop"
-        status: Status = REVIEW if reason else EMPTY if is_empty else ACCEPTED
+        status: Status = REVIEW if reason else ACCEPTED if guess else EMPTY
         return FieldReading(draft.name, status, draft.box, guess, probability, reason, alternatives, draft.cells)
 
     def _doubt(self, draft: Draft, guess: str, probability: float) -> Reason | None:
         """Return why a field is not accepted whose value is valid; None if it is."""
-        counts, source = self._evidence(draft, len(guess))
+        chosen, source = self._threshold(draft, len(guess))
         is_strong = draft.rules is not None and draft.rules.is_strong
         if guess != draft.plain_guess and not is_strong:
             reason = violation(draft.rules, draft.plain_guess) if draft.rules else None
             return reason or Reason("reading.reason.not_valid")
         if guess != draft.plain_guess and source == "digits":  # they prove nothing about a value that rules corrected
             return Reason("reading.reason.no_guarantee", {"max_error": self.max_error})
-        chosen = self._threshold(draft.name, counts, len(guess) if source == "digits" else 1)
         if isinstance(chosen, InputError):
             self.problems.setdefault(draft.name, chosen)
             return Reason("reading.reason.no_guarantee", {"max_error": self.max_error})
@@ -103,28 +103,23 @@ class Decisions:
         code = "unsure_digit" if source == "digits" else "unsure"
         return Reason(f"reading.reason.{code}", {"probability": probability, "threshold": chosen.confidence})
 
-    def _evidence(self, draft: Draft, length: int) -> tuple[Counts, str]:
-        """Return counts by which a field is tested, and of what they are.
+    def _threshold(self, draft: Draft, length: int) -> tuple[Threshold | InputError, str]:
+        """Return the threshold of fields of this length, or why there is none, and what proves it.
 
-        Whole fields are taken where there are enough of them, which does not depend on how they were read.
+        That depends neither on how they were read nor on the allowed share of errors.
         """
-        if draft.name in self.checked:
-            return self.checked[draft.name], "checked"
-        if draft.rules is not None and draft.rules.is_strong:
-            key = (length, draft.rules)
-            if key not in self._fields:
-                self._fields[key] = self.digits.fields(length, draft.rules)
-            if self._fields[key].images >= images_needed(self.max_error):
-                return self._fields[key], "fields"
-        return self.digits.digits, "digits"
-
-    def _threshold(self, name: str, counts: Counts, digits: int) -> Threshold | InputError:
-        key = (name, id(counts), digits)  # all counts are kept
+        key = (draft.name, length, draft.rules)
         if key not in self._thresholds:
+            counts, source = self.checked.get(draft.name), "checked"
+            if counts is None and draft.rules is not None and draft.rules.is_strong:
+                counts, source = self.digits.fields(length, draft.rules), "fields"
+            if counts is None or (source == "fields" and counts.images < MIN_FIELDS):
+                counts, source = self.digits.digits, "digits"
             try:
-                self._thresholds[key] = chosen_threshold(counts, self.max_error, name, digits)
+                chosen = chosen_threshold(counts, self.max_error, draft.name, length if source == "digits" else 1)
+                self._thresholds[key] = chosen, source
             except InputError as error:
-                self._thresholds[key] = error
+                self._thresholds[key] = error, source
         return self._thresholds[key]
 
 

@@ -50,7 +50,7 @@ def verified_fields(folder: Path) -> list[Verified]:
 
 
 def values_csv(reading: Reading, standing: Standing) -> str:
-    """Return one row per field; the status is `accepted`, `empty`, `unreadable`, `person`, `disagreement` or `open`."""
+    """Return one row per field; the status is that of the reading, or as decided."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ziffern.files.untrusted import open_below
-from ziffern.reading.result import ACCEPTED, EMPTY, REVIEW, Reading
+from ziffern.reading.result import ACCEPTED, EMPTY, PICTURE, REVIEW, Reading
 from ziffern.report.page import png_uri, write_page
 from ziffern.text.language import Language, terminal_language
 
@@ -36,7 +36,7 @@ def page_context(result: Reading, folder: Path, t: Language) -> dict[str, Any]:
     counts, pages = result.counts, [(page, page.problem) for page in result.pages if page.problem]
     by_field: dict[str, Counter[str]] = {}
     for page in result.pages:
-        for item in page.fields:
+        for item in (item for item in page.fields if item.status != PICTURE):
             by_field.setdefault(item.name, Counter())[item.status] += 1
     doubtful = sorted(
         ((page, item) for page in result.pages for item in page.fields if item.status == REVIEW),
@@ -47,7 +47,7 @@ def page_context(result: Reading, folder: Path, t: Language) -> dict[str, Any]:
         "result": result,
         "created": f"{result.created[:16].replace('T', ' ')} UTC",
         "counts": {status: counts[status] for status in (ACCEPTED, REVIEW, EMPTY)},
-        "total": counts.total(),
+        "total": counts.total() - counts[PICTURE],
         "warnings": [warning.text(t.code) for warning in result.warnings],
         "by_field": by_field,
         "doubtful": [

@@ -1,10 +1,12 @@
 """The endpoint `/read`: numbers from pages, by the reader's own model.
 
 Decisions: a template comes with its request, and names no files; nothing is written; one request is read at a time per
-worker process, by all cores, since a page takes longer than the model.
+worker process, by all cores, since a page takes longer than the model; after MAX_SECONDS no further page is begun.
 """
 
 import asyncio
+import threading
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,9 +17,10 @@ from ziffern.text.catalog import Message
 from ziffern.web.bodies import check_count, from_form
 from ziffern.web.endpoint import Endpoint, Load, header
 from ziffern.web.predict import max_error_of
-from ziffern.web.problems import ProblemError
+from ziffern.web.problems import RETRY, ProblemError
 
 MAX_FILES = 64  # per request
+MAX_SECONDS = 120  # until all pages are read, the wait for other requests included
 MAX_ERROR = 0.01  # unless the request says otherwise
 FILES = ("image/", "application/pdf", "application/zip", "application/octet-stream")  # a body that is one file
 
@@ -37,7 +40,7 @@ class Read(Endpoint):
         """Return the reading of the pages in a body.
 
         Raises:
-            ProblemError: No page can be read, or the template or `max_error` is wrong.
+            ProblemError: No page can be read, or the template or `max_error` is wrong, or it takes too long.
         """
         max_error = max_error_of(scope["query_string"]) if scope["query_string"] else MAX_ERROR
         content_type = header(scope, b"content-type")
@@ -54,7 +57,14 @@ class Read(Endpoint):
         if not files or len(texts) > 1:
             raise ProblemError(422, Message("web.read.parts", files=len(files), texts=len(texts)))
         text = texts[0] if texts else None
-        return await asyncio.get_running_loop().run_in_executor(self._thread, _read, files, text, max_error)
+        stop, run = threading.Event(), asyncio.get_running_loop().run_in_executor
+        try:
+            async with asyncio.timeout(MAX_SECONDS):
+                return await run(self._thread, _read, files, text, max_error, stop)
+        except TimeoutError:
+            raise ProblemError(503, Message("web.read.slow", seconds=MAX_SECONDS), RETRY) from None
+        finally:
+            stop.set()
 
 
 def _text(part: str | bytes) -> str | None:
@@ -69,7 +79,15 @@ def _text(part: str | bytes) -> str | None:
         return None
 
 
-def _read(files: list[Any], text: str | None, max_error: float) -> bytes:
+def _until(stop: threading.Event, pages: Iterable[Any]) -> Iterator[Any]:
+    """Yield pages until nobody waits for them."""
+    for page in pages:
+        if stop.is_set():
+            raise ProblemError(503, Message("web.busy"))
+        yield page
+
+
+def _read(files: list[Any], text: str | None, max_error: float, stop: threading.Event) -> bytes:
     from ziffern.reading.model import ReaderModel
     from ziffern.reading.pages import pages_of
     from ziffern.reading.read import read_pages
@@ -79,7 +97,9 @@ def _read(files: list[Any], text: str | None, max_error: float) -> bytes:
     if problems:
         raise ProblemError(422, problems[0])
     try:
-        result = read_pages(pages_of(files), ReaderModel.builtin(), template=template, max_error=max_error)
+        result = read_pages(
+            _until(stop, pages_of(files)), ReaderModel.builtin(), template=template, max_error=max_error
+        )
     except InputError as error:
         raise ProblemError(422, error) from None
     if all(page.problem for page in result.pages):

@@ -71,6 +71,21 @@ def test_page_shows_the_first_field_and_answers_bring_the_next(queue: Queue, cli
     assert client.post("/en/undo", json={"queue": "review", "held": []}).json()["undone"] == ""
 
 
+def test_with_double_entry_nobody_sees_a_guess_or_the_entry_of_another_person(batch: Path) -> None:
+    queue = Queue(batch, double=True)
+    with closing(queue.decisions):
+        anna, bert = client_of(queue), client_of(queue, "bert")
+        first, *_ = places(anna.get("/en/review").text)
+        guess = queue.reading.pages[first[0]].fields[first[1]].guess
+        anna.post("/en/decide", json=entry(first, "777"))
+        shown = [bert.get(f"/en/field/{first[0]}/{first[1]}?queue={name}").text for name in ("review", "settle")]
+        assert all("777" not in page and guess not in page and 'data-options="[]"' in page for page in shown)
+        bert.post("/en/decide", json=entry(first, "888"))
+        settled = bert.get(f"/en/field/{first[0]}/{first[1]}?queue=settle").text
+        assert "777" in settled
+        assert "888" in settled
+
+
 def test_every_picture_is_encoded_anew(batch: Path, client: Any) -> None:
     jpeg = b"\xff\xd8", "image/jpeg"
     for kind, start, form in (("crop", b"\x89PNG", "image/png"), ("context", *jpeg), ("page", *jpeg)):

@@ -115,6 +115,9 @@ def test_a_batch_is_checked_with_keys_alone(
     press(page, "*")
     press(page, *["Backspace"] * 2)  # in the empty field
     assert place(page) == first
+    press(page, *"/*/*")
+    press(page, *["Control+z"] * 4)  # more than the page holds beside those that wait
+    assert place(page) == first
     press(page, "+")
     for _ in doubtful:
         here = place(page)

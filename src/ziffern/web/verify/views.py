@@ -1,6 +1,7 @@
 """What the pages of `ziffern verify` show, and what their script sends.
 
-Decision: the answer to an entry brings the next fields along, so that nobody waits for one.
+Decisions: the answer to an entry brings the next fields along, so that nobody waits for one; with double entry, nobody
+sees the guess, nor why it is doubtful, nor what others entered, until two entries differ.
 """
 
 import json
@@ -73,12 +74,14 @@ class Views:
         index = next(place for place, other in enumerate(page.fields) if other.name == key[1])
         likely = read.alternatives[:MAX_OPTIONS] or ([(read.guess, read.probability)] if read.guess else [])
         options = [(value, words.percent(share, 1), "value") for value, share in likely]
-        guess = read.guess
-        if name == "settle":
-            entries = self.queue.standing.answers(key).values()
+        guess, standing = read.guess, self.queue.standing
+        doubt = _reason(read.reason, words) if read.reason else words("unsure") if read.status == REVIEW else ""
+        if standing.needed > 1:
+            guess, options, doubt = "", [], ""
+        if name == "settle" and standing.state(key) == "disputed":
+            entries = standing.answers(key).values()
             options = [(entry.value or words(entry.kind), entry.person, entry.kind) for entry in entries]
             guess = ""
-        doubt = _reason(read.reason, words) if read.reason else words("unsure") if read.status == REVIEW else ""
         return {
             "field": read,
             "version": self.version,

@@ -2,6 +2,7 @@
 
 const RETRY = 1000; // milliseconds
 const SHOWN = 7; // suggestions
+const AHEAD = 5; // fields that wait
 const main = document.getElementById("work");
 const input = document.getElementById("value");
 const options = document.getElementById("options");
@@ -200,6 +201,7 @@ async function undo() {
   }
   upcoming = upcoming.filter((other) => other.place !== item.place);
   if (current && current.place !== item.place) upcoming.unshift(current);
+  upcoming.splice(AHEAD); // the server lends them again
   show(item);
 }
 
