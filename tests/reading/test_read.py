@@ -324,7 +324,7 @@ def test_progress_counts_files_and_pages_of_a_single_file(tmp_path: Path) -> Non
 
 
 def test_a_page_that_nobody_expected_does_not_take_the_others_with_it(exam: Path) -> None:
-    broken = replace(ReaderModel.builtin(), classify=lambda images: images[:, 1])  # of shape (N, 1, 28, 28)
+    broken = replace(ReaderModel.builtin(), answer=lambda images, _: images[:, 1])  # of shape (N, 1, 28, 28)
     template = load_template(exam / "exam.yaml")
     (page,) = read_pages(pages_of([exam / "scans/0.png"]), broken, template=template).pages
     assert page.problem
