@@ -23,11 +23,12 @@ MIN_DRAWN, SMALL_SIDE = 0.85, 30  # of each side of a box, to 3 pixels, or 2 if 
 WINDOW = 0.55  # darkness of a window, as a share of the ground's brightness
 MAX_ASPECT = 1.4  # width to height of a box for one digit; wider ones have strings
 SAME = 0.78  # ratio of two sides that count as equal
-ROW_GAP, COLUMN_GAP = 0.9, 0.3  # between boxes of one row or column, as shares of their height
+ROW_GAP, COLUMN_GAP = 1.4, 0.3  # between boxes of one row or column, as shares of their height
 MAX_OVERLAP, MAX_SHIFT = 0.2, 0.3  # of boxes in a row, and across it
 CUBIC, MIN_SHARE = 5, 0.7  # rows or columns, and known corners, for a cubic surface
 MAX_BEND = 0.25  # of a box: from the smooth surface; more is an error
-MAX_BOXES = 600  # of a picture: they are compared in pairs
+MAX_BOXES = 5000  # of a picture: they are compared in pairs
+NEIGHBORS = 24  # nearest boxes, among which the next one of a row or column is
 
 
 def working_scale(gray: Gray) -> float:
@@ -41,23 +42,27 @@ def find_boxes(gray: Gray) -> Points:
     scale = working_scale(gray)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     small = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=how)
-    found: list[Points] = []
-    centers: list[tuple[float, float, float]] = []
+    found = np.zeros((0, 4, 2), np.float32)
     for mask, ink, shortest in _masks(small):
-        if len(found) >= MAX_BOXES:
-            break
-        for quad in _supported(
-            np.array(list(islice(_enclosed(mask, shortest), MAX_BOXES)), np.float32).reshape(-1, 4, 2), ink
-        ):
-            (x, y), area = quad.mean(0), float(cv2.contourArea(quad))
-            near = (
-                (x - u) ** 2 + (y - v) ** 2 < 0.1 * min(area, other) and SAME**2 < area / other < SAME**-2
-                for u, v, other in centers
-            )
-            if not any(near):
-                centers.append((float(x), float(y), area))
-                found.append(quad)
-    return _divided(np.array(found[:MAX_BOXES], np.float32).reshape(-1, 4, 2)) / np.float32(scale)
+        quads = _supported(_array(_enclosed(mask, shortest)), ink)
+        found = np.concatenate([found, quads[~_known(quads, found)]])[:MAX_BOXES]
+    return _divided(found) / np.float32(scale)
+
+
+def _array(quads: Iterator[Points]) -> Points:
+    return np.array(list(islice(quads, MAX_BOXES)), np.float32).reshape(-1, 4, 2)
+
+
+def _known(quads: Points, found: Points) -> NDArray[np.bool_]:
+    """Return which boxes were found before."""
+    centers, areas = found.mean(1), np.array([cv2.contourArea(quad) for quad in found])
+    known = []
+    for quad in quads:
+        area = cv2.contourArea(quad)
+        away = ((centers - quad.mean(0)) ** 2).sum(1)
+        alike = (area * SAME**2 < areas) & (areas < area / SAME**2)
+        known.append(bool((alike & (away < 0.1 * np.minimum(area, areas))).any()))
+    return np.array(known, bool)
 
 
 def dark_windows(gray: Gray) -> Points:
@@ -67,27 +72,29 @@ def dark_windows(gray: Gray) -> Points:
     size = min(small.shape) // 4 | 1
     ground = cv2.morphologyEx(cv2.medianBlur(small, 5), cv2.MORPH_CLOSE, np.ones((size, size), np.uint8))
     light = np.where(small > WINDOW * ground, 255, 0).astype(np.uint8)
-    return np.array(list(islice(_enclosed(light, 2 * MIN_SIDE), MAX_BOXES)), np.float32).reshape(-1, 4, 2) / np.float32(
-        scale
-    )
+    return _array(_enclosed(light, 2 * MIN_SIDE)) / np.float32(scale)
 
 
 def _divided(quads: Points) -> Points:
-    """Drop boxes that are made of smaller ones: the line between them was missed."""
+    """Drop boxes that are made of smaller ones, or these: those of a size that fewer other boxes have.
+
+    A line between two boxes was missed, or a stroke was taken for one.
+    """
     centers, areas = quads.mean(1), np.array([cv2.contourArea(quad) for quad in quads])
-    kept = []
-    for quad, area in zip(quads, areas, strict=True):
+    sizes = np.stack([np.linalg.norm(side, axis=1) for side in sides(quads)[1:]], 1)
+    kept = np.ones(len(quads), bool)
+    for index, (quad, area) in enumerate(zip(quads, areas, strict=True)):
         x, y, wide, tall = cv2.boundingRect(quad)
-        near = np.flatnonzero(
-            (abs(centers - (x + wide / 2, y + tall / 2)) < (wide / 2, tall / 2)).all(1) & (areas < 0.7 * area)
-        )
+        near = (abs(centers - (x + wide / 2, y + tall / 2)) < (wide / 2, tall / 2)).all(1)
         inside = [
-            index
-            for index in near
-            if areas[index] > 0.1 * area and cv2.pointPolygonTest(quad, centers[index].tolist(), False) > 0
+            part
+            for part in np.flatnonzero(near & (areas < 0.7 * area) & (areas > 0.1 * area)).tolist()
+            if cv2.pointPolygonTest(quad, centers[part].tolist(), False) > 0
         ]
-        kept.append(len(inside) <= 1 or areas[inside].sum() < 0.7 * area)
-    return np.asarray(quads[np.array(kept, bool)])
+        if len(inside) > 1 and areas[inside].sum() >= 0.7 * area:
+            alike = [int(_alike(sizes, place, slice(None)).all(1).sum()) for place in [index, *inside]]
+            kept[inside if alike[0] > max(alike[1:]) else index] = False
+    return np.asarray(quads[kept])
 
 
 def _masks(gray: Gray) -> Iterator[tuple[Gray, Gray, int]]:
@@ -117,16 +124,17 @@ def _supported(quads: Points, ink: Gray) -> Points:
 
 
 def _long_lines(ink: Gray, length: int) -> Gray:
-    """Keep runs of ink of this length, also of slightly slanted or broken lines, and drop digits."""
+    """Keep runs of ink of this length, also of slightly slanted or broken lines, and drop digits.
+
+    A line is continued to one that it nearly meets: beside a thick dark line, a thin one is not seen as ink.
+    """
     lines = np.zeros_like(ink)
-    for size, across in (((length, 1), (1, 3)), ((1, length), (3, 1))):
-        thick = (
-            cv2.dilate(ink, np.ones(across, np.uint8)) if size[0] == 1 else cv2.dilate(ink, np.ones((3, 1), np.uint8))
-        )
-        runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_RECT, size))
-        bridge = (length // 2 * 2 + 1, 1) if size[0] > 1 else (1, length // 2 * 2 + 1)
-        lines |= cv2.morphologyEx(runs, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_RECT, bridge))
-    return lines
+    kernels = [np.ones(size, np.uint8) for size in ((1, length), (length, 1))]
+    for kernel, across in zip(kernels, ((3, 1), (1, 3)), strict=True):
+        runs = cv2.morphologyEx(cv2.dilate(ink, np.ones(across, np.uint8)), cv2.MORPH_OPEN, kernel)
+        lines |= cv2.morphologyEx(runs, cv2.MORPH_CLOSE, kernel)
+    joined = [cv2.morphologyEx(lines, cv2.MORPH_CLOSE, kernel[: length // 3, : length // 3]) for kernel in kernels]
+    return np.asarray(joined[0] | joined[1], np.uint8)
 
 
 def _enclosed(mask: Gray, shortest: int) -> Iterator[Points]:
@@ -185,6 +193,8 @@ def lattices(quads: Points, *, is_grid: bool) -> list[dict[tuple[int, int], int]
     centers, along, down = sides(quads)
     wide, tall = np.linalg.norm(along, axis=1), np.linalg.norm(down, axis=1)
     free = set(np.flatnonzero(wide < (MAX_ASPECT if is_grid else 2 * MAX_ASPECT) * tall).tolist())
+    order = sorted(free)
+    nearest = dict(zip(order, _nearest(centers[order]), strict=True))
     groups = []
     while free:
         start = free.pop()
@@ -193,9 +203,9 @@ def lattices(quads: Points, *, is_grid: bool) -> list[dict[tuple[int, int], int]
         while queue:
             row, column = queue.popleft()
             here = places[row, column]
-            rest = np.array(sorted(free), np.int64)
+            rest = np.array([order[near] for near in nearest[here] if order[near] in free], np.int64)
             if not len(rest):
-                break
+                continue
             across = (centers[rest] - centers[here]) @ np.linalg.inv(np.stack([along[here], down[here]]))
             for step in ((0, 1), (0, -1), (1, 0), (-1, 0)) if is_grid else ((0, 1), (0, -1)):
                 axis = 1 if step[0] else 0
@@ -215,17 +225,25 @@ def lattices(quads: Points, *, is_grid: bool) -> list[dict[tuple[int, int], int]
                 )
                 place = row + step[0], column + step[1]
                 if fits.any() and place not in places:
-                    nearest = int(rest[fits][gap[fits].argmin()])
-                    if nearest in free:
-                        free.discard(nearest)
-                        places[place] = nearest
+                    box = int(rest[fits][gap[fits].argmin()])
+                    if box in free:
+                        free.discard(box)
+                        places[place] = box
                         queue.append(place)
         top, first = (min(place[axis] for place in places) for axis in (0, 1))
         groups.append({(row - top, column - first): box for (row, column), box in places.items()})
     return groups
 
 
-def filled_row(quads: Points) -> list[Points]:
+def _nearest(centers: Points) -> NDArray[np.intp]:
+    """Return the nearest NEIGHBORS of each center (N, 2), and itself, (N, up to 25)."""
+    count = min(NEIGHBORS + 1, len(centers))
+    chunks = np.array_split(centers, max(1, len(centers) // 64))
+    away = (((chunk[:, None] - centers) ** 2).sum(2) for chunk in chunks)
+    return np.concatenate([np.argpartition(part, count - 1, 1)[:, :count] for part in away])
+
+
+def filled_row(gray: Gray, quads: Points) -> list[Points]:
     """Return the boxes of one row in order, with those added that were missed among adjoining ones."""
     centers, along, _ = sides(quads)
     order = np.argsort(centers @ np.median(along, 0))
@@ -234,12 +252,26 @@ def filled_row(quads: Points) -> list[Points]:
     wide = float(np.median(np.linalg.norm(along, axis=1)))
     for gap, index in zip(gaps, order[1:], strict=True):
         if np.median(gaps) < 0.2 * wide and gap > 0.7 * wide:
-            row.append(np.stack([row[-1][1], quads[index][0], quads[index][3], row[-1][2]]))
+            whole = np.stack([row[-1][1], quads[index][0], quads[index][3], row[-1][2]])
+            shares = np.linspace(0, 1, round(gap / wide) + 1)[:, None]
+            top, bottom = (whole[i] * (1 - shares) + whole[j] * shares for i, j in ((0, 1), (3, 2)))
+            missed = [np.stack(box).astype(np.float32) for box in zip(top, top[1:], bottom[1:], bottom, strict=False)]
+            row += missed if _is_lined(gray, whole) else []
         row.append(quads[index])
     return row
 
 
-def _alike(lengths: Points, here: int, rest: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _is_lined(gray: Gray, quad: Points) -> bool:
+    """Whether there are lines along the top and the bottom of a box, rather than the gap of a number."""
+    smooth = cv2.GaussianBlur(gray, (3, 3), 0)
+    ink = cv2.adaptiveThreshold(smooth, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 51, 8)
+    share = np.linspace(0.1, 0.9, 40, dtype=np.float32)[:, None]
+    edges = [quad[a] * (1 - share) + quad[b] * share for a, b in ((0, 1), (3, 2))]
+    drawn = cv2.remap(cv2.dilate(ink, np.ones((7, 7), np.uint8)), np.array(edges, np.float32), None, cv2.INTER_NEAREST)
+    return bool(drawn.mean(1).min() > MIN_SHARE)
+
+
+def _alike(lengths: Points, here: int, rest: NDArray[np.int64] | slice) -> NDArray[np.bool_]:
     ratio = lengths[rest] / lengths[here]
     return np.asarray((ratio > SAME) & (ratio < 1 / SAME))
 

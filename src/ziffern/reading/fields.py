@@ -68,7 +68,7 @@ def found_fields(found: "Found", model: "ReaderModel") -> list[Draft]:
                 at = ((left + right - width) // 2, (top + bottom - height) // 2)  # the ink has a margin
                 _add_string(draft, inks[0], at, gray, model, None)
             else:
-                _add_cells(draft, inks, places, gray, model)
+                _add_cells(draft, inks, places, gray, model, found.unlike(row) if len(boxes) > 1 else None)
             drafts.append(draft)
     if found.kind == "grid" and [len(row) for row in found.rows] == [SIDE] * SIDE:
         keep_rule(drafts)
@@ -76,13 +76,21 @@ def found_fields(found: "Found", model: "ReaderModel") -> list[Draft]:
 
 
 def _add_cells(
-    draft: Draft, inks: Sequence[Ink], places: Sequence[tuple[int, ...]], gray: Gray, model: "ReaderModel"
+    draft: Draft,
+    inks: Sequence[Ink],
+    places: Sequence[tuple[int, ...]],
+    gray: Gray,
+    model: "ReaderModel",
+    unlike: Sequence[bool] | None = None,
 ) -> None:
-    """Read cells; empty ones are left out of the value, but not between digits."""
+    """Read cells; empty ones are left out of the value, but not between digits; `unlike` ones are for no digits."""
     filled = [place for place, ink in enumerate(inks) if ink.any()]
     images = np.array([digit_image(inks[place]) for place in filled], np.uint8).reshape(-1, 28, 28)
     probability, scores = model.read(images)
     is_digit = scores >= model.threshold
+    if unlike is not None:
+        is_digit &= ~np.array(unlike)[filled]
+        scores = np.where(is_digit, scores, np.minimum(scores, model.threshold))
     draft.figures.append(figures(images, probability, scores))
     readings = dict(zip(filled, zip(probability, is_digit, strict=True), strict=True))
     for place, at in enumerate(places):

@@ -5,7 +5,7 @@ digits; without boxes, the digits are the ink, and a string is the line that a c
 line. A classifier also tells which way up a picture is; without one it is taken as upright.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from typing import Literal, NamedTuple
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from ziffern.errors import InputError
 from ziffern.reading.boxes import (
+    MAX_BOXES,
+    SAME,
     WORKING_SIZE,
     Gray,
     Points,
@@ -26,7 +28,7 @@ from ziffern.reading.boxes import (
     lattices,
     sides,
 )
-from ziffern.reading.straighten import PixelBox, cut_out, rotated_page, warped_grid, warped_rows
+from ziffern.reading.straighten import PixelBox, cut_out, rotated_page, stacked, warped_grid, warped_rows
 from ziffern.reading.strings import Classify, quality, split_digits
 from ziffern.reading.textline import free_regions, runs_down
 
@@ -37,7 +39,9 @@ MIN_ROW = 3  # boxes, unless rows are asked for
 MAX_WIDER = 1.7  # than the median of its row
 MIN_GRID = 2  # rows and columns
 MIN_KNOWN = 0.6  # of a grid's boxes
-MIN_HEIGHT, MIN_COUNT = 0.6, 0.4  # of a row, compared to the best one
+MIN_WINDOWS = 6  # dark ones with digits, for a grid of light lines
+MIN_HEIGHT, MIN_COUNT = 0.6, 0.4  # of a row or grid, compared to the best one
+MIN_INKED = 0.15  # of the boxes of a grid, if any has as many
 MIN_STRING, MAX_STRING = 1.2, 25.0  # width to height of a box for a string
 MIN_INSIDE, MIN_CONTRAST = 5, 40  # pixels of the inside of a box, gray levels of ink in it
 INSET = 8  # the inside of a box begins at this part of its sides
@@ -48,6 +52,13 @@ SURE, SURE_ONE = 0.65, 0.8  # mean quality of many digits that stand upright, an
 NO_BOXES = np.zeros((0, 4, 2), np.float32)
 
 
+class Note(NamedTuple):
+    """Something that a user must know of the page."""
+
+    kind: Literal["boxes", "cut", "grids", "lines", "turned"]
+    number: int  # of what is left out, of the grids, or degrees
+
+
 class Found(NamedTuple):
     """Boxes for digits (kind `string`: one box for each string), row by row, in pixels of the straightened picture."""
 
@@ -55,6 +66,14 @@ class Found(NamedTuple):
     rows: list[list[PixelBox]]
     gray: Gray  # (H, W), dark ink on light paper
     is_boxed: bool  # whether there are printed lines around
+    notes: tuple[Note, ...] = ()  # what is left out, and which way up it was read
+
+    @staticmethod
+    def unlike(row: Sequence[PixelBox]) -> list[bool]:
+        """Return which boxes of a row have another width, as those of a letter have."""
+        wide = np.array([right - left for left, _, right, _ in row])
+        ratios = wide / np.median(wide)
+        return [bool(unlike) for unlike in (ratios > MAX_WIDER) | (ratios < 1 / MAX_WIDER)]
 
     def cut(self, box: PixelBox) -> Gray:
         """Return one of the boxes with a margin, without its lines and its neighbors' ink."""
@@ -90,21 +109,21 @@ def find(gray: Gray, what: What = "auto", classify: Classify | None = None) -> F
         raise InputError("reading.find.nothing", what=what)
     turns = range(4 if classify else 1)
     attempts = [(cache(places), seekers) for places, seekers in _attempts(gray, what)]  # boxes are sought once
-    found = _best((_boxed(gray, attempts, what, turn) for turn in turns), classify)
+    found = _best(((turn, _boxed(gray, attempts, what, turn)) for turn in turns), classify)
     if found is None and what not in ("row", "grid"):
         picture = _dark(gray, [(0, 0, gray.shape[1], gray.shape[0])])
         others = () if classify is None or what == "digit" else (1, 3) if runs_down(picture) else (2,)
-        turned = (np.ascontiguousarray(np.rot90(picture, turn)) for turn in (0, *others))
-        found = _best((_free(picture, what, classify) for picture in turned), classify)
+        turned = ((turn, np.ascontiguousarray(np.rot90(picture, turn))) for turn in (0, *others))
+        found = _best(((turn, _free(picture, what, classify)) for turn, picture in turned), classify)
     if found is None:
         raise InputError("reading.find.nothing", what=what)
     return found
 
 
-def _best(turned: Iterable[Found | None], classify: Classify | None) -> Found | None:
+def _best(turned: Iterable[tuple[int, Found | None]], classify: Classify | None) -> Found | None:
     """Return what has the surest digits; the first one is preferred, and one digit alone does not tell."""
     best, best_score = None, 0.0
-    for turn, found in enumerate(turned):
+    for turn, found in turned:  # quarter turns to the left
         if found and (classify is None or found.kind == "digit"):
             if not turn:
                 return found
@@ -113,6 +132,8 @@ def _best(turned: Iterable[Found | None], classify: Classify | None) -> Found | 
             score = float((scores - (EVEN if turn else UPRIGHT)).sum())
             if not turn or score > best_score:
                 best, best_score = found, score
+                if turn:
+                    best = found._replace(notes=(*found.notes, Note("turned", 90 * turn)))
             if scores.mean() > SURE + SURE_ONE / len(scores) ** 0.5:
                 break
     return best
@@ -121,11 +142,13 @@ def _best(turned: Iterable[Found | None], classify: Classify | None) -> Found | 
 def _attempts(gray: Gray, what: What) -> Attempts:
     """Return where boxes of which kinds are sought, the surest first."""
     cells: list[tuple[Kind, _Seeker]] = [("grid", _grid), ("row", _rows)]
-    boxes = cache(lambda: find_boxes(gray))
+    boxes, windows = cache(lambda: find_boxes(gray)), cache(lambda: dark_windows(gray))
+    light = cache(lambda: find_boxes(255 - gray))  # light lines and digits
     all_kinds: Attempts = [
-        (lambda: _filled(gray, dark_windows(gray)), cells),
+        (lambda: light() if len(_filled(gray, windows())) >= MIN_WINDOWS else NO_BOXES, cells[:1]),
+        (lambda: _filled(gray, windows()), cells),
         (boxes, cells),
-        (lambda: _filled(gray, find_boxes(255 - gray)), cells),  # light lines and digits
+        (lambda: _filled(gray, light()), cells),
         (boxes, [("string", _strings), ("digit", _digit)]),
     ]
     return [(places, [pair for pair in kinds if what in ("auto", pair[0])]) for places, kinds in all_kinds]
@@ -142,35 +165,82 @@ def _boxed(gray: Gray, attempts: Attempts, what: What, turn: int) -> Found | Non
         for kind, seek in seekers if len(quads) else ():
             found = seek(picture, quads, what) if not (turn and kind == "digit") else None
             if found:
-                return found
+                cut = (Note("cut", MAX_BOXES),) if len(quads) == MAX_BOXES else ()
+                return found._replace(notes=found.notes + cut)
     return None
 
 
 def _free(gray: Gray, what: What, classify: Classify | None) -> Found | None:
-    picture, regions = free_regions(gray, classify, what)
+    picture, regions, others = free_regions(gray, classify, what)
     if not regions:
         return None
     left, top, right, bottom = regions[0]
     is_digit = what == "digit" or (what == "auto" and right - left < 1.3 * (bottom - top))
-    return Found("digit" if is_digit else "string", [[region] for region in regions], picture, is_boxed=False)
+    notes = (Note("lines", others),) if others and not is_digit else ()
+    return Found("digit" if is_digit else "string", [[region] for region in regions], picture, False, notes)
 
 
 def _grid(gray: Gray, quads: Points, what: What) -> Found | None:
-    best: tuple[float, Points] | None = None
+    grids = []
     for places in lattices(quads, is_grid=True):
         rows, columns = (1 + max(place[axis] for place in places) for axis in (0, 1))
-        if min(rows, columns) >= MIN_GRID and len(places) >= MIN_KNOWN * rows * columns:
+        is_large = min(rows, columns) >= MIN_GRID and rows * columns >= (3 * 3 if what == "auto" else 1)
+        if is_large and len(places) >= MIN_KNOWN * rows * columns:
             area = len(places) * float(np.sum([cv2.contourArea(quads[box]) for box in places.values()]))
-            if best is None or area > best[0]:
-                best = area, grid_corners(quads, places)
-    if best is None or (what == "auto" and best[1].size < 2 * 3 * 3):
+            grids.append((area, len(places), places))
+    kept: list[Points] = []
+    grids.sort(key=lambda grid: -grid[0])
+    inked = [
+        grid for grid in grids if np.mean([_has_tall_ink(gray, quads[box]) for box in grid[2].values()]) >= MIN_INKED
+    ]
+    for _, count, places in inked or grids[:1]:
+        corners = grid_corners(quads, places)
+        if not kept or (
+            count >= MIN_COUNT * kept[0][..., 0].size
+            and not _inside([_outline(other) for other in kept], corners.mean((0, 1))[None]).any()
+        ):
+            kept.append(corners)
+    if not kept:
         return None
-    picture, boxes = warped_grid(gray, best[1])
-    return Found("grid", boxes, _dark(picture, [box for row in boxes for box in row]), is_boxed=True)
+    outlines = [_outline(corners) for corners in kept]
+    pictures: list[Gray] = []
+    placed: list[list[PixelBox]] = []
+    sizes = [corners.size for corners in kept]
+    for index in sorted(_in_reading_order(outlines), key=lambda index: sizes[index] < SAME * max(sizes)):
+        picture, boxes = warped_grid(gray, kept[index])
+        top = sum(len(other) for other in pictures)
+        pictures.append(_dark(picture, [box for row in boxes for box in row]))
+        placed += [[(left, up + top, right, down + top) for left, up, right, down in row] for row in boxes]
+    notes = _left_out(gray, quads, outlines)
+    if len(kept) > 1:
+        notes += (Note("grids", len(kept)),)
+    return Found("grid", placed, stacked(pictures), is_boxed=True, notes=notes)
+
+
+def _outline(corners: Points) -> Points:
+    """Return the corners (4, 2) of a grid."""
+    return np.asarray(corners[[0, 0, -1, -1], [0, -1, -1, 0]])
+
+
+def _inside(outlines: Sequence[Points], points: Points) -> NDArray[np.bool_]:
+    """Return which outlines (K, 4, 2) hold which points (N, 2), (K, N)."""
+    edges = np.array([np.roll(outline, -1, 0) - outline for outline in outlines]).reshape(-1, 4, 1, 2)
+    away = points - np.array(outlines).reshape(-1, 4, 1, 2)
+    return np.asarray((edges[..., 0] * away[..., 1] - edges[..., 1] * away[..., 0] > 0).all(1))
+
+
+def _left_out(gray: Gray, quads: Points, outlines: Sequence[Points]) -> tuple[Note, ...]:
+    """Return a note of the boxes (N, 4, 2) with tall ink that neither lie in these outlines nor around them."""
+    centers = np.array([outline.mean(0) for outline in outlines])
+    is_own = _inside(outlines, quads.mean(1)).any(0)
+    tall = np.linalg.norm(sides(quads)[2], axis=1)
+    others = ~is_own & ~_inside(list(quads), centers).any(1) & (tall >= MIN_HEIGHT * np.median(tall[is_own]))
+    count = sum(_has_tall_ink(gray, quad) for quad in quads[others])
+    return (Note("boxes", count),) if count else ()
 
 
 def _rows(gray: Gray, quads: Points, what: What) -> Found | None:
-    groups = [_equally_wide(quads, list(places.values())) for places in lattices(quads, is_grid=False)]
+    groups = [_without_labels(quads, places) for places in lattices(quads, is_grid=False)]
     groups = [group for group in groups if len(group) >= (MIN_ROW if what == "auto" else 2)]
     if what == "auto":
         groups = [group for group in groups if any(_has_tall_ink(gray, quads[box]) for box in group)]
@@ -183,13 +253,19 @@ def _rows(gray: Gray, quads: Points, what: What) -> Found | None:
         for group, height in zip(groups, heights, strict=True)
         if height >= MIN_HEIGHT * heights[best] and len(group) >= MIN_COUNT * len(groups[best])
     ]
-    return _straight("row", gray, [filled_row(quads[group]) for group in kept])
+    return _straight("row", gray, [filled_row(gray, quads[group]) for group in kept], quads)
 
 
-def _equally_wide(quads: Points, group: list[int]) -> list[int]:
-    """Leave out boxes of another width, such as those of a letter before or after a number."""
+def _without_labels(quads: Points, places: Mapping[tuple[int, int], int]) -> list[int]:
+    """Return the boxes of a row from left to right without narrow ones, and without wide ones before the first digit.
+
+    These have a label; a wide box after a digit may have a letter of the number.
+    """
+    group = [places[place] for place in sorted(places)]
     wide = np.linalg.norm(sides(quads[group])[1], axis=1)
-    return [box for box, ratio in zip(group, wide / np.median(wide), strict=True) if 1 / MAX_WIDER < ratio < MAX_WIDER]
+    ratios = wide / np.median(wide)
+    first = int(((ratios > 1 / MAX_WIDER) & (ratios < MAX_WIDER)).argmax())
+    return [box for box, ratio in zip(group[first:], ratios[first:], strict=True) if ratio > 1 / MAX_WIDER]
 
 
 def _strings(gray: Gray, quads: Points, what: What) -> Found | None:
@@ -201,7 +277,7 @@ def _strings(gray: Gray, quads: Points, what: What) -> Found | None:
         return None
     usual = float(np.median(tall[filled]))
     kept = fits & (tall > 0.6 * usual) & (tall < 1.6 * usual)
-    return _straight("string", gray, [[quad] for quad in quads[kept]])
+    return _straight("string", gray, [[quad] for quad in quads[kept]], quads)
 
 
 def _digit(gray: Gray, quads: Points, what: What) -> Found | None:
@@ -209,7 +285,7 @@ def _digit(gray: Gray, quads: Points, what: What) -> Found | None:
     largest = int(areas.argmax())
     if areas[largest] < (0.05 if what == "auto" else 0.01) * gray.size:
         return None
-    return _straight("digit", gray, [[quads[largest]]])
+    return _straight("digit", gray, [[quads[largest]]], quads)
 
 
 def _filled(gray: Gray, quads: Points) -> Points:
@@ -231,15 +307,16 @@ def _has_tall_ink(gray: Gray, quad: Points) -> bool:
     return bool((inside & (tall > TALL_INK * (box[3] - box[1]))).any())
 
 
-def _straight(kind: Kind, gray: Gray, rows: list[list[Points]]) -> Found:
-    rows = _in_reading_order(rows)
+def _straight(kind: Kind, gray: Gray, rows: list[list[Points]], quads: Points) -> Found:
+    rows = [rows[index] for index in _in_reading_order([row[0] for row in rows])]
     picture, boxes = rotated_page(gray, rows) or warped_rows(gray, rows)
-    return Found(kind, boxes, _dark(picture, [box for row in boxes for box in row]), is_boxed=True)
+    picture = _dark(picture, [box for row in boxes for box in row])
+    notes = _left_out(gray, quads, [quad for row in rows for quad in row])
+    return Found(kind, boxes, picture, is_boxed=True, notes=notes)
 
 
-def _in_reading_order(rows: list[list[Points]]) -> list[list[Points]]:
-    """Sort rows from top to bottom, and those side by side from left to right."""
-    firsts = [row[0] for row in rows]
+def _in_reading_order(firsts: Sequence[Points]) -> list[int]:
+    """Return the order of rows, by the first box of each: from top to bottom, and from left to right."""
     _, along, down = sides(np.array(firsts, np.float32))
     right = np.median(along / np.linalg.norm(along, axis=1, keepdims=True), 0)
     tall = float(np.median(np.linalg.norm(down, axis=1)))
@@ -251,7 +328,7 @@ def _in_reading_order(rows: list[list[Points]]) -> list[list[Points]]:
         line = [index for index in left if y[index] < y[left[0]] + 0.6 * tall]
         order += sorted(line, key=lambda index: x[index])
         left = [index for index in left if index not in line]
-    return [rows[index] for index in order]
+    return order
 
 
 def _dark(gray: Gray, boxes: list[PixelBox]) -> Gray:

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,12 +24,12 @@ from ziffern.reading.values import Decisions
 from ziffern.text.catalog import Message
 
 if TYPE_CHECKING:
-    from ziffern.reading.find import What
+    from ziffern.reading.find import Note, What
     from ziffern.reading.layout import Template
     from ziffern.reading.model import ReaderModel
 
 MAX_THREADS = 8
-MAX_NAMES = 5  # of fields in a warning
+MAX_NAMES = 5  # of fields or pages in a warning
 
 
 @dataclass
@@ -39,6 +39,7 @@ class _PageDraft:
     crops: list[str] = field(default_factory=list)
     sums: tuple[Sum, ...] = ()
     template: "Template | None" = None
+    notes: "tuple[Note, ...]" = ()
 
 
 def read_pages(
@@ -89,7 +90,7 @@ def read_pages(
         named = zip(fields, draft.crops or [""] * len(fields), strict=True)
         whole = [replace(item, crop=crop) for item, crop in named]
         results.append(replace(draft.reading, fields=whole))
-    warnings = _without_guarantee(decisions.problems)
+    warnings = [*_notes(drafts), *_without_guarantee(decisions.problems)]
     figures = [some for draft in drafts for item in draft.fields for some in item.figures]
     warnings += drift(model, np.concatenate(figures)) if figures else []
     used = {draft.template.version if draft.template else "": draft.template for draft in drafts if draft.reading.kind}
@@ -121,6 +122,7 @@ def _read_page(
     from ziffern.reading.find import find
     from ziffern.reading.registration import PIXELS_PER_MM, register
 
+    notes: tuple[Note, ...] = ()
     if template is None and what == "auto":
         template = _printed_template(page)
     if template is not None:
@@ -130,7 +132,7 @@ def _read_page(
         fields = template_fields(registered, model, PIXELS_PER_MM)
     else:
         found = find(page.gray, what, classifier(model))
-        kind, residual, gray, sums = found.kind, None, found.gray, ()
+        kind, residual, gray, sums, notes = found.kind, None, found.gray, (), found.notes
         fields = found_fields(found, model)
     image, crops = "", []
     if folder is not None:
@@ -140,7 +142,7 @@ def _read_page(
         ]
     for item in fields:
         item.crop = None
-    return _PageDraft(replace(start, kind=kind, image=image, residual=residual), fields, crops, sums, template)
+    return _PageDraft(replace(start, kind=kind, image=image, residual=residual), fields, crops, sums, template, notes)
 
 
 def _printed_template(page: Page) -> "Template | None":
@@ -177,6 +179,23 @@ def _failed(page: Page, error: Exception) -> InputError:
     return InputError("reading.pages.failed", path=page.source, page=page.number, reason=repr(error)[:200])
 
 
+def _notes(drafts: Iterable[_PageDraft]) -> list[Reason]:
+    """Return one warning for all pages of which the same must be known."""
+    groups: dict[tuple[str, int], list[str]] = {}
+    for draft in drafts:
+        for note in draft.notes:
+            groups.setdefault((note.kind, note.number), []).append(f"{draft.reading.source} {draft.reading.number}")
+    return [
+        Reason(f"reading.warning.{kind}", {"pages": _list(pages), "count": count})
+        for (kind, count), pages in groups.items()
+    ]
+
+
+def _list(names: Sequence[str]) -> str:
+    more = [f"… {names[-1]}"] if len(names) > MAX_NAMES else []
+    return ", ".join([*names[:MAX_NAMES], *more])
+
+
 def _without_guarantee(problems: Mapping[str, InputError]) -> list[Reason]:
     """Return one warning for all fields that lack the same evidence."""
     groups: dict[tuple[str, object], list[str]] = {}
@@ -185,9 +204,7 @@ def _without_guarantee(problems: Mapping[str, InputError]) -> list[Reason]:
     warnings = []
     for names in groups.values():
         reason = _reason(max((problems[name] for name in names), key=lambda error: error.message.values["needed"]))  # type: ignore[arg-type,return-value]
-        more = [f"… {names[-1]}"] if len(names) > MAX_NAMES else []
-        field_names = ", ".join([*names[:MAX_NAMES], *more])
-        warnings.append(replace(reason, values=reason.values | {"field": field_names}))
+        warnings.append(replace(reason, values=reason.values | {"field": _list(names)}))
     return warnings
 
 

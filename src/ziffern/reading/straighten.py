@@ -80,10 +80,15 @@ def warped_rows(gray: Gray, rows: list[list[Points]]) -> tuple[Gray, list[list[P
         edges = [np.array([xs[2 * i], ys[0] + top, xs[2 * i + 1], ys[1] + top]) for i in range(len(row))]
         places.append([_pixels(edge) for edge in edges])
         top += len(strips[-1])
+    return stacked(strips), places
+
+
+def stacked(strips: list[Gray]) -> Gray:
+    """Return pictures one below the other, with paper beside the narrow ones."""
     width = max(strip.shape[1] for strip in strips)
     paper = int(np.median(strips[0]))
     filled = [cv2.copyMakeBorder(s, 0, 0, 0, width - s.shape[1], cv2.BORDER_CONSTANT, value=paper) for s in strips]
-    return np.concatenate(filled), places
+    return np.concatenate(filled)
 
 
 def _warp(gray: Gray, corners: Points, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> Gray:

@@ -23,8 +23,11 @@ SPACE = 0.5  # heights of a letter: gaps between words
 MAX_RULE = 12.0  # width to height: longer ink is a rule
 
 
-def free_regions(gray: Gray, classify: Classify | None, what: str) -> tuple[Gray, list[PixelBox]]:
-    """Return the page with level lines of writing, and the region of the digits: none without ink."""
+def free_regions(gray: Gray, classify: Classify | None, what: str) -> tuple[Gray, list[PixelBox], int]:
+    """Return the page with level lines of writing, the region of the digits, and the number of other lines.
+
+    There are no regions without ink.
+    """
     page = rotated(gray, _angle(_ink(gray))[0])[0] if what != "digit" else gray
     scale = working_scale(page)
     ink = _ink(page)
@@ -38,7 +41,7 @@ def free_regions(gray: Gray, classify: Classify | None, what: str) -> tuple[Gray
     )
     marks = np.flatnonzero(tall & ~whole)
     if not len(marks):
-        return page, []
+        return page, [], 0
     usual = np.median(boxes[marks, 3][boxes[marks, 3] > 0.3 * np.percentile(boxes[marks, 3], 90)])
     marks = marks[boxes[marks, 3] > 0.35 * usual]
     lines = _lines(boxes, marks, float(usual), ink.shape)
@@ -51,7 +54,7 @@ def free_regions(gray: Gray, classify: Classify | None, what: str) -> tuple[Gray
     pad = MARGIN * (bottom - top)
     places = np.array([left - pad, top - pad, right + pad, bottom + pad]) / scale
     left, top, right, bottom = np.rint(places.clip(0, [*page.shape[::-1], *page.shape[::-1]])).astype(int).tolist()
-    return page, [(left, top, right, bottom)]
+    return page, [(left, top, right, bottom)], sum(not np.isin(line, chosen).any() for line in lines)
 
 
 def _ink(gray: Gray) -> Gray:
