@@ -255,11 +255,50 @@ function bridged(ink, gaps, length) {
   return result;
 }
 
-// Thin straight lines near the border that leave the picture or form a frame, without strokes that cross.
+// Straight lines near the border that leave the picture or form a frame, without strokes that cross.
 function longLines(mask, dark) {
-  const {width, height} = mask;
-  let lines = mapped(mask, () => 0);
-  if (Math.min(width, height) < 40) return lines;
+  let lines = throughLines(mask);
+  if (Math.min(mask.width, mask.height) >= 30) {
+    const frame = frameLines(dark);
+    lines = mapped(lines, (value, i) => value || frame.data[i]);
+  }
+  if (!any(lines)) return lines;
+  lines = mapped(grown(lines), (value, i) => (value && mask.data[i] ? 1 : 0));
+  const thickness = Math.max(2, round(0.1 * Math.min(mask.width, mask.height)));
+  const crossed = bridged(mapped(dark, (value, i) => (value && !lines.data[i] ? 1 : 0)), lines, 2 * (thickness + 1) + 1);
+  return mapped(lines, (value, i) => (value && !crossed.data[i] ? 1 : 0));
+}
+
+// Lines from border to border, which may lean by a pixel; not the bar of a digit that fills the picture.
+function throughLines(mask) {
+  const rest = mapped(mask, value => value), sides = [0, 1, 2, 3].map(side => {  // top, right, bottom, left
+    const turned = side % 2 ? transposed(mask) : mask, {width, height} = turned, wide = grown(turned), places = [];
+    for (let y = 0; y < round(0.25 * height); y++) {
+      const row = side === 1 || side === 2 ? height - 1 - y : y;
+      if (mean(wide.data.subarray(row * width, (row + 1) * width)) >= 0.95) places.push(row);
+    }
+    const found = picture(width, height), far = Math.abs((places[places.length - 1] ?? 0) - (places[0] ?? 0));
+    if (places.length && far < Math.max(0.1 * height, 7) + 2)  // grown on both sides
+      for (const row of places) found.data.set(turned.data.subarray(row * width, (row + 1) * width), row * width);
+    return side % 2 ? transposed(found) : found;
+  });
+  const near = grown(mapped(mask, (_, i) => largest(sides.map(found => found.data[i]))));
+  rest.data.forEach((_, i) => { if (near.data[i]) rest.data[i] = 0; });
+  const reaches = touchedSides(rest), kept = sides.filter((_, k) => any(sides[(k + 2) % 4]) || !reaches[(k + 2) % 4]);
+  return mapped(mask, (_, i) => (kept.some(found => found.data[i]) ? 1 : 0));
+}
+
+// Whether a mask touches the top, right, bottom and left border.
+function touchedSides({width, height, data}) {
+  const at = (count, place) => Array.from({length: count}, (_, k) => data[place(k)]).some(Boolean);
+  return [at(width, k => k), at(height, k => k * width + width - 1),
+          at(width, k => (height - 1) * width + k), at(height, k => k * width)];
+}
+
+// Long thin lines near the border that leave the picture or have a corner.
+function frameLines(dark) {
+  const {width, height} = dark;
+  let lines = mapped(dark, () => 0);
   for (const axis of [0, 1]) {
     const [side, other] = axis ? [height, width] : [width, height], turn = axis ? transposed : from => from;
     const length = Math.max(8, round(0.85 * side)), thick = Math.max(2, round(0.1 * other));
@@ -280,12 +319,7 @@ function longLines(mask, dark) {
   const {labels, parts} = partsOf(lines), keep = parts.map(part =>
     part.left === 0 || part.top === 0 || part.right === width || part.bottom === height ||
     (part.wide > 0.2 * width && part.high > 0.2 * height));
-  if (!keep.some(Boolean)) return mapped(lines, () => 0);
-  lines = grown(mapped(lines, (_, i) => (labels[i] >= 0 && keep[labels[i]] ? 1 : 0)), 2);
-  lines = mapped(lines, (value, i) => (value && mask.data[i] ? 1 : 0));
-  const thickness = Math.max(2, round(0.1 * Math.min(width, height)));
-  const crossed = bridged(mapped(dark, (value, i) => (value && !lines.data[i] ? 1 : 0)), lines, 2 * (thickness + 2) + 1);
-  return mapped(lines, (value, i) => (value && !crossed.data[i] ? 1 : 0));
+  return mapped(lines, (_, i) => (labels[i] >= 0 && keep[labels[i]] ? 1 : 0));
 }
 
 // Lines along the picture's border, frames, and shadows at the border.
@@ -304,7 +338,9 @@ function boxPieces(mask, dark, hasBox) {
     if (hasBox && Math.min(wide, high) <= 0.1 * short) touched = [wide > high, high >= wide, wide > high, high >= wide];
     if (touched.some(Boolean)) {
       const near = own.filter(i => fromSides(i).some((far, k) => far < 0.1 * short || (touched[k] && far < 0.17 * short)));
-      isPiece = near.length >= 0.85 * area || depthOf(mapped(dark, (value, i) => (labels[i] === number ? value : 0))) > 0.16 * short;
+      const part = mapped(mask, (_, i) => (labels[i] === number ? 1 : 0));
+      isPiece = (near.length >= 0.85 * area && fillsCorners(part, Math.max(2, round(0.08 * short)))) ||
+        depthAtBorder(mapped(dark, (value, i) => part.data[i] && value)) > 0.16 * short;
     } else if (part.extent >= 0.6 * short && area <= 0.05 * short * part.extent) {
       const runs = [wide > high, high > wide, wide > high, high > wide];
       isPiece = runs.some((is, k) => is && own.every(i => fromSides(i)[k] < 0.17 * short));
@@ -321,8 +357,16 @@ function boxPieces(mask, dark, hasBox) {
   return pieces;
 }
 
-// Half the width of the widest stroke; the picture's border is no end of one.
-function depthOf(mask) {
+// Whether a mask reaches each corner between borders that it touches; a 0 that fills a cell does not.
+function fillsCorners(mask, size) {
+  const touched = touchedSides(mask), right = mask.width - size, bottom = mask.height - size;
+  const corners = [[right, 0], [right, bottom], [0, bottom], [0, 0]];
+  return corners.every(([left, top], k) =>
+    !touched[k] || !touched[(k + 1) % 4] || any(cropped(mask, Math.max(left, 0), Math.max(top, 0), size, size)));
+}
+
+// Half the width of the widest stroke at the picture's border, which is no end of one.
+function depthAtBorder(mask) {
   const wide = picture(mask.width + 2, mask.height + 2);
   for (let y = 0; y < wide.height; y++)
     for (let x = 0; x < wide.width; x++)
@@ -331,8 +375,18 @@ function depthOf(mask) {
   const far = distances(wide.data.map(value => 1 - value), wide.width, wide.height);
   return largest(far.filter((_, i) => {
     const y = Math.floor(i / wide.width), x = i % wide.width;
-    return y > 0 && x > 0 && y < wide.height - 1 && x < wide.width - 1;
+    const inner = y > 0 && x > 0 && y <= mask.height && x <= mask.width;
+    return inner && (y === 1 || x === 1 || y === mask.height || x === mask.width);
   }));
+}
+
+// The parts that are not much fainter than the digit.
+function withoutSmudges(mask, contrast) {
+  const {labels, parts} = partsOf(mask);
+  if (parts.length === 1) return mask;
+  const pen = percentile(contrast.data.filter((_, i) => mask.data[i]), 0.75);
+  const dark = parts.map((_, k) => percentile(contrast.data.filter((_, i) => labels[i] === k), 0.75) >= 0.4 * pen);
+  return mapped(mask, (_, i) => (labels[i] >= 0 && dark[labels[i]] ? 1 : 0));
 }
 
 // No specks, no dots beside the digit, and nothing small at the border and far away.
@@ -347,7 +401,7 @@ function digitParts(mask) {
   const around = padded(mask, 1), depth = largest(distances(around.data.map(value => 1 - value), around.width, around.height));
   const areas = parts.map(part => part.area), ink = areas.reduce((a, b) => a + b, 0);
   const isNoise = parts.length + 1 > 6 && largest(areas) < 0.35 * ink && width < 1.8 * height;
-  if (most < 0.1 * Math.min(width, height) || depth > 0.33 * longest || isNoise) return nothing;
+  if (most < 0.1 * Math.min(width, height) || depth > 0.42 * longest || isNoise) return nothing;
   const keep = parts.map(part => part.extent >= 0.15 * most);
   const own = parts.reduce((sum, part, k) => sum + (inner[k] && keep[k] ? part.area : 0), 0);
   const isStrange = parts.map((part, k) => !inner[k] && width < 1.8 * height && part.area < 0.35 * own);
@@ -369,7 +423,7 @@ function digitParts(mask) {
 function evened(contrast, mask) {
   const pen = percentile(contrast.data.filter((_, i) => mask.data[i]), 0.75), rows = [];
   mask.data.forEach((value, i) => { if (value) rows.push(Math.floor(i / mask.width)); });
-  const reach = 2.5 / 20 * (rows[rows.length - 1] - rows[0] + 1);
+  const reach = 2 / 20 * (rows[rows.length - 1] - rows[0] + 1);
   const top = extreme(mapped(contrast, value => Math.min(value, pen)), round(reach / 2), true);
   const smooth = from => {
     const small = reduced(from, 64), share = Math.max(small.width, small.height) / Math.max(from.width, from.height);
@@ -404,6 +458,7 @@ function inkOf(gray) {
   }
   mask = digitParts(mask);
   if (!any(mask)) return null;
+  mask = withoutSmudges(mask, contrast);
   const near = grown(mask);
   return evened(mapped(contrast, (value, i) =>
     (near.data[i] && !pieces.data[i] && value > 2 * noise ? value : 0)), mask);
@@ -446,7 +501,7 @@ function widened(ink) {
   const away = distances(mask.data, mask.width, mask.height);
   const {labels, parts} = partsOf(mapped(mask, value => 1 - value), 4), deepest = parts.map(() => 0);
   labels.forEach((label, i) => { if (label >= 0) deepest[label] = Math.max(deepest[label], away[i]); });
-  const limits = deepest.map((depth, k) => (k ? Math.min(grow, 0.5 * depth) : grow));  // the first is outside
+  const limits = deepest.map((depth, k) => (k ? Math.min(grow, 0.3 * depth) : grow));  // the first is outside
   return mapped(mask, (_, i) => clip((labels[i] < 0 ? grow : limits[labels[i]]) + 1 - away[i], 0, 1));
 }
 
