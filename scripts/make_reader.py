@@ -137,7 +137,7 @@ def save(temperature: float, threshold: float, cells: Any, probabilities: Any, s
         "temperature": np.float64(temperature),
         "threshold": np.float64(threshold),
         "labels": labels.astype(np.uint8),
-        "top": order[:KEPT, :TOP].astype(np.uint8),
+        "top": order[:, :TOP].astype(np.uint8),
         "small": _short(small),  # the first is 1 less these, which half precision could not tell from 1
         "is_digit": scores >= threshold,
         "quantiles": np.quantile(figures(cells, probabilities, scores), QUANTILES, axis=0).T.astype(np.float32),

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ziffern.data import ground
+from ziffern.data.box_lines import box_pieces, bridged, depths, grown
 from ziffern.data.ground import BOX, MIN_CONTRAST, SIZE, blurred, dark_on_light, even, fit, otsu, quantile, reduced
 
 Gray = NDArray[np.float32]
@@ -29,17 +30,6 @@ MAX_BLOT = 0.42  # of the largest part's length: strokes are thinner
 MAX_PARTS, MIN_SHARE = 6, 0.35  # more parts, none of which has this share of the ink, are noise
 FIELD = 1.8  # width by height from which on there are several digits
 MIN_SIZE = 0.1  # of the picture's shorter side: the largest part is longer
-BAND = 0.17  # of the shorter side: a piece of a box lies this close to the border it touches
-RING = 0.1  # of the shorter side: or this close to any border; a 0 that fills the picture is not
-IN_BAND = 0.85  # of its pixels
-FREE_LINE, FREE_THIN = 0.6, 0.05  # of the shorter side: length and thickness of a line that does not touch the border
-MIN_LINED = 30  # pixels: in smaller pictures an upright stroke may be as straight as a line
-THROUGH, THICKEST = 0.95, 7  # share of its pixels that a line from border to border has, and its thickness in pixels
-ZONE = 0.25  # of the sides: a line lies this close to the border
-CORNER = 0.08  # of the shorter side
-FRAME = 0.7  # of the sides: the size of a whole box
-MAX_LINE, MIN_RUN = 0.1, 0.85  # of the sides: thickness of a box's line, and its length
-MAX_DEPTH = 0.16  # of the shorter side: a shadow at the border is deeper than half a stroke
 FAR, FAINT_MASS = 2.5 / BOX, 0.35  # a neighbor: distance, as a share of the digit's height, and share of its mass
 MAX_SHIFT = 2.5 / 60  # of the sides: between the empty form and the page
 PRINTED = 0.4  # of the print's darkness: its outline
@@ -56,8 +46,6 @@ SAMPLED, RIDGE = 30, 1e-3  # points per side that a shade is fitted to, and a pe
 SHADE = 3.0  # standard deviations of noise: paper
 NOISY = 0.1  # of the pen's darkness: from here on noise is smoothed
 SIDE = 60  # pixels of a cell at 200 dpi, where one pixel of smoothing does no harm
-HALO = 1  # pixels of blur around a printed line
-SQUARE = np.ones((3, 3), np.uint8)
 DARK, SMUDGE = 0.75, 0.4  # quantile of a part's darkness, and its share of the digit's
 UNEVEN = 0.8  # of the pen's darkness: fainter strokes are made darker
 
@@ -85,17 +73,17 @@ def ink_of(gray: NDArray[np.uint8], blank: NDArray[np.uint8] | None = None, is_d
             return nothing
         low, high = max(LOW * pen, LOW_NOISE * noise), max(HIGH * pen, HIGH_NOISE * noise)
         mask = _hysteresis(np.where(pieces, 0, contrast), low, high)
-        found = _box_pieces(mask, mask & (contrast > max(INK * pen, high)), bool(pieces.any()))
+        found = box_pieces(mask, mask & (contrast > max(INK * pen, high)), bool(pieces.any()))
         if not found.any():
             break
         rest = mask & ~found
-        pieces |= _grown(found) & ~rest
+        pieces |= grown(found) & ~rest
         mask = rest
     mask = _digit_parts(mask)
     if not mask.any():
         return nothing
     mask = _without_smudges(mask, contrast)
-    edges = _grown(mask) & ~pieces
+    edges = grown(mask) & ~pieces
     return _evened(np.where(edges & (contrast > LOW_NOISE * noise), contrast, 0).astype(np.float32), mask)
 
 
@@ -137,11 +125,6 @@ def _terms(shape: tuple[int, int]) -> Gray:
     return np.ascontiguousarray(np.stack(columns, -1))  # (h, w, 6)
 
 
-def _grown(mask: Mask, steps: int = 1) -> Mask:
-    """Return the mask with its neighbors."""
-    return np.asarray(cv2.dilate(mask, SQUARE, iterations=steps), np.uint8)
-
-
 def _hysteresis(contrast: Gray, low: float, high: float) -> Mask:
     """Return the pixels above the low level that are connected to one above the high level."""
     mask = (contrast > low).astype(np.uint8)
@@ -167,133 +150,6 @@ def _evened(contrast: Gray, mask: Mask) -> Gray:
     return np.asarray(np.clip(contrast / np.clip(local / UNEVEN, 0.3 * pen, pen), 0, 1), np.float32)
 
 
-def _box_pieces(mask: Mask, dark: Mask, has_box: bool) -> Mask:
-    """Return the pixels of lines along the picture's border, of frames, and of shadows at the border."""
-    height, width = mask.shape
-    short = min(height, width)
-    pieces = _long_lines(mask, dark)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask & (1 - pieces), connectivity=8)
-    rows, columns = np.arange(height)[:, None], np.arange(width)
-    for part in range(1, count):
-        left, top, wide, high, area = stats[part]
-        from_sides = (rows, columns, height - 1 - rows, width - 1 - columns)
-        touched = (top == 0, left == 0, top + high == height, left + wide == width)
-        if has_box and min(wide, high) <= MAX_LINE * short:  # what is left of a line beside the border
-            touched = (wide > high, high >= wide, wide > high, high >= wide)
-        own = labels == part
-        if any(touched):
-            sides = [side < BAND * short for side, is_touched in zip(from_sides, touched, strict=True) if is_touched]
-            sides += [side < RING * short for side in from_sides]
-            near = np.any(np.broadcast_arrays(*sides), 0)
-            is_line = (own & near).sum() >= IN_BAND * area and _fills_corners(own, round(CORNER * short))
-            if is_line or _depth_at_border(dark & own) > MAX_DEPTH * short:
-                pieces |= own
-        elif max(wide, high) >= FREE_LINE * short and area <= FREE_THIN * short * max(wide, high):
-            near = [side for side, runs in zip(from_sides, (wide > high, high > wide) * 2, strict=True) if runs]
-            if np.any([(own & (side >= BAND * short)).sum() == 0 for side in near]):
-                pieces |= own
-        elif min(wide / width, high / height) >= FRAME:
-            edge = max(2, round(BAND * min(wide, high) / 2))
-            if own[top + edge : top + high - edge, left + edge : left + wide - edge].sum() <= (1 - IN_BAND) * area:
-                pieces |= own
-    return pieces
-
-
-def _fills_corners(mask: Mask, size: int) -> bool:
-    """Return whether the mask reaches each corner between borders that it touches; a 0 that fills a cell does not."""
-    touched = [mask[0].any(), mask[:, -1].any(), mask[-1].any(), mask[:, 0].any()]  # clockwise, as the corners
-    size = max(2, size)
-    corners = (mask[:size, -size:], mask[-size:, -size:], mask[-size:, :size], mask[:size, :size])
-    return all(corner.any() for place, corner in enumerate(corners) if touched[place] and touched[(place + 1) % 4])
-
-
-def _depth_at_border(mask: Mask) -> float:
-    """Return half the width of the widest stroke at the picture's border, which is no end of one."""
-    depths = _depths(mask, cv2.BORDER_REPLICATE)
-    return float(max(depths[[0, -1]].max(), depths[:, [0, -1]].max()))
-
-
-def _depths(mask: Mask, border: int) -> Gray:
-    """Return how deep each pixel lies in its stroke; with BORDER_REPLICATE, the picture's border is no end of one."""
-    padded = cv2.copyMakeBorder(mask, 1, 1, 1, 1, border)
-    return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1], np.float32)
-
-
-def _long_lines(mask: Mask, dark: Mask) -> Mask:
-    """Return straight lines near the border that leave the picture or form a frame, without strokes that cross."""
-    lines = _through_lines(mask)
-    if min(mask.shape) >= MIN_LINED:
-        lines |= _frame_lines(dark)
-    if not lines.any():
-        return lines
-    thickness = max(2, round(MAX_LINE * min(mask.shape)))
-    lines = _grown(lines, HALO) & mask
-    return lines & ~_bridged(dark & ~lines, lines, 2 * (thickness + HALO) + 1)
-
-
-def _through_lines(mask: Mask) -> Mask:
-    """Return lines from border to border, which may lean by a pixel; not the bar of a digit that fills the picture."""
-    lines = np.zeros((4, *mask.shape), np.uint8)
-    for turns in range(4):  # the lines along the first rows
-        rows = np.rot90(mask, turns)
-        filled = rows.sum(1, dtype=np.intp)
-        if (filled[:-2] + filled[1:-1] + filled[2:]).max(initial=0) < THROUGH * rows.shape[1]:
-            continue  # without a line, this is faster
-        full = _grown(np.ascontiguousarray(rows)).mean(1) >= THROUGH  # may lean by a pixel
-        places = np.flatnonzero(full[: round(ZONE * len(rows))])
-        if len(places) and np.ptp(places) < max(MAX_LINE * len(rows), THICKEST) + 2:  # grown on both sides
-            np.rot90(lines[turns], turns)[places] = rows[places]
-    rest = mask & ~_grown(lines.max(0), HALO)
-    for turns in range(4):
-        if not lines[(turns + 2) % 4].any() and np.rot90(rest, turns)[-1].any():
-            lines[turns] = 0
-    return np.asarray(lines.max(0), np.uint8)
-
-
-def _frame_lines(dark: Mask) -> Mask:
-    """Return long thin lines near the border that leave the picture or have a corner."""
-    height, width = dark.shape
-    lines = np.zeros_like(dark)
-    for axis, side, other in ((0, width, height), (1, height, width)):
-        length, thick = max(8, round(MIN_RUN * side)), max(2, round(MAX_LINE * other))
-        if dark.sum(1 - axis, dtype=np.intp).max() < length:
-            continue
-        kernel = np.ones((1, length) if axis == 0 else (length, 1), np.uint8)
-        run = cv2.morphologyEx(dark, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-        count, labels, stats, centers = cv2.connectedComponentsWithStats(run, connectivity=8)
-        for part in range(1, count):
-            along, area = stats[part, 2 + axis], stats[part, 4]
-            middle = centers[part, 1 - axis]
-            if area <= thick * along and min(middle, other - 1 - middle) <= ZONE * other:
-                lines |= (labels == part).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(lines, connectivity=8)
-    for part in range(1, count):
-        left, top, wide, high, _ = stats[part]
-        leaves = left == 0 or top == 0 or left + wide == width or top + high == height
-        is_corner = wide > MAX_LINE * width * 2 and high > MAX_LINE * height * 2
-        if not leaves and not is_corner:
-            lines[labels == part] = 0
-    return lines
-
-
-def _bridged(ink: Mask, gaps: Mask, length: int) -> Mask:
-    """Return the pixels of gaps that lie between ink in one of eight directions, at most `length` apart."""
-    result = np.zeros_like(ink)
-    length |= 1
-    middle = length // 2
-    if not (cv2.dilate(ink, np.ones((length, length), np.uint8)) & gaps).any():
-        return result
-    padded = cv2.copyMakeBorder(ink, length, length, length, length, cv2.BORDER_CONSTANT, value=0)
-    for angle in np.arange(8) * np.pi / 8:
-        kernel = np.zeros((length, length), np.uint8)
-        step = np.array([np.cos(angle), np.sin(angle)]) * middle
-        ends = [tuple(int(v) for v in np.rint(middle + sign * step)) for sign in (-1, 1)]
-        cv2.line(kernel, ends[0], ends[1], 1)
-        closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)
-        result |= np.asarray(closed, np.uint8)[length:-length, length:-length]
-    return result & gaps
-
-
 def _without_print(contrast: Gray, printed: Gray) -> Gray:
     """Return the contrast without the ink of the empty form, except where a stroke crosses it."""
     if np.ptp(printed) < MIN_CONTRAST:
@@ -304,13 +160,13 @@ def _without_print(contrast: Gray, printed: Gray) -> Gray:
     top, left = np.unravel_index(int(match.argmax()), match.shape)
     aligned = padded[top : top + contrast.shape[0], left : left + contrast.shape[1]]
     outline = max(PRINTED / 2 * quantile(printed, 0.995), MIN_CONTRAST)
-    gaps = _grown((aligned > outline).astype(np.uint8))
+    gaps = grown((aligned > outline).astype(np.uint8))
     values = contrast[gaps == 0] if not gaps.all() else contrast
     level = quantile(values, 0.5)
     noise = 1.4826 * quantile(np.abs(values - np.float32(level)), 0.5)
     signal = max(HIGH * (quantile(values, 0.99) - level), HIGH_NOISE * noise, MIN_CONTRAST)
     rest = np.where(gaps, np.float32(level), contrast)
-    crossed = _bridged((rest > level + signal).astype(np.uint8), gaps, 2 * shift + 5)
+    crossed = bridged((rest > level + signal).astype(np.uint8), gaps, 2 * shift + 5)
     return np.where(crossed, contrast, rest)
 
 
@@ -326,7 +182,7 @@ def _digit_parts(mask: Mask) -> Mask:
     if not inner.any() or extents[inner].max() < MAIN * extents.max():
         inner[:] = True
     largest = extents[inner].max()
-    is_blot = _depths(mask, cv2.BORDER_CONSTANT).max() > MAX_BLOT * extents.max()
+    is_blot = depths(mask, cv2.BORDER_CONSTANT).max() > MAX_BLOT * extents.max()
     is_noise = count > MAX_PARTS and area.max() < MIN_SHARE * area.sum()
     if largest < MIN_SIZE * min(height, width) or is_blot or (is_noise and width < FIELD * height):
         return np.zeros_like(mask)
@@ -372,7 +228,7 @@ def _widened(ink: Gray) -> Gray:
     if not mask.any():
         return ink
     pixel = max(shape) / BOX  # of MNIST
-    depth = float(_depths(mask, cv2.BORDER_CONSTANT)[mask > 0].mean())
+    depth = float(depths(mask, cv2.BORDER_CONSTANT)[mask > 0].mean())
     width = 4 * (depth - 0.5) / pixel  # a stroke's mean depth is a quarter of its width
     if width >= THIN:
         return ink
