@@ -1,7 +1,12 @@
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from ziffern.reading import fields, sudoku
 from ziffern.reading.draft import Draft
+from ziffern.reading.fields import found_fields
+from ziffern.reading.find import Found
+from ziffern.reading.model import ReaderModel
 from ziffern.reading.result import CellReading
 from ziffern.reading.sudoku import SIDE, keep_rule
 
@@ -48,6 +53,33 @@ def test_a_puzzle_that_is_partly_filled_in_is_one_too() -> None:
     assert guesses(cells) == digits[digits > 0].tolist()
     assert first.reason is None
     assert second.reason is not None
+
+
+def test_a_zero_breaks_the_rule_too() -> None:
+    digits = SOLVED.copy()
+    digits[2, 7] = 0
+    cells = drafts(digits)
+    keep_rule(cells)
+    assert guesses(cells) == SOLVED.ravel().tolist()
+    assert cells[25].reason is not None
+    assert cells[25].reason.text("en") == "read on its own, this is 0, which breaks the rule of the sudoku"
+
+
+def test_neither_a_right_sudoku_nor_a_table_is_solved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sudoku, "most_probable", lambda *_: pytest.fail("takes seconds"))
+    keep_rule(drafts(SOLVED))
+    keep_rule(drafts(np.random.default_rng(0).integers(1, 10, (9, 9))))
+
+
+def test_each_sudoku_of_a_page_keeps_its_rule() -> None:
+    boxes = [[(30 * column, 30 * row, 30 * column + 30, 30 * row + 30) for column in range(9)] for row in range(18)]
+    page, model = np.full((540, 270), 255, np.uint8), ReaderModel.builtin()
+    chunks: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fields, "keep_rule", lambda some: chunks.append(len(some)))
+        found_fields(Found("grid", boxes, page, is_boxed=False), model)
+        found_fields(Found("grid", boxes[:10], page, is_boxed=False), model)
+    assert chunks == [81, 81]
 
 
 def test_another_grid_of_nine_by_nine_stays_as_it_is() -> None:

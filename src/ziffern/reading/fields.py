@@ -70,8 +70,10 @@ def found_fields(found: "Found", model: "ReaderModel") -> list[Draft]:
             else:
                 _add_cells(draft, inks, places, gray, model, found.unlike(row) if len(boxes) > 1 else None)
             drafts.append(draft)
-    if found.kind == "grid" and [len(row) for row in found.rows] == [SIDE] * SIDE:
-        keep_rule(drafts)
+    rows = len(found.rows)
+    if found.kind == "grid" and rows % SIDE == 0 and all(len(row) == SIDE for row in found.rows):
+        for first in range(0, rows * SIDE, SIDE**2):
+            keep_rule(drafts[first : first + SIDE**2])
     return drafts
 
 
