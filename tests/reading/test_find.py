@@ -1,5 +1,6 @@
 """Tests of finding digits without a template, on rendered photos and, where they are at hand, on real ones."""
 
+import tracemalloc
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.support import rendered
 
 from ziffern.data.cutout import digit_image
 from ziffern.errors import InputError
-from ziffern.reading.find import Found, Note, find
+from ziffern.reading.find import Found, Note, _inside, find
 from ziffern.reading.model import ReaderModel
 from ziffern.reading.strings import split_digits
 
@@ -77,6 +78,17 @@ def test_all_grids_of_a_page_and_none_without_digits() -> None:
 def test_a_grid_of_thousands_of_boxes() -> None:
     gray, _ = rendered.grid(50, 40, 30, seed=14, line=1, filled=0.3)
     assert np.shape(find(gray).rows) == (50, 40, 4)
+
+
+def test_thousands_of_boxes_are_compared_in_little_memory() -> None:
+    corners = np.array([[-5, -5], [5, -5], [5, 5], [-5, 5]], np.float32)
+    boxes = np.stack(np.meshgrid(np.arange(50), np.arange(40)), -1).reshape(-1, 1, 2) * np.float32(12) + corners
+    tracemalloc.start()
+    inside = _inside(list(boxes), boxes.mean(1))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (inside == np.eye(2000, dtype=bool)).all()
+    assert peak < 20e6
 
 
 @pytest.mark.parametrize(("zoom", "blur"), [(1.0, 1.6), (0.4, 0.0)])

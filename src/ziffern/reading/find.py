@@ -224,9 +224,11 @@ def _outline(corners: Points) -> Points:
 
 def _inside(outlines: Sequence[Points], points: Points) -> NDArray[np.bool_]:
     """Return which outlines (K, 4, 2) hold which points (N, 2), (K, N)."""
-    edges = np.array([np.roll(outline, -1, 0) - outline for outline in outlines]).reshape(-1, 4, 1, 2)
-    away = points - np.array(outlines).reshape(-1, 4, 1, 2)
-    return np.asarray((edges[..., 0] * away[..., 1] - edges[..., 1] * away[..., 0] > 0).all(1))
+    inside = []
+    for outline in outlines:  # all at once would need gigabytes for thousands of boxes
+        edges, away = np.roll(outline, -1, 0) - outline, points[:, None] - outline  # (4, 2), (N, 4, 2)
+        inside.append((edges[:, 0] * away[..., 1] - edges[:, 1] * away[..., 0] > 0).all(1))
+    return np.array(inside)
 
 
 def _left_out(gray: Gray, quads: Points, outlines: Sequence[Points]) -> tuple[Note, ...]:
