@@ -97,7 +97,7 @@ def _through_lines(mask: Mask) -> Mask:
         rows = np.rot90(mask, turns)
         filled = rows.sum(1, dtype=np.intp)
         if (filled[:-2] + filled[1:-1] + filled[2:]).max(initial=0) < THROUGH * rows.shape[1]:
-            continue  # without a line, this is faster
+            continue  # no three rows have as many pixels as a line; a dotted one is none
         full = grown(np.ascontiguousarray(rows)).mean(1) >= THROUGH  # may lean by a pixel
         places = np.flatnonzero(full[: round(ZONE * len(rows))])
         if len(places) and np.ptp(places) < max(MAX_LINE * len(rows), THICKEST) + 2:  # grown on both sides

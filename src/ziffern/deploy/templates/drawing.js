@@ -20,7 +20,8 @@ const picture = (width, height, data) => ({width, height, data: data || new Floa
 const mapped = (from, change) => picture(from.width, from.height, Float32Array.from(from.data).map(change));
 const largest = data => data.reduce((a, b) => Math.max(a, b), -Infinity);
 const smallest = data => data.reduce((a, b) => Math.min(a, b), Infinity);
-const mean = data => data.reduce((a, b) => a + b, 0) / data.length;
+const sumOf = data => data.reduce((a, b) => a + b, 0);
+const mean = data => sumOf(data) / data.length;
 const sorted = data => Float32Array.from(data).sort();
 
 function median(data) {
@@ -273,7 +274,9 @@ function longLines(mask, dark) {
 function throughLines(mask) {
   const rest = mapped(mask, value => value), sides = [0, 1, 2, 3].map(side => {  // top, right, bottom, left
     const turned = side % 2 ? transposed(mask) : mask, {width, height} = turned, wide = grown(turned), places = [];
-    for (let y = 0; y < round(0.25 * height); y++) {
+    const rows = Array.from({length: height}, (_, y) => sumOf(turned.data.subarray(y * width, (y + 1) * width)));
+    const isFilled = rows.some((sum, y) => y + 2 < height && sum + rows[y + 1] + rows[y + 2] >= 0.95 * width);
+    for (let y = 0; isFilled && y < round(0.25 * height); y++) {
       const row = side === 1 || side === 2 ? height - 1 - y : y;
       if (mean(wide.data.subarray(row * width, (row + 1) * width)) >= 0.95) places.push(row);
     }
@@ -507,7 +510,10 @@ function widened(ink) {
 
 // A digit of 28×28 pixels, light on dark, or null where nothing is drawn.
 function asDigit(source) {
-  const gray = mapped(reduced(source, 512), round);
+  let gray = mapped(reduced(source, 512), round);
+  if (Math.max(gray.width, gray.height) < 24)
+    for (let axis = 0; axis < 2; axis++)  // each result has whole levels, as in Pillow
+      gray = transposed(mapped(resizedRows(gray, 2 * gray.width, BICUBIC), value => clip(round(value), 0, 255)));
   let ink = inkOf(isLightOnDark(gray) ? mapped(gray, value => 255 - value) : gray);
   if (!ink) return null;
   let left = ink.width, right = -1, top = ink.height, bottom = -1;
