@@ -37,7 +37,20 @@ def test_the_digits_of_strings_count_for_drift() -> None:
     sheet.string(60, 50, 50, "4471", 1.2)
     page = Page("page.png", 1, sheet.gray, None, None)
     model = ReaderModel.builtin()
-    (draft,) = found_fields(find(page.gray, "string", classifier(model)), model)
+    (draft,), _ = found_fields(find(page.gray, "string", classifier(model)), model)
     (values,) = draft.figures
     assert values.shape == (len(draft.cells), len(FIGURES))
     np.testing.assert_allclose(values[:, 2], [cell.probability for cell in draft.cells])
+
+
+def test_a_box_with_a_word_is_left_out_and_counted() -> None:
+    sheet = rendered.Sheet(1000, 600, 1)
+    for y, text in ((100, "4471"), (260, "80253")):
+        sheet.box(60, y - 42, 460, y + 42, 3)
+        sheet.string(110, y, 50, text, 1.0)
+    sheet.box(60, 378, 860, 462, 3)
+    sheet.text(100, 440, "HARBURG WEST", 1.6)
+    model = ReaderModel.builtin()
+    drafts, left_out = found_fields(find(sheet.gray, "string", classifier(model)), model)
+    assert [draft.plain_guess for draft in drafts] == ["4471", "80253"]
+    assert left_out == 1

@@ -293,3 +293,16 @@ def test_pages_are_read_one_at_a_time(tmp_path: Path, monkeypatch: pytest.Monkey
         (tmp_path / name).write_bytes(encoded(TALL))
     next(pages_of([tmp_path]))
     assert len(decoded) == 1
+
+
+def test_what_was_typed_into_a_pdf_form_is_drawn(tmp_path: Path) -> None:
+    pages = []
+    for value in ("", "48213"):
+        canvas = Canvas(str(tmp_path / f"form{value}.pdf"))
+        canvas.drawString(100, 750, "Number")  # else reportlab writes no fonts
+        canvas.acroForm.textfield(name="n", x=100, y=650, width=200, height=40, value=value, fontSize=24)
+        canvas.save()
+        (page,) = pages_of([tmp_path / f"form{value}.pdf"])
+        assert isinstance(page, Page)
+        pages.append(page.gray.astype(int))
+    assert (pages[0] - pages[1] > 100).sum() > 500  # the ink of five digits of 24 points at 200 dpi

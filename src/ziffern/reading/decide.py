@@ -41,12 +41,13 @@ class Candidate(NamedTuple):
     probability: float
 
 
-def candidates(probability: Probabilities, rules: "Rules | None") -> list[Candidate]:
+def candidates(probability: Probabilities, rules: "Rules | None", shown: int = SHOWN) -> list[Candidate]:
     """Return the likely values of a row of digits, best first; at most BEAM.
 
     Args:
         probability: (digits, 10), calibrated.
         rules: What is known about the value; None for nothing.
+        shown: Values that are enough, if the others are hardly likely.
     """
     logs = np.log(np.maximum(probability.astype(np.float64), 1e-12))
     if rules is not None and rules.candidates is not None:
@@ -58,12 +59,13 @@ def candidates(probability: Probabilities, rules: "Rules | None") -> list[Candid
     else:
         chosen, total, seen = [], 0.0, 0.0
         for value, mass in _best_strings(logs):
+            is_complete = seen > ENOUGH and bool(chosen)
+            if is_complete and len(chosen) >= shown:
+                break
             seen += mass
             if rules is None or rules.accepts(value):
                 chosen.append((value, mass))
-                total += mass
-            if seen > ENOUGH and len(chosen) >= SHOWN:
-                break
+                total += 0.0 if is_complete else mass
         total = 1.0 if rules is None else total
     total += MISWRITTEN * max(0.0, 1 - total)
     return [Candidate(value, mass / total) for value, mass in chosen]
@@ -148,7 +150,7 @@ class LabeledDigits:
             if value is None or any(len(by_digit[int(digit)]) < value.count(digit) for digit in value):
                 break  # an empty stock would favor values without this digit
             used = [by_digit[int(digit)].pop() for digit in value]
-            first = next(iter(candidates(self.probability[used], rules)), None)
+            first = next(iter(candidates(self.probability[used], rules, shown=1)), None)
             shares.append(first.probability if first and self.is_digit[used].all() else -1.0)
             hits.append(first is not None and first.value == value)
         return count(np.array(shares, np.float32), np.array(hits, np.bool_), self.models, TENTH)

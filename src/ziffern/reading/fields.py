@@ -29,6 +29,7 @@ Ink = NDArray[np.float32]
 
 INK = 0.5  # of the pen's darkness
 MARGIN_MM, SHOWN_MM = 0.6, 2.0  # around a cell that is read, and around a field that is shown
+WORD = 3  # places that are no digits, of a string that is none
 UNTICKED, TICKED, FILLED = 0.02, 0.06, 0.75  # shares of ink in a tick box; between the first two a person looks
 
 
@@ -51,8 +52,11 @@ def template_fields(page: "Registered", model: "ReaderModel", pixels_per_mm: flo
     return drafts
 
 
-def found_fields(found: "Found", model: "ReaderModel") -> list[Draft]:
-    """Return one field for each cell of a grid, each row of cells, or each string that was found without a template."""
+def found_fields(found: "Found", model: "ReaderModel") -> tuple[list[Draft], int]:
+    """Return one field for each cell of a grid, each row of cells, or each string that was found without a template.
+
+    Strings with several letters are left out, unless all have some; the second result is their number.
+    """
     drafts, gray = [], found.gray
     for number, row in enumerate(found.rows, 1):
         groups = {f"r{number}c{column}": [box] for column, box in enumerate(row, 1)}
@@ -74,7 +78,19 @@ def found_fields(found: "Found", model: "ReaderModel") -> list[Draft]:
     if found.kind == "grid" and rows % SIDE == 0 and all(len(row) == SIDE for row in found.rows):
         for first in range(0, rows * SIDE, SIDE**2):
             keep_rule(drafts[first : first + SIDE**2])
-    return drafts
+    words = [draft for draft in drafts if draft.kind == "string" and _is_word(draft)]
+    if not words or len(words) == len(drafts):
+        return drafts, 0
+    drafts = [draft for draft in drafts if draft not in words]
+    for number, draft in enumerate(drafts, 1):
+        draft.name = f"row{number}"
+    return drafts, len(words)
+
+
+def _is_word(draft: Draft) -> bool:
+    """Return whether several places of a string, and more than a quarter, are no digits."""
+    others = sum(cell.status == "not a digit" for cell in draft.cells)
+    return others >= WORD and 4 * others > len(draft.cells)
 
 
 def _add_cells(

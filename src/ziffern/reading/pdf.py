@@ -1,7 +1,8 @@
 """Pages of a PDF, rendered one at a time by PDFium.
 
-Decisions: PDFium is not thread-safe, so a lock surrounds all of it; its JavaScript, forms and links are never used; the
-sizes of pages and of the pictures on them are checked before anything is decoded.
+Decisions: PDFium is not thread-safe, so a lock surrounds all of it; what was typed into a form is drawn, unless PDFium
+was built with JavaScript; links are never followed; the sizes of pages and of the pictures on them are checked before
+anything is decoded.
 """
 
 import threading
@@ -32,6 +33,8 @@ def pdf_pages(file: BinaryIO, source: str) -> Results:
     with LOCK:
         try:
             document = pypdfium2.PdfDocument(file)
+            if "V8" not in pypdfium2.PDFIUM_INFO.flags:
+                document.init_forms()  # else the values of fields are not drawn
         except pypdfium2.PdfiumError as error:
             code = "encrypted" if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD else "damaged"
             raise InputError(f"reading.pages.{code}", path=source, reason=reason(error)) from None

@@ -119,7 +119,7 @@ def _read_page(
     what: "What",
     folder: BatchFolder | None,
 ) -> _PageDraft:
-    from ziffern.reading.find import find
+    from ziffern.reading.find import Note, find
     from ziffern.reading.registration import PIXELS_PER_MM, register
 
     notes: tuple[Note, ...] = ()
@@ -133,7 +133,13 @@ def _read_page(
     else:
         found = find(page.gray, what, classifier(model))
         kind, residual, gray, sums, notes = found.kind, None, found.gray, (), found.notes
-        fields = found_fields(found, model)
+        fields, left_out = found_fields(found, model)
+        if left_out:
+            others = [note for note in notes if note.kind == "boxes"]
+            notes = (
+                *(note for note in notes if note not in others),
+                Note("boxes", sum(note.number for note in others) + left_out),
+            )
     image, crops = "", []
     if folder is not None:
         image = folder.add_page(number, gray)

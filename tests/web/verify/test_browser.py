@@ -157,7 +157,8 @@ def test_two_people_disagree_and_a_third_settles(browser: Browser, batch: Path) 
         pages = [page_of(browser, server, name) for name in ("Anna", "Bert", "Cem")]
         for page, value in zip(pages, ("11111", "22222"), strict=False):
             page.goto(f"{server.address}/en/field/0/1")
-            page.wait_for_selector("#options li")
+            page.wait_for_selector("#work[data-place]")
+            assert not page.locator("#options li").count()  # nobody is led by a guess
             press(page, *value, "Enter")
             page.wait_for_timeout(300)
         pages[2].goto(f"{server.address}/en/settle")
