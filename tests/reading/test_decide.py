@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -84,17 +82,6 @@ def test_a_flagged_digit_is_never_accepted() -> None:
     flagged = LabeledDigits(digits.probability, digits.label, np.arange(3000) % 2 == 0)
     counts = flagged.digits
     assert counts.accepted[0] < 0.6 * counts.tested
-
-
-def test_digits_that_chose_among_epochs_prove_less() -> None:
-    digits, rules = labeled(550, 0.0), Rules(length=(1, 1), values=tuple("0123456789"))
-    chosen = replace(digits, models=14)
-    for counts in (digits.digits, digits.fields(1, rules)):
-        assert chosen_threshold(counts, 0.01, "zip").tested >= 299
-    for counts in (chosen.digits, chosen.fields(1, rules)):
-        with pytest.raises(InputError) as error:
-            chosen_threshold(counts, 0.01, "zip")
-        assert error.value.message.values["needed"] > 600
 
 
 @pytest.mark.parametrize(("count", "code"), [(100, "too_few"), (4000, "not_proven")])

@@ -8,7 +8,7 @@ import pytest
 from tests.data.test_drawing import mnist
 
 from ziffern.data.others import other_images
-from ziffern.reading.model import EPOCHS, FIGURES, QUANTILES, ReaderModel, figures
+from ziffern.reading.model import FIGURES, QUANTILES, ReaderModel, figures
 from ziffern.runs.predictor import TorchClassifier
 from ziffern.runs.run import Run
 
@@ -32,10 +32,6 @@ def test_the_packaged_model_tells_letters_and_crossed_out_digits() -> None:
     is_digit = model.read(others)[1] >= model.threshold
     assert is_digit[:200].mean() < 0.1  # letters, of fonts that it knows
     assert is_digit.mean() < 0.2
-
-
-def test_the_guarantee_of_the_packaged_model_counts_its_epochs() -> None:
-    assert ReaderModel.builtin().calibration.digits.models == EPOCHS
 
 
 def test_reading_imports_no_torch() -> None:

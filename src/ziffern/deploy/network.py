@@ -46,14 +46,14 @@ class Network(nn.Module):
         self.net, self.normalize, self.temperature = net, normalize, float(temperature)
 
     @classmethod
-    def of(cls, run: "Run") -> Self:
-        """Return the network of a run's best checkpoint.
+    def of(cls, run: "Run", checkpoint: str = "best") -> Self:
+        """Return the network of a run's `best` or `last` checkpoint.
 
         Raises:
             InputError: See `Run.load_model`.
         """
-        model = run.load_model()
-        return cls(model.net, model.normalize, run.load_inference().temperature).eval()
+        model = run.load_model(checkpoint)
+        return cls(model.net, model.normalize, run.load_inference(checkpoint).temperature).eval()
 
     @classmethod
     def of_config(cls, network: Mapping[str, Any], temperature: float = 1.0) -> Self:

@@ -114,19 +114,17 @@ class LabeledDigits:
         probability: (N, 10), calibrated; the model was not trained on them.
         label: (N,) the digits.
         is_digit: (N,) whether the model took them for digits.
-        models: The number of models, such as epochs, among which they chose.
     """
 
     probability: Probabilities
     label: NDArray[np.int64]
     is_digit: NDArray[np.bool_]
-    models: float = 1
 
     @cached_property
     def digits(self) -> Counts:
         """Counts of single digits."""
         confidence = np.where(self.is_digit, self.probability.max(1), np.float32(-1))
-        return count(confidence, self.probability.argmax(1) == self.label, self.models, TENTH)
+        return count(confidence, self.probability.argmax(1) == self.label, parts=TENTH)
 
     @cached_property
     def _by_rules(self) -> "dict[tuple[int, Rules], Counts]":
@@ -153,7 +151,7 @@ class LabeledDigits:
             first = next(iter(candidates(self.probability[used], rules, shown=1)), None)
             shares.append(first.probability if first and self.is_digit[used].all() else -1.0)
             hits.append(first is not None and first.value == value)
-        return count(np.array(shares, np.float32), np.array(hits, np.bool_), self.models, TENTH)
+        return count(np.array(shares, np.float32), np.array(hits, np.bool_), parts=TENTH)
 
 
 def _random_value(rng: np.random.Generator, length: int, rules: "Rules") -> str | None:
@@ -190,7 +188,7 @@ def chosen_threshold(counts: Counts, max_error: float, field: str, length: int =
     share = share_per_digit(max_error, length)
     chosen = threshold(counts, share)
     if chosen is None:
-        needed = images_needed(share, counts.models, counts.parts)
+        needed = images_needed(share, parts=counts.parts)
         code = "too_few" if counts.images < needed else "not_proven"
         raise InputError(
             f"reading.guarantee.{code}", field=field, max_error=max_error, total=counts.images, needed=needed

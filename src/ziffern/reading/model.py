@@ -32,7 +32,6 @@ Shares = NDArray[np.float32]
 FOLDER = Path(str(files("ziffern"))) / "reading/builtin"
 NETWORK, NUMBERS = FOLDER / "reader.onnx", FOLDER / "reader.npz"
 DIGITS = 10
-EPOCHS = 14  # among which the digits that calibrate chose the packaged model
 VIEWS = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))  # of an image padded by one pixel: itself, and shifted by one
 BATCH = 64  # views at once
 CERTAIN = 0.93  # probability in one view; the labels in training had 0.955
@@ -158,7 +157,7 @@ def _calibration(numbers: Mapping[str, NDArray[Any]]) -> LabeledDigits:
     top, small = numbers["top"].astype(np.intp), numbers["small"].astype(np.float32)
     probabilities = np.repeat(small[:, -1:] / (DIGITS - top.shape[1]), DIGITS, 1)
     np.put_along_axis(probabilities, top, np.column_stack([1 - small.sum(1), small[:, :-1]]), 1)
-    return LabeledDigits(probabilities, numbers["labels"].astype(np.int64), numbers["is_digit"], EPOCHS)
+    return LabeledDigits(probabilities, numbers["labels"].astype(np.int64), numbers["is_digit"])
 
 
 def figures(images: Images, probabilities: Shares, scores: Shares) -> NDArray[np.float32]:
