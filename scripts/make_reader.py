@@ -2,7 +2,8 @@
 
 The packaged run was `python train.py experiment=reader data.dir=DIR seed=0 threads=2`. The script writes the network of
 the last epoch as ONNX in half precision and, beside it, temperature, threshold and calibration cells: validation digits
-of MNIST, which have chosen nothing, on rendered paper, cut out and read. It fails if the network has more than 150 kB, or if OpenCV and torch differ.
+of MNIST, which have chosen nothing, on rendered paper, cut out and read. It fails if the network has more than 150 kB,
+or if OpenCV and torch differ.
 """
 
 import argparse

@@ -47,7 +47,8 @@ MIN_INSIDE, MIN_CONTRAST = 5, 40  # pixels of the inside of a box, gray levels o
 INSET = 8  # the inside of a box begins at this part of its sides
 TALL_INK = 0.35  # of a string's box: the height of its digits
 MAX_SCORED, MAX_STRINGS = 40, 5  # boxes, strings
-UPRIGHT, EVEN = 0.6, 0.7  # quality of what may or may not be a digit, as it lies and turned
+EVEN, LEAST = 0.6, 0.02  # quality of what may or may not be a digit, and the least that counts
+TURN = 0.6  # by how much a turned page must be likelier, in natural logarithms
 SURE, SURE_ONE = 0.65, 0.8  # mean quality of many digits that stand upright, and what one alone would need beyond
 NO_BOXES = np.zeros((0, 4, 2), np.float32)
 
@@ -129,7 +130,7 @@ def _best(turned: Iterable[tuple[int, Found | None]], classify: Classify | None)
                 return found
         elif found and classify:
             scores = _digit_scores(found, classify)
-            score = float((scores - (EVEN if turn else UPRIGHT)).sum())
+            score = float(np.log(np.maximum(scores, LEAST) / EVEN).sum()) - (TURN if turn else 0)
             if not turn or score > best_score:
                 best, best_score = found, score
                 if turn:
