@@ -120,6 +120,18 @@ def test_the_command_writes_table_pictures_report_and_nothing_half(
     code, _, err = ziffern(*given, "marks.csv")
     assert (code, err.count("\n")) == (2, 1)  # people may have checked the folder
     assert "already exists" in err
+    Path("mine.csv").write_text("not ours")
+    assert ziffern(*given, "mine.csv")[0] == 2
+    assert Path("mine.csv").read_text() == "not ours"
+    assert ziffern(*given, "again.parquet")[0] == 0
+    typed = pd.read_parquet("again.parquet")
+    assert typed["student_guess"].tolist() == table["student_guess"].tolist()
+    assert (str(typed["page"].dtype), str(typed["student_probability"].dtype)) == ("int64", "float64")
+    Path("again.parquet").unlink()
+    shutil.rmtree("again")
+    code, out, _ = ziffern("read", str(exam / "scans/0.png"), "--template", str(exam / "exam.yaml"))
+    assert code == 0
+    assert "name:" not in out  # an area that is kept as a picture
     assert ziffern(*given, "again.json")[0] == 0
     assert msgspec.json.decode(Path("again.json").read_bytes(), type=zf.Reading).pages == result.pages
 

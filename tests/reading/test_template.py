@@ -103,6 +103,7 @@ MISTAKES = [  # what is replaced in EXAM, by what, and the beginning or a part o
     ("length: 5", "values: [12, 1x]", ["fields.zip.values: the value 1x is impossible here: values consist of digits"]),
     ("length: 5", "check: luhn, values: [18, 19]", ["fields.zip.values: the value 19", "wrong check digit (luhn)"]),
     ("range: [0, 100]", "length: [1, 4]", ["fields.q1.length: a value of 1 – 4 digits does not fit into 3 cells"]),
+    ("range: [0, 100]", "range: 10", ["fields.q1.range: 10 is wrong"]),
     ("range: [0, 100]", "range: [0, 1000]", ["fields.q1.range: the largest number has more digits than 1 – 3"]),
     ("DD.MM.YYYY", "DD.MM", ["fields.born.date: DD.MM is wrong: write day, month and year"]),
     ("DD.MM.YYYY", "DD.MM.YYYY, length: 6", ["fields.born.date: the date has another number of digits than 6"]),

@@ -89,6 +89,9 @@ def test_a_wrong_sum_sends_its_fields_to_a_person_with_guesses_that_add_up() -> 
     assert (q1.guess, q2.guess, total.guess) == ("1", "7", "8")
     assert {q1.status, q2.status, total.status} == {"review"}
     assert other.status == "accepted"
+    written = decide([draft("q1", "1"), draft("q2", "2"), draft("total", "8")], sums=(one,))[0]
+    assert [item.guess for item in written] == ["1", "2", "8"]  # the sum on the paper is wrong
+    assert {item.status for item in written} == {"review"}
     right = decide([draft("q1", "1"), draft("q2", "7"), draft("total", "8")], sums=(one,))[0]
     assert {item.status for item in right} == {"accepted"}
 

@@ -77,6 +77,8 @@ def _read(arguments: argparse.Namespace) -> None:
         raise InputError("cli.read.suffix", path=output, known=list(FORMATS))
     if output and output.is_dir():
         raise InputError("cli.output.folder", path=output)
+    if output and output.exists():
+        raise InputError("reading.batch.exists", path=output)
     folder = output.with_suffix("") if output else None
     result, notes = read_with_notes(
         [Path(path).expanduser() for path in arguments.path],
@@ -112,7 +114,9 @@ def _write(result: "Reading", form: str, file: IO[bytes]) -> None:
         text.detach()
         return
     with row_writer(form, file) as write_rows:
-        write_rows(result.to_frame())
+        frame = result.to_frame()
+        kinds = {"page": "int64", "to_check": "int64"}
+        write_rows(frame.astype(kinds | dict.fromkeys(frame.filter(regex="_probability$"), "float64")))
 
 
 def _print_page(page: "PageReading", alone: bool) -> None:
@@ -124,7 +128,8 @@ def _print_page(page: "PageReading", alone: bool) -> None:
             rows[item.name.partition("c")[0]] += f"{item.guess or '.'}{'?' if item.value is None else ' '} "
         print("\n".join(f"{where}{row.rstrip()}" for row in rows.values()))
         return
-    for item in page.fields:
+    shown = [item for item in page.fields if item.status != "picture"]
+    for item in shown:
         guess = item.guess or words("read.nothing")
         name = "" if len(page.fields) == 1 else f"{printable(item.name)}: "
         doubt = f"?  {printable(item.why)}" if item.value is None else ""

@@ -31,7 +31,8 @@ def row_writer(form: str, file: IO[bytes]) -> Iterator[Callable[["pd.DataFrame"]
 
         def write_parquet(block: "pd.DataFrame") -> None:
             if not writers:
-                types = [pa.float64() if kind.kind == "f" else pa.string() for kind in block.dtypes]
+                kinds = {"f": pa.float64(), "i": pa.int64()}
+                types = [kinds.get(kind.kind, pa.string()) for kind in block.dtypes]
                 schema = pa.schema(list(zip(block.columns, types, strict=True)))
                 writers.append(parquet.ParquetWriter(file, schema))
             writers[0].write_table(pa.Table.from_pandas(block, writers[0].schema, preserve_index=False))

@@ -44,7 +44,8 @@ class BatchFolder:
             _remove_abandoned(path)
             self.partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
             self.partial.chmod(0o755)
-            self._lock = _locked(self.partial)
+            with suppress(OSError):  # some file systems have no locks; what a killed reading leaves stays there
+                self._lock = _locked(self.partial)
             for name in sorted(PARTS):
                 (self.partial / name).mkdir()
 

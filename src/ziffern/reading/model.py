@@ -125,7 +125,8 @@ class OpenCVNetwork:
         doubtful = shares.max(1) < CERTAIN
         if doubtful.any() and not is_rough:
             shares[doubtful] = self.mean(images[doubtful], VIEWS)
-        return _softmax(np.log(np.maximum(shares[:, :DIGITS], LEAST)) / self.temperature), 1 - shares[:, DIGITS]
+        logits = np.log(np.maximum(shares[:, :DIGITS], LEAST)) / np.float32(self.temperature)
+        return _softmax(np.asarray(logits, np.float32)), 1 - shares[:, DIGITS]
 
     def mean(self, images: Images, views: Sequence[tuple[int, int]]) -> Shares:
         """Return the mean probabilities (N, 11) of these views."""

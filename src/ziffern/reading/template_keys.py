@@ -36,7 +36,7 @@ Label = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029;]{1,40}\
 YesNo = Literal["yes", "no", "true", "false"]
 RELATIVE = re.compile(r"(?!\.\.?(/|\Z))[^/\\\0:]+(/(?!\.\.?(/|\Z))[^/\\\0:]+)*")
 MAX_PROBLEMS = 100
-INTERVALS = ("length", "range", "choose")  # one number is both limits
+INTERVALS = ("length", "choose")  # one number is both limits
 
 
 class TextKeys(Struct, forbid_unknown_fields=True):

@@ -25,6 +25,7 @@ from ziffern.reading.result import ACCEPTED, EMPTY, PICTURE, REVIEW, FieldReadin
 
 CLAIMED = 0.5  # probability from which on two fields claim the same entry of a list
 MIN_FIELDS = 100  # put together, to prove a threshold for whole fields rather than their digits
+LIKELY_SUM = 0.01  # of the probability of the guesses that do not add up
 MAX_COMBINATIONS = 100_000  # of the fields of a sum
 
 
@@ -172,7 +173,7 @@ def _assign_entries(places: list[tuple[int, int]], options: list[list[list[Candi
 
 
 def _check_sum(one: Sum, known: Mapping[str, tuple[int, list[Candidate]]], fields: list[FieldReading]) -> None:
-    """Send all fields of a sum to a person if their guesses do not add up; guesses that do are shown instead."""
+    """Send all fields of a sum to a person if their guesses do not add up; likely guesses that do are shown instead."""
     import msgspec
 
     names = [*one.parts, one.total]
@@ -191,6 +192,8 @@ def _check_sum(one: Sum, known: Mapping[str, tuple[int, list[Candidate]]], field
         return
     combinations = product(*rows) if prod(map(len, rows)) <= MAX_COMBINATIONS else iter(())
     best = max(filter(adds_up, combinations), key=lambda items: prod(item.probability for item in items), default=first)
+    if prod(item.probability for item in best) < LIKELY_SUM * prod(item.probability for item in first):
+        best = first  # the sum on the paper is wrong
     for name, item in zip(names, best, strict=True):
         place = known[name][0]
         reason = Reason("reading.reason.sum", {"total": one.total, "parts": " + ".join(one.parts)})
