@@ -1,6 +1,7 @@
 """Pages of a form from the printer to the table, with real digits."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests.reading.test_find import FORMS, real
+from tests.support import rendered
 
 import ziffern as zf
 from filled_forms import Pens, blank_pages, fill, write_scan
@@ -342,3 +344,12 @@ def test_a_page_that_nobody_expected_does_not_take_the_others_with_it(exam: Path
     assert page.problem
     assert page.problem.code == "reading.pages.failed"
     assert "IndexError" in page.problem.text("en")
+
+
+def test_the_report_of_one_grid_has_no_row_for_each_cell(tmp_path: Path) -> None:
+    gray, _ = rendered.grid(6, 6, 50, seed=4)
+    write_scan(tmp_path / "grid.png", gray)
+    zf.read(tmp_path / "grid.png", folder=tmp_path / "batch", max_error=0.05)
+    page = (tmp_path / "batch/report.html").read_text()
+    assert re.search(r">r1c\d … r6c\d<", page)
+    assert ">r2c" not in page

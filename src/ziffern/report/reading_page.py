@@ -1,6 +1,7 @@
 """The report of a batch of pages: what was read and accepted, the guarantee, and which fields a person must check."""
 
 from collections import Counter
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 from markupsafe import Markup
 
 from ziffern.files.untrusted import open_below
-from ziffern.reading.result import ACCEPTED, EMPTY, PICTURE, REVIEW, Reading
+from ziffern.reading.result import ACCEPTED, EMPTY, PICTURE, REVIEW, Guarantee, Reading
 from ziffern.report.page import png_uri, write_page
 from ziffern.text.language import Language, terminal_language
 
 NAME = "report.html"
 MAX_SHOWN = 200  # doubtful fields, and pages with a problem
+MAX_NAMES = 4  # of fields with the same guarantee
 MAX_CROP = 2**20  # bytes of a picture
 
 
@@ -48,8 +50,9 @@ def page_context(result: Reading, folder: Path, t: Language) -> dict[str, Any]:
         "created": f"{result.created[:16].replace('T', ' ')} UTC",
         "counts": {status: counts[status] for status in (ACCEPTED, REVIEW, EMPTY)},
         "total": counts.total() - counts[PICTURE],
-        "warnings": [warning.text(t.code) for warning in result.warnings],
-        "by_field": by_field,
+        "warnings": [f"{text[:1].upper()}{text[1:]}" for text in (item.text(t.code) for item in result.warnings)],
+        "by_field": by_field if len(result.pages) > 1 else {},
+        "guarantees": _grouped(result.guarantees),
         "doubtful": [
             {
                 "picture": Markup(_picture(folder, item.crop)),
@@ -65,6 +68,16 @@ def page_context(result: Reading, folder: Path, t: Language) -> dict[str, Any]:
         "problems": [(f"{page.source} · {page.number}", why.text(t.code)) for page, why in pages[:MAX_SHOWN]],
         "more_problems": max(0, len(pages) - MAX_SHOWN),
     }
+
+
+def _grouped(guarantees: Mapping[str, Guarantee]) -> list[tuple[str, Guarantee]]:
+    """Return each guarantee once, with the names of its fields; many names are shortened."""
+    names: dict[Guarantee, list[str]] = {}
+    for name, item in guarantees.items():
+        names.setdefault(item, []).append(name)
+    return [
+        (", ".join(some) if len(some) <= MAX_NAMES else f"{some[0]} … {some[-1]}", item) for item, some in names.items()
+    ]
 
 
 def _picture(folder: Path, name: str) -> str:
