@@ -29,6 +29,7 @@ from ziffern.reading.model import ReaderModel
 from ziffern.reading.page import PageProblem
 from ziffern.reading.pages import pages_of
 from ziffern.reading.read import read_pages
+from ziffern.reading.result import Limits
 from ziffern.reading.template import load_template
 
 EXAM = """
@@ -111,6 +112,8 @@ def test_the_command_writes_table_pictures_report_and_nothing_half(
     result = load_reading(Path("marks"))
     assert [page.kind for page in result.pages] == ["exam"] * 3
     assert result.lists["student"] == ["1001", "2457", "3690", "4418"]
+    assert result.limits["q1"] == Limits(length=(1, 2), range=(0, 20))
+    assert set(result.limits) == {"q1", "q2", "total", "zip"}
     for page in result.pages:
         assert Path("marks", page.image).stat().st_size > 1000
         assert all(Path("marks", item.crop).exists() for item in page.fields)

@@ -19,7 +19,7 @@ from ziffern.reading.drift import drift
 from ziffern.reading.fields import classifier, found_fields, template_fields
 from ziffern.reading.layout import Sum
 from ziffern.reading.page import Page, PageProblem
-from ziffern.reading.result import PageReading, Reading, Reason
+from ziffern.reading.result import Limits, PageReading, Reading, Reason
 from ziffern.reading.values import Decisions
 from ziffern.text.catalog import Message
 
@@ -96,7 +96,12 @@ def read_pages(
     used = {draft.template.version if draft.template else "": draft.template for draft in drafts if draft.reading.kind}
     if template is None and len(used) == 1:
         (template,) = used.values()
-    listed = {item.name: item.rules.values for kind in (template.pages if template else ()) for item in kind.fields}
+    rules = {item.name: item.rules for kind in (template.pages if template else ()) for item in kind.fields}
+    limits = {
+        name: Limits(of.length, of.range if not of.date else None, of.date)
+        for name, of in rules.items()
+        if of.values is None and (of.length or of.range or of.date)
+    }
     return Reading(
         1,
         datetime.now(UTC).isoformat(timespec="seconds"),
@@ -106,7 +111,8 @@ def read_pages(
         results,
         decisions.guarantees,
         warnings,
-        {name: list(values) for name, values in listed.items() if values},
+        {name: list(of.values) for name, of in rules.items() if of.values},
+        limits,
     )
 
 

@@ -123,6 +123,14 @@ class Guarantee(Struct, frozen=True):
     source: str = "digits"  # what was labeled: digits, each of which must reach the threshold; fields; checked fields
 
 
+class Limits(Struct, frozen=True, omit_defaults=True):
+    """What a person is reminded of who enters a value that no list has."""
+
+    length: tuple[int, int] | None = None  # the least and the largest number of digits
+    range: tuple[int, int] | None = None  # the least and the largest number
+    date: Annotated[str, Meta(pattern=r"^[DMY]{0,8}$")] = ""  # a letter for each digit
+
+
 class Reading(Struct, frozen=True):
     """A batch of pages."""
 
@@ -135,6 +143,7 @@ class Reading(Struct, frozen=True):
     guarantees: dict[str, Guarantee] = field(default_factory=dict)  # by field name
     warnings: list[Reason] = field(default_factory=list)  # such as drift
     lists: dict[str, list[str]] = field(default_factory=dict)  # valid values by field name, for completion
+    limits: dict[str, Limits] = field(default_factory=dict)  # of the other fields with digits
 
     def to_frame(self) -> "pd.DataFrame":
         """Return one row per page: PAGE, a column per field with its accepted value, and FIELD_DETAIL columns.

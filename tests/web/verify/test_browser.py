@@ -1,5 +1,6 @@
 """The page in headless Chromium: keys alone, two people, a server that is killed, lists, and axe-core."""
 
+import json
 import re
 import shutil
 import socket
@@ -148,6 +149,38 @@ def test_lists_complete_and_warn(browser: Browser, server: Server, truth: list[l
     press(page, *"00", "Enter", "Enter")  # kept in spite of the warning
     page.wait_for_timeout(500)
     assert {each.value for each in verified_fields(server.batch)} == {truth[0][0], "00"}
+
+
+def test_values_that_break_a_rule_are_kept_only_if_confirmed(browser: Browser, batch: Path) -> None:
+    path = batch / "reading.json"
+    content = json.loads(path.read_bytes())
+    content["limits"] = {"number_2": {"length": [4, 5]}, "number_3": {"range": [10, 99]}, "number_4": {"date": "DDMMY"}}
+    path.write_text(json.dumps(content))
+    server = Server(batch)
+    server.start()
+    try:
+        page = page_of(browser, server, "Anna")
+        for row, value, text in (
+            (1, "123", "123 does not have 4–5 digits"),
+            (2, "100", "100 does not lie between 10 and 99"),
+            (3, "31024", "31024 is not a date (DDMMY)"),
+        ):
+            page.goto(f"{server.address}/en/field/0/{row}")
+            page.wait_for_selector("#options li")
+            page.keyboard.type(value)
+            page.keyboard.press("Enter")
+            expect(page.locator("#warning")).to_contain_text(text)
+            assert page.get_attribute("#work", "data-place") == f"0/{row}"
+            press(page, "Enter")
+            expect(page.locator("#warning")).to_have_text("")
+        page.goto(f"{server.address}/en/field/1/3")
+        page.wait_for_selector("#options li")
+        press(page, *"28024", "Enter")
+        page.wait_for_timeout(500)
+        assert [each.value for each in verified_fields(batch)] == ["123", "100", "31024", "28024"]
+        assert page.problems == []  # type: ignore[attr-defined]
+    finally:
+        server.kill()
 
 
 def test_two_people_disagree_and_a_third_settles(browser: Browser, batch: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Annotated, Any, Literal
 
+import msgspec
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse, Response
 from jinja2 import Environment, FileSystemLoader
@@ -19,7 +20,7 @@ from markupsafe import Markup
 from msgspec import Meta, Struct
 
 from ziffern.reading.decisions import Key
-from ziffern.reading.result import REVIEW, Reason
+from ziffern.reading.result import REVIEW, Limits, Reason
 from ziffern.text.catalog import Message
 from ziffern.text.language import LANGUAGES, Language
 from ziffern.text.printable import printable
@@ -91,6 +92,7 @@ class Views:
             "options": json.dumps(options),
             "reason": doubt,
             "has_list": read.name in self.queue.reading.lists,
+            "limits": msgspec.json.encode(self.queue.reading.limits.get(read.name, Limits())).decode(),
         }
 
     def progress(self, words: Language) -> dict[str, Any]:

@@ -19,7 +19,7 @@ let shownAt = 0;
 let choices = []; // [value, note, kind] of each suggestion
 let chosen = -1;
 let typed = ""; // before a suggestion was chosen
-let warned = null; // the value that Enter confirms although it is not in the list
+let warned = null; // the value that Enter confirms although it breaks a rule
 
 function itemOf(article, parts) {
   const item = { ...article.dataset, choices: JSON.parse(article.dataset.options), parts };
@@ -124,15 +124,36 @@ function confirm() {
     decide(kind, "");
     return;
   }
-  const known = lists.get(current.list);
+  const doubt = value && warned !== value ? doubtAbout(value) : "";
   if (!value) {
     warn(warning.dataset.nothing);
-  } else if (known && !known.set.has(value) && warned !== value) {
+  } else if (doubt) {
     warned = value;
-    warn(warning.dataset.unlisted.replace("VALUE", value));
+    warn(doubt);
   } else {
     decide("value", value);
   }
+}
+
+// Why a value should not be possible in the current field, or nothing.
+function doubtAbout(value) {
+  const { unlisted, length, range, date } = warning.dataset;
+  const known = lists.get(current.list), limits = JSON.parse(current.limits);
+  const says = (text, low, high) => text.replace("VALUE", value).replace("LOW", low).replace("HIGH", high)
+    .replace("SPAN", low === high ? low : `${low}–${high}`);
+  const isOutside = (number, [low, high]) => !/^\d+$/.test(value) || number < low || number > high;
+  if (known && !known.set.has(value)) return says(unlisted);
+  if (limits.length && isOutside(value.length, limits.length)) return says(length, ...limits.length);
+  if (limits.range && isOutside(Number(value), limits.range)) return says(range, ...limits.range);
+  if (limits.date && !isDate(value, limits.date)) return says(date).replace("FORM", limits.date);
+  return "";
+}
+
+function isDate(value, form) {
+  if (value.length !== form.length || !/^\d+$/.test(value)) return false;
+  const [day, month, year] = ["D", "M", "Y"].map((letter) => Number([...value].filter((_, k) => form[k] === letter).join("")));
+  const full = form.includes("YYYY") ? year : 2000 + year, found = new Date(Date.UTC(full, month - 1, day));
+  return found.getUTCFullYear() === full && found.getUTCMonth() === month - 1 && found.getUTCDate() === day;
 }
 
 function decide(kind, value) {
