@@ -1,5 +1,7 @@
 """Pages of a form from the printer to the table, with real digits."""
 
+import errno
+import fcntl
 import json
 import re
 import shutil
@@ -208,6 +210,18 @@ def test_what_a_killed_reading_left_is_removed_by_the_next_one_of_the_name(tmp_p
         other.kill()
     BatchFolder(tmp_path / "marks").discard()
     assert list(tmp_path.iterdir()) == [own]
+
+
+def test_a_file_system_without_locks_keeps_what_others_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    other = BatchFolder(tmp_path / "marks")
+    BatchFolder(tmp_path / "marks").discard()
+    assert list(tmp_path.iterdir()) == [other.partial]
+    other.discard()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_printed_form_is_read_without_options(

@@ -44,8 +44,9 @@ class BatchFolder:
             _remove_abandoned(path)
             self.partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
             self.partial.chmod(0o755)
+            self._lock = ExitStack()
             with suppress(OSError):  # some file systems have no locks; what a killed reading leaves stays there
-                self._lock = _locked(self.partial)
+                self._lock.enter_context(_locked(self.partial))
             for name in sorted(PARTS):
                 (self.partial / name).mkdir()
 

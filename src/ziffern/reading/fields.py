@@ -78,13 +78,12 @@ def found_fields(found: "Found", model: "ReaderModel") -> tuple[list[Draft], int
     if found.kind == "grid" and rows % SIDE == 0 and all(len(row) == SIDE for row in found.rows):
         for first in range(0, rows * SIDE, SIDE**2):
             keep_rule(drafts[first : first + SIDE**2])
-    words = [draft for draft in drafts if draft.kind == "string" and _is_word(draft)]
-    if not words or len(words) == len(drafts):
+    numbers = [draft for draft in drafts if draft.kind != "string" or not _is_word(draft)]
+    if len(numbers) in (0, len(drafts)):
         return drafts, 0
-    drafts = [draft for draft in drafts if draft not in words]
-    for number, draft in enumerate(drafts, 1):
+    for number, draft in enumerate(numbers, 1):
         draft.name = f"row{number}"
-    return drafts, len(words)
+    return numbers, len(drafts) - len(numbers)
 
 
 def _is_word(draft: Draft) -> bool:
