@@ -66,9 +66,10 @@ def test_page_shows_the_first_field_and_answers_bring_the_next(queue: Queue, cli
     answer = client.post("/en/decide", json=entry(first, held=others)).json()
     assert answer["progress"]["done"] == 1
     assert len(places(answer["fields"])) == 1
-    answer = client.post("/en/undo", json={"queue": "review", "held": others}).json()
+    answer = client.post("/en/undo", json={"queue": "review", "held": others, "at": 1.5}).json()
     assert places(answer["undone"]) == [first]
-    assert client.post("/en/undo", json={"queue": "review", "held": []}).json()["undone"] == ""
+    assert client.post("/en/undo", json={"queue": "review", "held": [], "at": 2.5}).json()["undone"] == ""
+    assert client.post("/en/undo", json={"queue": "review", "held": []}).status_code == 422
 
 
 def test_with_double_entry_nobody_sees_a_guess_or_the_entry_of_another_person(batch: Path) -> None:

@@ -54,6 +54,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
         yield browser
@@ -82,7 +83,7 @@ def page_of(browser: Browser, server: Server, name: str, **how: Any) -> Page:
 
 def begin(page: Page) -> None:
     link = page.get_by_role("link", name="Check doubtful fields")
-    expect(link).to_be_focused(timeout=PATIENCE)
+    expect(link).to_be_focused()
     link.press("Enter")
     page.wait_for_selector("#work[data-place]")
 
@@ -92,12 +93,24 @@ def place(page: Page) -> tuple[int, int]:
     return int(first), int(second)
 
 
-def press(page: Page, *keys: str) -> None:
-    """Press keys, the last of which shows another field."""
+def press(page: Page, *keys: str, shows: tuple[int, int] | None = None) -> None:
+    """Press keys, and wait until another field is shown, or the one at a place."""
     before = page.get_attribute("#work", "data-place")
     for key in keys:
         page.keyboard.press(key)
-    page.wait_for_function("before => document.getElementById('work')?.dataset.place !== before", arg=before)
+    if shows:
+        expect(page.locator("#work")).to_have_attribute("data-place", f"{shows[0]}/{shows[1]}")
+    else:
+        page.wait_for_function("before => document.getElementById('work')?.dataset.place !== before", arg=before)
+
+
+def saved(batch: Path, count: int) -> list[str]:
+    """Return the values of the checked fields as soon as there are `count`; the page sends them in the background."""
+    end = time.monotonic() + PATIENCE / 1000
+    while len(found := verified_fields(batch)) < count and time.monotonic() < end:
+        time.sleep(0.1)
+    assert len(found) == count
+    return [each.value for each in found]
 
 
 def test_a_batch_is_checked_with_keys_alone(
@@ -111,14 +124,11 @@ def test_a_batch_is_checked_with_keys_alone(
     doubtful = [key for key, field in fields.items() if field.status == REVIEW]
     first = place(page)
     press(page, "/")
-    press(page, "Control+z")
-    assert place(page) == first
+    press(page, "Control+z", shows=first)
     press(page, "*")
-    press(page, *["Backspace"] * 2)  # in the empty field
-    assert place(page) == first
+    press(page, *["Backspace"] * 2, shows=first)  # in the empty field
     press(page, *"/*/*")
-    press(page, *["Control+z"] * 4)  # more than the page holds beside those that wait
-    assert place(page) == first
+    press(page, *["Control+z"] * 4, shows=first)  # more than the page holds beside those that wait
     press(page, "+")
     for _ in doubtful:
         here = place(page)
@@ -132,8 +142,16 @@ def test_a_batch_is_checked_with_keys_alone(
     assert page.problems == []  # type: ignore[attr-defined]
 
 
+SLOW_LISTS = """const direct = window.fetch;
+window.fetch = async (address, ...more) => {
+  if (String(address).includes("values")) await new Promise((resolve) => setTimeout(resolve, 1000));
+  return direct(address, ...more);
+};"""
+
+
 def test_lists_complete_and_warn(browser: Browser, server: Server, truth: list[list[str]]) -> None:
     page = page_of(browser, server, "Anna")
+    page.add_init_script(SLOW_LISTS)  # what is entered before the list is here waits for it
     page.goto(f"{server.address}/en/field/0/0")
     page.wait_for_selector("#options li")
     page.keyboard.type("00")
@@ -147,8 +165,7 @@ def test_lists_complete_and_warn(browser: Browser, server: Server, truth: list[l
     page.goto(f"{server.address}/en/field/1/0")
     page.wait_for_selector("#options li")
     press(page, *"00", "Enter", "Enter")  # kept in spite of the warning
-    page.wait_for_timeout(500)
-    assert {each.value for each in verified_fields(server.batch)} == {truth[0][0], "00"}
+    assert saved(server.batch, 2) == [truth[0][0], "00"]
 
 
 def test_values_that_break_a_rule_are_kept_only_if_confirmed(browser: Browser, batch: Path) -> None:
@@ -176,8 +193,7 @@ def test_values_that_break_a_rule_are_kept_only_if_confirmed(browser: Browser, b
         page.goto(f"{server.address}/en/field/1/3")
         page.wait_for_selector("#options li")
         press(page, *"28024", "Enter")
-        page.wait_for_timeout(500)
-        assert [each.value for each in verified_fields(batch)] == ["123", "100", "31024", "28024"]
+        assert saved(batch, 4) == ["123", "100", "31024", "28024"]
         assert page.problems == []  # type: ignore[attr-defined]
     finally:
         server.kill()
@@ -192,8 +208,8 @@ def test_two_people_disagree_and_a_third_settles(browser: Browser, batch: Path) 
             page.goto(f"{server.address}/en/field/0/1")
             page.wait_for_selector("#work[data-place]")
             assert not page.locator("#options li").count()  # nobody is led by a guess
-            press(page, *value, "Enter")
-            page.wait_for_timeout(300)
+            with page.expect_response("**/decide"):
+                press(page, *value, "Enter")
         pages[2].goto(f"{server.address}/en/settle")
         expect(pages[2].locator("#options")).to_contain_text("11111")
         expect(pages[2].locator("#options")).to_contain_text("Bert")
@@ -201,7 +217,7 @@ def test_two_people_disagree_and_a_third_settles(browser: Browser, batch: Path) 
         pages[2].keyboard.press("ArrowDown")
         pages[2].keyboard.press("Enter")
         pages[2].get_by_text("You are Cem.").wait_for()
-        assert [each.value for each in verified_fields(batch)] == ["22222"]
+        assert saved(batch, 1) == ["22222"]
     finally:
         server.kill()
 
@@ -210,17 +226,13 @@ def test_entries_are_kept_while_the_server_is_away(browser: Browser, server: Ser
     page = page_of(browser, server, "Anna")
     begin(page)
     press(page, "Enter", "Enter")
-    page.wait_for_timeout(500)
-    known = len(verified_fields(batch))
+    saved(batch, 2)
     server.kill()
     press(page, "/")
     expect(page.locator("#warning")).to_contain_text("Not saved yet: 1")
     server.start()
     expect(page.locator("#warning")).to_have_text("")
-    end = time.monotonic() + 30
-    while len(verified_fields(batch)) == known and time.monotonic() < end:
-        time.sleep(0.1)
-    assert len(verified_fields(batch)) == known + 1
+    saved(batch, 3)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -66,7 +66,8 @@ def test_later_is_last_and_undo_brings_back_in_order(queue: Queue) -> None:
     assert queue.take("anna", "review", [], queue.total)[-1] == order[0]
     enter(queue, "anna", order[1], "1")
     assert order[1] not in queue.open["review"]
-    assert (queue.undo("anna"), queue.undo("anna"), queue.undo("anna")) == (order[1], order[0], None)
+    assert (queue.undo("anna", 1.0), queue.undo("anna", 1.0)) == (order[1], order[1])  # repeated by the page
+    assert (queue.undo("anna", 2.0), queue.undo("anna", 3.0)) == (order[0], None)
     assert list(queue.open["review"]) == order
     assert queue.progress().done == 0
 
@@ -99,11 +100,11 @@ def test_sample_has_accepted_fields(queue: Queue) -> None:
 def test_any_entries_leave_the_same_after_a_restart(batch: Path, clock: Clock) -> None:
     random = Random(0)
     queue = Queue(batch, True, clock)
-    for _ in range(300):
+    for number in range(300):
         person, name = random.choice("abc"), random.choice(("review", "settle", "sample"))
         clock.now += 1
         if random.random() < 0.3:
-            queue.undo(person)
+            queue.undo(person, float(number))
         elif keys := queue.take(person, name, [], 2):
             enter(queue, person, random.choice(keys), random.choice(("", "1", "2")), name)
         states = {key: queue.standing.state(key) for key in queue.fields}
@@ -122,5 +123,5 @@ def test_entry_that_a_page_repeats_counts_once(queue: Queue) -> None:
     key = queue.take("anna", "review", [], 1)[0]
     for _ in range(2):
         queue.decide("anna", key, "value", "1", 1.25, "review")
-    queue.undo("anna")
+    queue.undo("anna", 1.0)
     assert queue.standing.state(key) == "open"

@@ -125,7 +125,7 @@ def _add_fields(app: FastAPI, views: Views) -> None:
     @app.post("/{language}/undo")
     async def undo(request: Request, language: str) -> Response:
         person, asked, words = _known(request), await _sent(request, Undo), words_of(language)
-        key = await run_in_threadpool(queue.undo, person)
+        key = await run_in_threadpool(queue.undo, person, asked.at)
         more = {"undone": views.cards([key], words, asked.queue) if key else ""}
         return await run_in_threadpool(views.answer, person, asked, words, more)
 

@@ -55,6 +55,7 @@ class Queue:
         for key in self.rank:
             self._place(key)
         self._lent: defaultdict[Key, dict[str, float]] = defaultdict(dict)  # until when, by person
+        self._undone: dict[str, tuple[float, Key | None]] = {}  # the last request and its answer, by person
 
     def take(self, person: str, name: Name, held: Sequence[Key], count: int) -> list[Key]:
         """Lend a person further fields until there are `count` with those that their page holds, which stay lent."""
@@ -84,19 +85,23 @@ class Queue:
             settles = name == "settle" and kind != "later" and self.standing.state(key) == "disputed"
             self._add(Decision(self.clock(), person, *key, kind, value, seconds, int(settles)))
 
-    def undo(self, person: str) -> Key | None:
+    def undo(self, person: str, at: float) -> Key | None:
         """Take a person's last entry back, and lend them its field; return None if there is none.
+
+        `at` tells their requests apart: one that their page repeats for want of an answer takes nothing more back.
 
         Raises:
             sqlite3.Error: It cannot be written.
         """
         with self.lock:
-            own = self.standing.of_person.get(person)
-            if not own:
-                return None
-            key = own[-1].key
-            self._add(Decision(self.clock(), person, *key, "undo"))
-            self._lent[key][person] = self.clock() + LENT
+            if (last := self._undone.get(person)) and last[0] == at:
+                return last[1]
+            key = None
+            if own := self.standing.of_person.get(person):
+                key = own[-1].key
+                self._add(Decision(self.clock(), person, *key, "undo"))
+                self._lent[key][person] = self.clock() + LENT
+            self._undone[person] = (at, key)
             return key
 
     def progress(self) -> Progress:

@@ -34,14 +34,20 @@ Index = Annotated[int, Meta(ge=0)]
 Place = tuple[Index, Index]  # of a page in the reading, and of a field in the page
 
 
-class Undo(Struct):
-    """What the script sends to undo an entry: the queue, and the fields that the page holds."""
+class Asked(Struct):
+    """What the script sends with each request: the queue, and the fields that the page holds."""
 
     queue: Name
     held: Annotated[list[Place], Meta(max_length=AHEAD + 1)]
 
 
-class Entry(Undo):
+class Undo(Asked):
+    """What the script sends to undo an entry, and when, in milliseconds."""
+
+    at: float
+
+
+class Entry(Asked):
     """What the script sends when a person has decided about a field."""
 
     place: Place
@@ -102,7 +108,7 @@ class Views:
         text = words("progress", done=now.done, total=now.total)
         return {"done": now.done, "total": now.total, "text": text, "left": left, "disputed": now.disputed}
 
-    def answer(self, person: str, asked: Undo, words: Language, more: Mapping[str, Any]) -> Response:
+    def answer(self, person: str, asked: Asked, words: Language, more: Mapping[str, Any]) -> Response:
         """Return what a page needs after an entry: the progress, and further fields."""
         held = [self.key(place) for place in asked.held]
         keys = self.queue.take(person, asked.queue, held, AHEAD)

@@ -8,7 +8,7 @@ const input = document.getElementById("value");
 const options = document.getElementById("options");
 const warning = document.getElementById("warning");
 const { language, queue } = main.dataset;
-const lists = new Map(); // valid values by address, each loaded once
+const lists = new Map(); // valid values by address, each loaded once; a promise until they are here
 
 let current = null;
 let upcoming = [];
@@ -24,10 +24,9 @@ let warned = null; // the value that Enter confirms although it breaks a rule
 function itemOf(article, parts) {
   const item = { ...article.dataset, choices: JSON.parse(article.dataset.options), parts };
   if (item.list && !lists.has(item.list)) {
-    lists.set(item.list, null);
-    fetch(item.list).then((answer) => answer.json()).then((values) => {
+    lists.set(item.list, fetch(item.list).then((answer) => answer.json()).then((values) => {
       lists.set(item.list, { values, set: new Set(values) });
-    }).catch(() => lists.delete(item.list));
+    }).catch(() => lists.delete(item.list)));
   }
   return item;
 }
@@ -102,10 +101,16 @@ function choose(index) {
   }
 }
 
+// The valid values of a field, as soon as they are here.
+function listOf(item) {
+  const known = lists.get(item.list);
+  return known?.set ? known : null;
+}
+
 function complete() {
   warned = null;
   warn("");
-  const known = current && lists.get(current.list);
+  const known = current && listOf(current);
   const text = input.value.trim();
   if (!known || !text) {
     suggest(text ? [] : current ? current.choices : []);
@@ -118,6 +123,11 @@ function complete() {
 
 function confirm() {
   if (!current) return;
+  const item = current, known = lists.get(item.list);
+  if (known instanceof Promise) {
+    known.then(() => current === item && confirm()); // no value is taken unchecked
+    return;
+  }
   const kind = chosen < 0 ? "value" : choices[chosen][2];
   const value = input.value.trim();
   if (kind !== "value") {
@@ -138,7 +148,7 @@ function confirm() {
 // Why a value should not be possible in the current field, or nothing.
 function doubtAbout(value) {
   const { unlisted, length, range, date } = warning.dataset;
-  const known = lists.get(current.list), limits = JSON.parse(current.limits);
+  const known = listOf(current), limits = JSON.parse(current.limits);
   const says = (text, low, high) => text.replace("VALUE", value).replace("LOW", low).replace("HIGH", high)
     .replace("SPAN", low === high ? low : `${low}–${high}`);
   const isOutside = (number, [low, high]) => !/^\d+$/.test(value) || number < low || number > high;
@@ -213,7 +223,7 @@ function receive({ progress, fields }) {
 }
 
 async function undo() {
-  const answer = await save("undo", {});
+  const answer = await save("undo", { at: performance.timeOrigin + performance.now() });
   if (!answer) return;
   const [item] = itemsIn(new DOMParser().parseFromString(answer.undone, "text/html"));
   if (!item) {
