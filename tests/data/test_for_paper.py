@@ -39,6 +39,23 @@ def test_printed_digits_and_images_of_no_digit_are_added_and_the_same_each_time(
     np.testing.assert_array_equal(images, again["train"].images)
 
 
+def test_nothing_is_made_of_the_digits_that_validate_for_another_part() -> None:
+    given, paper = parts(), ForPaper(share=0.5, others=40, val=20)
+    made, _ = paper.of(given)
+    places = paper.validation(60)
+    assert len(set(places.tolist())) == 20
+    assert [len(arrays(made[name])[1]) - (arrays(made[name])[1] == 10).sum() for name in ("train", "val")] == [40, 20]
+    rest = np.setdiff1d(np.arange(60), places)
+    np.testing.assert_array_equal(arrays(made["val"])[1][:20], given["train"].labels[places])
+    images, labels = arrays(given["train"])
+    images = images.copy()
+    images[places] = 255  # other digits that validate
+    other = ForPaper(share=0, others=40, val=20).of({**given, "train": Part(images, labels)})[0]
+    same = ForPaper(share=0, others=40, val=20).of(given)[0]
+    np.testing.assert_array_equal(arrays(other["train"])[0], arrays(same["train"])[0])
+    np.testing.assert_array_equal(arrays(same["train"])[0][:40], arrays(given["train"])[0][rest])
+
+
 def test_images_of_no_digit_are_as_large_as_digits_and_differ() -> None:
     images, labels = mnist()
     others = other_images(images[:200], labels[:200], 80, seed=0)
