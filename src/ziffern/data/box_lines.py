@@ -17,7 +17,7 @@ IN_BAND = 0.85  # of its pixels
 FREE_LINE, FREE_THIN = 0.6, 0.05  # of the shorter side: length and thickness of a line that does not touch the border
 MIN_LINED = 30  # pixels: in smaller pictures an upright stroke may be as straight as a line
 THROUGH, THICKEST = 0.95, 7  # share of its pixels that a line from border to border has, and its thickness in pixels
-ZONE = 0.25  # of the sides: a line lies this close to the border
+ZONE, NEAR = 0.25, 0.2  # of the sides: a line lies this close to the border; one without corners, this close
 CORNER = 0.08  # of the shorter side
 FRAME = 0.7  # of the sides: the size of a whole box
 MAX_LINE, MIN_RUN = 0.1, 0.85  # of the sides: thickness of a box's line, and its length
@@ -99,7 +99,7 @@ def _through_lines(mask: Mask) -> Mask:
         if (filled[:-2] + filled[1:-1] + filled[2:]).max(initial=0) < THROUGH * rows.shape[1]:
             continue  # no three rows have as many pixels as a line; a dotted one is none
         full = grown(np.ascontiguousarray(rows)).mean(1) >= THROUGH  # may lean by a pixel
-        places = np.flatnonzero(full[: round(ZONE * len(rows))])
+        places = np.flatnonzero(full[: round(NEAR * len(rows))])
         if len(places) and np.ptp(places) < max(MAX_LINE * len(rows), THICKEST) + 2:  # grown on both sides
             np.rot90(lines[turns], turns)[places] = rows[places]
     rest = mask & ~grown(lines.max(0), HALO)

@@ -26,6 +26,7 @@ class ForPaper:
 
     Args:
         share: Of the training digits that are put on paper and cut out; if nothing is left of one, it stays as it is.
+        loops: Of these, the share whose largest loop becomes smaller (`ziffern.data.paper`).
         printed: Digits rendered from fonts, added to the training part.
         others: Images that are no digits, added to the training part, and a fifth as many to the other parts, as a
             class of their own.
@@ -33,6 +34,7 @@ class ForPaper:
     """
 
     share: float = 0.5
+    loops: float = 0.0
     printed: int = 0
     others: int = 0
     val: int = 0
@@ -55,7 +57,7 @@ class ForPaper:
         unchanged: NDArray[np.uint8] = np.asarray(parts["train"].images)
         images = unchanged.copy()
         chosen = np.flatnonzero(np.random.default_rng(0).random(len(images)) < self.share)
-        cells = paper_cells(images[chosen], seed=0, sides=SIDES)
+        cells = paper_cells(images[chosen], seed=0, sides=SIDES, loops=self.loops)
         shown = track(cells, "digits on paper", len(chosen), console=Console(stderr=True), transient=True)  # a minute
         for place, cell in zip(chosen, shown, strict=True):
             cut = digit_image(ink_of(cell, is_dark=True))

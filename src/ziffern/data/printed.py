@@ -1,8 +1,8 @@
 """Digits rendered from fonts, because forms and puzzles mix printed and handwritten digits.
 
 Decisions: the fonts are those that matplotlib and reportlab ship, and those of the machine; those without digits, or
-with other signs in their place, are left out; ones and sevens as in Europe, which are neither in fonts nor in MNIST,
-are drawn; each digit is cut out as one on paper is.
+with other signs in their place, are left out; forms that people write, but that are neither in fonts nor common in
+MNIST, are drawn; each digit is cut out as one on paper is.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,20 @@ if TYPE_CHECKING:
 
 CANVAS, HEIGHT = 64, 40  # pixels, and of the font
 NO_DIGITS = ("sym", "ding", "icon", "emoji", "cmsy", "cmex", "cmmi", "stixnon", "stixsiz", "lastresort", "barcode")
-EUROPEAN = 0.6  # of the ones and sevens are drawn as in Europe instead
+DRAWN = 0.5  # of the digits that have such forms are drawn as one of FORMS
+Stroke = tuple[tuple[int, int], ...]  # corners x, y on the canvas
+FORMS: dict[int, tuple[tuple[Stroke, ...], ...]] = {  # of digits, of one or two strokes
+    1: ((((18, 30), (38, 10), (34, 56)),),),  # with a long upstroke
+    4: ((((38, 8), (16, 38), (50, 37)), ((38, 8), (36, 56))),),  # closed
+    7: (
+        (((14, 13), (48, 11), (28, 56)), ((24, 34), (48, 32))),  # with a bar
+        (((18, 28), (23, 14), (34, 9), (43, 15), (40, 32), (31, 56)),),  # with a hook
+    ),
+    8: (
+        (((44, 12), (35, 8), (28, 16), (32, 28), (42, 42), (37, 55), (28, 50), (31, 38), (40, 26), (44, 12)),),
+    ),  # slim
+    9: ((((42, 14), (36, 9), (30, 14), (30, 21), (36, 25), (42, 20), (43, 13), (42, 36), (36, 56)),),),  # a small loop
+}
 MAX_LEAN = 0.12  # shear and rotation, as on a page that is not straight
 
 
@@ -37,8 +50,8 @@ def with_printed(part: Part, count: int) -> Part:
         font = ImageFont.truetype(fonts[int(rng.integers(len(fonts)))], HEIGHT)
         canvas = Image.new("L", (CANVAS, CANVAS))
         draw = ImageDraw.Draw(canvas)
-        if digit in (1, 7) and rng.random() < EUROPEAN:
-            _draw_european(draw, int(digit), rng)
+        if digit in FORMS and rng.random() < DRAWN:
+            _draw(draw, FORMS[int(digit)], rng)
         else:
             draw.text((CANVAS // 2, CANVAS // 2), str(digit), WHITE, font, "mm")
         lean, size = rng.uniform(-MAX_LEAN, MAX_LEAN, 2), rng.uniform(0.8, 1.2)
@@ -49,18 +62,14 @@ def with_printed(part: Part, count: int) -> Part:
     return Part(np.concatenate([np.asarray(part.images), more]), np.concatenate([part.labels, digits]))
 
 
-def _draw_european(draw: "ImageDraw", digit: int, rng: np.random.Generator) -> None:
-    """Draw a 1 with a long upstroke, or a 7 with a bar, which MNIST hardly has."""
-    pen = int(rng.integers(2, 8))
-
-    def near(x: float, y: float, spread: float = 3) -> tuple[float, float]:
-        return x + rng.uniform(-spread, spread), y + rng.uniform(-spread, spread)
-
-    if digit == 1:
-        draw.line([near(18, 30, 7), near(38, 10), near(34, 56, 4)], WHITE, pen, "curve")
-    else:
-        draw.line([near(14, 13), near(48, 11), near(28, 56, 5)], WHITE, pen, "curve")
-        draw.line([near(24, 34), near(48, 32)], WHITE, pen)
+def _draw(draw: "ImageDraw", forms: Sequence[Sequence[Stroke]], rng: np.random.Generator) -> None:
+    """Draw one of several forms of a digit, with a pen of any width, its corners moved and its width changed."""
+    pen, wide = int(rng.integers(2, 8)), rng.uniform(0.6, 1.1)
+    for stroke in forms[int(rng.integers(len(forms)))]:
+        moved = rng.uniform(-2, 2, (len(stroke), 2)) + stroke
+        moved[-1] += rng.uniform(-3, 3, 2)
+        moved[:, 0] = CANVAS / 2 + wide * (moved[:, 0] - CANVAS / 2)
+        draw.line([(x, y) for x, y in moved.tolist()], WHITE, pen, "curve")
 
 
 def font_files() -> Sequence[str]:
