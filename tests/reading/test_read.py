@@ -216,7 +216,9 @@ def test_options_without_effect_are_refused_or_said(
     _, _, err = ziffern("read", scan, "--template", template, "--calibration", "other.json")
     assert "none of its fields is on these pages (amount)" in err
     write_calibration(msgspec.structs.replace(checked, fields={"q1": [(0.9, True)]}), Path("own.json"))
-    assert "calibration has no effect" not in ziffern("read", scan, "--template", template, "--calibration", "own.json")[2]
+    assert (
+        "calibration has no effect" not in ziffern("read", scan, "--template", template, "--calibration", "own.json")[2]
+    )
 
 
 def test_what_a_killed_reading_left_is_removed_by_the_next_one_of_the_name(tmp_path: Path) -> None:
