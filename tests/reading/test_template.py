@@ -94,8 +94,12 @@ MISTAKES = [  # what is replaced in EXAM, by what, and the beginning or a part o
     ("at: [30, 60]", "at: 30", ["fields.student.at: 30 is wrong: write two numbers"]),
     ("at: [30, 60], ", "", ["fields.student.at: is missing"]),
     ("at: [30, 60]", "at: [150, 60]", ["fields.student: reaches to 220, 69 mm, outside the page of 210 × 297 mm"]),
-    ("at: [70, 80]", "at: [45, 80]", ["fields.q2: its box [45, 80, 52, 89]", "overlaps q1"]),
-    ("at: [30, 60]", "at: [8, 8]", ["fields.student: its box [8, 8, 15, 17]", "covers a marker"]),
+    ("at: [70, 80]", "at: [45, 80]", ["fields.q2: its box [45, 80, 52, 89]", "overlaps q1 at [39, 80, 46, 89]"]),
+    ("at: [30, 60]", "at: [8, 8]", ["fields.student: its box [8, 8, 15, 17]", "the marker or QR code at [6, 6, 14, 14]"]),
+    ("at: [60, 30]", "at: [100, 4]", ["fields.name: its box [100, 4, 200, 16]", "QR code at [196, 6, 204, 14]"]),
+    ("at: [60, 30]", "at: [80, 20]", ["fields.name: its box [80, 20, 180, 32]", "QR code at [176, 6, 192, 22]"]),
+    ("at: [30, 120]", "at: [10, 280]", ["fields.passed: its box [10, 280, 15, 285]", "QR code at [6, 283, 14, 291]"]),
+    ("at: [60, 30]", "at: [60, 50]", ["fields.name: its box [60, 50", "overlaps student at [57, 60, 64, 69]"]),
     ("length: 5", "length: [7, 5]", ["fields.zip.length: 7 is larger than 5"]),
     ("length: 5", "length: 5, check: ean", ["fields.zip.check: ean needs 8, 12, 13, 14 digits"]),
     ("length: 5", "pattern: (a+)+", ["fields.zip.pattern: (a+)+ is wrong", "groups are not possible"]),
@@ -149,6 +153,11 @@ def test_a_mistake_is_one_line_with_its_place(exam: Path, old: str, new: str, pa
         assert str(problems[0]) != lines[0]
     finally:
         terminal_language.reset(token)
+
+
+def test_a_picture_may_be_kept_of_fields_on_the_form_of_others() -> None:
+    text = "name: x\nregister: {frame: [5, 5, 190, 270]}\nfields:\n  a: {at: [30, 60], cells: 4}\n"
+    assert parse_template(f"{text}  c: {{at: [4, 4], crop: [150, 70]}}\n", None)[0]
 
 
 def test_all_mistakes_are_found_at_once(exam: Path) -> None:
