@@ -95,7 +95,7 @@ MISTAKES = [  # what is replaced in EXAM, by what, and the beginning or a part o
     ("at: [30, 60], ", "", ["fields.student.at: is missing"]),
     ("at: [30, 60]", "at: [150, 60]", ["fields.student: reaches to 220, 69 mm, outside the page of 210 × 297 mm"]),
     ("at: [70, 80]", "at: [45, 80]", ["fields.q2: its box [45, 80, 52, 89]", "overlaps q1 at [39, 80, 46, 89]"]),
-    ("at: [30, 60]", "at: [8, 8]", ["fields.student: its box [8, 8, 15, 17]", "the marker or QR code at [6, 6, 14, 14]"]),
+    ("at: [30, 60]", "at: [8, 8]", ["fields.student: its box [8, 8, 15, 17]", "marker or QR code at [6, 6, 14, 14]"]),
     ("at: [60, 30]", "at: [100, 4]", ["fields.name: its box [100, 4, 200, 16]", "QR code at [196, 6, 204, 14]"]),
     ("at: [60, 30]", "at: [80, 20]", ["fields.name: its box [80, 20, 180, 32]", "QR code at [176, 6, 192, 22]"]),
     ("at: [30, 120]", "at: [10, 280]", ["fields.passed: its box [10, 280, 15, 285]", "QR code at [6, 283, 14, 291]"]),

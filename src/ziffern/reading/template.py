@@ -170,8 +170,8 @@ def _check_places(page: PageType, place: str, problems: Problems) -> None:
         if second and box.overlaps(other):
             overlaps.setdefault((first, second), (box, other))
     for (first, second), boxes in overlaps.items():
-        box, at = (f"[{', '.join(f'{side:g}' for side in sides)}]" for sides in boxes)
-        problems.add(f"{place}.fields.{second}", "overlap" if first else "reserved", other=first, box=box, at=at)
+        shown, at = (f"[{', '.join(f'{side:g}' for side in sides)}]" for sides in boxes)
+        problems.add(f"{place}.fields.{second}", "overlap" if first else "reserved", other=first, box=shown, at=at)
 
 
 def _sums(place: str, keys: PageKeys, page: PageType, problems: Problems) -> tuple[Sum, ...]:

@@ -94,7 +94,8 @@ class _Loader(yaml.BaseLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.events.AliasEvent):
-            raise InputError("reading.template.alias", line=self.peek_event().start_mark.line + 1)
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise InputError("reading.template.alias", line=event.start_mark.line + 1)
         node = super().compose_node(parent, index)
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
         lines: dict[str, int] = {}
