@@ -130,7 +130,7 @@ MISTAKES = [  # what is replaced in EXAM, by what, and the beginning or a part o
     ("name: exam\n", "", ["name: is missing"]),
     ("page: a4", "page: a4\npage: a5", ["the key page is used twice, in lines 3 and 4"]),
     ("page: a4", "page: &x a4\ntitle: *x", ["line 4 has an alias (*name), which is not supported"]),
-    ("page: a4", "page: [a4", ["not YAML: expected ',' or ']', but got ':' in line 4, in what begins in line 3"]),
+    ("page: a4", "page: [a4", ["not YAML: expected ',' or ']', but got ':' in line 4 (begun in line 3)"]),
     ("page: a4", "page: a4: b", ["not YAML: mapping values are not allowed here in line 3: check the brackets"]),
     ("page: a4", "page: \x01", ["not YAML: the character U+0001 in line 3 is not possible in YAML"]),
     ("page: a4", "page: " + "[" * 9000, ["not YAML: nested more than 40 levels deep"]),
