@@ -342,6 +342,8 @@ def test_ziffern_runs(command: Command, call: Callable[..., str], here: Path, mo
         arguments = of_search(arguments)
     if arguments[:2] == ["verify", "marks"]:
         Path("BATCH").rename("marks")
+    if arguments[:2] == ["read", "calibrate"]:
+        Path("calibration.json").unlink()  # no file is replaced
     call(cli.main, "ziffern", *arguments)
     for options in served:
         options.check()

@@ -13,8 +13,9 @@ from tests.support import rendered
 
 from ziffern.data.cutout import digit_image
 from ziffern.errors import InputError
+from ziffern.reading import boxes
 from ziffern.reading.fields import found_fields
-from ziffern.reading.find import Found, Note, _inside, find
+from ziffern.reading.find import CUT, Found, Note, What, _inside, find
 from ziffern.reading.model import ReaderModel
 from ziffern.reading.strings import split_digits
 
@@ -79,6 +80,17 @@ def test_all_grids_of_a_page_and_none_without_digits() -> None:
 def test_a_grid_of_thousands_of_boxes() -> None:
     gray, _ = rendered.grid(50, 40, 30, seed=14, line=1, filled=0.3)
     assert np.shape(find(gray).rows) == (50, 40, 4)
+
+
+@pytest.mark.parametrize(("what", "kind"), [("auto", "grid"), ("string", "string")])
+def test_boxes_beyond_the_limit_are_said(monkeypatch: pytest.MonkeyPatch, what: What, kind: str) -> None:
+    gray, _ = rendered.grid(9, 9, 50, seed=14, filled=0.5)
+    gray = np.concatenate([gray, rendered.envelope("43725", 0)[: gray.shape[0], :600]], 1)
+    assert not [note for note in find(gray, what).notes if note.kind == "cut"]
+    monkeypatch.setattr(boxes, "MAX_BOXES", 80)
+    found = find(gray, what)
+    assert found.kind == kind
+    assert [note for note in found.notes if note.kind == "cut"] == [CUT]
 
 
 def test_thousands_of_boxes_are_compared_in_little_memory() -> None:

@@ -25,6 +25,7 @@ from paper import degraded
 from ziffern.cli import main as cli
 from ziffern.errors import InputError
 from ziffern.reading.batch import BatchFolder
+from ziffern.reading.calibrate import Calibration, write_calibration
 from ziffern.reading.decide import LabeledDigits
 from ziffern.reading.folder import load_reading
 from ziffern.reading.model import ReaderModel
@@ -194,6 +195,32 @@ def test_strings_on_a_real_form_are_accepted_with_a_guarantee(tmp_path: Path) ->
         assert accepted.items() <= truth.items()
 
 
+def test_options_without_effect_are_refused_or_said(
+    exam: Path, tmp_path: Path, ziffern: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    scan, template = str(exam / "scans/0.png"), str(exam / "exam.yaml")
+    code, out, err = ziffern("read", scan, "--template", template, "--what", "grid", "-o", "marks.csv")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: --what grid has no effect with a template")
+    assert not list(tmp_path.iterdir())
+    for option, value in {"--what": "row", "--template": template, "--max-error": "2%", "--run": "r"}.items():
+        code, _, err = ziffern("read", "calibrate", "marks", "-o", "calibration.json", option, value)
+        assert (code, err) == (2, f"error: {option} has no effect on `ziffern read calibrate`: omit it\n")
+    Path("calibration.json").write_text("mine")
+    assert ziffern("read", "calibrate", "marks", "-o", "calibration.json")[0] == 2
+    assert ziffern("verify", "marks", "--export", "calibration.json")[0] == 2
+    assert Path("calibration.json").read_text() == "mine"
+    checked = Calibration(1, ReaderModel.builtin().name, {"amount": [(0.9, True)]})
+    write_calibration(checked, Path("other.json"))
+    _, _, err = ziffern("read", scan, "--template", template, "--calibration", "other.json")
+    assert "none of its fields is on these pages (amount)" in err
+    write_calibration(msgspec.structs.replace(checked, fields={"q1": [(0.9, True)]}), Path("own.json"))
+    assert (
+        "calibration has no effect" not in ziffern("read", scan, "--template", template, "--calibration", "own.json")[2]
+    )
+
+
 def test_what_a_killed_reading_left_is_removed_by_the_next_one_of_the_name(tmp_path: Path) -> None:
     start = "import sys; from pathlib import Path; from ziffern.reading.batch import BatchFolder"
     script = f"{start}; BatchFolder(Path(sys.argv[1])); print(flush=True); input()"
@@ -234,6 +261,7 @@ def test_a_printed_form_is_read_without_options(
     reading = zf.read(degraded(page, 1).image, max_error=0.05)
     assert {item.name: item.guess for item in reading.pages[0].fields if item.name != "name"} == VALUES[0]
     assert reading.template == "exam"
+    assert zf.read(degraded(page, 1).image, what="row").pages[0].kind == "row"  # as the user says
     wrong = VALUES[0] | {"total": "31"}
     page = fill(blank_pages(plain)[0], {fields[name]: value for name, value in wrong.items()}, Pens(5))
     write_scan(tmp_path / "wrong.png", page)

@@ -9,6 +9,7 @@ from ziffern.reading.find import Found
 from ziffern.reading.model import ReaderModel
 from ziffern.reading.result import CellReading
 from ziffern.reading.sudoku import SIDE, keep_rule
+from ziffern.reading.values import Decisions
 
 PLACE = np.arange(SIDE)
 SOLVED = (PLACE[:, None] % 3 * 3 + PLACE[:, None] // 3 + PLACE) % 9 + 1  # (9, 9)
@@ -38,6 +39,12 @@ def test_a_digit_that_stands_twice_becomes_the_next_probable_one_and_is_left_to_
     keep_rule(cells)
     assert guesses(cells) == SOLVED.ravel().tolist()
     assert cells[40].plain_guess == str(right)
+    assert cells[40].cells[0].probability == pytest.approx(0.3)
+    assert (cells[40].splits[0][1] > 0).sum() == 9
+    (field,) = Decisions(ReaderModel.builtin().calibration, 0.01).fields([[cells[40]]], [()])[0]
+    assert (field.guess, field.probability) == (str(right), pytest.approx(0.3))
+    assert field.alternatives[0] == (field.guess, field.probability)
+    assert str(wrong) not in dict(field.alternatives)
     assert cells[40].reason is not None
     assert cells[40].reason.values == {"digit": wrong}
     assert str(wrong) in cells[40].reason.text("en")

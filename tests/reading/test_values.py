@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,7 +52,8 @@ def test_a_required_field_must_not_be_empty_and_rules_must_hold() -> None:
     assert empty.status == "review"
     assert (wrong.status, wrong.guess) == ("review", "99")
     assert wrong.reason is not None
-    assert wrong.reason.code.startswith("reading.rule.")
+    assert wrong.reason == Reason("reading.rule.range", {"value": "99", "low": 0, "high": 50})
+    assert (wrong.probability, wrong.alternatives[0]) == (pytest.approx(0.9998, abs=1e-5), ("99", wrong.probability))
     assert right.value == "50"
 
 
@@ -88,6 +91,8 @@ def test_a_wrong_sum_sends_its_fields_to_a_person_with_guesses_that_add_up() -> 
     q1, q2, total, other = decide(fields, sums=(one,))[0]
     assert (q1.guess, q2.guess, total.guess) == ("1", "7", "8")
     assert {q1.status, q2.status, total.status} == {"review"}
+    changed = Reason("reading.reason.sum_changed", {"parts": "q1 + q2", "total": "total", "sum": "1 + 2 = 8"})
+    assert [q1.reason, q2.reason, total.reason] == [changed] * 3
     assert other.status == "accepted"
     written = decide([draft("q1", "1"), draft("q2", "2"), draft("total", "8")], sums=(one,))[0]
     assert [item.guess for item in written] == ["1", "2", "8"]  # the sum on the paper is wrong
@@ -136,3 +141,57 @@ def test_the_guarantee_of_a_field_is_that_of_its_longest_value_and_problems_name
     hopeless.fields([[draft("a", "17"), draft("b", "17")]], [()])
     assert [str(hopeless.problems[name])[:2] for name in "ab"] == ["a:", "b:"]
     assert "0.001%" in str(hopeless.problems["b"])
+
+
+def of_ways(*ways: tuple[float, str], rules: Rules | None = None) -> Draft:
+    """Return a string with several ways to divide it, whose digits are certain."""
+    first = draft("a", ways[0][1], rules=rules)
+    splits = [(share, draft("a", value).splits[0][1]) for share, value in ways]
+    return replace(first, kind="string", splits=splits)
+
+
+def reason_of(item: Draft) -> tuple[str, Reason | None]:
+    (field,) = decide([item])[0]
+    assert field.status == "review"
+    assert field.alternatives[0] == (field.guess, field.probability)
+    return field.guess, field.reason
+
+
+def test_guess_probability_and_reason_are_about_the_same_reading() -> None:
+    rules = Rules(length=(2, 2), range=(0, 50))
+    assert reason_of(draft("a", "99", 0.6, rules, other="49")) == (
+        "49",
+        Reason("reading.reason.rules", {"value": "99"}),
+    )
+    ways = ((0.4, "123"), (0.35, "45"), (0.25, "45"))
+    assert reason_of(of_ways(*ways)) == ("45", Reason("reading.reason.ambiguous", {"value": "123"}))
+    crossed = replace(of_ways(*ways), reason=Reason("reading.reason.no_digit", {"cell": 3}))
+    assert reason_of(crossed) == ("45", Reason("reading.reason.ambiguous", {"value": "123"}))  # without a third place
+    crossed = replace(of_ways(*ways, rules=rules), reason=Reason("reading.reason.no_digit", {"cell": 3}))
+    assert reason_of(crossed) == ("45", Reason("reading.reason.rules", {"value": "123"}))
+    own = Reason("reading.reason.no_digit", {"cell": 2})
+    assert reason_of(replace(of_ways((0.6, "123"), (0.4, "45")), reason=own)) == ("123", own)
+    guess, reason = reason_of(draft("a", "1" * 40, 0.85))  # hardly likely as a whole, though no rule is broken
+    assert (guess, reason and reason.code) == ("1" * 40, "reading.reason.unsure")
+
+
+def test_the_reason_of_an_entry_that_another_page_has_is_about_the_guess() -> None:
+    rules = Rules(length=(2, 2), values=("17", "11", "52"), unique=True)
+    pages = [[draft("id", "17", rules=rules)], [draft("id", "17", 0.75, rules, other="11")]]
+    (first,), (second,) = decide(*pages)
+    assert (first.guess, first.reason) == ("17", Reason("reading.reason.twice", {"value": "17"}))
+    assert (second.guess, second.reason) == ("11", Reason("reading.reason.taken", {"value": "17"}))
+    (first,), (second,) = decide(*([draft("id", "17", rules=rules)] for _ in range(2)))
+    assert (second.guess, second.probability) == (first.guess, pytest.approx(first.probability, abs=1e-3))
+
+
+def test_a_sum_does_not_change_a_value_behind_its_reason() -> None:
+    rules, one = Rules(length=(1, 1), range=(0, 5)), Sum("total", ("q1", "q2"))
+    fields = [draft("q1", "1"), draft("q2", "9", rules=rules), draft("total", "8")]
+    _, broken, _ = decide(fields, sums=(one,))[0]
+    assert (broken.guess, broken.reason) == ("9", Reason("reading.rule.range", {"value": "9", "low": 0, "high": 5}))
+    fields = [draft("q1", "1"), draft("q2", "2", 0.7, other="7"), draft("total", "8", 0.6, other="9")]
+    q1, q2, total = decide(fields, sums=(one,), max_error=0.002)[0]
+    assert [q1.guess, q2.guess, total.guess] == ["1", "7", "8"]
+    codes = [item.reason.code.rpartition(".")[2] for item in (q1, q2, total) if item.reason]
+    assert codes == ["sum_changed", "sum_changed", "unsure_digit"]

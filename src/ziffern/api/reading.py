@@ -35,8 +35,9 @@ def read(
         folder: A new folder for pictures and report, which `ziffern verify` opens.
 
     Raises:
-        InputError: A path does not exist, the template has mistakes, or max_error is out of range. A page that cannot
-            be read is no error: it has a `problem`. Nor is a max_error that cannot be guaranteed: `warnings` say so.
+        InputError: A path does not exist, the template has mistakes, there are both a template and `what`, or max_error
+            is out of range. A page that cannot be read is no error: it has a `problem`. Nor is a max_error that cannot
+            be guaranteed: `warnings` say so.
     """
     return read_with_notes(
         paths,

@@ -7,7 +7,7 @@ from typing import Any
 
 from ziffern.errors import InputError
 from ziffern.experiment.failure import complain
-from ziffern.files.atomic import writing
+from ziffern.files.atomic import refuse_existing, writing
 from ziffern.text.language import LANGUAGES, terminal_language, terminal_words
 from ziffern.text.printable import printable
 
@@ -40,13 +40,13 @@ def _new(arguments: argparse.Namespace) -> None:
             with path.open("x", encoding="utf-8") as file:
                 file.write(text)
         except FileExistsError as error:
-            raise InputError("cli.form.exists", path=path) from error
+            raise InputError("files.exists", path=path) from error
     print(terminal_words()("form.new", path=printable(path)))
 
 
 def _check(arguments: argparse.Namespace) -> None:
     from ziffern.reading.codes import encode
-    from ziffern.reading.layout import Blank
+    from ziffern.reading.layout import Blank, Frame, Markers
     from ziffern.reading.preview import write_previews
     from ziffern.reading.template import check_template
 
@@ -63,7 +63,10 @@ def _check(arguments: argparse.Namespace) -> None:
         register = words(f"form.register.{type(page.register).__name__}")
         size = {"width": f"{page.width:g}", "height": f"{page.height:g}", "register": register}
         print(words("form.page", name=page.name, count=len(page.fields), boxes=boxes, **size))
-    print(words("form.alone" if encode(template) else "form.with_template", path=printable(arguments.template)))
+        if arguments.preview and isinstance(page.register, Frame):
+            print(words("form.no_picture", name=page.name))
+    is_alone = encode(template) and all(isinstance(page.register, Markers) for page in template.pages)
+    print(words("form.alone" if is_alone else "form.with_template", path=printable(arguments.template)))
     language = terminal_language.get()
     for path in write_previews(template, arguments.preview, language) if arguments.preview else ():
         print(printable(path))
@@ -75,6 +78,7 @@ def _print(arguments: argparse.Namespace) -> None:
 
     template, words = load_template(arguments.template), terminal_words()
     path = arguments.output or arguments.template.with_suffix(".pdf")
+    refuse_existing(path)
     is_enough = make_form(template, path, terminal_language.get())
     print(printable(path))
     print(words("form.alone" if is_enough else "form.with_template", path=printable(arguments.template)))

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from ziffern.cli.predict import share
 from ziffern.config.command import program, shell_words
 from ziffern.errors import InputError
-from ziffern.files.atomic import write_atomically
+from ziffern.files.atomic import refuse_existing, write_atomically
 from ziffern.files.rows import SUFFIXES, row_writer
 from ziffern.text.language import terminal_words
 from ziffern.text.printable import printable
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from ziffern.reading.result import PageReading, Reading
 
 CALIBRATE = "calibrate"
+NOT_CALIBRATED = {  # options without effect on `calibrate`, and their attributes
+    "--template": "template",
+    "--max-error": "max_error",
+    "--what": "what",
+    "--run": "model",
+    "--calibration": "calibration",
+}
 FORMATS = SUFFIXES | {".json": "json"}
 MAX_LINES = 5  # on pages that cannot be read
 
@@ -58,7 +65,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--run", metavar="RUN", dest="model", help="a model of yours (default: the reader's own)")
     parser.add_argument("--calibration", metavar="FILE", type=Path, help="checked fields from `ziffern read calibrate`")
     parser.add_argument("--language", metavar="CODE", help="en or de (default: the terminal's)")
-    parser.set_defaults(run=_read)
+    defaults = {option: parser.get_default(name) for option, name in NOT_CALIBRATED.items()}
+    parser.set_defaults(run=_read, defaults=defaults)
 
 
 def _read(arguments: argparse.Namespace) -> None:
@@ -168,6 +176,10 @@ def _calibrate(arguments: argparse.Namespace) -> None:
     folders = [Path(path) for path in arguments.path[1:]]
     if not folders or arguments.output is None:
         raise InputError("cli.read.calibrate")
+    for option, name in NOT_CALIBRATED.items():
+        if getattr(arguments, name) != arguments.defaults[option]:
+            raise InputError("cli.read.no_effect", option=option)
+    refuse_existing(arguments.output)
     calibration, unchecked = calibrate(folders)
     write_calibration(calibration, arguments.output)
     words = terminal_words()

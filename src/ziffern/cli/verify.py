@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ziffern.cli.access import add_access
+from ziffern.files.atomic import refuse_existing
 
 
 def add_parser(commands: Any) -> None:
@@ -23,6 +24,7 @@ def verify(arguments: argparse.Namespace) -> None:
         from ziffern.reading.verified import export
         from ziffern.text.language import terminal_words
 
+        refuse_existing(arguments.export)
         count = export(arguments.folder, arguments.export)
         print(terminal_words()("verify.exported", path=arguments.export, count=count, folder=arguments.folder))
         return

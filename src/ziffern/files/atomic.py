@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from ziffern.errors import OutputError
+from ziffern.errors import InputError, OutputError
 
 
 @contextlib.contextmanager
@@ -20,6 +20,12 @@ def writing(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise OutputError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise InputError if there is anything at `path`, for commands that replace no file."""
+    if path.exists():
+        raise InputError("files.exists", path=path)
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:

@@ -8,6 +8,7 @@ are filled in by a smooth surface through the corners of the others, which follo
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice, pairwise
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -31,26 +32,37 @@ MAX_BOXES = 5000  # of a picture: they are compared in pairs
 NEIGHBORS = 24  # nearest boxes, among which the next one of a row or column is
 
 
+class Boxes(NamedTuple):
+    """Corners (N, 4, 2) of boxes, clockwise from the top left, in pixels; whether others were not looked at."""
+
+    corners: Points
+    is_cut: bool
+
+
 def working_scale(gray: Gray) -> float:
     """Return by what a picture is scaled before boxes are sought."""
     longest = max(gray.shape)
     return float(min(WORKING_SIZE / longest, max(1.0, min(3.0, MIN_WORKING_SIZE / longest))))
 
 
-def find_boxes(gray: Gray) -> Points:
-    """Return the inner corners (N, 4, 2) of boxes, clockwise from the top left, in pixels; lines are dark."""
+def find_boxes(gray: Gray) -> Boxes:
+    """Return boxes by their inner corners; lines are dark."""
     scale = working_scale(gray)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     small = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=how)
-    found = np.zeros((0, 4, 2), np.float32)
+    found, is_cut = np.zeros((0, 4, 2), np.float32), False
     for mask, ink, shortest in _masks(small):
-        quads = _supported(_array(_enclosed(mask, shortest)), ink)
-        found = np.concatenate([found, quads[~_known(quads, found)]])[:MAX_BOXES]
-    return _divided(found) / np.float32(scale)
+        enclosed = _limited(_enclosed(mask, shortest))
+        quads = _supported(enclosed.corners, ink)
+        found = np.concatenate([found, quads[~_known(quads, found)]])
+        is_cut |= enclosed.is_cut or len(found) > MAX_BOXES
+        found = found[:MAX_BOXES]
+    return Boxes(_divided(found) / np.float32(scale), is_cut)
 
 
-def _array(quads: Iterator[Points]) -> Points:
-    return np.array(list(islice(quads, MAX_BOXES)), np.float32).reshape(-1, 4, 2)
+def _limited(quads: Iterator[Points]) -> Boxes:
+    some = np.array(list(islice(quads, MAX_BOXES + 1)), np.float32).reshape(-1, 4, 2)
+    return Boxes(some[:MAX_BOXES], len(some) > MAX_BOXES)
 
 
 def _known(quads: Points, found: Points) -> NDArray[np.bool_]:
@@ -65,14 +77,15 @@ def _known(quads: Points, found: Points) -> NDArray[np.bool_]:
     return np.array(known, bool)
 
 
-def dark_windows(gray: Gray) -> Points:
-    """Return the corners (N, 4, 2) of dark rectangles on lighter ground, such as the windows of a meter, in pixels."""
+def dark_windows(gray: Gray) -> Boxes:
+    """Return dark rectangles on lighter ground, such as the windows of a meter."""
     scale = working_scale(gray)
     small = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     size = min(small.shape) // 4 | 1
     ground = cv2.morphologyEx(cv2.medianBlur(small, 5), cv2.MORPH_CLOSE, np.ones((size, size), np.uint8))
     light = np.where(small > WINDOW * ground, 255, 0).astype(np.uint8)
-    return _array(_enclosed(light, 2 * MIN_SIDE)) / np.float32(scale)
+    windows, is_cut = _limited(_enclosed(light, 2 * MIN_SIDE))
+    return Boxes(windows / np.float32(scale), is_cut)
 
 
 def _divided(quads: Points) -> Points:

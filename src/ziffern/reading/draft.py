@@ -35,3 +35,9 @@ class Draft:
     def plain_guess(self) -> str:
         """The most probable digits, whatever the rules say."""
         return "".join(cell.digit for cell in self.cells)
+
+    @property
+    def plain_share(self) -> float:
+        """The share of the ways to divide it that have these digits."""
+        best = self.splits[0][1].argmax(1)
+        return min(1.0, sum(share for share, digits in self.splits if np.array_equal(digits.argmax(1), best)))

@@ -19,6 +19,7 @@ from ziffern.reading.boxes import (
     MAX_BOXES,
     SAME,
     WORKING_SIZE,
+    Boxes,
     Gray,
     Points,
     dark_windows,
@@ -50,7 +51,7 @@ MAX_SCORED, MAX_STRINGS = 40, 5  # boxes, strings
 EVEN, LEAST = 0.6, 0.02  # quality of what may or may not be a digit, and the least that counts
 TURN = 0.6  # by how much a turned page must be likelier, in natural logarithms
 SURE, SURE_ONE = 0.65, 0.8  # mean quality of many digits that stand upright, and what one alone would need beyond
-NO_BOXES = np.zeros((0, 4, 2), np.float32)
+NO_BOXES = Boxes(np.zeros((0, 4, 2), np.float32), False)
 
 
 class Note(NamedTuple):
@@ -58,6 +59,9 @@ class Note(NamedTuple):
 
     kind: Literal["boxes", "cut", "grids", "lines", "turned"]
     number: int  # of what is left out, of the grids, or degrees
+
+
+CUT = Note("cut", MAX_BOXES)
 
 
 class Found(NamedTuple):
@@ -88,7 +92,7 @@ class Found(NamedTuple):
 
 
 _Seeker = Callable[[Gray, Points, What], Found | None]
-Attempts = Sequence[tuple[Callable[[], Points], list[tuple[Kind, _Seeker]]]]
+Attempts = Sequence[tuple[Callable[[], Boxes], list[tuple[Kind, _Seeker]]]]
 
 
 def find(gray: Gray, what: What = "auto", classify: Classify | None = None) -> Found:
@@ -116,6 +120,8 @@ def find(gray: Gray, what: What = "auto", classify: Classify | None = None) -> F
         others = () if classify is None or what == "digit" else (1, 3) if runs_down(picture) else (2,)
         turned = ((turn, np.ascontiguousarray(np.rot90(picture, turn))) for turn in (0, *others))
         found = _best(((turn, _free(picture, what, classify)) for turn, picture in turned), classify)
+        if found and any(places().is_cut for places, seekers in attempts if seekers):
+            found = found._replace(notes=(*found.notes, CUT))
     if found is None:
         raise InputError("reading.find.nothing", what=what)
     return found
@@ -146,7 +152,7 @@ def _attempts(gray: Gray, what: What) -> Attempts:
     boxes, windows = cache(lambda: find_boxes(gray)), cache(lambda: dark_windows(gray))
     light = cache(lambda: find_boxes(255 - gray))  # light lines and digits
     all_kinds: Attempts = [
-        (lambda: light() if len(_filled(gray, windows())) >= MIN_WINDOWS else NO_BOXES, cells[:1]),
+        (lambda: light() if len(_filled(gray, windows()).corners) >= MIN_WINDOWS else NO_BOXES, cells[:1]),
         (lambda: _filled(gray, windows()), cells),
         (boxes, cells),
         (lambda: _filled(gray, light()), cells),
@@ -156,9 +162,10 @@ def _attempts(gray: Gray, what: What) -> Attempts:
 
 
 def _boxed(gray: Gray, attempts: Attempts, what: What, turn: int) -> Found | None:
-    picture = np.ascontiguousarray(np.rot90(gray, turn))
+    picture, is_cut = np.ascontiguousarray(np.rot90(gray, turn)), False
     for places, seekers in attempts:
-        quads = places() if seekers else NO_BOXES
+        quads, is_new_cut = places() if seekers else NO_BOXES
+        is_cut |= is_new_cut
         shape = gray.shape
         for _ in range(turn):  # a quarter turn to the left: the top right corner becomes the top left one
             quads = np.roll(np.stack([quads[..., 1], shape[1] - quads[..., 0]], -1), -1, 1)
@@ -166,8 +173,7 @@ def _boxed(gray: Gray, attempts: Attempts, what: What, turn: int) -> Found | Non
         for kind, seek in seekers if len(quads) else ():
             found = seek(picture, quads, what) if not (turn and kind == "digit") else None
             if found:
-                cut = (Note("cut", MAX_BOXES),) if len(quads) == MAX_BOXES else ()
-                return found._replace(notes=found.notes + cut)
+                return found._replace(notes=(*found.notes, CUT) if is_cut else found.notes)
     return None
 
 
@@ -291,8 +297,9 @@ def _digit(gray: Gray, quads: Points, what: What) -> Found | None:
     return _straight("digit", gray, [[quads[largest]]], quads)
 
 
-def _filled(gray: Gray, quads: Points) -> Points:
-    return np.asarray(quads[np.array([_has_tall_ink(gray, quad) for quad in quads], bool)])
+def _filled(gray: Gray, boxes: Boxes) -> Boxes:
+    is_filled = np.array([_has_tall_ink(gray, quad) for quad in boxes.corners], bool)
+    return boxes._replace(corners=boxes.corners[is_filled])
 
 
 def _has_tall_ink(gray: Gray, quad: Points) -> bool:

@@ -1,4 +1,8 @@
-"""A picture of a template's pages with its boxes drawn over them, to check the measurements."""
+"""A picture of a template's pages with its boxes drawn over them, to check the measurements.
+
+Decision: a preview is made again and again while a template is written, so it replaces an earlier one, which a mark in
+the file tells, and nothing else: the picture of the blank page may have the same name.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 
-from ziffern.files.atomic import write_atomically
+from ziffern.files.atomic import refuse_existing, write_atomically
 from ziffern.reading.form import make_pdf
 from ziffern.reading.layout import Blank, Frame, Markers, PageType, Template
 
 SCALE = 120 / 25.4  # pixels per mm
+MARK = ("Software", "ziffern form check")
 BOX, FRAME, GRID, STEP = (36, 92, 222), (200, 30, 90), (190, 200, 215), 10  # colors; mm
 
 
@@ -19,14 +25,27 @@ def write_previews(template: Template, path: Path, language: str) -> list[Path]:
     """Write a PNG per page type with a grid of 10 mm, over its form, its blank page or empty paper; return their paths.
 
     Raises:
-        InputError: The blank page cannot be read, or the form cannot be drawn.
+        InputError: The blank page cannot be read, the form cannot be drawn, or there is a file that is no preview.
         OutputError: A file cannot be written.
     """
-    paths = []
-    for number, page in enumerate(template.pages, 1):
-        paths.append(path if number == 1 else path.with_stem(f"{path.stem}_{number}"))
-        write_atomically(paths[-1], partial(_preview(template, page, number, language).save, format="PNG"))
+    mark = PngInfo()
+    mark.add_text(*MARK)
+    paths = [path, *(path.with_stem(f"{path.stem}_{number}") for number in range(2, len(template.pages) + 1))]
+    for target in paths:
+        if not _is_preview(target):
+            refuse_existing(target)
+    for number, (page, target) in enumerate(zip(template.pages, paths, strict=True), 1):
+        preview = _preview(template, page, number, language)
+        write_atomically(target, partial(preview.save, format="PNG", pnginfo=mark))
     return paths
+
+
+def _is_preview(path: Path) -> bool:
+    try:
+        with Image.open(path) as picture:
+            return picture.info.get(MARK[0]) == MARK[1]
+    except (OSError, ValueError):  # no file, or no picture
+        return False
 
 
 def _preview(template: Template, page: PageType, number: int, language: str) -> Image.Image:

@@ -64,10 +64,12 @@ def read_pages(
         folder: Where the pictures of pages and fields are written; None writes none.
 
     Raises:
-        InputError: max_error is out of range.
+        InputError: max_error is out of range, or there are both a template and `what`.
     """
     if not 0 < max_error < 1:
         raise InputError("runs.predict.max_error", value=max_error)
+    if template is not None and what != "auto":
+        raise InputError("reading.find.template", what=what)
 
     def read(number: int, page: Page | PageProblem) -> _PageDraft:
         start = PageReading(page.source, page.number)
@@ -91,6 +93,9 @@ def read_pages(
         whole = [replace(item, crop=crop) for item, crop in named]
         results.append(replace(draft.reading, fields=whole))
     warnings = [*_notes(drafts), *_without_guarantee(decisions.problems)]
+    names = {item.name for draft in drafts for item in draft.fields}
+    if checked and names and not names & checked.keys():
+        warnings.append(Reason("reading.warning.calibration", {"fields": _list(list(checked))}))
     figures = [some for draft in drafts for item in draft.fields for some in item.figures]
     warnings += drift(model, np.concatenate(figures)) if figures else []
     used = {draft.template.version if draft.template else "": draft.template for draft in drafts if draft.reading.kind}

@@ -1,9 +1,10 @@
 """The rule of a sudoku: no digit from 1 to 9 stands twice in a row, a column or a block.
 
 Decisions: the most probable digits that keep to the rule are the solution of an integer program; a cell that has
-another digit if it is read alone is left to a person, since the puzzle may have been filled in wrongly; a grid of nine
-by nine in which the rule changes more than a tenth of the digits is no sudoku; equal digits are counted first, because
-the program takes ten seconds for other tables.
+another digit if it is read alone is left to a person, since the puzzle may have been filled in wrongly, and shows the
+digit with its own probability, without the more probable ones that break the rule; a grid of nine by nine in which the
+rule changes more than a tenth of the digits is no sudoku; equal digits are counted first, because the program takes ten
+seconds for other tables.
 """
 
 from collections.abc import Sequence
@@ -36,10 +37,11 @@ def keep_rule(drafts: Sequence[Draft]) -> None:
         return
     for row in changed:
         draft, digit = drafts[places[row]], int(digits[row])
-        order = np.arange(10)
-        order[[alone[row], digit]] = digit, alone[row]
-        draft.splits = [(1.0, probabilities[row : row + 1, order])]
-        draft.cells = [msgspec.structs.replace(draft.cells[0], digit=str(digit))]
+        share = max(float(probabilities[row, digit]), LEAST)
+        kept = np.where(probabilities[row] < share, probabilities[row], 0)
+        kept[digit] = share
+        draft.splits = [(1.0, kept[None])]
+        draft.cells = [msgspec.structs.replace(draft.cells[0], digit=str(digit), probability=share)]
         draft.reason = draft.reason or Reason("reading.reason.sudoku", {"digit": int(alone[row])})
 
 

@@ -159,18 +159,19 @@ def _check_places(page: PageType, place: str, problems: Problems) -> None:
         if not Box(0, 0, page.width, page.height).contains(box):
             values = {"right": box.right, "bottom": box.bottom, "width": page.width, "height": page.height}
             problems.add(f"{place}.{key}", "outside", **{name: f"{value:g}" for name, value in values.items()})
-    placed = [("", box) for box in reserved(page)] if isinstance(page.register, Markers) else []
-    placed += [(field.name, box) for field in fields if field.kind != "crop" for box in field.boxes]
+    is_own = isinstance(page.register, Markers)  # on other forms, a picture may be kept of an area with fields
+    placed = [("", box) for box in reserved(page)] if is_own else []
+    placed += [(field.name, box) for field in fields if is_own or field.kind != "crop" for box in field.boxes]
     if len(placed) > MAX_BOXES:
         problems.add(f"{place}.fields", "too_many", count=len(placed), limit=MAX_BOXES)
         return
-    overlaps: dict[tuple[str, str], Box] = {}
+    overlaps: dict[tuple[str, str], tuple[Box, Box]] = {}
     for (first, other), (second, box) in combinations(placed, 2):
         if second and box.overlaps(other):
-            overlaps.setdefault((first, second), box)
-    for (first, second), box in overlaps.items():
-        shown = f"[{', '.join(f'{side:g}' for side in box)}]"
-        problems.add(f"{place}.fields.{second}", "overlap" if first else "reserved", other=first, box=shown)
+            overlaps.setdefault((first, second), (box, other))
+    for (first, second), boxes in overlaps.items():
+        shown, at = (f"[{', '.join(f'{side:g}' for side in sides)}]" for sides in boxes)
+        problems.add(f"{place}.fields.{second}", "overlap" if first else "reserved", other=first, box=shown, at=at)
 
 
 def _sums(place: str, keys: PageKeys, page: PageType, problems: Problems) -> tuple[Sum, ...]:

@@ -6,7 +6,6 @@ grow exponentially. No key has a union of a number and a list: msgspec 0.20 cras
 """
 
 import re
-from collections import Counter
 from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -18,9 +17,9 @@ from msgspec import Meta, Struct
 from ziffern.config import suggestion
 from ziffern.errors import InputError
 from ziffern.files.untrusted import open_below, read_all, reading
+from ziffern.files.yaml_problem import yaml_problem
 from ziffern.reading.constraints import MAX_LENGTH, PATTERN, Check
 from ziffern.text.catalog import Message
-from ziffern.text.printable import reason
 
 Keys = TypeVar("Keys", bound=Struct)
 Value = TypeVar("Value")
@@ -95,12 +94,17 @@ class _Loader(yaml.BaseLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.events.AliasEvent):
-            raise InputError("records.yaml.alias")
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise InputError("reading.template.alias", line=event.start_mark.line + 1)
         node = super().compose_node(parent, index)
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        keys = Counter(key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode))
-        if twice := [key for key, count in keys.items() if count > 1]:
-            raise InputError("reading.template.twice", key=twice[0])
+        lines: dict[str, int] = {}
+        for key, _ in pairs:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in lines:
+                    values = {"first": lines[key.value], "line": key.start_mark.line + 1}
+                    raise InputError("reading.template.twice", key=key.value, **values)
+                lines[key.value] = key.start_mark.line + 1
         return node
 
 
@@ -113,7 +117,7 @@ def parse_yaml(text: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError) as error:
-        raise InputError("records.yaml.invalid", problem=reason(error)) from error
+        raise InputError("reading.template.yaml", problem=yaml_problem(error, text)) from error
 
 
 class TooManyProblemsError(Exception):

@@ -1,4 +1,8 @@
-"""From drafts of all pages to their final fields: values, alternatives, and which are accepted."""
+"""From drafts of all pages to their final fields: values, alternatives, and which are accepted.
+
+Decision: guess, probability and reason of a field are about the same reading; where rules, a sum or another page
+changed the guess, the reason says what was read without them.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -51,9 +55,8 @@ class Decisions:
         result = []
         for page, row, own in zip(pages, options, sums, strict=True):
             fields = [self._decided(draft, found) for draft, found in zip(page, row, strict=True)]
-            known = {draft.name: (place, found) for place, (draft, found) in enumerate(zip(page, row, strict=True))}
             for one in own:
-                _check_sum(one, known, fields)
+                _check_sum(one, fields)
             result.append(fields)
         return result
 
@@ -70,12 +73,18 @@ class Decisions:
                 reason = reason or violation(draft.rules, guess)
         elif not draft.splits and reason is None:
             reason = violation(draft.rules, "") if draft.rules else None
-        elif probability < MISWRITTEN:  # what was written breaks the rules
-            guess = draft.plain_guess
+        elif draft.splits and probability < MISWRITTEN and all(value != draft.plain_guess for value, _ in found):
+            guess = draft.plain_guess  # what was written breaks the rules, or is the value of another page
+            probability = draft.plain_share * min(1.0, float(draft.splits[0][1].max(1).prod()))
+            alternatives = sorted([(guess, probability), *alternatives], key=lambda item: -item[1])[:SHOWN]
             reason = reason or (violation(draft.rules, guess) if draft.rules else None)
-            reason = reason or Reason("reading.reason.not_valid")
+            reason = reason or Reason("reading.reason.twice", {"value": guess})
         elif reason is None:
             reason = self._doubt(draft, guess, probability)
+        if draft.reason and draft.reason.code == "reading.reason.twice" and draft.reason.values["value"] != guess:
+            reason = Reason("reading.reason.taken", draft.reason.values)
+        elif draft.reason and draft.kind == "string" and draft.splits and len(guess) != len(draft.cells):
+            reason = _changed(draft)  # that of the draft is about places that this guess has not
         status: Status = REVIEW if reason else ACCEPTED if guess else EMPTY
         return FieldReading(draft.name, status, draft.box, guess, probability, reason, alternatives, draft.cells)
 
@@ -84,8 +93,7 @@ class Decisions:
         chosen, source = self._threshold(draft, len(guess))
         is_strong = draft.rules is not None and draft.rules.is_strong
         if guess != draft.plain_guess and not is_strong:
-            reason = violation(draft.rules, draft.plain_guess) if draft.rules else None
-            return reason or Reason("reading.reason.not_valid")
+            return _changed(draft)
         if guess != draft.plain_guess and source == "digits":  # they prove nothing about a value that rules corrected
             return Reason("reading.reason.no_guarantee", {"max_error": self.max_error})
         if isinstance(chosen, InputError):
@@ -95,10 +103,11 @@ class Decisions:
         strictest = self.guarantees.get(draft.name)  # of values of several lengths, or kinds of page
         if strictest is None or chosen.confidence > strictest.threshold:
             self.guarantees[draft.name] = Guarantee(self.max_error, chosen.confidence, *numbers, source)
+        whole = probability
         if source == "digits":
-            best = draft.splits[0][1].argmax(1)
-            same = sum(share for share, digits in draft.splits if np.array_equal(digits.argmax(1), best))
-            probability = min(1.0, same, float(draft.splits[0][1].max(1).min()))
+            probability = min(draft.plain_share, float(draft.splits[0][1].max(1).min()))
+        if whole < MISWRITTEN:  # digits are not as independent as that
+            return Reason("reading.reason.unsure", {"probability": whole, "threshold": MISWRITTEN})
         if probability >= chosen.confidence:
             return None
         code = "unsure_digit" if source == "digits" else "unsure"
@@ -122,6 +131,12 @@ class Decisions:
             except InputError as error:
                 self._thresholds[key] = error, source
         return self._thresholds[key]
+
+
+def _changed(draft: Draft) -> Reason:
+    """Return why a guess of other digits than the plainest ones is doubtful."""
+    is_broken = draft.rules is not None and not draft.rules.accepts(draft.plain_guess)
+    return Reason(f"reading.reason.{'rules' if is_broken else 'ambiguous'}", {"value": draft.plain_guess})
 
 
 def _options(draft: Draft) -> list[Candidate]:
@@ -172,14 +187,18 @@ def _assign_entries(places: list[tuple[int, int]], options: list[list[list[Candi
         options[at][place] = [item for item in options[at][place] if item.value not in taken] or options[at][place]
 
 
-def _check_sum(one: Sum, known: Mapping[str, tuple[int, list[Candidate]]], fields: list[FieldReading]) -> None:
+def _check_sum(one: Sum, fields: list[FieldReading]) -> None:
     """Send all fields of a sum to a person if their guesses do not add up; likely guesses that do are shown instead."""
     import msgspec
 
     names = [*one.parts, one.total]
+    known = {item.name: place for place, item in enumerate(fields)}
     if any(name not in known for name in names):
         return
-    rows = [known[name][1][:SHOWN] or [Candidate(fields[known[name][0]].guess, 1.0)] for name in names]
+    rows = []
+    for field in (fields[known[name]] for name in names):
+        others = [Candidate(*other) for other in field.alternatives if other[0] != field.guess]
+        rows.append([Candidate(field.guess, field.probability if field.alternatives else 1.0), *others])
     if not any(rows[-1][0].value or row[0].value for row in rows):
         return
 
@@ -194,8 +213,12 @@ def _check_sum(one: Sum, known: Mapping[str, tuple[int, list[Candidate]]], field
     best = max(filter(adds_up, combinations), key=lambda items: prod(item.probability for item in items), default=first)
     if prod(item.probability for item in best) < LIKELY_SUM * prod(item.probability for item in first):
         best = first  # the sum on the paper is wrong
+    *parts, total = (item.value or "0" for item in first)
+    reason = Reason("reading.reason.sum", {"total": one.total, "parts": " + ".join(one.parts)})
+    if best != first:
+        reason = Reason("reading.reason.sum_changed", {**reason.values, "sum": f"{' + '.join(parts)} = {total}"})
     for name, item in zip(names, best, strict=True):
-        place = known[name][0]
-        reason = Reason("reading.reason.sum", {"total": one.total, "parts": " + ".join(one.parts)})
+        field = fields[known[name]]
         shown = {"guess": item.value, "probability": min(1.0, item.probability), "status": REVIEW}
-        fields[place] = msgspec.structs.replace(fields[place], reason=fields[place].reason or reason, **shown)
+        why = field.reason if field.reason and field.guess == item.value else reason
+        fields[known[name]] = msgspec.structs.replace(field, reason=why, **shown)

@@ -13,13 +13,13 @@ import yaml
 from omegaconf._utils import get_yaml_loader
 
 from ziffern.errors import InputError
+from ziffern.files.yaml_problem import MAX_DEPTH, yaml_problem
 from ziffern.text.printable import printable
 
 MAX_BYTES = 64 * 1024  # of a YAML file; a composed configuration takes about 3 kB
 MAX_NODES = 5_000
 MAX_CHARACTERS = 1_000_000  # of all text that contains references, resolved
 MAX_TEXT = 1000  # characters of a value
-MAX_DEPTH = 40
 REFERENCE = re.compile(r"(?<!\\)\$\{(\.*[A-Za-z_][\w@/-]*(?:\.[\w@/-]+|\[\w+\])*)\}")
 
 
@@ -44,13 +44,8 @@ def read_yaml(text: str) -> Any:
         raw = yaml.load(text, Loader=_Loader)  # a safe loader
     except InputError:
         raise
-    except RecursionError as error:
-        raise InputError("records.yaml.too_deep", limit=MAX_DEPTH) from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: such as an impossible date
-        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-        if mark and problem:
-            raise InputError("records.yaml.invalid_line", problem=problem, line=mark.line + 1) from error
-        raise InputError("records.yaml.invalid", problem=error) from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: such as an impossible date
+        raise yaml_problem(error, text) from error
     return _plain(raw, [0], 0)
 
 
