@@ -26,6 +26,7 @@ from ziffern.text.printable import printable
 Key = tuple[int, str]  # the index of a page, and the name of a field
 Kind = Literal["value", "empty", "unreadable", "later", "undo"]
 State = Literal["open", "half", "disputed", "done"]
+MAX_VALUE = 2500  # characters; 60 ticked labels of 40
 FILE, MAX_FILE, MAX_ENTRY = "verify.sqlite", 2**30, 2**16  # bytes
 MAX_SECONDS = 3600.0
 APPLICATION = 0x7A696666
@@ -44,7 +45,7 @@ class Decision(Struct, frozen=True):
     page: Annotated[int, Meta(ge=0)]
     field: Name
     kind: Kind
-    value: Annotated[str, Meta(max_length=100)] = ""
+    value: Annotated[str, Meta(max_length=MAX_VALUE)] = ""
     seconds: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] = 0.0  # of looking at the field
     settles: Annotated[int, Meta(ge=0, le=1)] = 0
 

@@ -87,6 +87,40 @@ def test_with_double_entry_nobody_sees_a_guess_or_the_entry_of_another_person(ba
         assert "888" in settled
 
 
+def test_rules_are_checked_before_a_value_is_entered(batch: Path) -> None:
+    content = json.loads((batch / "reading.json").read_bytes())
+    limits = {"number_2": {"check": "iban"}, "number_3": {"pattern": r"\d*\d*\d*1"}, "number_4": {"choose": [0, 60]}}
+    content |= {"limits": limits, "lists": {"number_1": ["12"], "number_4": ["x" * 40, "y" * 40, "z" * 40]}}
+    (batch / "reading.json").write_text(json.dumps(content))
+    queue = Queue(batch)
+    with closing(queue.decisions):
+        client = client_of(queue)
+
+        def doubt(row: int, value: str, language: str = "en") -> str:
+            answer = client.get(f"/{language}/doubt/0/{row}", params={"value": value})
+            assert answer.status_code == 200
+            return str(answer.text)
+
+        assert doubt(0, "12") == doubt(1, "89370400440532013000") == doubt(2, "001") == ""
+        assert doubt(0, "13") == "13 is not in the list of valid values. Press Enter again to keep it."
+        assert doubt(1, "89370400440532013001", "de").startswith("Die Prüfziffer von 89370400440532013001 ist falsch")
+        assert doubt(2, "2" * 2500).endswith("has 2500 digits, not 1–60. Press Enter again to keep it.")
+        ticked = ";".join(content["lists"]["number_4"])  # more than a field of 100 characters
+        assert doubt(3, ticked) == ""
+        assert client.post("/en/decide", json=entry([0, 3], ticked)).status_code == 200
+        assert queue.standing.of_person["anna"][0].value == ticked
+        for path in ("0/0", "9/0?value=1", "0/0?value=" + "1" * 2501):
+            assert client.get(f"/en/doubt/{path}").status_code in (404, 422)
+
+
+@pytest.mark.parametrize("limits", [{"pattern": r"(\d+)+1"}, {"pattern": "[9-0]"}, {"check": "x"}, {"country": "../"}])
+def test_rules_that_no_template_has_are_refused(batch: Path, limits: dict[str, str]) -> None:
+    content = json.loads((batch / "reading.json").read_bytes())
+    (batch / "reading.json").write_text(json.dumps(content | {"limits": {"number_1": limits}}))
+    with pytest.raises(InputError):
+        Queue(batch)
+
+
 def test_every_picture_is_encoded_anew(batch: Path, client: Any) -> None:
     jpeg = b"\xff\xd8", "image/jpeg"
     for kind, start, form in (("crop", b"\x89PNG", "image/png"), ("context", *jpeg), ("page", *jpeg)):
@@ -131,7 +165,7 @@ def test_entries_that_the_page_does_not_send_are_refused(queue: Queue, client: A
         entry([9, 0]),
         entry([0, -1]),
         entry([0, 0], ""),
-        entry([0, 0], "9" * 101),
+        entry([0, 0], "9" * 2501),
         entry([0, 0], "\x1b[2J"),
         entry([0, 0], " 1"),
         entry([0, 0], kind="undo"),

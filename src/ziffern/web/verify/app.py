@@ -6,17 +6,17 @@ address of its own.
 
 import sqlite3
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, quote, unquote
 
 import msgspec
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
 from ziffern.errors import InputError
-from ziffern.reading.decisions import MAX_SECONDS, decided
+from ziffern.reading.decisions import MAX_SECONDS, MAX_VALUE, decided
 from ziffern.reading.verified import values_csv, write_examples
 from ziffern.text.language import LANGUAGES
 from ziffern.text.printable import one_line, printable
@@ -121,6 +121,10 @@ def _add_fields(app: FastAPI, views: Views) -> None:
         what = (person, views.key(entry.place), entry.kind, entry.value, seconds, entry.queue)
         await run_in_threadpool(queue.decide, *what)
         return await run_in_threadpool(views.answer, person, entry, words, {})
+
+    @app.get("/{language}/doubt/{page}/{index}")
+    def doubt(language: str, page: int, index: int, value: Annotated[str, Query(max_length=MAX_VALUE)]) -> Response:
+        return PlainTextResponse(views.doubt(views.key((page, index)), value, words_of(language)))
 
     @app.post("/{language}/undo")
     async def undo(request: Request, language: str) -> Response:
