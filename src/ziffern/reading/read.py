@@ -96,8 +96,8 @@ def read_pages(
     used = {draft.template.version if draft.template else "": draft.template for draft in drafts if draft.reading.kind}
     if template is None and len(used) == 1:
         (template,) = used.values()
-    fields = [item for kind in (template.pages if template else ()) for item in kind.fields]
-    rules = {item.name: item.rules for item in fields if item.kind != "crop"}
+    items = [item for kind in (template.pages if template else ()) for item in kind.fields]
+    rules = {item.name: item.rules for item in items if item.kind != "crop"}
     return Reading(
         1,
         datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,8 +1,10 @@
 """The requests of the page: fields, entries, undo, files, hostile requests, and a server that is killed."""
 
+import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from tests.support.people import HASHED, PEOPLE, basic
 testclient = pytest.importorskip("starlette.testclient")
 pytest.importorskip("fastapi")
 
-from ziffern.errors import InputError  # noqa: E402
+from ziffern.errors import InputError, OutputError  # noqa: E402
 from ziffern.reading.decisions import decided  # noqa: E402
 from ziffern.reading.folder import load_reading  # noqa: E402
 from ziffern.reading.verified import verified_fields  # noqa: E402
@@ -221,6 +223,55 @@ def test_results(batch: Path, client: Any, truth: list[list[str]]) -> None:
     assert "5 examples" in client.get("/en/?examples=5").text
     assert client.get("/values?field=number_1").json() == sorted({values[0] for values in truth})
     assert client.get("/values?field=number_2").json() == []
+
+
+def test_entries_that_cannot_be_written_are_not_confirmed(batch: Path, queue: Queue, client: Any) -> None:
+    content = (batch / "reading.json").read_bytes()
+    queue.decisions._connection.execute("PRAGMA max_page_count=1")  # as on a full disk
+    answer = client.post("/de/decide", json=entry([0, 0], "1" * 2500))
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "text/plain; charset=utf-8")
+    assert "verify.sqlite: lässt sich nicht schreiben (database or disk is full)" in answer.text
+    queue.decisions._connection.execute("PRAGMA max_page_count=1000")
+    batch.rename(batch.with_name("old"))  # and a new batch of this name is read
+    shutil.copytree(batch.with_name("old"), batch)
+    answer = client.post("/en/decide", json=entry([0, 0]))
+    assert answer.status_code == 503
+    assert answer.text.startswith("batch: the batch was replaced or changed while this page was open")
+    shutil.rmtree(batch)
+    assert client.post("/en/decide", json=entry([0, 0])).status_code == 503
+    batch.with_name("old").rename(batch)
+    assert not verified_fields(batch)
+    assert client.post("/en/decide", json=entry([0, 0])).status_code == 200
+    (batch / "reading.json").write_bytes(content[:-1] + b" }")
+    assert client.post("/en/undo", json={"queue": "review", "held": [], "at": 1.5}).status_code == 503
+    assert [each.value for each in verified_fields(batch)] == ["1"]
+
+
+def test_examples_that_cannot_be_written(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OutputError(errno.ENOSPC, "No space left on device", "examples")
+
+    monkeypatch.setattr("ziffern.web.verify.app.write_examples", full)
+    answer = client.post("/en/examples")
+    assert (answer.status_code, answer.text) == (503, "examples: No space left on device")
+
+
+def test_a_folder_in_which_nothing_can_be_written_is_not_served(batch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(InputError, match=r"verify.sqlite: cannot be written \(Permission denied\)"):
+        serve(batch, browser=False)
+
+
+def test_a_folder_without_locks_is_served(
+    batch: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_lock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_lock)
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)
+    serve(batch, browser=False)
+    assert "http://" in capsys.readouterr().out
 
 
 @pytest.mark.slow

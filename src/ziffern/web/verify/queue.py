@@ -84,7 +84,7 @@ class Queue:
         """Write a person's entry about a field, once even where their page repeats it for want of an answer.
 
         Raises:
-            sqlite3.Error: It cannot be written.
+            UnsavedError: It cannot be written.
         """
         with self.lock:
             last = self.standing.of_person[person][-1:]
@@ -99,7 +99,7 @@ class Queue:
         `at` tells their requests apart: one that their page repeats for want of an answer takes nothing more back.
 
         Raises:
-            sqlite3.Error: It cannot be written.
+            UnsavedError: It cannot be written.
         """
         with self.lock:
             if (last := self._undone.get(person)) and last[0] == at:

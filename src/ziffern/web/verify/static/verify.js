@@ -199,6 +199,7 @@ function save(path, entry) {
 
 async function send(path, entry) {
   while (!isBlocked) {
+    let why = "";
     const held = [...(current ? [current] : []), ...upcoming].map(placeOf);
     const body = JSON.stringify({ ...entry, queue, held });
     try {
@@ -211,10 +212,11 @@ async function send(path, entry) {
         warn(warning.dataset.refused);
         return null;
       }
+      if (answer.headers.get("content-type")?.startsWith("text/plain")) why = await answer.text();
     } catch {
       // no connection: once more
     }
-    warn(warning.dataset.unsaved.replace("COUNT", unsaved));
+    warn(`${warning.dataset.unsaved.replace("COUNT", unsaved)} ${why}`);
     await new Promise((resolve) => setTimeout(resolve, RETRY));
   }
   return null;
