@@ -1,6 +1,7 @@
 """The requests of the page: fields, entries, undo, files, hostile requests, and a server that is killed."""
 
 import errno
+import io
 import json
 import os
 import re
@@ -14,7 +15,9 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from tests.support.people import HASHED, PEOPLE, basic
 
 testclient = pytest.importorskip("starlette.testclient")
@@ -129,6 +132,8 @@ def test_every_picture_is_encoded_anew(batch: Path, client: Any) -> None:
         answer = client.get(f"/picture/{kind}/0/1")
         assert (answer.content[: len(start)], answer.headers["content-type"]) == (start, form)
         assert answer.headers["x-content-type-options"] == "nosniff"
+    context = np.asarray(Image.open(io.BytesIO(client.get("/picture/context/0/0").content)).convert("L"))
+    assert 10 < np.flatnonzero((context < 128).any(0))[0] < 30  # the label begins there, and is not cut off
     (batch / "crops/0-0.png").write_bytes(b"<script>alert(1)</script>")
     (batch / "crops/0-2.png").unlink()
     (batch / "crops/0-2.png").symlink_to("/etc/passwd")
