@@ -232,8 +232,10 @@ def test_results(batch: Path, client: Any, truth: list[list[str]]) -> None:
 
 def test_entries_that_cannot_be_written_are_not_confirmed(batch: Path, queue: Queue, client: Any) -> None:
     content = (batch / "reading.json").read_bytes()
+    long = "1" * 2500  # more than half of a page of the file
+    assert client.post("/de/decide", json=entry([0, 1], long)).status_code == 200
     queue.decisions._connection.execute("PRAGMA max_page_count=1")  # as on a full disk
-    answer = client.post("/de/decide", json=entry([0, 0], "1" * 2500))
+    answer = client.post("/de/decide", json=entry([0, 0], long))
     assert (answer.status_code, answer.headers["content-type"]) == (503, "text/plain; charset=utf-8")
     assert "verify.sqlite: lässt sich nicht schreiben (database or disk is full)" in answer.text
     queue.decisions._connection.execute("PRAGMA max_page_count=1000")
@@ -245,11 +247,11 @@ def test_entries_that_cannot_be_written_are_not_confirmed(batch: Path, queue: Qu
     shutil.rmtree(batch)
     assert client.post("/en/decide", json=entry([0, 0])).status_code == 503
     batch.with_name("old").rename(batch)
-    assert not verified_fields(batch)
+    assert [each.value for each in verified_fields(batch)] == [long]
     assert client.post("/en/decide", json=entry([0, 0])).status_code == 200
     (batch / "reading.json").write_bytes(content[:-1] + b" }")
     assert client.post("/en/undo", json={"queue": "review", "held": [], "at": 1.5}).status_code == 503
-    assert [each.value for each in verified_fields(batch)] == ["1"]
+    assert [each.value for each in verified_fields(batch)] == ["1", long]
 
 
 def test_examples_that_cannot_be_written(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
