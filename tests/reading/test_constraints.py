@@ -8,11 +8,12 @@ import msgspec
 import pytest
 
 from ziffern.errors import InputError
-from ziffern.reading.constraints import PATTERN, Rules, violation
+from ziffern.reading.constraints import Rules, violation
+from ziffern.reading.result import PATTERN
 
 CASES: list[tuple[dict[str, Any], list[str], dict[str, str]]] = [
     ({"length": (2, 3)}, ["12", "007"], {"1": "length", "1234": "length"}),
-    ({"range": (5, 100)}, ["5", "007", "100"], {"4": "range", "101": "range", "x": "range"}),
+    ({"range": (5, 100)}, ["5", "007", "100"], {"4": "range", "101": "range", "x": "digits", "٥": "digits"}),
     ({"date": "DDMMYYYY"}, ["29022024", "31121999"], {"29022023": "date", "01012100": "date", "1012000": "date"}),
     ({"date": "YYMMDD", "range": (2000, 2020)}, ["200229"], {"210101": "date"}),
     ({"pattern": r"1\d{2}|[5-7]0?"}, ["123", "5", "60"], {"12": "pattern", "80": "pattern", "1234": "pattern"}),
@@ -25,7 +26,10 @@ CASES: list[tuple[dict[str, Any], list[str], dict[str, str]]] = [
     ({"check": "mod97"}, ["435411161155111431"], {"435411161155111432": "check"}),
     ({"values": ("0012", "34")}, ["0012", "34"], {"12": "values"}),
     ({"choose": (1, 2)}, ["yes", "a;b"], {"a;b;c": "choose"}),
-    ({}, ["1"], {"": "required"}),
+    ({"choose": (1, 2), "values": ("a", "b", "c")}, ["a", "c;b"], {"d": "values", "a;d": "values", "a;b;c": "choose"}),
+    ({}, ["1"], {"": "required", "1a": "digits", "1" * 61: "length"}),
+    ({"length": (1, 10**9), "pattern": r"\d*\d*\d*1"}, ["1"], {"2" * 61: "length", "2" * 60: "pattern"}),
+    ({"date": "DDDDDDDD"}, [], {"11111111": "date"}),  # not of a template, but of a batch folder of anyone
     ({"required": False, "length": (3, 3)}, [""], {"1": "length"}),
 ]
 

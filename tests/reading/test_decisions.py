@@ -1,5 +1,6 @@
 """The file of decisions: what stands, and files that cannot be used."""
 
+import io
 import os
 import shutil
 import sqlite3
@@ -121,7 +122,7 @@ INSERT = "INSERT INTO decisions VALUES (NULL, 1, 'a', {}, 'value', {}, 1, {})"
         (change(INSERT.format("7, 'number_1'", "'1'", 0)), "another reading"),
         (change(INSERT.format("0, 'nothing'", "'1'", 0)), "another reading"),
         (change(INSERT.format("0, 'number_1'", "'\x1b[2J'", 0)), "damaged"),
-        (change(INSERT.format("0, 'number_1'", "'" + "9" * 101 + "'", 0)), "damaged"),
+        (change(INSERT.format("0, 'number_1'", "'" + "9" * 2501 + "'", 0)), "damaged"),
         (change(INSERT.format("0, 'number_1'", "'" + "9" * 10**6 + "'", 0)), "damaged"),
         (change(INSERT.format("0, 'number_1'", "'1'", 2)), "damaged"),
         (change(INSERT.format("-1, 'number_1'", "'1'", 0)), "damaged"),
@@ -146,3 +147,12 @@ def test_decisions_about_another_reading_are_refused(batch: Path) -> None:
     (batch / "reading.json").write_text(plain.replace("2026-11-29", "2026-11-30"))
     with pytest.raises(InputError, match="another reading"):
         Decisions(batch, load_reading(batch))
+
+
+def test_a_disk_on_which_nothing_can_be_written_is_named(batch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (batch / FILE).mkdir()  # cannot be opened, like a file in a folder that may only be read
+    monkeypatch.setattr("ziffern.reading.decisions.open_regular", lambda *_: io.BytesIO())
+    with pytest.raises(InputError) as caught:
+        Decisions(batch, load_reading(batch))
+    assert caught.value.code == "reading.decisions.unwritable"
+    assert "unable to open database file" in str(caught.value)

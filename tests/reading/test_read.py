@@ -116,7 +116,9 @@ def test_the_command_writes_table_pictures_report_and_nothing_half(
     assert [page.kind for page in result.pages] == ["exam"] * 3
     assert result.lists["student"] == ["1001", "2457", "3690", "4418"]
     assert result.limits["q1"] == Limits(length=(1, 2), range=(0, 20))
-    assert set(result.limits) == {"q1", "q2", "total", "zip"}
+    assert result.lists["passed"] == ["yes", "no"]
+    assert result.limits["passed"] == Limits(choose=(1, 1))
+    assert set(result.limits) == {"student", "q1", "q2", "total", "passed", "zip"}
     for page in result.pages:
         assert Path("marks", page.image).stat().st_size > 1000
         assert all(Path("marks", item.crop).exists() for item in page.fields)

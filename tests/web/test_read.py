@@ -11,6 +11,7 @@ from PIL import Image
 from tests.support.web import client
 
 from filled_forms import Pens, blank_pages, fill
+from ziffern.data.cutout import ink_of
 from ziffern.reading.template import parse_template
 
 TEMPLATE = "name: t\nfields:\n  q1: {at: [20, 65], cells: 2, range: [0, 20]}\n  zip: {at: [60, 65], cells: 5}\n"
@@ -43,6 +44,23 @@ def test_a_form_is_read_by_the_template_of_the_request_or_its_code(as_file: bool
         (read,) = result["pages"]
         assert {field["name"]: field["guess"] for field in read["fields"]} == VALUES
     assert (answer.json()["max_error"], alone.json()["max_error"]) == (0.05, 0.01)
+
+
+def test_areas_that_are_kept_as_pictures_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def counted(gray: np.ndarray, *more: object) -> np.ndarray:
+        sizes.append(gray.shape)
+        return ink_of(gray, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("ziffern.reading.fields.ink_of", counted)
+    crops = "".join(f"  crop{number}: {{at: [0, 0], crop: [210, 297]}}\n" for number in range(100))
+    page = {"file": ("a.png", scan(), "image/png")}
+    with client() as web:
+        answer = web.post("/read", data={"template": TEMPLATE + crops}, files=page)
+    assert answer.status_code == 200
+    assert len(answer.json()["pages"][0]["fields"]) == 102
+    assert len(sizes) == 7  # of the cells
 
 
 def test_no_further_page_is_begun_after_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache, cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ziffern.reading.result import Reason
 
@@ -19,15 +19,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Check = Literal["luhn", "ean", "isbn", "iban", "mod11", "mod97"]
 MODULES = {"mod11": "iso7064.mod_11_10", "mod97": "iso7064.mod_97_10"}  # of python-stdnum; others have the check's name
 FIRST_YEAR, LAST_YEAR, CENTURY = 1900, 2099, 2000  # of dates, and of years of two digits
 MAX_CANDIDATES, MAX_LENGTH = 100_000, 60  # values; digits of one
 SEPARATOR = ";"  # of several ticks
-ATOM = r"(\\d|\.|[0-9]|\[\^?[0-9](-?[0-9])*\])(\{\d{1,2}\})?"
-VARIABLE = r"(\\d|\.|[0-9]|\[\^?[0-9](-?[0-9])*\])([?*+]|\{\d{1,2},\d{1,2}\})"
-ALTERNATIVE = rf"({ATOM})*(({VARIABLE})({ATOM})*){{0,3}}"
-PATTERN = rf"^(?=.)({ALTERNATIVE})(\|({ALTERNATIVE}))*\Z"
 
 
 @dataclass(frozen=True)
@@ -38,10 +33,10 @@ class Rules:
         length: The least and the largest number of digits.
         range: The least and the largest number; of dates, the first and the last year.
         date: One letter D, M or Y for each digit, such as DDMMYYYY.
-        pattern: A regular expression for the whole value, which PATTERN matches.
+        pattern: A regular expression for the whole value, which `result.PATTERN` matches.
         check: The name of a check digit, or empty; mod11 is MOD 11,10 and mod97 MOD 97-10 of ISO 7064.
         country: That of an IBAN; its two letters are not written in the field.
-        values: The valid values.
+        values: The valid values; of ticks, their labels.
         choose: The least and the largest number of ticks.
         unique: Whether no two fields or pages have the same value.
         required: Whether the field must be filled in.
@@ -110,21 +105,23 @@ def violation(rules: Rules, value: str) -> Reason | None:
 
     The value of ticks is their labels, separated by SEPARATOR.
     """
-    count = value.count(SEPARATOR) + 1 if rules.choose else len(value)
-    size, limits = ("choose", rules.choose) if rules.choose else ("length", rules.length)
-    number = int(value) if value.isascii() and value.isdecimal() else -1
+    parts = value.split(SEPARATOR) if rules.choose else [value]
+    size, limits, count = ("choose", rules.choose, len(parts)) if rules.choose else ("length", rules.length, len(value))
+    least, most = limits or (1, MAX_LENGTH)
     low, high = rules.range or (FIRST_YEAR, LAST_YEAR)
     code = ""
     values: dict[str, str | int] = {}
     if not value:
         code = "required" if rules.required else ""
-    elif limits and not limits[0] <= count <= limits[1]:
-        code, values = size, {"count": count, "low": limits[0], "high": limits[1]}
-    elif rules.values is not None and value not in rules.known:
+    elif not rules.choose and not (value.isascii() and value.isdecimal()):
+        code = "digits"
+    elif not least <= count <= min(most, MAX_LENGTH):
+        code, values = size, {"count": count, "allowed": f"{least}–{most}" if least < most else str(least)}
+    elif rules.values is not None and not rules.known.issuperset(parts):
         code = "values"
     elif rules.date and not low <= _year(value, rules.date) <= high:
         code, values = "date", {"format": rules.date, "low": low, "high": high}
-    elif rules.range and not rules.date and not low <= number <= high:
+    elif rules.range and not rules.date and not low <= int(value) <= high:
         code, values = "range", {"low": low, "high": high}
     elif rules.pattern and not re.fullmatch(rules.pattern, value, re.ASCII):
         code, values = "pattern", {"pattern": rules.pattern}
@@ -138,8 +135,8 @@ def _year(value: str, form: str) -> int:
     if len(value) != len(form) or not (value.isascii() and value.isdecimal()):
         return -1
     pairs = list(zip(value, form, strict=True))
-    day, month, year = (int("".join(digit for digit, kind in pairs if kind == letter)) for letter in "DMY")
     try:
+        day, month, year = (int("".join(digit for digit, kind in pairs if kind == letter)) for letter in "DMY")
         return date(year if "YYYY" in form else CENTURY + year, month, day).year
     except ValueError:
         return -1

@@ -2,7 +2,7 @@
 
 Decisions: an undo is an entry, too, so that nothing is lost; each entry is on the disk before it is confirmed (WAL,
 synchronous=FULL); the file may be anyone's, so its schema must be exactly ours (no trigger, no view), and every entry
-is checked.
+is checked; no entry is written to a file that is no longer that of the folder, since a batch was read anew there.
 """
 
 import os
@@ -20,15 +20,24 @@ from msgspec import Meta, Struct
 from ziffern.errors import InputError
 from ziffern.files.untrusted import open_regular
 from ziffern.files.untrusted import reading as access
+from ziffern.reading.folder import READING
 from ziffern.reading.result import Name, Reading
 from ziffern.text.printable import printable
 
 Key = tuple[int, str]  # the index of a page, and the name of a field
 Kind = Literal["value", "empty", "unreadable", "later", "undo"]
 State = Literal["open", "half", "disputed", "done"]
+MAX_VALUE = 2500  # characters; 60 ticked labels of 40
 FILE, MAX_FILE, MAX_ENTRY = "verify.sqlite", 2**30, 2**16  # bytes
 MAX_SECONDS = 3600.0
 APPLICATION = 0x7A696666
+DISK = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_BUSY,
+}
 SCHEMA = (
     "CREATE TABLE decisions (id INTEGER PRIMARY KEY, at REAL NOT NULL, person TEXT NOT NULL, page INTEGER NOT NULL, "
     "field TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL, seconds REAL NOT NULL, settles INTEGER NOT NULL) "
@@ -44,7 +53,7 @@ class Decision(Struct, frozen=True):
     page: Annotated[int, Meta(ge=0)]
     field: Name
     kind: Kind
-    value: Annotated[str, Meta(max_length=100)] = ""
+    value: Annotated[str, Meta(max_length=MAX_VALUE)] = ""
     seconds: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] = 0.0  # of looking at the field
     settles: Annotated[int, Meta(ge=0, le=1)] = 0
 
@@ -52,6 +61,10 @@ class Decision(Struct, frozen=True):
     def key(self) -> Key:
         """Which field it is about."""
         return self.page, self.field
+
+
+class UnsavedError(InputError):
+    """An entry could not be written, and does not stand."""
 
 
 class Standing:
@@ -102,7 +115,7 @@ class Decisions:
     """
 
     def __init__(self, folder: Path, reading: Reading, double: bool = False) -> None:
-        path = folder / FILE
+        path, self._folder = folder / FILE, folder
         keys = {(number, field.name) for number, page in enumerate(reading.pages) for field in page.fields}
         try:
             with access(path), ExitStack() as stack:
@@ -112,15 +125,36 @@ class Decisions:
                     if decision.key not in keys:
                         raise InputError("reading.decisions.another", path=path)
                     self.standing.add(decision)
+                self._files = self._present()
                 self.close = stack.pop_all().close
+        except sqlite3.OperationalError as error:
+            raise InputError(f"reading.decisions.{_problem(error)}", path=path, reason=error) from error
         except (sqlite3.Error, sqlite3.Warning, msgspec.ValidationError, UnicodeError) as error:
             raise InputError("reading.decisions.damaged", path=path, reason=error) from error
 
     def append(self, decision: Decision) -> None:
-        """Write an entry to the disk; where that raises sqlite3.Error, the entry does not stand."""
+        """Write an entry to the disk.
+
+        Raises:
+            UnsavedError: It cannot be written, or the folder has another reading now.
+        """
         row = msgspec.structs.astuple(decision)
-        self._connection.execute(f"INSERT INTO decisions VALUES (NULL{', ?' * len(row)})", row)
+        try:
+            is_replaced = self._present() != self._files
+        except OSError:
+            is_replaced = True
+        if is_replaced:
+            raise UnsavedError("reading.decisions.replaced", path=self._folder.resolve().name)
+        try:
+            self._connection.execute(f"INSERT INTO decisions VALUES (NULL{', ?' * len(row)})", row)
+        except sqlite3.Error as error:
+            raise UnsavedError("reading.decisions.unwritable", path=FILE, reason=error) from error
         self.standing.add(decision)
+
+    def _present(self) -> list[tuple[int, ...]]:
+        """Return what tells whether other files have taken the place of those in the folder."""
+        reading, own = (self._folder.joinpath(name).stat() for name in (READING, FILE))
+        return [(reading.st_dev, reading.st_ino, reading.st_size, reading.st_mtime_ns), (own.st_dev, own.st_ino)]
 
 
 def decided(folder: Path, reading: Reading) -> Standing:
@@ -171,6 +205,10 @@ def _entries(connection: sqlite3.Connection) -> Iterator[Decision]:
         if printable(decision.person + decision.value) != decision.person + decision.value:
             raise sqlite3.DatabaseError(printable(decision.value))
         yield decision
+
+
+def _problem(error: sqlite3.Error) -> str:
+    return "unwritable" if getattr(error, "sqlite_errorcode", 0) & 0xFF in DISK else "damaged"
 
 
 def _identity(reading: Reading) -> int:

@@ -40,7 +40,8 @@ def template_fields(page: "Registered", model: "ReaderModel", pixels_per_mm: flo
     for item in page.kind.fields:
         shown = _pixels(item.box, pixels_per_mm, SHOWN_MM, gray)
         draft = Draft(item.name, item.kind, _share(shown, gray), item.rules, _cut(page.gray, shown))
-        places = [_pixels(box, pixels_per_mm, MARGIN_MM, gray) for box in item.boxes]
+        boxes = item.boxes if item.kind != "crop" else ()  # which may be as large as the page, and over each other
+        places = [_pixels(box, pixels_per_mm, MARGIN_MM, gray) for box in boxes]
         inks = [ink_of(_cut(gray, at), None if page.blank is None else _cut(page.blank, at), True) for at in places]
         if item.kind == "ticks":
             _tick(draft, item, inks, pixels_per_mm)

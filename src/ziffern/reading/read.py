@@ -101,12 +101,8 @@ def read_pages(
     used = {draft.template.version if draft.template else "": draft.template for draft in drafts if draft.reading.kind}
     if template is None and len(used) == 1:
         (template,) = used.values()
-    rules = {item.name: item.rules for kind in (template.pages if template else ()) for item in kind.fields}
-    limits = {
-        name: Limits(of.length, of.range if not of.date else None, of.date)
-        for name, of in rules.items()
-        if of.values is None and (of.length or of.range or of.date)
-    }
+    items = [item for kind in (template.pages if template else ()) for item in kind.fields]
+    rules = {item.name: item.rules for item in items if item.kind != "crop"}
     return Reading(
         1,
         datetime.now(UTC).isoformat(timespec="seconds"),
@@ -117,7 +113,7 @@ def read_pages(
         decisions.guarantees,
         warnings,
         {name: list(of.values) for name, of in rules.items() if of.values},
-        limits,
+        {name: Limits(*(getattr(of, key) for key in Limits.__struct_fields__)) for name, of in rules.items()},
     )
 
 

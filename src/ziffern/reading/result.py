@@ -5,6 +5,7 @@ values, so that it is shown in any language; a value that is not accepted is a g
 one does.
 """
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -30,6 +31,12 @@ Name = Annotated[str, Meta(min_length=1, max_length=100)]
 PAGE = ("file", "page", "kind", "to_check", "problem")  # columns of a table
 DETAILS = ("guess", "status", "probability", "reason", "crop")  # of a field; `guess` also where it is not accepted
 DIGITS = 6  # decimals of a probability in a table
+Check = Literal["luhn", "ean", "isbn", "iban", "mod11", "mod97"]
+ATOM = r"(\\d|\.|[0-9]|\[\^?[0-9](-?[0-9])*\])(\{\d{1,2}\})?"
+VARIABLE = r"(\\d|\.|[0-9]|\[\^?[0-9](-?[0-9])*\])([?*+]|\{\d{1,2},\d{1,2}\})"
+ALTERNATIVE = rf"({ATOM})*(({VARIABLE})({ATOM})*){{0,3}}"
+PATTERN = rf"^(?=.)({ALTERNATIVE})(\|({ALTERNATIVE}))*\Z"  # of the regular expressions that a template may have
+Pattern = Annotated[str, Meta(pattern=PATTERN, max_length=200)]
 FileName = Annotated[str, Meta(max_length=200, pattern=r"^([\w-]+(\.\w+)?(/[\w-]+\.\w+)?)?$")]  # below the batch folder
 
 
@@ -124,11 +131,22 @@ class Guarantee(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True, omit_defaults=True):
-    """What a person is reminded of who enters a value that no list has."""
+    """The rules that a person is reminded of who enters a value, as in `ziffern.reading.constraints.Rules`."""
 
-    length: tuple[int, int] | None = None  # the least and the largest number of digits
-    range: tuple[int, int] | None = None  # the least and the largest number
-    date: Annotated[str, Meta(pattern=r"^[DMY]{0,8}$")] = ""  # a letter for each digit
+    length: tuple[int, int] | None = None
+    range: tuple[int, int] | None = None
+    date: Annotated[str, Meta(pattern=r"^[DMY]{0,8}$")] = ""
+    pattern: Pattern = ""
+    check: Check | Literal[""] = ""
+    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")] = "DE"
+    choose: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Check what the type of `pattern` does not: `[9-0]` is none."""
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ValueError(str(error)) from error
 
 
 class Reading(Struct, frozen=True):
@@ -142,8 +160,8 @@ class Reading(Struct, frozen=True):
     pages: list[PageReading]
     guarantees: dict[str, Guarantee] = field(default_factory=dict)  # by field name
     warnings: list[Reason] = field(default_factory=list)  # such as drift
-    lists: dict[str, list[str]] = field(default_factory=dict)  # valid values by field name, for completion
-    limits: dict[str, Limits] = field(default_factory=dict)  # of the other fields with digits
+    lists: dict[str, list[str]] = field(default_factory=dict)  # valid values by field name, also labels of ticks
+    limits: dict[str, Limits] = field(default_factory=dict)  # of the fields of a template
 
     def to_frame(self) -> "pd.DataFrame":
         """Return one row per page: PAGE, a column per field with its accepted value, and FIELD_DETAIL columns.

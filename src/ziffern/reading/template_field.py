@@ -100,7 +100,7 @@ def _rules(place: str, content: dict[str, Any], keys: FieldKeys, kind: Kind, cou
         values |= {"length": f"{length[0]} – {length[1]}", "count": count, "check": keys.check, "digits": list(digits)}
         problems.add(f"{place}.{code.replace('years', 'range')}", f"contradiction.{code}", **values)
     if kind == "ticks":
-        return Rules(choose=choose, required=is_required)
+        return Rules(choose=choose, values=tuple(keys.ticks), required=is_required)
     is_unique, is_known = keys.unique in ("yes", "true"), kind == "cells" or length[1] < most
     known = length if is_known else None
     return Rules(known, limits, form, keys.pattern, keys.check, keys.country, None, None, is_unique, is_required)
@@ -116,9 +116,8 @@ def _values(place: str, content: Any, rules: Rules, problems: Problems) -> tuple
         problems.add(place, "value_count", count=len(values), limit=MAX_VALUES)
     for value in () if problems.are_at(place.rpartition(".")[0]) else values or ():
         reason = violation(rules, value)
-        if reason or not re.fullmatch("[0-9]+", value):
-            why = Message(reason.code, **reason.values) if reason else Message("reading.template.no_digits")
-            problems.add(place, "value", value=value, problem=why)
+        if reason:
+            problems.add(place, "value", value=value, problem=Message(reason.code, **reason.values))
             break
     return tuple(dict.fromkeys(values or ()))
 

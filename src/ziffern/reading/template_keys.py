@@ -18,7 +18,8 @@ from ziffern.config import suggestion
 from ziffern.errors import InputError
 from ziffern.files.untrusted import open_below, read_all, reading
 from ziffern.files.yaml_problem import yaml_problem
-from ziffern.reading.constraints import MAX_LENGTH, PATTERN, Check
+from ziffern.reading.constraints import MAX_LENGTH
+from ziffern.reading.result import Check, Pattern
 from ziffern.text.catalog import Message
 
 Keys = TypeVar("Keys", bound=Struct)
@@ -83,7 +84,7 @@ class FieldKeys(Struct):
     date: Annotated[
         str, Meta(pattern=r"(?i)^(?=.*(DD|TT))(?=.*MM)(?=.*(YY|JJ))((DD|TT|MM|(YY|JJ){1,2})[ ./-]?){3}\Z")
     ] = ""
-    pattern: Annotated[str, Meta(pattern=PATTERN, max_length=200)] = ""
+    pattern: Pattern = ""
     check: Check | Literal[""] = ""
     country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")] = "DE"
     values: Any = None

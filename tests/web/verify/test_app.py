@@ -1,8 +1,11 @@
 """The requests of the page: fields, entries, undo, files, hostile requests, and a server that is killed."""
 
+import errno
+import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,13 +15,15 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from tests.support.people import HASHED, PEOPLE, basic
 
 testclient = pytest.importorskip("starlette.testclient")
 pytest.importorskip("fastapi")
 
-from ziffern.errors import InputError  # noqa: E402
+from ziffern.errors import InputError, OutputError  # noqa: E402
 from ziffern.reading.decisions import decided  # noqa: E402
 from ziffern.reading.folder import load_reading  # noqa: E402
 from ziffern.reading.verified import verified_fields  # noqa: E402
@@ -87,12 +92,48 @@ def test_with_double_entry_nobody_sees_a_guess_or_the_entry_of_another_person(ba
         assert "888" in settled
 
 
+def test_rules_are_checked_before_a_value_is_entered(batch: Path) -> None:
+    content = json.loads((batch / "reading.json").read_bytes())
+    limits = {"number_2": {"check": "iban"}, "number_3": {"pattern": r"\d*\d*\d*1"}, "number_4": {"choose": [0, 60]}}
+    content |= {"limits": limits, "lists": {"number_1": ["12"], "number_4": ["x" * 40, "y" * 40, "z" * 40]}}
+    (batch / "reading.json").write_text(json.dumps(content))
+    queue = Queue(batch)
+    with closing(queue.decisions):
+        client = client_of(queue)
+
+        def doubt(row: int, value: str, language: str = "en") -> str:
+            answer = client.get(f"/{language}/doubt/0/{row}", params={"value": value})
+            assert answer.status_code == 200
+            return str(answer.text)
+
+        assert doubt(0, "12") == doubt(1, "89370400440532013000") == doubt(2, "001") == ""
+        assert doubt(0, "13") == "13 is not in the list of valid values. Press Enter again to keep it."
+        assert doubt(1, "89370400440532013001", "de").startswith("Die Prüfziffer von 89370400440532013001 ist falsch")
+        assert doubt(2, "2" * 2500).endswith("has 2500 digits, not 1–60. Press Enter again to keep it.")
+        ticked = ";".join(content["lists"]["number_4"])  # more than a field of 100 characters
+        assert doubt(3, ticked) == ""
+        assert client.post("/en/decide", json=entry([0, 3], ticked)).status_code == 200
+        assert queue.standing.of_person["anna"][0].value == ticked
+        for path in ("0/0", "9/0?value=1", "0/0?value=" + "1" * 2501):
+            assert client.get(f"/en/doubt/{path}").status_code in (404, 422)
+
+
+@pytest.mark.parametrize("limits", [{"pattern": r"(\d+)+1"}, {"pattern": "[9-0]"}, {"check": "x"}, {"country": "../"}])
+def test_rules_that_no_template_has_are_refused(batch: Path, limits: dict[str, str]) -> None:
+    content = json.loads((batch / "reading.json").read_bytes())
+    (batch / "reading.json").write_text(json.dumps(content | {"limits": {"number_1": limits}}))
+    with pytest.raises(InputError):
+        Queue(batch)
+
+
 def test_every_picture_is_encoded_anew(batch: Path, client: Any) -> None:
     jpeg = b"\xff\xd8", "image/jpeg"
     for kind, start, form in (("crop", b"\x89PNG", "image/png"), ("context", *jpeg), ("page", *jpeg)):
         answer = client.get(f"/picture/{kind}/0/1")
         assert (answer.content[: len(start)], answer.headers["content-type"]) == (start, form)
         assert answer.headers["x-content-type-options"] == "nosniff"
+    context = np.asarray(Image.open(io.BytesIO(client.get("/picture/context/0/0").content)).convert("L"))
+    assert 10 < np.flatnonzero((context < 128).any(0))[0] < 30  # the label begins there, and is not cut off
     (batch / "crops/0-0.png").write_bytes(b"<script>alert(1)</script>")
     (batch / "crops/0-2.png").unlink()
     (batch / "crops/0-2.png").symlink_to("/etc/passwd")
@@ -131,7 +172,7 @@ def test_entries_that_the_page_does_not_send_are_refused(queue: Queue, client: A
         entry([9, 0]),
         entry([0, -1]),
         entry([0, 0], ""),
-        entry([0, 0], "9" * 101),
+        entry([0, 0], "9" * 2501),
         entry([0, 0], "\x1b[2J"),
         entry([0, 0], " 1"),
         entry([0, 0], kind="undo"),
@@ -187,6 +228,57 @@ def test_results(batch: Path, client: Any, truth: list[list[str]]) -> None:
     assert "5 examples" in client.get("/en/?examples=5").text
     assert client.get("/values?field=number_1").json() == sorted({values[0] for values in truth})
     assert client.get("/values?field=number_2").json() == []
+
+
+def test_entries_that_cannot_be_written_are_not_confirmed(batch: Path, queue: Queue, client: Any) -> None:
+    content = (batch / "reading.json").read_bytes()
+    long = "1" * 2500  # more than half of a page of the file
+    assert client.post("/de/decide", json=entry([0, 1], long)).status_code == 200
+    queue.decisions._connection.execute("PRAGMA max_page_count=1")  # as on a full disk
+    answer = client.post("/de/decide", json=entry([0, 0], long))
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "text/plain; charset=utf-8")
+    assert "verify.sqlite: lässt sich nicht schreiben (database or disk is full)" in answer.text
+    queue.decisions._connection.execute("PRAGMA max_page_count=1000")
+    batch.rename(batch.with_name("old"))  # and a new batch of this name is read
+    shutil.copytree(batch.with_name("old"), batch)
+    answer = client.post("/en/decide", json=entry([0, 0]))
+    assert answer.status_code == 503
+    assert answer.text.startswith("batch: the batch was replaced or changed while this page was open")
+    shutil.rmtree(batch)
+    assert client.post("/en/decide", json=entry([0, 0])).status_code == 503
+    batch.with_name("old").rename(batch)
+    assert [each.value for each in verified_fields(batch)] == [long]
+    assert client.post("/en/decide", json=entry([0, 0])).status_code == 200
+    (batch / "reading.json").write_bytes(content[:-1] + b" }")
+    assert client.post("/en/undo", json={"queue": "review", "held": [], "at": 1.5}).status_code == 503
+    assert [each.value for each in verified_fields(batch)] == ["1", long]
+
+
+def test_examples_that_cannot_be_written(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OutputError(errno.ENOSPC, "No space left on device", "examples")
+
+    monkeypatch.setattr("ziffern.web.verify.app.write_examples", full)
+    answer = client.post("/en/examples")
+    assert (answer.status_code, answer.text) == (503, "examples: No space left on device")
+
+
+def test_a_folder_in_which_nothing_can_be_written_is_not_served(batch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(InputError, match=r"verify.sqlite: cannot be written \(Permission denied\)"):
+        serve(batch, browser=False)
+
+
+def test_a_folder_without_locks_is_served(
+    batch: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_lock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_lock)
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)
+    serve(batch, browser=False)
+    assert "http://" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -142,16 +142,8 @@ def test_a_batch_is_checked_with_keys_alone(
     assert page.problems == []  # type: ignore[attr-defined]
 
 
-SLOW_LISTS = """const direct = window.fetch;
-window.fetch = async (address, ...more) => {
-  if (String(address).includes("values")) await new Promise((resolve) => setTimeout(resolve, 1000));
-  return direct(address, ...more);
-};"""
-
-
 def test_lists_complete_and_warn(browser: Browser, server: Server, truth: list[list[str]]) -> None:
     page = page_of(browser, server, "Anna")
-    page.add_init_script(SLOW_LISTS)  # what is entered before the list is here waits for it
     page.goto(f"{server.address}/en/field/0/0")
     page.wait_for_selector("#options li")
     page.keyboard.type("00")
@@ -164,37 +156,115 @@ def test_lists_complete_and_warn(browser: Browser, server: Server, truth: list[l
     press(page, "ArrowDown", "Enter")
     page.goto(f"{server.address}/en/field/1/0")
     page.wait_for_selector("#options li")
-    press(page, *"00", "Enter", "Enter")  # kept in spite of the warning
+    page.keyboard.type("00")
+    page.keyboard.press("Enter")
+    expect(page.locator("#warning")).to_contain_text("00 is not in the list")
+    press(page, "Enter")  # kept in spite of the warning
     assert saved(server.batch, 2) == [truth[0][0], "00"]
 
 
+def with_fields(batch: Path, limits: dict[str, Any], lists: dict[str, list[str]] | None = None) -> None:
+    """Give the fields of the first pages other names and rules, in their order."""
+    content = json.loads((batch / "reading.json").read_bytes())
+    fields = [field for page in content["pages"] for field in page["fields"]]
+    for name, field in zip(limits, fields, strict=False):
+        field |= {"name": name}
+    (batch / "reading.json").write_text(json.dumps(content | {"limits": limits, "lists": lists or {}}))
+
+
 def test_values_that_break_a_rule_are_kept_only_if_confirmed(browser: Browser, batch: Path) -> None:
-    path = batch / "reading.json"
-    content = json.loads(path.read_bytes())
-    content["limits"] = {"number_2": {"length": [4, 5]}, "number_3": {"range": [10, 99]}, "number_4": {"date": "DDMMY"}}
-    path.write_text(json.dumps(content))
+    rules = [
+        ({"length": [4, 5]}, "123", "123 has 3 digits, not 4–5."),
+        ({"range": [10, 99]}, "100", "100 does not lie between 10 and 99."),
+        ({"date": "DDMMY"}, "31024", "31024 is not a date (DDMMY)"),
+        ({"check": "luhn"}, "79927398710", "79927398710 has a wrong check digit (luhn)."),
+        ({"check": "iban", "country": "AT"}, "611904300234573202", "has a wrong check digit (iban)."),
+        ({"pattern": r"1\d{2}"}, "223", r"223 does not match 1\d{2}."),
+        ({"length": [4, 4]}, "12a4", "12a4 has other characters than digits."),
+    ]
+    with_fields(batch, {f"f{number}": limits for number, (limits, _, _) in enumerate(rules)})
     server = Server(batch)
     server.start()
     try:
         page = page_of(browser, server, "Anna")
-        for row, value, text in (
-            (1, "123", "123 does not have 4–5 digits"),
-            (2, "100", "100 does not lie between 10 and 99"),
-            (3, "31024", "31024 is not a date (DDMMY)"),
-        ):
-            page.goto(f"{server.address}/en/field/0/{row}")
+        for number, (_, value, text) in enumerate(rules):
+            page.goto(f"{server.address}/en/field/{number // 4}/{number % 4}")
             page.wait_for_selector("#options li")
             page.keyboard.type(value)
             page.keyboard.press("Enter")
             expect(page.locator("#warning")).to_contain_text(text)
-            assert page.get_attribute("#work", "data-place") == f"0/{row}"
+            expect(page.locator("#warning")).to_contain_text("Press Enter again")
+            assert page.get_attribute("#work", "data-place") == f"{number // 4}/{number % 4}"
             press(page, "Enter")
             expect(page.locator("#warning")).to_have_text("")
-        page.goto(f"{server.address}/en/field/1/3")
+        page.goto(f"{server.address}/en/field/0/3")
         page.wait_for_selector("#options li")
-        press(page, *"28024", "Enter")
-        assert saved(batch, 4) == ["123", "100", "31024", "28024"]
+        press(page, *"79927398713", "Enter")
+        saved_values = [value for _, value, _ in rules]
+        saved_values[3] = "79927398713"
+        assert saved(batch, len(rules)) == saved_values
         assert page.problems == []  # type: ignore[attr-defined]
+    finally:
+        server.kill()
+
+
+def test_digits_typed_while_a_rule_is_checked_are_those_of_the_next_field(browser: Browser, batch: Path) -> None:
+    with_fields(batch, {name: {"length": [2, 2]} for name in "abcd"})
+    server = Server(batch)
+    server.start()
+    try:
+        page = page_of(browser, server, "Anna")
+        page.add_init_script("AbortSignal.timeout = () => null")  # however slow this machine is
+        asked: list[Any] = []
+        page.route("**/doubt/**", lambda route: asked.append(route))  # noqa: PLW0108  # Playwright marks it
+        page.goto(f"{server.address}/en/field/0/0")
+        page.wait_for_selector("#options li")
+        page.keyboard.type("12")
+        page.keyboard.press("Enter")
+        page.keyboard.type("34")
+        page.keyboard.press("/")  # is nobody's while it is not known which field is next
+        assert page.get_attribute("#work", "data-place") == "0/0"
+        for route in asked:
+            route.continue_()
+        page.unroute("**/doubt/**")
+        expect(page.locator("#work")).not_to_have_attribute("data-place", "0/0")
+        expect(page.locator("#value")).to_have_value("34")
+        assert saved(batch, 1) == ["12"]
+    finally:
+        server.kill()
+
+
+def test_ticks_are_chosen_with_keys(browser: Browser, batch: Path) -> None:
+    labels = ["yes", "no", "n/a", "Neither"]
+    with_fields(batch, {"one": {"choose": [1, 1]}, "many": {"choose": [0, 4]}}, {"one": labels, "many": labels})
+    server = Server(batch)
+    server.start()
+    try:
+        page = page_of(browser, server, "Anna")
+        page.goto(f"{server.address}/en/field/0/0")
+        options = page.locator("#options li")
+        expect(options).to_have_count(5)  # the guess, and the labels
+        for _ in range(4):
+            page.keyboard.press("ArrowDown")
+        expect(page.locator("#value")).to_have_value("n/a")  # which nobody can type, since / is a key of its own
+        press(page, "Enter")
+        page.goto(f"{server.address}/en/field/0/1")
+        expect(options).to_have_count(5)
+        page.keyboard.type("ne")
+        expect(options).to_have_text(["Neither"])
+        page.keyboard.press("ArrowDown")
+        page.keyboard.type(";")
+        expect(options).to_have_text(["Neither;yes", "Neither;no", "Neither;n/a"])
+        press(page, "ArrowDown", "ArrowDown", "Enter")
+        page.goto(f"{server.address}/en/field/0/0")
+        page.keyboard.type("yes;no")
+        page.keyboard.press("Enter")
+        expect(page.locator("#warning")).to_contain_text("2 are ticked, not 1.")
+        page.keyboard.press("Escape")
+        page.keyboard.type("maybe")
+        page.keyboard.press("Enter")
+        expect(page.locator("#warning")).to_contain_text("maybe is not in the list of valid values.")
+        assert saved(batch, 2) == ["n/a", "Neither;no"]
     finally:
         server.kill()
 

@@ -4,22 +4,21 @@ Decisions: entries are sent by POST and as JSON alone, which no form of another 
 address of its own.
 """
 
-import sqlite3
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, quote, unquote
 
 import msgspec
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
-from ziffern.errors import InputError
-from ziffern.reading.decisions import MAX_SECONDS, decided
+from ziffern.errors import InputError, OutputError
+from ziffern.reading.decisions import MAX_SECONDS, MAX_VALUE, UnsavedError, decided
 from ziffern.reading.verified import values_csv, write_examples
 from ziffern.text.language import LANGUAGES
-from ziffern.text.printable import one_line, printable
+from ziffern.text.printable import printable
 from ziffern.web.verify.pictures import Pictures
 from ziffern.web.verify.queue import Name, Queue
 from ziffern.web.verify.views import AHEAD, HERE, Entry, Place, Undo, Views, words_of
@@ -31,8 +30,9 @@ NAME_SECONDS = 30 * 86400  # for which a browser keeps it
 def make_app(queue: Queue) -> FastAPI:
     """Return the application."""
     handlers: dict[Any, Any] = {
-        InputError: lambda _, error: PlainTextResponse(f"{error}\n", 404),
-        sqlite3.Error: lambda _, error: PlainTextResponse(f"{one_line(error)}\n", 503),
+        InputError: lambda request, error: _problem(request, error, 404),
+        UnsavedError: lambda request, error: _problem(request, error, 503),
+        OutputError: lambda _, error: PlainTextResponse(f"{error.filename}: {error.strerror}", 503),
     }
     without: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": None, "redirect_slashes": False}
     app = FastAPI(**without, exception_handlers=handlers)
@@ -122,6 +122,10 @@ def _add_fields(app: FastAPI, views: Views) -> None:
         await run_in_threadpool(queue.decide, *what)
         return await run_in_threadpool(views.answer, person, entry, words, {})
 
+    @app.get("/{language}/doubt/{page}/{index}")
+    def doubt(language: str, page: int, index: int, value: Annotated[str, Query(max_length=MAX_VALUE)]) -> Response:
+        return PlainTextResponse(views.doubt(views.key((page, index)), value, words_of(language)))
+
     @app.post("/{language}/undo")
     async def undo(request: Request, language: str) -> Response:
         person, asked, words = _known(request), await _sent(request, Undo), words_of(language)
@@ -146,6 +150,11 @@ def _add_fields(app: FastAPI, views: Views) -> None:
     @app.get("/{language}/{name}")
     def listed(request: Request, language: str, name: Name) -> Response:
         return work(request, language, name, None)
+
+
+def _problem(request: Request, error: InputError, status: int) -> Response:
+    code = request.path_params.get("language")
+    return PlainTextResponse(error.message.in_language(code) if code in LANGUAGES else str(error), status)
 
 
 def _cookie(request: Request) -> str:

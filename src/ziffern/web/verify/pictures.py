@@ -12,6 +12,7 @@ from ziffern.reading.result import Box, FieldReading
 
 KEPT = 12  # decoded pages
 AROUND = 0.6, 0.8  # of the page's width, and of the cut-out's width: what is shown around a field
+LEFT = 0.6  # of that lies left of the field's center, since labels do
 MAX_WIDTH = 1400  # pixels
 MARK = (10, 95, 180)
 
@@ -42,7 +43,7 @@ class Pictures:
         left, top, right, bottom = _pixels(page, box)
         width = min(page.width, max(AROUND[0] * page.width, 1.3 * (right - left)))
         height = min(page.height, max(AROUND[1] * width, 1.6 * (bottom - top)))
-        x = int(min(max(0, (left + right - width) / 2), page.width - width))
+        x = int(min(max(0, (left + right) / 2 - LEFT * width), page.width - width))
         y = int(min(max(0, (top + bottom - height) / 2), page.height - height))
         part = page.crop((x, y, x + max(1, int(width)), y + max(1, int(height))))
         line = max(2, round(width / 250))

@@ -13,9 +13,12 @@ from pathlib import Path
 from random import Random
 from typing import Literal, NamedTuple, get_args
 
+from msgspec import structs
+
+from ziffern.reading.constraints import Rules
 from ziffern.reading.decisions import Decision, Decisions, Key, Kind
 from ziffern.reading.folder import load_reading
-from ziffern.reading.result import ACCEPTED, REVIEW
+from ziffern.reading.result import ACCEPTED, REVIEW, Limits
 
 Name = Literal["review", "settle", "sample"]
 LENT = 300.0  # seconds
@@ -45,6 +48,11 @@ class Queue:
         self.reading = load_reading(folder)
         self.decisions = Decisions(folder, self.reading, double)
         self.standing = self.decisions.standing
+        limits, lists = self.reading.limits, {name: tuple(some) for name, some in self.reading.lists.items()}
+        self.rules = {  # by field name
+            name: Rules(**structs.asdict(limits.get(name, Limits())), values=lists.get(name))
+            for name in limits.keys() | lists.keys()
+        }
         self.fields = {(n, field.name): field for n, page in enumerate(self.reading.pages) for field in page.fields}
         doubtful, sample = ([key for key in self.fields if self._is(key, status)] for status in (REVIEW, ACCEPTED))
         doubtful.sort(key=lambda key: self.fields[key].probability)
@@ -76,7 +84,7 @@ class Queue:
         """Write a person's entry about a field, once even where their page repeats it for want of an answer.
 
         Raises:
-            sqlite3.Error: It cannot be written.
+            UnsavedError: It cannot be written.
         """
         with self.lock:
             last = self.standing.of_person[person][-1:]
@@ -91,7 +99,7 @@ class Queue:
         `at` tells their requests apart: one that their page repeats for want of an answer takes nothing more back.
 
         Raises:
-            sqlite3.Error: It cannot be written.
+            UnsavedError: It cannot be written.
         """
         with self.lock:
             if (last := self._undone.get(person)) and last[0] == at:

@@ -1,5 +1,6 @@
 """The server of `ziffern verify`."""
 
+import errno
 import fcntl
 import os
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 from ziffern.deploy.extra import require
 from ziffern.errors import InputError
 from ziffern.files.untrusted import reading as access
+from ziffern.reading.decisions import FILE
 from ziffern.text.language import terminal_words
 from ziffern.web.guard import BEHIND_PROXY, Guard, check_access
 from ziffern.web.sockets import LOCAL, address_of, free_socket
@@ -51,6 +53,8 @@ def serve(
     from ziffern.web.verify.app import make_app
     from ziffern.web.verify.queue import Queue
 
+    if folder.is_dir() and not os.access(folder, os.W_OK):  # before anybody enters something
+        raise InputError("reading.decisions.unwritable", path=folder / FILE, reason=PermissionError(errno.EACCES, ""))
     with _alone(folder), free_socket(host, port) as listening:
         queue = Queue(folder, double)
         with closing(queue.decisions):
@@ -74,6 +78,8 @@ def _alone(folder: Path) -> Iterator[None]:
             fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise InputError("web.verify.served", path=folder) from error
+        except OSError:  # some file systems have no locks
+            pass
         yield
     finally:
         os.close(place)

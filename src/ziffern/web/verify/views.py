@@ -1,7 +1,9 @@
 """What the pages of `ziffern verify` show, and what their script sends.
 
 Decisions: the answer to an entry brings the next fields along, so that nobody waits for one; with double entry, nobody
-sees the guess, nor why it is doubtful, nor what others entered, until two entries differ.
+sees the guess, nor why it is doubtful, nor what others entered, until two entries differ; whether a value breaks a rule
+is asked while it is typed, since a check as late as its entry would let people wait, and one in the script would have
+every rule twice.
 """
 
 import json
@@ -12,15 +14,15 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Annotated, Any, Literal
 
-import msgspec
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse, Response
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from msgspec import Meta, Struct
 
-from ziffern.reading.decisions import Key
-from ziffern.reading.result import REVIEW, Limits, Reason
+from ziffern.reading.constraints import violation
+from ziffern.reading.decisions import MAX_VALUE, Key
+from ziffern.reading.result import REVIEW, Reason
 from ziffern.text.catalog import Message
 from ziffern.text.language import LANGUAGES, Language
 from ziffern.text.printable import printable
@@ -52,7 +54,7 @@ class Entry(Asked):
 
     place: Place
     kind: Literal["value", "empty", "unreadable", "later"]
-    value: Annotated[str, Meta(max_length=100)]
+    value: Annotated[str, Meta(max_length=MAX_VALUE)]
     seconds: float
 
     def problem(self) -> bool:
@@ -81,10 +83,12 @@ class Views:
         index = next(place for place, other in enumerate(page.fields) if other.name == key[1])
         likely = read.alternatives[:MAX_OPTIONS] or ([(read.guess, read.probability)] if read.guess else [])
         options = [(value, words.percent(share, 1), "value") for value, share in likely]
-        guess, standing = read.guess, self.queue.standing
+        guess, standing, rules = read.guess, self.queue.standing, self.queue.rules.get(read.name)
         doubt = _reason(read.reason, words) if read.reason else words("unsure") if read.status == REVIEW else ""
         if standing.needed > 1:
             guess, options, doubt = "", [], ""
+        if rules and rules.choose:  # ticks have no probabilities
+            options = [(value, "", "value") for value in dict.fromkeys((guess, *(rules.values or ()))) if value]
         if name == "settle" and standing.state(key) == "disputed":
             entries = standing.answers(key).values()
             options = [(entry.value or words(entry.kind), entry.person, entry.kind) for entry in entries]
@@ -98,8 +102,15 @@ class Views:
             "options": json.dumps(options),
             "reason": doubt,
             "has_list": read.name in self.queue.reading.lists,
-            "limits": msgspec.json.encode(self.queue.reading.limits.get(read.name, Limits())).decode(),
+            "has_rules": bool(rules),
+            "is_several": bool(rules and rules.choose and rules.choose[1] > 1),
         }
+
+    def doubt(self, key: Key, value: str, words: Language) -> str:
+        """Return which rule a value breaks, in words; empty if none."""
+        rules = self.queue.rules.get(key[1])
+        broken = violation(rules, value) if rules else None
+        return f"{_reason(broken, words)} {words('again')}" if broken else ""
 
     def progress(self, words: Language) -> dict[str, Any]:
         """Return how far people are, in words."""
@@ -141,4 +152,5 @@ def _reason(reason: Reason, words: Language) -> str:
         text = Message(reason.code, **reason.values).in_language(words.code)
     except (LookupError, ValueError, TypeError):
         return words("unsure")
-    return f"{text[:1].upper()}{text[1:]}."
+    starts_with_value = text.startswith(str(reason.values.get("value") or "\n"))  # which stays as it is written
+    return f"{text}." if starts_with_value else f"{text[:1].upper()}{text[1:]}."

@@ -20,12 +20,14 @@ let choices = []; // [value, note, kind] of each suggestion
 let chosen = -1;
 let typed = ""; // before a suggestion was chosen
 let warned = null; // the value that Enter confirms although it breaks a rule
+let isAsking = false; // whether the value that was confirmed breaks a rule
 
 function itemOf(article, parts) {
-  const item = { ...article.dataset, choices: JSON.parse(article.dataset.options), parts };
+  const item = { ...article.dataset, choices: JSON.parse(article.dataset.options), parts, doubts: new Map() };
+  for (const [value, , kind] of item.choices) if (kind === "value") doubtAbout(item, value);
   if (item.list && !lists.has(item.list)) {
     lists.set(item.list, fetch(item.list).then((answer) => answer.json()).then((values) => {
-      lists.set(item.list, { values, set: new Set(values) });
+      lists.set(item.list, values);
     }).catch(() => lists.delete(item.list)));
   }
   return item;
@@ -79,6 +81,7 @@ function suggest(found) {
     if (note) line.append(Object.assign(document.createElement("span"), { textContent: note }));
     line.addEventListener("pointerdown", (event) => {
       event.preventDefault();
+      if (isAsking) return;
       choose(index);
       confirm();
     });
@@ -97,6 +100,7 @@ function choose(index) {
   } else {
     const [value, , kind] = choices[index];
     input.value = kind === "value" ? value : "";
+    if (input.value) doubtAbout(current, value);
     input.setAttribute("aria-activedescendant", `option-${index}`);
   }
 }
@@ -104,66 +108,73 @@ function choose(index) {
 // The valid values of a field, as soon as they are here.
 function listOf(item) {
   const known = lists.get(item.list);
-  return known?.set ? known : null;
+  return Array.isArray(known) ? known : null;
 }
 
 function complete() {
+  if (isAsking) return; // what is typed now is for the next field
   warned = null;
   warn("");
   const known = current && listOf(current);
   const text = input.value.trim();
+  if (current && text) doubtAbout(current, text);
   if (!known || !text) {
     suggest(text ? [] : current ? current.choices : []);
     return;
   }
-  const starts = known.values.filter((value) => value.startsWith(text));
-  const holds = starts.length ? [] : known.values.filter((value) => value.includes(text));
-  suggest([...starts, ...holds].slice(0, SHOWN).map((value) => [value, "", "value"]));
+  const before = text.slice(0, current.several ? text.lastIndexOf(";") + 1 : 0); // ticks that are complete
+  const part = text.slice(before.length).toLowerCase();
+  const free = known.filter((value) => !before.split(";").includes(value));
+  const starts = free.filter((value) => value.toLowerCase().startsWith(part));
+  const holds = starts.length ? [] : free.filter((value) => value.toLowerCase().includes(part));
+  suggest([...starts, ...holds].slice(0, SHOWN).map((value) => [before + value, "", "value"]));
 }
 
-function confirm() {
-  if (!current) return;
-  const item = current, known = lists.get(item.list);
-  if (known instanceof Promise) {
-    known.then(() => current === item && confirm()); // no value is taken unchecked
-    return;
+// What the server says against a value, or a promise of it; nothing where it does not answer, so that people can go on.
+function doubtAbout(item, value) {
+  if (!item.rules) return "";
+  if (!item.doubts.has(value)) {
+    const address = `/${language}/doubt/${item.place}?value=${encodeURIComponent(value)}`;
+    item.doubts.set(value, fetch(address, { signal: AbortSignal.timeout(RETRY) })
+      .then((answer) => answer.ok ? answer.text() : Promise.reject())
+      .then((text) => item.doubts.set(value, text).get(value))
+      .catch(() => item.doubts.delete(value) && ""));
   }
+  return item.doubts.get(value);
+}
+
+async function confirm() {
+  if (!current || isAsking) return;
+  const item = current, entered = input.value, value = entered.trim();
   const kind = chosen < 0 ? "value" : choices[chosen][2];
-  const value = input.value.trim();
   if (kind !== "value") {
     decide(kind, "");
     return;
   }
-  const doubt = value && warned !== value ? doubtAbout(value) : "";
   if (!value) {
     warn(warning.dataset.nothing);
-  } else if (doubt) {
+    return;
+  }
+  let doubt = warned === value ? "" : doubtAbout(item, value), more = "";
+  if (doubt instanceof Promise) { // of a slow connection
+    isAsking = true;
+    input.setSelectionRange(entered.length, entered.length);
+    doubt = await doubt;
+    isAsking = false;
+    if (current !== item) return;
+    more = input.value.slice(entered.length);
+  }
+  if (doubt) {
+    input.value = entered;
     warned = value;
     warn(doubt);
-  } else {
-    decide("value", value);
+    return;
   }
-}
-
-// Why a value should not be possible in the current field, or nothing.
-function doubtAbout(value) {
-  const { unlisted, length, range, date } = warning.dataset;
-  const known = listOf(current), limits = JSON.parse(current.limits);
-  const says = (text, low, high) => text.replace("VALUE", value).replace("LOW", low).replace("HIGH", high)
-    .replace("SPAN", low === high ? low : `${low}–${high}`);
-  const isOutside = (number, [low, high]) => !/^\d+$/.test(value) || number < low || number > high;
-  if (known && !known.set.has(value)) return says(unlisted);
-  if (limits.length && isOutside(value.length, limits.length)) return says(length, ...limits.length);
-  if (limits.range && isOutside(Number(value), limits.range)) return says(range, ...limits.range);
-  if (limits.date && !isDate(value, limits.date)) return says(date).replace("FORM", limits.date);
-  return "";
-}
-
-function isDate(value, form) {
-  if (value.length !== form.length || !/^\d+$/.test(value)) return false;
-  const [day, month, year] = ["D", "M", "Y"].map((letter) => Number([...value].filter((_, k) => form[k] === letter).join("")));
-  const full = form.includes("YYYY") ? year : 2000 + year, found = new Date(Date.UTC(full, month - 1, day));
-  return found.getUTCFullYear() === full && found.getUTCMonth() === month - 1 && found.getUTCDate() === day;
+  decide("value", value);
+  if (more) {
+    input.value = more;
+    complete();
+  }
 }
 
 function decide(kind, value) {
@@ -188,6 +199,7 @@ function save(path, entry) {
 
 async function send(path, entry) {
   while (!isBlocked) {
+    let why = "";
     const held = [...(current ? [current] : []), ...upcoming].map(placeOf);
     const body = JSON.stringify({ ...entry, queue, held });
     try {
@@ -200,10 +212,11 @@ async function send(path, entry) {
         warn(warning.dataset.refused);
         return null;
       }
+      if (answer.headers.get("content-type")?.startsWith("text/plain")) why = await answer.text();
     } catch {
       // no connection: once more
     }
-    warn(warning.dataset.unsaved.replace("COUNT", unsaved));
+    warn(`${warning.dataset.unsaved.replace("COUNT", unsaved)} ${why}`);
     await new Promise((resolve) => setTimeout(resolve, RETRY));
   }
   return null;
@@ -240,7 +253,9 @@ const KEYS = { "/": "empty", "*": "unreadable", "+": "later" };
 
 function press(event) {
   const isControl = event.ctrlKey || event.metaKey;
-  if (isControl && event.key.toLowerCase() === "z") act("undo");
+  if (isAsking) {
+    if (/^\d$/.test(event.key)) return;
+  } else if (isControl && event.key.toLowerCase() === "z") act("undo");
   else if (isControl || event.altKey) return;
   else if (event.key in KEYS) act(KEYS[event.key]);
   else if (event.key === "Backspace" && !input.value) act("undo");
@@ -262,6 +277,7 @@ function press(event) {
 }
 
 function act(kind) {
+  if (isAsking) return;
   if (kind === "undo") undo();
   else decide(kind, "");
 }
