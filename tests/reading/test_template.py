@@ -104,7 +104,7 @@ MISTAKES = [  # what is replaced in EXAM, by what, and the beginning or a part o
     ("length: 5", "length: 5, check: ean", ["fields.zip.check: ean needs 8, 12, 13, 14 digits"]),
     ("length: 5", "pattern: (a+)+", ["fields.zip.pattern: (a+)+ is wrong", "groups are not possible"]),
     ("length: 5", "pattern: '[9-0]'", ["fields.zip.pattern: pattern is not a regular expression"]),
-    ("length: 5", "values: [12, 1x]", ["fields.zip.values: the value 1x is impossible here: values consist of digits"]),
+    ("length: 5", "values: [12, 1x]", ["fields.zip.values: the value 1x", "1x has other characters than digits"]),
     ("length: 5", "check: luhn, values: [18, 19]", ["fields.zip.values: the value 19", "wrong check digit (luhn)"]),
     ("range: [0, 100]", "length: [1, 4]", ["fields.q1.length: a value of 1 – 4 digits does not fit into 3 cells"]),
     ("range: [0, 100]", "range: 10", ["fields.q1.range: 10 is wrong"]),

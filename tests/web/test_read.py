@@ -18,9 +18,9 @@ TEMPLATE = "name: t\nfields:\n  q1: {at: [20, 65], cells: 2, range: [0, 20]}\n  
 VALUES = {"q1": "12", "zip": "43725"}
 
 
-def scan() -> bytes:
+def scan(text: str = TEMPLATE) -> bytes:
     """Return a filled-in form as a PNG file."""
-    template, _ = parse_template(TEMPLATE, None)
+    template, _ = parse_template(text, None)
     assert template is not None
     fields = {field.name: field for field in template.pages[0].fields}
     page = fill(blank_pages(template)[0], {fields[name]: value for name, value in VALUES.items()}, Pens(4))
@@ -54,8 +54,10 @@ def test_areas_that_are_kept_as_pictures_take_no_time(monkeypatch: pytest.Monkey
         return ink_of(gray, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr("ziffern.reading.fields.ink_of", counted)
-    crops = "".join(f"  crop{number}: {{at: [0, 0], crop: [210, 297]}}\n" for number in range(100))
-    page = {"file": ("a.png", scan(), "image/png")}
+    crops = "".join(
+        f"  crop{n}: {{at: [{20 + n % 10 * 15}, {90 + n // 10 * 15}], crop: [14, 14]}}\n" for n in range(100)
+    )
+    page = {"file": ("a.png", scan(TEMPLATE + crops), "image/png")}
     with client() as web:
         answer = web.post("/read", data={"template": TEMPLATE + crops}, files=page)
     assert answer.status_code == 200
