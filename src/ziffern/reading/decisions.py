@@ -53,7 +53,7 @@ class Decision(Struct, frozen=True):
     page: Annotated[int, Meta(ge=0)]
     field: Name
     kind: Kind
-    value: Annotated[str, Meta(max_length=MAX_VALUE)] = ""
+    value: Annotated[str, Meta(max_length=MAX_VALUE)] = ""  # of an undo, which request it was
     seconds: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] = 0.0  # of looking at the field
     settles: Annotated[int, Meta(ge=0, le=1)] = 0
 
@@ -74,6 +74,7 @@ class Standing:
         self.needed = 2 if double else 1
         self.of_field: defaultdict[Key, list[Decision]] = defaultdict(list)
         self.of_person: defaultdict[str, list[Decision]] = defaultdict(list)
+        self.undone: dict[str, Decision] = {}  # the last undo of each person
 
     def add(self, decision: Decision) -> None:
         """Add an entry, or take one back."""
@@ -85,6 +86,7 @@ class Standing:
             entries = self.of_field[decision.key]
             del entries[next(n for n, entry in enumerate(entries) if entry is own[-1])]
             own.pop()
+            self.undone[decision.person] = decision
 
     def answers(self, key: Key) -> dict[str, Decision]:
         """Return the last answer of each person about a field."""

@@ -26,7 +26,10 @@ pytest.importorskip("fastapi")
 from ziffern.errors import InputError, OutputError  # noqa: E402
 from ziffern.reading.decisions import decided  # noqa: E402
 from ziffern.reading.folder import load_reading  # noqa: E402
+from ziffern.reading.result import Reason  # noqa: E402
 from ziffern.reading.verified import verified_fields  # noqa: E402
+from ziffern.text.language import Language  # noqa: E402
+from ziffern.web.verify.views import HERE, _reason  # noqa: E402
 from ziffern.web.guard import Guard  # noqa: E402
 from ziffern.web.verify.app import make_app  # noqa: E402
 from ziffern.web.verify.queue import Queue  # noqa: E402
@@ -335,3 +338,10 @@ def test_killed_server_has_lost_nothing_that_it_confirmed(batch: Path, truth: li
     assert len(decided(batch, reading).of_person["anna"]) == 4
     export = [*VERIFY, str(batch), "--export", str(batch / "v.csv")]
     assert "20 examples" in subprocess.run(export, capture_output=True, text=True, check=True).stdout
+
+
+def test_names_at_the_start_of_a_reason_are_not_capitalized() -> None:
+    words = Language("en", HERE / "texts")
+    assert _reason(Reason("reading.reason.faint", {"label": "yes"}), words).startswith("yes: it is unclear")
+    assert _reason(Reason("reading.reason.sum", {"parts": "q1 + q2", "total": "t"}), words) == "q1 + q2 is not t."
+    assert _reason(Reason("reading.reason.gap", {"cell": 2}), words).startswith("Place 2")

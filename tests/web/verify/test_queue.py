@@ -125,3 +125,18 @@ def test_entry_that_a_page_repeats_counts_once(queue: Queue) -> None:
         queue.decide("anna", key, "value", "1", 1.25, "review")
     queue.undo("anna", 1.0)
     assert queue.standing.state(key) == "open"
+
+
+def test_undo_that_a_page_repeats_after_a_restart_counts_once(batch: Path, clock: Clock) -> None:
+    queue = Queue(batch, clock=clock)
+    with closing(queue.decisions):
+        first, second = queue.take("anna", "review", [], 2)
+        for key in (first, second):
+            enter(queue, "anna", key, "1")
+        assert queue.undo("anna", 1.5) == second
+    queue = Queue(batch, clock=clock)
+    with closing(queue.decisions):
+        assert queue.undo("anna", 1.5) == second
+        assert second not in queue.take("bert", "review", [], queue.total)  # lent again
+        assert (queue.standing.state(first), queue.standing.state(second)) == ("done", "open")
+        assert queue.undo("anna", 2.5) == first

@@ -128,10 +128,10 @@ def _add_fields(app: FastAPI, views: Views) -> None:
 
     @app.post("/{language}/undo")
     async def undo(request: Request, language: str) -> Response:
-        person, asked, words = _known(request), await _sent(request, Undo), words_of(language)
-        key = await run_in_threadpool(queue.undo, person, asked.at)
-        more = {"undone": views.cards([key], words, asked.queue) if key else ""}
-        return await run_in_threadpool(views.answer, person, asked, words, more)
+        person, sent, words = _known(request), await _sent(request, Undo), words_of(language)
+        key = await run_in_threadpool(queue.undo, person, sent.at)
+        more = {"undone": views.cards([key], words, sent.queue) if key else ""}
+        return await run_in_threadpool(views.answer, person, sent, words, more)
 
     def work(request: Request, language: str, name: Name, first: Place | None) -> Response:
         words, person = words_of(language), _person(request)

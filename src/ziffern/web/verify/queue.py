@@ -63,7 +63,6 @@ class Queue:
         for key in self.rank:
             self._place(key)
         self._lent: defaultdict[Key, dict[str, float]] = defaultdict(dict)  # until when, by person
-        self._undone: dict[str, tuple[float, Key | None]] = {}  # the last request and its answer, by person
 
     def take(self, person: str, name: Name, held: Sequence[Key], count: int) -> list[Key]:
         """Lend a person further fields until there are `count` with those that their page holds, which stay lent."""
@@ -96,20 +95,22 @@ class Queue:
     def undo(self, person: str, at: float) -> Key | None:
         """Take a person's last entry back, and lend them its field; return None if there is none.
 
-        `at` tells their requests apart: one that their page repeats for want of an answer takes nothing more back.
+        `at` tells their requests apart: one that their page repeats for want of an answer, also after a
+        restart, takes nothing more back.
 
         Raises:
             UnsavedError: It cannot be written.
         """
         with self.lock:
-            if (last := self._undone.get(person)) and last[0] == at:
-                return last[1]
-            key = None
-            if own := self.standing.of_person.get(person):
+            last, own = self.standing.undone.get(person), self.standing.of_person.get(person)
+            if last and last.value == str(at):
+                key = last.key
+            elif own:
                 key = own[-1].key
-                self._add(Decision(self.clock(), person, *key, "undo"))
-                self._lent[key][person] = self.clock() + LENT
-            self._undone[person] = (at, key)
+                self._add(Decision(self.clock(), person, *key, "undo", str(at)))
+            else:
+                return None
+            self._lent[key][person] = self.clock() + LENT
             return key
 
     def progress(self) -> Progress:

@@ -1,9 +1,9 @@
 """What the pages of `ziffern verify` show, and what their script sends.
 
 Decisions: the answer to an entry brings the next fields along, so that nobody waits for one; with double entry, nobody
-sees the guess, nor why it is doubtful, nor what others entered, until two entries differ; whether a value breaks a rule
-is asked while it is typed, since a check as late as its entry would let people wait, and one in the script would have
-every rule twice.
+sees the guess, nor why it is doubtful, nor what others entered, until two entries differ; the server checks a value
+against the rules while it is typed, since a check after Enter would make people wait, and a check in the script would
+need a second implementation of every rule.
 """
 
 import json
@@ -36,20 +36,20 @@ Index = Annotated[int, Meta(ge=0)]
 Place = tuple[Index, Index]  # of a page in the reading, and of a field in the page
 
 
-class Asked(Struct):
+class ScriptRequest(Struct):
     """What the script sends with each request: the queue, and the fields that the page holds."""
 
     queue: Name
     held: Annotated[list[Place], Meta(max_length=AHEAD + 1)]
 
 
-class Undo(Asked):
+class Undo(ScriptRequest):
     """What the script sends to undo an entry, and when, in milliseconds."""
 
     at: float
 
 
-class Entry(Asked):
+class Entry(ScriptRequest):
     """What the script sends when a person has decided about a field."""
 
     place: Place
@@ -119,11 +119,11 @@ class Views:
         text = words("progress", done=now.done, total=now.total)
         return {"done": now.done, "total": now.total, "text": text, "left": left, "disputed": now.disputed}
 
-    def answer(self, person: str, asked: Asked, words: Language, more: Mapping[str, Any]) -> Response:
+    def answer(self, person: str, sent: ScriptRequest, words: Language, more: Mapping[str, Any]) -> Response:
         """Return what a page needs after an entry: the progress, and further fields."""
-        held = [self.key(place) for place in asked.held]
-        keys = self.queue.take(person, asked.queue, held, AHEAD)
-        return JSONResponse({"progress": self.progress(words), "fields": self.cards(keys, words, asked.queue), **more})
+        held = [self.key(place) for place in sent.held]
+        keys = self.queue.take(person, sent.queue, held, AHEAD)
+        return JSONResponse({"progress": self.progress(words), "fields": self.cards(keys, words, sent.queue), **more})
 
     def cards(self, keys: Sequence[Key], words: Language, name: Name) -> str:
         """Return fields as the script takes them."""
@@ -152,5 +152,5 @@ def _reason(reason: Reason, words: Language) -> str:
         text = Message(reason.code, **reason.values).in_language(words.code)
     except (LookupError, ValueError, TypeError):
         return words("unsure")
-    starts_with_value = text.startswith(str(reason.values.get("value") or "\n"))  # which stays as it is written
-    return f"{text}." if starts_with_value else f"{text[:1].upper()}{text[1:]}."
+    names = (str(reason.values.get(key) or "\n") for key in ("value", "label", "parts"))  # stay as they are written
+    return f"{text}." if text.startswith(tuple(names)) else f"{text[:1].upper()}{text[1:]}."

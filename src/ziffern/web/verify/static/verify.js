@@ -20,11 +20,12 @@ let choices = []; // [value, note, kind] of each suggestion
 let chosen = -1;
 let typed = ""; // before a suggestion was chosen
 let warned = null; // the value that Enter confirms although it breaks a rule
-let isAsking = false; // whether the value that was confirmed breaks a rule
+let isChecking = false; // until the server has checked the value that was confirmed
+let pending = []; // keys pressed meanwhile, for the next field
 
 function itemOf(article, parts) {
   const item = { ...article.dataset, choices: JSON.parse(article.dataset.options), parts, doubts: new Map() };
-  for (const [value, , kind] of item.choices) if (kind === "value") doubtAbout(item, value);
+  for (const [value, , kind] of item.choices.slice(0, SHOWN)) if (kind === "value") doubtAbout(item, value);
   if (item.list && !lists.has(item.list)) {
     lists.set(item.list, fetch(item.list).then((answer) => answer.json()).then((values) => {
       lists.set(item.list, values);
@@ -81,7 +82,7 @@ function suggest(found) {
     if (note) line.append(Object.assign(document.createElement("span"), { textContent: note }));
     line.addEventListener("pointerdown", (event) => {
       event.preventDefault();
-      if (isAsking) return;
+      if (isChecking) return;
       choose(index);
       confirm();
     });
@@ -100,7 +101,7 @@ function choose(index) {
   } else {
     const [value, , kind] = choices[index];
     input.value = kind === "value" ? value : "";
-    if (input.value) doubtAbout(current, value);
+    if (current && input.value) doubtAbout(current, value);
     input.setAttribute("aria-activedescendant", `option-${index}`);
   }
 }
@@ -112,7 +113,7 @@ function listOf(item) {
 }
 
 function complete() {
-  if (isAsking) return; // what is typed now is for the next field
+  if (isChecking) return; // text of an on-screen keyboard, for the next field
   warned = null;
   warn("");
   const known = current && listOf(current);
@@ -144,7 +145,7 @@ function doubtAbout(item, value) {
 }
 
 async function confirm() {
-  if (!current || isAsking) return;
+  if (!current || isChecking) return;
   const item = current, entered = input.value, value = entered.trim();
   const kind = chosen < 0 ? "value" : choices[chosen][2];
   if (kind !== "value") {
@@ -155,24 +156,37 @@ async function confirm() {
     warn(warning.dataset.nothing);
     return;
   }
-  let doubt = warned === value ? "" : doubtAbout(item, value), more = "";
+  let doubt = warned === value ? "" : doubtAbout(item, value), keys = [];
   if (doubt instanceof Promise) { // of a slow connection
-    isAsking = true;
+    isChecking = true;
+    input.focus({ preventScroll: true });
     input.setSelectionRange(entered.length, entered.length);
     doubt = await doubt;
-    isAsking = false;
-    if (current !== item) return;
-    more = input.value.slice(entered.length);
+    isChecking = false;
+    keys = [...input.value.slice(entered.length), ...pending];
+    pending = [];
+    if (current !== item) return; // after an undo
   }
   if (doubt) {
     input.value = entered;
-    warned = value;
+    warned = keys.length ? "" : value; // who typed on must see the warning first
     warn(doubt);
     return;
   }
   decide("value", value);
-  if (more) {
-    input.value = more;
+  while (keys.length && !isChecking && warned === null) replay(keys.shift());
+  if (isChecking) pending = keys;
+  else if (keys.length) warned = "";
+}
+
+// Apply a key that was pressed during a check to the field that is shown now.
+function replay(key) {
+  if (key === "Enter") confirm();
+  else if (key in KEYS) act(KEYS[key]);
+  else {
+    const end = input.selectionEnd, isDeleted = key === "Backspace";
+    const start = isDeleted && end === input.selectionStart ? Math.max(0, end - 1) : input.selectionStart;
+    input.setRangeText(isDeleted ? "" : key, start, end, "end");
     complete();
   }
 }
@@ -253,8 +267,9 @@ const KEYS = { "/": "empty", "*": "unreadable", "+": "later" };
 
 function press(event) {
   const isControl = event.ctrlKey || event.metaKey;
-  if (isAsking) {
-    if (/^\d$/.test(event.key)) return;
+  if (isChecking) {
+    const isKept = event.key.length === 1 ? !isControl && !event.altKey : ["Enter", "Backspace"].includes(event.key);
+    if (isKept && (event.key !== "Enter" || !event.repeat)) pending.push(event.key);
   } else if (isControl && event.key.toLowerCase() === "z") act("undo");
   else if (isControl || event.altKey) return;
   else if (event.key in KEYS) act(KEYS[event.key]);
@@ -277,7 +292,7 @@ function press(event) {
 }
 
 function act(kind) {
-  if (isAsking) return;
+  if (isChecking) return;
   if (kind === "undo") undo();
   else decide(kind, "");
 }
