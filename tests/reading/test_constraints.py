@@ -26,7 +26,7 @@ CASES: list[tuple[dict[str, Any], list[str], dict[str, str]]] = [
     ({"check": "mod97"}, ["435411161155111431"], {"435411161155111432": "check"}),
     ({"values": ("0012", "34")}, ["0012", "34"], {"12": "values"}),
     ({"choose": (1, 2)}, ["yes", "a;b"], {"a;b;c": "choose"}),
-    ({"choose": (1, 2), "values": ("a", "b", "c")}, ["a", "c;b"], {"d": "values", "a;d": "values", "a;b;c": "choose"}),
+    ({"choose": (1, 2), "values": ("a", "b", "c")}, ["a", "c;b"], {"d": "values", "a;d": "values", "a;b;c": "choose", "a;a": "repeated"}),
     ({}, ["1"], {"": "required", "1a": "digits", "1" * 61: "length"}),
     ({"length": (1, 10**9), "pattern": r"\d*\d*\d*1"}, ["1"], {"2" * 61: "length", "2" * 60: "pattern"}),
     ({"date": "DDDDDDDD"}, [], {"11111111": "date"}),  # not of a template, but of a batch folder of anyone

@@ -104,7 +104,8 @@ MISTAKES = [  # what is replaced in EXAM, by what, and the beginning or a part o
     ("length: 5", "length: 5, check: ean", ["fields.zip.check: ean needs 8, 12, 13, 14 digits"]),
     ("length: 5", "pattern: (a+)+", ["fields.zip.pattern: (a+)+ is wrong", "groups are not possible"]),
     ("length: 5", "pattern: '[9-0]'", ["fields.zip.pattern: pattern is not a regular expression"]),
-    ("length: 5", "values: [12, 1x]", ["fields.zip.values: the value 1x", "1x has other characters than digits"]),
+    ("length: 5", "values: [12, 1x]", ["fields.zip.values: the value 1x", "1x contains characters other than digits"]),
+    ("length: 5", "required: no, values: ['', 12]", ["fields.zip.values: the value", "nothing is written here"]),
     ("length: 5", "check: luhn, values: [18, 19]", ["fields.zip.values: the value 19", "wrong check digit (luhn)"]),
     ("range: [0, 100]", "length: [1, 4]", ["fields.q1.length: a value of 1 – 4 digits does not fit into 3 cells"]),
     ("range: [0, 100]", "range: 10", ["fields.q1.range: 10 is wrong"]),
@@ -130,9 +131,9 @@ MISTAKES = [  # what is replaced in EXAM, by what, and the beginning or a part o
     ("name: exam\n", "", ["name: is missing"]),
     ("page: a4", "page: a4\npage: a5", ["the key page is used twice, in lines 3 and 4"]),
     ("page: a4", "page: &x a4\ntitle: *x", ["line 4 has an alias (*name), which is not supported"]),
-    ("page: a4", "page: [a4", ["not YAML: expected ',' or ']', but got ':' in line 4 (begun in line 3)"]),
+    ("page: a4", "page: [a4", ["not YAML: expected ',' or ']', but got ':' in line 4 (started in line 3)"]),
     ("page: a4", "page: a4: b", ["not YAML: mapping values are not allowed here in line 3: check the brackets"]),
-    ("page: a4", "page: \x01", ["not YAML: the character U+0001 in line 3 is not possible in YAML"]),
+    ("page: a4", "page: \x01", ["not YAML: the character U+0001 in line 3 is not allowed in YAML"]),
     ("page: a4", "page: " + "[" * 9000, ["not YAML: nested more than 40 levels deep"]),
 ]  # fmt: skip
 

@@ -119,6 +119,8 @@ def violation(rules: Rules, value: str) -> Reason | None:
         code, values = size, {"count": count, "allowed": f"{least}–{most}" if least < most else str(least)}
     elif rules.values is not None and not rules.known.issuperset(parts):
         code = "values"
+    elif len(set(parts)) < len(parts):
+        code = "repeated"
     elif rules.date and not low <= _year(value, rules.date) <= high:
         code, values = "date", {"format": rules.date, "low": low, "high": high}
     elif rules.range and not rules.date and not low <= int(value) <= high:

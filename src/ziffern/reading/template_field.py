@@ -115,7 +115,7 @@ def _values(place: str, content: Any, rules: Rules, problems: Problems) -> tuple
     elif not 0 < len(values) <= MAX_VALUES and not problems.are_at(place):
         problems.add(place, "value_count", count=len(values), limit=MAX_VALUES)
     for value in () if problems.are_at(place.rpartition(".")[0]) else values or ():
-        reason = violation(rules, value)
+        reason = violation(dataclasses.replace(rules, required=True), value)
         if reason:
             problems.add(place, "value", value=value, problem=Message(reason.code, **reason.values))
             break
