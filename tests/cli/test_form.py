@@ -60,7 +60,8 @@ def test_every_mistake_is_one_line(form: Call, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["form.pdf", "blank.png", "preview_2.png"])
-def test_no_file_of_somebody_is_replaced(form: Call, tmp_path: Path, name: str) -> None:
+def test_no_existing_file_is_replaced(form: Call, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # also a picture that is too large to open
     pages = "{fields: {q: {at: [20, 50], cells: 2}}}"
     (tmp_path / "form.yaml").write_text(f"name: x\npages: {{a: {pages}, b: {pages}}}\n")
     Image.new("L", (9, 9)).save(tmp_path / name, format="png")

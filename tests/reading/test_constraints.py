@@ -9,7 +9,7 @@ import pytest
 
 from ziffern.errors import InputError
 from ziffern.reading.constraints import Rules, violation
-from ziffern.reading.result import PATTERN
+from ziffern.reading.result import PATTERN, Reason
 
 CASES: list[tuple[dict[str, Any], list[str], dict[str, str]]] = [
     ({"length": (2, 3)}, ["12", "007"], {"1": "length", "1234": "length"}),
@@ -26,7 +26,8 @@ CASES: list[tuple[dict[str, Any], list[str], dict[str, str]]] = [
     ({"check": "mod97"}, ["435411161155111431"], {"435411161155111432": "check"}),
     ({"values": ("0012", "34")}, ["0012", "34"], {"12": "values"}),
     ({"choose": (1, 2)}, ["yes", "a;b"], {"a;b;c": "choose"}),
-    ({"choose": (1, 2), "values": ("a", "b", "c")}, ["a", "c;b"], {"d": "values", "a;d": "values", "a;b;c": "choose", "a;a": "repeated"}),
+    ({"choose": (1, 2), "values": ("a", "b", "c")}, ["a", "c;b"], {"d": "values", "a;d": "values", "a;b;c": "choose"}),
+    ({"choose": (1, 2), "values": ("a", "b", "c")}, ["b"], {"a;a": "repeated"}),
     ({}, ["1"], {"": "required", "1a": "digits", "1" * 61: "length"}),
     ({"length": (1, 10**9), "pattern": r"\d*\d*\d*1"}, ["1"], {"2" * 61: "length", "2" * 60: "pattern"}),
     ({"date": "DDDDDDDD"}, [], {"11111111": "date"}),  # not of a template, but of a batch folder of anyone
@@ -71,3 +72,8 @@ def test_no_pattern_makes_matching_slow() -> None:
     assert time.process_time() - start < 20
     for pattern in (r"(\d+)+1", r"\d*\d*\d*\d*", "a", r"\d**", "", "1{2}{3}", r"(?=1)"):
         assert not re.search(PATTERN, pattern)
+
+
+def test_a_reason_with_values_of_another_type_is_shown_by_its_code() -> None:
+    reason = Reason("reading.rule.length", {"value": "1", "count": "x", "allowed": "2"})
+    assert reason.text("en") == "reading.rule.length"

@@ -83,7 +83,7 @@ def test_a_grid_of_thousands_of_boxes() -> None:
 
 
 @pytest.mark.parametrize(("what", "kind"), [("auto", "grid"), ("string", "string")])
-def test_boxes_beyond_the_limit_are_said(monkeypatch: pytest.MonkeyPatch, what: What, kind: str) -> None:
+def test_boxes_beyond_the_limit_are_reported(monkeypatch: pytest.MonkeyPatch, what: What, kind: str) -> None:
     gray, _ = rendered.grid(9, 9, 50, seed=14, filled=0.5)
     gray = np.concatenate([gray, rendered.envelope("43725", 0)[: gray.shape[0], :600]], 1)
     assert not [note for note in find(gray, what).notes if note.kind == "cut"]

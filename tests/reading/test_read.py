@@ -197,7 +197,7 @@ def test_strings_on_a_real_form_are_accepted_with_a_guarantee(tmp_path: Path) ->
         assert accepted.items() <= truth.items()
 
 
-def test_options_without_effect_are_refused_or_said(
+def test_options_without_effect_are_refused_or_reported(
     exam: Path, tmp_path: Path, ziffern: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

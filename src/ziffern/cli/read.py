@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ziffern.reading.result import PageReading, Reading
 
 CALIBRATE = "calibrate"
-NOT_CALIBRATED = {  # options without effect on `calibrate`, and their attributes
+UNUSED_BY_CALIBRATE = {  # options without effect on `calibrate`, and their attributes
     "--template": "template",
     "--max-error": "max_error",
     "--what": "what",
@@ -65,7 +65,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--run", metavar="RUN", dest="model", help="a model of yours (default: the reader's own)")
     parser.add_argument("--calibration", metavar="FILE", type=Path, help="checked fields from `ziffern read calibrate`")
     parser.add_argument("--language", metavar="CODE", help="en or de (default: the terminal's)")
-    defaults = {option: parser.get_default(name) for option, name in NOT_CALIBRATED.items()}
+    defaults = {option: parser.get_default(name) for option, name in UNUSED_BY_CALIBRATE.items()}
     parser.set_defaults(run=_read, defaults=defaults)
 
 
@@ -176,7 +176,7 @@ def _calibrate(arguments: argparse.Namespace) -> None:
     folders = [Path(path) for path in arguments.path[1:]]
     if not folders or arguments.output is None:
         raise InputError("cli.read.calibrate")
-    for option, name in NOT_CALIBRATED.items():
+    for option, name in UNUSED_BY_CALIBRATE.items():
         if getattr(arguments, name) != arguments.defaults[option]:
             raise InputError("cli.read.no_effect", option=option)
     refuse_existing(arguments.output)

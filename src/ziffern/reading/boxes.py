@@ -33,7 +33,7 @@ NEIGHBORS = 24  # nearest boxes, among which the next one of a row or column is
 
 
 class Boxes(NamedTuple):
-    """Corners (N, 4, 2) of boxes, clockwise from the top left, in pixels; whether others were not looked at."""
+    """Corners (N, 4, 2) of boxes, clockwise from the top left, in pixels; whether further ones were left out."""
 
     corners: Points
     is_cut: bool

@@ -2,7 +2,7 @@
 
 Decisions: an undo is an entry, too, so that nothing is lost; each entry is on the disk before it is confirmed (WAL,
 synchronous=FULL); the file may be anyone's, so its schema must be exactly ours (no trigger, no view), and every entry
-is checked; no entry is written to a file that is no longer that of the folder, since a batch was read anew there.
+is checked; no entry is written once the folder holds another batch, such as one read anew under the same name.
 """
 
 import os
@@ -154,7 +154,7 @@ class Decisions:
         self.standing.add(decision)
 
     def _present(self) -> list[tuple[int, ...]]:
-        """Return what tells whether other files have taken the place of those in the folder."""
+        """Return inodes, and size and time of the reading, by which replaced files are recognized."""
         reading, own = (self._folder.joinpath(name).stat() for name in (READING, FILE))
         return [(reading.st_dev, reading.st_ino, reading.st_size, reading.st_mtime_ns), (own.st_dev, own.st_ino)]
 

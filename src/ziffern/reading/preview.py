@@ -1,7 +1,7 @@
 """A picture of a template's pages with its boxes drawn over them, to check the measurements.
 
-Decision: a preview is made again and again while a template is written, so it replaces an earlier one, which a mark in
-the file tells, and nothing else: the picture of the blank page may have the same name.
+Decision: a preview is made again and again while a template is written, so it replaces an earlier one, recognized by a
+text in the PNG, and no other file: the picture of the blank page may have the same name.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def _is_preview(path: Path) -> bool:
     try:
         with Image.open(path) as picture:
             return picture.info.get(MARK[0]) == MARK[1]
-    except (OSError, ValueError):  # no file, or no picture
+    except (OSError, ValueError, Image.DecompressionBombError):  # no file, no picture, or one that is too large
         return False
 
 

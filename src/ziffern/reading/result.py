@@ -51,7 +51,7 @@ class Reason(Struct, frozen=True):
         message = Message(self.code, **self.values)
         try:
             return str(message) if language is None else message.in_language(language)
-        except (LookupError, ValueError):  # of another version, or of somebody else
+        except (LookupError, ValueError, TypeError):  # of another version, or of somebody else
             return one_line(self.code)
 
 
@@ -131,7 +131,7 @@ class Guarantee(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True, omit_defaults=True):
-    """The rules that a person is reminded of who enters a value, as in `ziffern.reading.constraints.Rules`."""
+    """The rules of which a person who enters a value is reminded, as in `ziffern.reading.constraints.Rules`."""
 
     length: tuple[int, int] | None = None
     range: tuple[int, int] | None = None
@@ -142,7 +142,7 @@ class Limits(Struct, frozen=True, omit_defaults=True):
     choose: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        """Check what the type of `pattern` does not: `[9-0]` is none."""
+        """Refuse patterns that PATTERN matches, but that are no regular expressions, such as `[9-0]`."""
         try:
             re.compile(self.pattern)
         except re.error as error:

@@ -29,11 +29,11 @@ from ziffern.reading.folder import load_reading  # noqa: E402
 from ziffern.reading.result import Reason  # noqa: E402
 from ziffern.reading.verified import verified_fields  # noqa: E402
 from ziffern.text.language import Language  # noqa: E402
-from ziffern.web.verify.views import HERE, _reason  # noqa: E402
 from ziffern.web.guard import Guard  # noqa: E402
 from ziffern.web.verify.app import make_app  # noqa: E402
 from ziffern.web.verify.queue import Queue  # noqa: E402
 from ziffern.web.verify.server import serve  # noqa: E402
+from ziffern.web.verify.views import HERE, _reason  # noqa: E402
 
 ADDRESS = "http://127.0.0.1:7870"
 VERIFY = [sys.executable, "-c", "from ziffern.cli.main import main; main()", "verify"]
