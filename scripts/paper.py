@@ -91,6 +91,7 @@ def _disturbed(image: NDArray[np.float32], rng: np.random.Generator, photo: bool
         place, angle = rng.uniform(0.3, 0.7), rng.uniform(-0.05, 0.05)
         image -= 25 * np.exp(-(((y - place - angle * x) * 300) ** 2))
     image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.4 if photo else 0.9))
+    cv2.setRNGSeed(int(rng.integers(2**31)))
     image += cv2.randn(np.empty_like(image), 0, 1) * rng.uniform(1, 8 if photo else 5)
     quality = int(rng.integers(55, 90))
     jpeg = cv2.imencode(".jpg", np.clip(image, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]

@@ -63,6 +63,24 @@ def test_a_reason_of_the_page_wins_over_any_probability() -> None:
     assert decide([item])[0][0].status == "review"
 
 
+@pytest.mark.parametrize(
+    ("share", "status"),
+    [(0.9, "accepted"), (0.995, "review"), (0.99999, "review")],  # of the digit that breaks the rule
+)
+def test_a_legible_digit_that_breaks_the_rule_is_not_corrected(share: float, status: str) -> None:
+    rules = Rules(length=(8, 8), check="luhn")
+    item = draft("card", "14177763", rules=rules)
+    item.splits[0][1][4] = (1 - share) / 9
+    item.splits[0][1][4, 7], item.splits[0][1][4, 1] = share, 1 - share
+    ((read,),) = decide([item], max_error=0.05)
+    assert read.status == status
+    if status == "accepted":
+        assert read.value == "14171763"
+    else:
+        assert read.reason is not None
+        assert read.reason.values["value"] == "14177763"
+
+
 def test_people_of_a_list_are_assigned_once() -> None:
     rules = Rules(length=(2, 2), values=("17", "11", "52"), unique=True)
     pages = [

@@ -24,7 +24,13 @@ pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 APP = Path(__file__).parents[1] / "support/sweep_app.py"
 ALONE = {**os.environ, "RAY_ADDRESS": ""}
-OWN_LINES = ("study study", "  in sweep", "trial ", f"  {sys.executable} ")
+OWN_LINES = (
+    "study study",
+    "  in sweep",
+    "trial ",
+    f"  {sys.executable} ",
+    "  python ",
+)  # the last in an active environment
 TWO_CORES = "+hydra.sweeper.engine.init.num_cpus=2"
 
 

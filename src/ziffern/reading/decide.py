@@ -4,8 +4,10 @@ Decisions: a field is right only as a whole, so its probability is the product o
 values that its rules allow; MISWRITTEN of the mass is kept for values that break the rules, because people do write
 those. Thresholds are tested on labeled digits (Learn then Test, `ziffern.analysis.guarantee`). Where rules tell right
 values from wrong ones (a list, a check digit, a date), digits are put together to fields that follow them, each of them
-in one field only, so that fields are independent. Otherwise, or where that gives too few fields, every digit of a field
-must reach a threshold, which allows each digit its part of the errors: that needs far fewer labeled digits.
+in one field only, so that fields are independent; in MISWRITTEN of them a digit is another one, as people write it, and
+a value that is not PROBABLE is never accepted: else a slip would become a wrong number that nobody sees. Otherwise, or
+where that gives too few fields, every digit of a field must reach a threshold, which allows each digit its part of the
+errors: that needs far fewer labeled digits.
 """
 
 from collections.abc import Iterator
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 
 Probabilities = NDArray[np.float32]  # (digits, 10), calibrated
 
-MISWRITTEN = 0.01  # share of values that break the rules
+PROBABLE = 0.5  # probability from which on a value that rules may have corrected can be accepted
+MISWRITTEN = 0.01  # share of numbers in which people write a wrong digit
 BEAM = 128  # strings that are kept while a field is put together
 ENOUGH = 0.9999  # of the probability: less likely strings are not looked at
 SHOWN = 5  # alternatives of a field
@@ -145,12 +148,14 @@ class LabeledDigits:
         shares, hits = [], []
         for _ in range(number):
             value = _random_value(rng, length, rules)
-            if value is None or any(len(by_digit[int(digit)]) < value.count(digit) for digit in value):
+            written = value and _written(rng, value)
+            if written is None or any(len(by_digit[int(digit)]) < written.count(digit) for digit in written):
                 break  # an empty stock would favor values without this digit
-            used = [by_digit[int(digit)].pop() for digit in value]
+            used = [by_digit[int(digit)].pop() for digit in written]
             first = next(iter(candidates(self.probability[used], rules, shown=1)), None)
-            shares.append(first.probability if first and self.is_digit[used].all() else -1.0)
-            hits.append(first is not None and first.value == value)
+            is_probable = first is not None and first.probability >= PROBABLE and self.is_digit[used].all()
+            shares.append(first.probability if first and is_probable else -1.0)
+            hits.append(first is not None and first.value == written)
         return count(np.array(shares, np.float32), np.array(hits, np.bool_), parts=TENTH)
 
 
@@ -164,6 +169,14 @@ def _random_value(rng: np.random.Generator, length: int, rules: "Rules") -> str 
         if rules.accepts(value):
             return value
     return None
+
+
+def _written(rng: np.random.Generator, value: str) -> str:
+    """Return a value as people write it: in MISWRITTEN of all cases with a digit that may be another one."""
+    if rng.random() >= MISWRITTEN:
+        return value
+    place, digit = rng.integers(len(value)), rng.integers(10)
+    return f"{value[:place]}{digit}{value[place + 1 :]}"
 
 
 def share_per_digit(max_error: float, length: int) -> float:

@@ -16,6 +16,7 @@ from ziffern.errors import InputError
 from ziffern.reading.constraints import Rules, violation
 from ziffern.reading.decide import (
     MISWRITTEN,
+    PROBABLE,
     SHOWN,
     Candidate,
     LabeledDigits,
@@ -91,27 +92,29 @@ class Decisions:
     def _doubt(self, draft: Draft, guess: str, probability: float) -> Reason | None:
         """Return why a field is not accepted whose value is valid; None if it is."""
         chosen, source = self._threshold(draft, len(guess))
-        is_strong = draft.rules is not None and draft.rules.is_strong
-        if guess != draft.plain_guess and not is_strong:
+        is_changed = guess != draft.plain_guess
+        if is_changed and not (draft.rules is not None and draft.rules.is_strong):
             return _changed(draft)
-        if guess != draft.plain_guess and source == "digits":  # they prove nothing about a value that rules corrected
-            return Reason("reading.reason.no_guarantee", {"max_error": self.max_error})
         if isinstance(chosen, InputError):
             self.problems.setdefault(draft.name, chosen)
+        if isinstance(chosen, InputError) or (is_changed and source == "digits"):  # which prove nothing about rules
             return Reason("reading.reason.no_guarantee", {"max_error": self.max_error})
         numbers = (chosen.tested, chosen.accepted, chosen.errors)
         strictest = self.guarantees.get(draft.name)  # of values of several lengths, or kinds of page
-        if strictest is None or chosen.confidence > strictest.threshold:
-            self.guarantees[draft.name] = Guarantee(self.max_error, chosen.confidence, *numbers, source)
+        needed = max(chosen.confidence, PROBABLE if source == "fields" else 0.0)
+        if strictest is None or needed > strictest.threshold:
+            self.guarantees[draft.name] = Guarantee(self.max_error, needed, *numbers, source)
         whole = probability
         if source == "digits":
             probability = min(draft.plain_share, float(draft.splits[0][1].max(1).min()))
-        if whole < MISWRITTEN:  # digits are not as independent as that
-            return Reason("reading.reason.unsure", {"probability": whole, "threshold": MISWRITTEN})
-        if probability >= chosen.confidence:
+            if whole < MISWRITTEN:  # digits are not as independent as that
+                return Reason("reading.reason.unsure", {"probability": whole, "threshold": MISWRITTEN})
+        if probability >= needed:
             return None
+        if is_changed:
+            return _changed(draft)
         code = "unsure_digit" if source == "digits" else "unsure"
-        return Reason(f"reading.reason.{code}", {"probability": probability, "threshold": chosen.confidence})
+        return Reason(f"reading.reason.{code}", {"probability": probability, "threshold": needed})
 
     def _threshold(self, draft: Draft, length: int) -> tuple[Threshold | InputError, str]:
         """Return the threshold of fields of this length, or why there is none, and what proves it.
