@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ziffern.errors import InputError
-from ziffern.reading.constraints import Rules, violation
+from ziffern.reading.constraints import Rules, tidied, violation
 from ziffern.reading.result import PATTERN, Reason
 
 CASES: list[tuple[dict[str, Any], list[str], dict[str, str]]] = [
@@ -77,3 +77,14 @@ def test_no_pattern_makes_matching_slow() -> None:
 def test_a_reason_with_values_of_another_type_is_shown_by_its_code() -> None:
     reason = Reason("reading.rule.length", {"value": "1", "count": "x", "allowed": "2"})
     assert reason.text("en") == "reading.rule.length"
+
+
+def test_ticked_labels_are_written_once_and_in_the_order_of_the_form() -> None:
+    rules = Rules(choose=(1, 2), values=("latin", "runes"))
+    assert [tidied(rules, value) for value in ("runes; latin", "latin;latin", "runes;")] == [
+        "latin;runes",
+        "latin",
+        "runes",
+    ]
+    assert tidied(rules, "latin;greek") == "latin;greek"  # which breaks a rule
+    assert tidied(Rules(length=(1, 9)), "1;2") == "1;2"

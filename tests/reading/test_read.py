@@ -264,6 +264,9 @@ def test_a_printed_form_is_read_without_options(
     assert {item.name: item.guess for item in reading.pages[0].fields if item.name != "name"} == VALUES[0]
     assert reading.template == "exam"
     assert zf.read(degraded(page, 1).image, what="row").pages[0].kind == "row"  # as the user says
+    (cut,) = zf.read(page[: len(page) * 2 // 3]).pages
+    assert cut.problem is not None
+    assert (cut.problem.code, cut.problem.values["count"]) == ("reading.registration.markers", 2)
     wrong = VALUES[0] | {"total": "31"}
     page = fill(blank_pages(plain)[0], {fields[name]: value for name, value in wrong.items()}, Pens(5))
     write_scan(tmp_path / "wrong.png", page)

@@ -49,6 +49,10 @@ def main() -> None:
         if getattr(arguments, "language", None) is not None:
             terminal_language.set(chosen_language(arguments.language).code)
         arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except (InputError, OSError) as error:
         kind = "FOLDER" if arguments.run in (_ensemble, _evaluate) else "FILE"
         elsewhere = "OUT" if arguments.run is _prepare else f"--output {kind}"

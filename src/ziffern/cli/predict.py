@@ -5,8 +5,6 @@ complete, and replaces an older one, as pages do; a picture that cannot be read 
 """
 
 import argparse
-import os
-import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -174,12 +172,8 @@ def _submission(block: "pd.DataFrame", images: "ImageStream", header: list[str],
 
 def _to_standard_output(write: "Callable[[IO[bytes]], None]") -> None:
     sys.stdout.flush()
-    try:
-        write(sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(128 + signal.SIGPIPE) from None
+    write(sys.stdout.buffer)
+    sys.stdout.buffer.flush()
 
 
 def _print_notes(

@@ -132,6 +132,14 @@ def violation(rules: Rules, value: str) -> Reason | None:
     return Reason(f"reading.rule.{code}", {"value": value, **values}) if code else None
 
 
+def tidied(rules: Rules, value: str) -> str:
+    """Return ticked labels as the reader writes them: each once, in the order of the form; other values unchanged."""
+    parts = {part.strip() for part in value.split(SEPARATOR)} - {""}
+    if not rules.choose or not rules.known.issuperset(parts):
+        return value
+    return SEPARATOR.join(label for label in rules.values or () if label in parts)
+
+
 def _year(value: str, form: str) -> int:
     """Return the year of a date, or -1 if it is none in this form."""
     if len(value) != len(form) or not (value.isascii() and value.isdecimal()):

@@ -163,7 +163,10 @@ def _printed_template(page: Page) -> "Template | None":
     from ziffern.reading.codes import find_template
     from ziffern.reading.landmarks import MIN_MARKERS, find_markers
 
-    if len(find_markers(page.gray)) < MIN_MARKERS:
+    found = len(find_markers(page.gray))
+    if found < MIN_MARKERS:
+        if found == MIN_MARKERS - 1:  # one alone may be chance
+            raise InputError("reading.registration.markers", path=page.source, page=page.number, count=found)
         return None
     if template := find_template(page.gray):
         return template

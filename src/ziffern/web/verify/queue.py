@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, get_args
 
 from msgspec import structs
 
-from ziffern.reading.constraints import Rules
+from ziffern.reading.constraints import Rules, tidied
 from ziffern.reading.decisions import Decision, Decisions, Key, Kind
 from ziffern.reading.folder import load_reading
 from ziffern.reading.result import ACCEPTED, REVIEW, Limits
@@ -85,6 +85,8 @@ class Queue:
         Raises:
             UnsavedError: It cannot be written.
         """
+        if kind == "value" and (rules := self.rules.get(key[1])):
+            value = tidied(rules, value) or value
         with self.lock:
             last = self.standing.of_person[person][-1:]
             if [(entry.key, entry.kind, entry.value, entry.seconds) for entry in last] == [(key, kind, value, seconds)]:

@@ -1,6 +1,7 @@
 // The page of one field. What a person enters is sent in order, in the background; the next fields are here already.
 
 const RETRY = 1000; // milliseconds
+const READABLE = 400; // milliseconds before a second Enter confirms what a warning is about
 const SHOWN = 7; // suggestions
 const AHEAD = 5; // fields that wait
 const main = document.getElementById("work");
@@ -20,6 +21,7 @@ let choices = []; // [value, note, kind] of each suggestion
 let chosen = -1;
 let typed = ""; // before a suggestion was chosen
 let warned = null; // the value that Enter confirms although it breaks a rule
+let warnedAt = 0;
 let isChecking = false; // until the server has checked the value that was confirmed
 let pending = []; // keys pressed meanwhile, for the next field
 
@@ -90,7 +92,14 @@ function suggest(found) {
   }));
 }
 
+// The warning was about another value than the one that is shown now.
+function withdraw() {
+  if (warned !== null) warn("");
+  warned = null;
+}
+
 function choose(index) {
+  withdraw();
   chosen = index;
   for (const [number, line] of [...options.children].entries()) {
     line.setAttribute("aria-selected", String(number === index));
@@ -156,6 +165,7 @@ async function confirm() {
     warn(warning.dataset.nothing);
     return;
   }
+  if (warned === value && performance.now() - warnedAt < READABLE) return;
   let doubt = warned === value ? "" : doubtAbout(item, value), keys = [];
   if (doubt instanceof Promise) { // of a slow connection
     isChecking = true;
@@ -170,6 +180,7 @@ async function confirm() {
   if (doubt) {
     input.value = entered;
     warned = keys.length ? "" : value; // who typed on must see the warning first
+    warnedAt = performance.now();
     warn(doubt);
     return;
   }
@@ -282,6 +293,7 @@ function press(event) {
     input.focus();
     return;
   } else if (event.key === "Escape") {
+    withdraw();
     input.value = current ? current.guess : "";
     if (current) suggest(current.choices);
     input.select();
