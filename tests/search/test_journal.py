@@ -155,7 +155,7 @@ def test_files_that_are_none_are_one_line(folder: Path) -> None:
         ("[" * 5000, "nested more than 40 levels deep"),
         ("x: 1\n" * 400_000, "at most"),
         ("!!python/object/apply:os.mkdir [made]", "could not determine a constructor"),
-        ("\x00", "special characters are not allowed"),
+        ("\x00", r"the character U\+0000 in line 1 is not allowed"),
     ],
 )
 def test_settings_of_another_kind_are_one_line(folder: Path, text: str, named: str) -> None:
