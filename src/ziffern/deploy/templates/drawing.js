@@ -276,7 +276,7 @@ function throughLines(mask) {
     const turned = side % 2 ? transposed(mask) : mask, {width, height} = turned, wide = grown(turned), places = [];
     const rows = Array.from({length: height}, (_, y) => sumOf(turned.data.subarray(y * width, (y + 1) * width)));
     const isFilled = rows.some((sum, y) => y + 2 < height && sum + rows[y + 1] + rows[y + 2] >= 0.95 * width);
-    for (let y = 0; isFilled && y < round(0.25 * height); y++) {
+    for (let y = 0; isFilled && y < round(0.2 * height); y++) {
       const row = side === 1 || side === 2 ? height - 1 - y : y;
       if (mean(wide.data.subarray(row * width, (row + 1) * width)) >= 0.95) places.push(row);
     }
