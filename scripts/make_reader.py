@@ -30,7 +30,6 @@ from ziffern.reading.model import DIGITS, LEAST, NETWORK, NUMBERS, QUANTILES, VI
 from ziffern.runs.run import Run
 
 MAX_BYTES = 150_000  # of the network
-MNIST_TRAIN = 60_000
 TOP = 3  # probabilities kept of each cell
 MAX_DIFFERENCE = 1e-2  # between OpenCV with half precision and torch
 FITTED = 2000  # cells that fit the temperature and the threshold; the others calibrate
@@ -80,7 +79,7 @@ def unseen(run: Run, folder: str) -> tuple[Any, Any, Any]:
     data, plain = (build(each, "data", ImageDataModule) for each in (settings, plain_of(settings)))
     data.setup()
     plain.setup()
-    digits, val = data.source.paper.validation(MNIST_TRAIN), data.parts.val
+    digits, val = data.source.paper.validation(plain.dataset.train_size), data.parts.val
     others = val[data.dataset.labels[val] == DIGITS]
     return plain.dataset.images[digits, 0], plain.dataset.labels[digits], data.dataset.images[others]
 

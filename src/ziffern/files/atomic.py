@@ -24,7 +24,7 @@ def writing(path: Path) -> Iterator[None]:
 
 def refuse_existing(path: Path) -> None:
     """Raise InputError if there is anything at `path`, for commands that replace no file."""
-    if path.exists():
+    if path.exists() or path.is_symlink():
         raise InputError("files.exists", path=path)
 
 

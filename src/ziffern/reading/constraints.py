@@ -137,7 +137,7 @@ def tidied(rules: Rules, value: str) -> str:
     parts = {part.strip() for part in value.split(SEPARATOR)} - {""}
     if not rules.choose or not rules.known.issuperset(parts):
         return value
-    return SEPARATOR.join(label for label in rules.values or () if label in parts)
+    return SEPARATOR.join(label for label in rules.values or () if label in parts) or value
 
 
 def _year(value: str, form: str) -> int:

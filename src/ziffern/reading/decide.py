@@ -5,7 +5,7 @@ values that its rules allow; MISWRITTEN of the mass is kept for values that brea
 those. Thresholds are tested on labeled digits (Learn then Test, `ziffern.analysis.guarantee`). Where rules tell right
 values from wrong ones (a list, a check digit, a date), digits are put together to fields that follow them, each of them
 in one field only, so that fields are independent; in MISWRITTEN of them a digit is another one, as people write it, and
-a value that is not PROBABLE is never accepted: else a slip would become a wrong number that nobody sees. Otherwise, or
+a value is accepted only if it is PROBABLE: else a slip would become a wrong number that nobody sees. Otherwise, or
 where that gives too few fields, every digit of a field must reach a threshold, which allows each digit its part of the
 errors: that needs far fewer labeled digits.
 """
@@ -153,8 +153,8 @@ class LabeledDigits:
                 break  # an empty stock would favor values without this digit
             used = [by_digit[int(digit)].pop() for digit in written]
             first = next(iter(candidates(self.probability[used], rules, shown=1)), None)
-            is_probable = first is not None and first.probability >= PROBABLE and self.is_digit[used].all()
-            shares.append(first.probability if first and is_probable else -1.0)
+            share = first.probability if first and self.is_digit[used].all() else -1.0
+            shares.append(share if share >= PROBABLE else -1.0)
             hits.append(first is not None and first.value == written)
         return count(np.array(shares, np.float32), np.array(hits, np.bool_), parts=TENTH)
 

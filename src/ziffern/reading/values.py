@@ -104,11 +104,10 @@ class Decisions:
         needed = max(chosen.confidence, PROBABLE if source == "fields" else 0.0)
         if strictest is None or needed > strictest.threshold:
             self.guarantees[draft.name] = Guarantee(self.max_error, needed, *numbers, source)
-        whole = probability
         if source == "digits":
+            if probability < MISWRITTEN:  # digits are not as independent as that
+                return Reason("reading.reason.unsure", {"probability": probability, "threshold": MISWRITTEN})
             probability = min(draft.plain_share, float(draft.splits[0][1].max(1).min()))
-            if whole < MISWRITTEN:  # digits are not as independent as that
-                return Reason("reading.reason.unsure", {"probability": whole, "threshold": MISWRITTEN})
         if probability >= needed:
             return None
         if is_changed:

@@ -86,7 +86,7 @@ class Queue:
             UnsavedError: It cannot be written.
         """
         if kind == "value" and (rules := self.rules.get(key[1])):
-            value = tidied(rules, value) or value
+            value = tidied(rules, value)
         with self.lock:
             last = self.standing.of_person[person][-1:]
             if [(entry.key, entry.kind, entry.value, entry.seconds) for entry in last] == [(key, kind, value, seconds)]:

@@ -109,7 +109,7 @@ class Views:
     def doubt(self, key: Key, value: str, words: Language) -> str:
         """Return which rule a value breaks, in words; empty if none."""
         rules = self.queue.rules.get(key[1])
-        broken = violation(rules, tidied(rules, value) or value) if rules else None
+        broken = violation(rules, tidied(rules, value)) if rules else None
         return f"{_reason(broken, words)} {words('again')}" if broken else ""
 
     def progress(self, words: Language) -> dict[str, Any]:
